@@ -1,0 +1,24 @@
+# make run    sets everything up, then runs the main job on the embedded defaults
+# make test   sets everything up, then runs the whole test suite
+# make lint   style and types only
+
+.PHONY: run test lint setup-run setup-test
+PYTHON_BIN := .venv/bin
+
+run: setup-run
+	@$(PYTHON_BIN)/pie-bench models get smollm2 >/dev/null
+	$(PYTHON_BIN)/python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --samples 2
+
+test: setup-test lint
+	$(PYTHON_BIN)/python -m pytest -x -q --cov --cov-fail-under=90
+
+lint: setup-test
+	$(PYTHON_BIN)/ruff check .
+	$(PYTHON_BIN)/ruff format --check .
+	$(PYTHON_BIN)/mypy
+
+setup-run:
+	@tools/setup.sh
+
+setup-test:
+	@tools/setup.sh test

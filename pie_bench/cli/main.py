@@ -1,0 +1,62 @@
+"""The command line: parses, calls, prints. Everything heavy is imported by the verb that needs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from pie_bench.errors import PieBenchError
+from pie_bench.paths import cache_dir
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
+    """Runs a command; returns its exit code: 0, 1 (our failure), 2 (the user's mistake), 130 (Ctrl-C)."""
+    arguments = _parser(program).parse_args(argv)
+    # Hugging Face's libraries keep their files where ours are, and read this when they are first imported.
+    os.environ.setdefault("HF_HOME", str(cache_dir() / "huggingface"))
+    try:
+        return arguments.verb(arguments)
+    except PieBenchError as error:
+        if arguments.debug:
+            raise
+        print(f"{program}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\n{program}: stopped; the same command continues where it was", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Worker threads still wait for their sandboxes; those die with this process, so there is nothing to wait for.
+        os._exit(INTERRUPTED)
+    except Exception as error:
+        if arguments.debug:
+            raise
+        print(f"{program}: internal error: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        return 1
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    from pie_bench.cli import leaderboard, models, run, stages
+
+    if program == "harness.py":  # one verb, no sub-command to type: `run` was put in front by the caller
+        parser = argparse.ArgumentParser(prog=program, description=run.DESCRIPTION, epilog=run.EPILOG)
+        parser.add_argument("run", choices=["run"], help=argparse.SUPPRESS)
+        run.add_arguments(parser)
+        _add_debug(parser)
+        return parser
+    parser = argparse.ArgumentParser(
+        prog=program, description="pie_bench: can a language model make real C++ programs faster?"
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for module in (run, stages, leaderboard, models):
+        module.add_verbs(verbs)
+    for verb in verbs.choices.values():
+        _add_debug(verb)
+    return parser
+
+
+def _add_debug(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show a traceback when something fails")

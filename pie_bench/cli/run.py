@@ -1,0 +1,132 @@
+"""`run`: generate, execute and score in a row, overlapped. `harness.py` is this verb."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pie_bench.paths import cache_dir
+
+if TYPE_CHECKING:
+    from pie_bench.stages.execute import Progress
+    from pie_bench.stages.plan import Plan
+    from pie_bench.store import RunDirectory
+
+DESCRIPTION = "Ask a model for faster programs, check and measure them, and score the answers."
+EPILOG = (
+    "An interrupted run is continued by the same command. Example: --task pie_retrieval_k2 --model smollm2 --limit 2"
+)
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser("run", help="generate, execute and score", description=DESCRIPTION, epilog=EPILOG)
+    add_arguments(parser)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser)
+    parser.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
+    parser.set_defaults(verb=run)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is run."""
+    parser.add_argument(
+        "--task", required=True, metavar="T", help="a task of tasks/, e.g. pie_instruct, pie_retrieval_k2"
+    )
+    parser.add_argument("--model", required=True, metavar="M", help="smollm2, reference, identity or replay:FILE")
+    parser.add_argument("--dataset", metavar="D", help="mini (bundled) or pie (in PIE_DATA_DIR); default: the task's")
+    parser.add_argument("--environment", metavar="E", default="cachegrind-host", help="default: %(default)s")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs")
+    parser.add_argument("--samples", type=positive, metavar="K", help="answers a pair (default: the task's)")
+    parser.add_argument(
+        "--encoder", metavar="X", help="what finds examples: tfidf or codebert-cpp; default: the task's"
+    )
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: a folder of its own under runs/")
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def plan_and_directory(arguments: argparse.Namespace) -> tuple[Plan, RunDirectory]:
+    """What the settings mean, and the folder they go to (not yet created)."""
+    from pie_bench.stages.plan import Settings, default_run_directory, make_plan
+    from pie_bench.store import RunDirectory
+
+    plan = make_plan(
+        Settings(
+            task=arguments.task,
+            model=arguments.model,
+            dataset=arguments.dataset,
+            environment=arguments.environment,
+            limit=arguments.limit,
+            samples=arguments.samples,
+            encoder=arguments.encoder,
+        )
+    )
+    return plan, RunDirectory(arguments.run_dir or default_run_directory(plan))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.stages.execute import run_stages
+    from pie_bench.stages.plan import open_run
+
+    plan, directory = plan_and_directory(arguments)
+    with directory.locked():
+        open_run(plan, directory)
+        say_what_is_left_out(plan)
+        with progress_bars(plan, directory) as progress:
+            run_stages(plan, directory, cache_dir(), LocalPool(arguments.workers), generating=True, progress=progress)
+        return score_and_print(plan, directory)
+
+
+def say_what_is_left_out(plan: Plan) -> None:
+    """One line on stderr for each of the first rows that cannot be used."""
+    rejected = plan.dataset.rejected
+    for row in rejected[:5]:
+        print(f"left out: {row.pair_id}: {row.reason}", file=sys.stderr)
+    if len(rejected) > 5:
+        print(f"left out: {len(rejected) - 5} more, see manifest.json", file=sys.stderr)
+
+
+def score_and_print(plan: Plan, directory: RunDirectory) -> int:
+    """The last stage and its table; exit code 1 when executions failed on our side."""
+    from pie_bench.report.table import print_results
+    from pie_bench.stages.score import score
+
+    results = score(plan, directory)
+    print_results(results)
+    print(f"results: {directory.results_path}")
+    return 1 if results.infra_errors else 0
+
+
+@contextmanager
+def progress_bars(
+    plan: Plan, directory: RunDirectory, *, generating: bool = True, executing: bool = True
+) -> Iterator[Progress]:
+    """A bar for generation and one for execution, beginning where the run already is."""
+    from tqdm import tqdm
+
+    from pie_bench.stages.execute import counts
+
+    now = counts(plan, directory)
+    layout: dict[str, Any] = {"dynamic_ncols": True, "smoothing": 0.1, "file": sys.stderr}
+    bars = {}
+    if generating:
+        bars["generated"] = tqdm(desc="generate", total=now.to_generate, initial=now.generated, unit="answer", **layout)
+    if executing:
+        bars["executed"] = tqdm(desc="execute ", total=now.to_execute, initial=now.executed, unit="program", **layout)
+    try:
+        yield lambda what: bars[what].update() if what in bars else None
+    finally:
+        for bar in bars.values():
+            bar.close()

@@ -1,0 +1,64 @@
+"""`generate`, `execute` and `score`: the stages of a run one by one, each resumable from its file alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pie_bench.cli import run
+from pie_bench.paths import cache_dir
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser("generate", help="only ask the model", description="Ask the model; execute nothing.")
+    run.add_settings(parser)
+    parser.set_defaults(verb=generate)
+    parser = verbs.add_parser("execute", help="judge what was generated", description="Compile, check and measure.")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument(
+        "--workers", type=run.positive, metavar="N", help="programs executed at once (default: one a core)"
+    )
+    parser.set_defaults(verb=execute)
+    parser = verbs.add_parser("score", help="compute the metrics of a finished run", description="Compute the metrics.")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.set_defaults(verb=score)
+
+
+def generate(arguments: argparse.Namespace) -> int:
+    from pie_bench.stages.generate import generate as generate_stage
+    from pie_bench.stages.plan import open_run
+
+    plan, directory = run.plan_and_directory(arguments)
+    with directory.locked():
+        open_run(plan, directory)
+        run.say_what_is_left_out(plan)
+        with run.progress_bars(plan, directory, executing=False) as progress:
+            for _ in generate_stage(plan, directory, cache_dir()):
+                progress("generated")
+    print(f"generations: {directory.generations_path}\nnext: pie-bench execute {directory.path}")
+    return 0
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.stages.execute import run_stages
+    from pie_bench.stages.plan import plan_of
+    from pie_bench.store import RunDirectory
+
+    directory = RunDirectory(arguments.run_dir)
+    plan = plan_of(directory)
+    with directory.locked(), run.progress_bars(plan, directory, generating=False) as progress:
+        run_stages(plan, directory, cache_dir(), LocalPool(arguments.workers), generating=False, progress=progress)
+    print(f"verdicts: {directory.verdicts_path}\nnext: pie-bench score {directory.path}")
+    return 0
+
+
+def score(arguments: argparse.Namespace) -> int:
+    from pie_bench.stages.plan import plan_of
+    from pie_bench.store import RunDirectory
+
+    directory = RunDirectory(arguments.run_dir)
+    plan = plan_of(directory)
+    with directory.locked():
+        return run.score_and_print(plan, directory)

@@ -1,0 +1,151 @@
+"""YAML configuration files: parsed with the place of every key, merged over what they include, validated.
+
+Nothing is ever skipped: what is wrong is said with file, line and what was expected.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pie_bench.errors import UserError, unknown_name
+
+Where = tuple[str, int]  # file, line
+KeyPath = tuple[str | int, ...]
+M = TypeVar("M", bound="Strict")
+
+
+class Strict(BaseModel):
+    """Base of everything read from YAML: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Located:
+    """A configuration file's data after its includes, and where each key came from."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.data, self._where = _load_with_includes(path, ())
+
+    def where(self, *key_path: str | int) -> str:
+        """`file:line` of a key, or of its nearest parent that is written down."""
+        known: KeyPath = key_path
+        while known and known not in self._where:
+            known = known[:-1]
+        file, line = self._where.get(known, (str(self.path), 1))
+        return f"{file}:{line}"
+
+    def validate(self, model: type[M]) -> M:
+        """The data as a `model`; UserError with file, line and what was expected."""
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+        location: KeyPath = tuple(problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = str(unknown_name("key", str(location[-1]), _fields_at(model, location[:-1])))
+        elif problem["type"] != "missing" and not isinstance(problem["input"], dict):
+            message += f" (found {problem['input']!r})"
+        key = ".".join(map(str, location)) or "file"
+        raise UserError(f"{self.where(*location)}: {key}: {message}")
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of the configurations in a folder: its YAML files, except those that start with `_` (to be included)."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if not path.stem.startswith("_"))
+
+
+def load_named(kind: str, name: str, folder: Path, model: type[M]) -> tuple[M, Located]:
+    """The configuration `name` in `folder`; its key `kind` must repeat the file's name."""
+    if name not in names_in(folder):
+        raise unknown_name(kind, name, names_in(folder))
+    located = Located(folder / f"{name}.yaml")
+    value = located.validate(model)
+    if getattr(value, kind) != name:
+        raise UserError(f"{located.where(kind)}: {kind}: expected {name!r}, the name of the file")
+    return value, located
+
+
+def _fields_at(model: type[BaseModel], location: KeyPath) -> list[str]:
+    for key in location:
+        field = model.model_fields.get(str(key))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _load_with_includes(path: Path, chain: tuple[Path, ...]) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
+    """The YAML mapping at `path`, merged over what it includes, and where each key came from."""
+    if path in chain:
+        names = " → ".join(p.name for p in (*chain[chain.index(path) :], path))
+        raise UserError(f"{chain[-1]}: circular include: {names}")
+    data, where = parse_yaml(path)
+    include = data.pop("include", None)
+    if include is None:
+        return data, where
+    file, line = where.pop(("include",))
+    included: Any = [include] if isinstance(include, str) else include
+    if not isinstance(included, list) or not all(isinstance(name, str) for name in included):
+        raise UserError(f"{file}:{line}: include: expected a file name or a list of them")
+    merged: dict[str, Any] = {}
+    merged_where: dict[KeyPath, Where] = {}
+    for name in included:
+        target = path.parent / name
+        if not target.is_file():
+            raise UserError(f"{file}:{line}: include: no such file: {name}")
+        base, base_where = _load_with_includes(target, (*chain, path))
+        merged = deep_merge(merged, base)
+        merged_where |= base_where
+    return deep_merge(merged, data), merged_where | where
+
+
+def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`: mappings are merged key by key, everything else (lists too) is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = deep_merge(merged[key], value) if both else value
+    return merged
+
+
+def parse_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
+    """A YAML file that holds one mapping, and the file and line of every key in it.
+
+    Raises UserError with file and line for broken YAML, a duplicate key, or anything but a mapping.
+    """
+    where: dict[KeyPath, Where] = {}
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UserError(f"{path}:{line}: broken YAML: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: broken YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise UserError(f"{path}:1: expected a mapping of keys to values")
+    constructor = yaml.SafeLoader("")
+
+    def build(node: yaml.Node, at: KeyPath) -> Any:
+        where.setdefault(at, (str(path), node.start_mark.line + 1))
+        if isinstance(node, yaml.MappingNode):
+            result: dict[str, Any] = {}
+            for key_node, value_node in node.value:
+                key = key_node.value
+                line = key_node.start_mark.line + 1
+                if key in result:
+                    raise UserError(f"{path}:{line}: duplicate key {key!r}")
+                where[at + (key,)] = (str(path), line)
+                result[key] = build(value_node, at + (key,))
+            return result
+        if isinstance(node, yaml.SequenceNode):
+            return [build(item, at + (index,)) for index, item in enumerate(node.value)]
+        return constructor.construct_object(node, deep=True)
+
+    data = build(root, ())
+    return data, where

@@ -1,0 +1,35 @@
+"""A pair: a slow program and its faster human rewrite, with the tests both must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """One test of a problem. `expected_output` never enters a sandbox."""
+
+    __test__ = False  # not a pytest class
+
+    test_id: str
+    input: bytes
+    expected_output: bytes
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A (slow, fast) pair of programs for one problem (the paper, Section 2).
+
+    `src_seconds` / `tgt_seconds` are the times recorded in the dataset, by test id, in simulated seconds
+    (PIE's `src_code_tc2time`); None where the dataset has none.
+    """
+
+    pair_id: str
+    problem_id: str
+    src_code: str
+    tgt_code: str
+    tests: tuple[str, ...]
+    kind: str | None = None
+    src_seconds: Mapping[str, float] | None = None
+    tgt_seconds: Mapping[str, float] | None = None

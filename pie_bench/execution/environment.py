@@ -1,0 +1,97 @@
+"""An environment: compiler, flags, simulator, limits. What a number was measured in, and the hash that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pie_bench.config import Strict, load_named, names_in
+from pie_bench.execution.sandbox.sandbox import Limits
+from pie_bench.hashing import hash_of
+from pie_bench.paths import ENVIRONMENTS_DIR
+
+
+class ToolchainSpec(Strict):
+    """The compiler as it is called; its version and the C and C++ libraries' sums become part of the hash."""
+
+    compiler: Literal["g++"]
+    flags: tuple[str, ...]
+
+
+class CacheModel(Strict):
+    """One cache, as cachegrind takes it."""
+
+    size_bytes: int
+    associativity: int
+    line_bytes: int
+
+
+class CachegrindSpec(Strict):
+    """valgrind's cachegrind: pinned caches, and what each counted event costs in simulated seconds."""
+
+    kind: Literal["cachegrind"]
+    first_level_instruction: CacheModel
+    first_level_data: CacheModel
+    last_level: CacheModel
+    seconds_per_event: Mapping[str, float] = Field(min_length=1)
+
+
+class EnvironmentSpec(Strict):
+    """An environment's YAML. The comparator is part of it: which outputs count as right is part of a number."""
+
+    environment: str
+    description: str
+    toolchain: ToolchainSpec
+    simulator: CachegrindSpec
+    comparator: Literal["paper", "strict"]
+    program_environment: Mapping[str, str]
+    max_instructions: int = Field(ge=1)
+    compile_limits: Limits
+    native_limits: Limits
+    simulator_limits: Limits
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """An environment on this machine: the specification and the `facts` (versions and sums) it was found with."""
+
+    spec: EnvironmentSpec
+    facts: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.spec.environment
+
+    @property
+    def environment_id(self) -> str:
+        """sha256 over everything that can change a measurement or a verdict."""
+        return hash_of({"spec": self.spec.model_dump(mode="json", exclude={"description"}), "facts": dict(self.facts)})
+
+    @property
+    def simulation_id(self) -> str:
+        """sha256 over everything that can change what the simulator counts: what measurements are kept by.
+
+        How counts become seconds, how outputs are compared, and how programs are compiled (a binary has a sum of its
+        own) are not in it, so measurements outlive a change of those.
+        """
+        spec = self.spec.model_dump(
+            mode="json", include={"simulator", "program_environment", "max_instructions", "simulator_limits"}
+        )
+        del spec["simulator"]["seconds_per_event"]
+        return hash_of({"spec": spec, "facts": {k: v for k, v in self.facts.items() if k != "compiler"}})
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name, "environment_id": self.environment_id, "facts": dict(sorted(self.facts.items()))}
+
+
+def environment_names() -> list[str]:
+    return names_in(ENVIRONMENTS_DIR)
+
+
+def load_environment_spec(name: str) -> EnvironmentSpec:
+    """The environment called `name`; UserError for an unknown name or a broken file."""
+    spec, _ = load_named("environment", name, ENVIRONMENTS_DIR, EnvironmentSpec)
+    return spec

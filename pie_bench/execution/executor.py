@@ -1,0 +1,180 @@
+"""From a program to a verdict: compile, run natively and compare, measure in the simulator and compare again."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from pie_bench.data.pair import TestCase
+from pie_bench.execution.checker import COMPARATORS
+from pie_bench.execution.environment import Environment, EnvironmentSpec
+from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
+from pie_bench.execution.simulators.cachegrind import CachegrindSimulator, simulator_facts
+from pie_bench.execution.simulators.simulator import Measurement, Simulator
+from pie_bench.execution.toolchain import Toolchain
+from pie_bench.execution.verdict import Candidate, Outcome, TestResult, Verdict
+from pie_bench.hashing import sha256
+from pie_bench.store import MeasurementStore
+
+_PROGRAM = "/w/program"
+_OUT_OF_MEMORY = (b"bad_alloc", b"failed to execute /w/program: Cannot allocate memory")
+
+
+def open_environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
+    """The environment as it is on this machine. Raises SandboxError when compiler or simulator do not run."""
+    toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+    return Environment(spec, toolchain.facts() | simulator_facts(sandbox, spec))
+
+
+class Executor:
+    """Judges programs in one environment. `execute` may be called from several threads at once."""
+
+    def __init__(self, environment: Environment, sandbox: Sandbox, store: MeasurementStore):
+        spec = environment.spec
+        self.environment = environment
+        self._spec, self._sandbox, self._store = spec, sandbox, store
+        self._toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+        self._simulator: Simulator = CachegrindSimulator(environment, sandbox)
+        self._same_output = COMPARATORS[spec.comparator]
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks_lock = threading.Lock()
+
+    def execute(self, candidate: Candidate, tests: Sequence[TestCase]) -> Verdict:
+        """The verdict on one candidate. What fails on our side is tried once more, then an `infra_error`."""
+        for attempt in (1, 2):
+            try:
+                verdict = self._execute(candidate, tests)
+            except SandboxError as error:
+                verdict = self._verdict(candidate, "infra_error", detail=str(error))
+            if verdict.outcome != "infra_error" or attempt == 2:
+                break
+        return verdict
+
+    def _execute(self, candidate: Candidate, tests: Sequence[TestCase]) -> Verdict:
+        if candidate.code is None:
+            return self._verdict(candidate, candidate.reason)
+        compiled = self._toolchain.compile(candidate.code)
+        if compiled.binary is None:
+            return self._verdict(candidate, _outcome(compiled.outcome), compile_log=compiled.log)
+        sums: dict[str, Any] = {"binary_sha256": compiled.binary_sha256, "compile_log": compiled.log}
+        results, digests = self._run_natively(compiled.binary, tests)
+        failed = next((result for result in results if result.outcome != "ok"), None)
+        if failed is not None:
+            # An error of ours on any test says that the others may not be complete either.
+            worst = next((r for r in results if r.outcome == "infra_error"), failed)
+            return self._verdict(candidate, worst.outcome, f"test {worst.test_id}", tests=tuple(results), **sums)
+        results = self._measure(compiled.binary, tests, digests)
+        failed = next((result for result in results if result.outcome != "ok"), None)
+        if failed is not None:
+            detail = f"test {failed.test_id} in the simulator"
+            return self._verdict(candidate, failed.outcome, detail, tests=tuple(results), **sums)
+        return self._verdict(
+            candidate,
+            "ok",
+            tests=tuple(results),
+            runtime_seconds=sum(result.seconds or 0.0 for result in results),
+            startup_seconds=sum(result.startup_seconds or 0.0 for result in results),
+            **sums,
+        )
+
+    def _verdict(self, candidate: Candidate, outcome: Outcome, detail: str = "", **fields: Any) -> Verdict:
+        return Verdict(
+            pair_id=candidate.pair_id,
+            role=candidate.role,
+            sample_index=candidate.sample_index,
+            environment_id=self.environment.environment_id,
+            outcome=outcome,
+            detail=detail,
+            code_sha256=sha256(candidate.code.encode(errors="replace")) if candidate.code is not None else None,
+            **fields,
+        )
+
+    def _run_natively(self, binary: bytes, tests: Sequence[TestCase]) -> tuple[list[TestResult], dict[str, str]]:
+        """Every test's outcome, and the sum of its output by test id. After a limit the rest is not run."""
+        results: list[TestResult] = []
+        digests: dict[str, str] = {}
+        for test in tests:
+            if results and results[-1].outcome in ("instruction_limit", "infra_error"):
+                results.append(TestResult(test.test_id, results[-1].outcome))
+                continue
+            finished = self._sandbox.run(
+                Command([_PROGRAM], test.input, {_PROGRAM: File(binary, True)}, self._spec.program_environment),
+                self._spec.native_limits,
+                "payload",
+            )
+            outcome = self._native_outcome(finished)
+            if outcome == "ok":
+                output, expected = (text.decode(errors="replace") for text in (finished.stdout, test.expected_output))
+                if not self._same_output(output, expected):
+                    outcome = "wrong_output"
+            digests[test.test_id] = sha256(finished.stdout)
+            results.append(TestResult(test.test_id, outcome))
+        return results, digests
+
+    def _native_outcome(self, finished: Finished) -> Outcome:
+        if finished.wall_timeout:
+            return "infra_error"
+        if finished.cpu_limit:
+            return "instruction_limit"
+        if finished.signal == signal.SIGXFSZ:
+            return "output_limit"
+        # SIGKILL: the kernel found no room for the program's segments, or memory ran out.
+        out_of_memory = any(mark in finished.stderr for mark in _OUT_OF_MEMORY)
+        if finished.signal == signal.SIGKILL or (finished.exit_code != 0 and out_of_memory):
+            return "memory_limit"
+        return "ok" if finished.exit_code == 0 else "runtime_error"
+
+    def _measure(self, binary: bytes, tests: Sequence[TestCase], digests: dict[str, str]) -> list[TestResult]:
+        inputs = {sha256(test.input): test.input for test in tests}
+        with self._lock_of(sha256(binary)):  # two candidates with the same binary: the second finds it measured
+            known = self._measurements(binary, inputs)
+        # Measuring stops at the first failure: it stands for the tests after it too.
+        stopped_by = next((m.outcome for m in known.values() if m.outcome != "ok"), "infra_error")
+        results = []
+        for test in tests:
+            measurement = known.get(sha256(test.input))
+            outcome = measurement.outcome if measurement is not None else stopped_by
+            if measurement is None or outcome != "ok":
+                # It ran natively: ending otherwise in the simulator is behaving differently.
+                results.append(
+                    TestResult(test.test_id, "forbidden" if outcome == "runtime_error" else _outcome(outcome))
+                )
+            elif measurement.stdout_sha256 != digests[test.test_id]:
+                results.append(TestResult(test.test_id, "forbidden"))
+            else:
+                results.append(
+                    TestResult(
+                        test.test_id,
+                        "ok",
+                        self._simulator.seconds(measurement.counters),
+                        self._simulator.seconds(measurement.startup_counters),
+                        measurement.counters.get("Ir"),
+                    )
+                )
+        return results
+
+    def _measurements(self, binary: bytes, inputs: dict[str, bytes]) -> dict[str, Measurement]:
+        """Measurements by the input's sum; stops at the first that is not ok."""
+        known = self._store.get(sha256(binary), list(inputs), self._simulator.simulation_id)
+        missing = [data for key, data in inputs.items() if key not in known]
+        if missing and all(measurement.outcome == "ok" for measurement in known.values()):
+            # closing: stopping early must not leave a simulation to the garbage collector
+            with closing(self._simulator.measure(binary, missing)) as measurements:  # type: ignore[type-var]
+                for measurement in measurements:
+                    self._store.put(measurement)
+                    known[measurement.input_sha256] = measurement
+                    if measurement.outcome != "ok":
+                        break
+        return known
+
+    def _lock_of(self, binary_sha256: str) -> threading.Lock:
+        with self._locks_lock:
+            return self._locks[binary_sha256]
+
+
+def _outcome(name: str) -> Outcome:
+    return name  # type: ignore[return-value]  # toolchain and simulator use names of Outcome

@@ -1,0 +1,193 @@
+"""bubblewrap + seccomp + rlimits, with the uid dropped before it starts.
+
+Everything goes in and out through memory files (memfd): no host path but `/usr` is visible inside, nothing is written
+to the host's disk, and what a program sees of its streams (regular files of block size 4096) is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from pie_bench.execution.sandbox import seccomp
+from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, Finished, Limits, SandboxError, Stage
+
+_NOBODY = 65534
+_REPORT_BYTES = 64 << 20
+
+_ISOLATION = [
+    "--unshare-all",
+    "--unshare-user",
+    "--disable-userns",
+    "--die-with-parent",
+    "--new-session",
+    "--clearenv",
+    "--uid",
+    "65534",
+    "--gid",
+    "65534",
+    "--hostname",
+    "sandbox",
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    "--symlink",
+    "usr/lib",
+    "/lib",
+    "--symlink",
+    "usr/lib64",
+    "/lib64",
+    "--symlink",
+    "usr/bin",
+    "/bin",
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--size",
+    "1048576",
+    "--tmpfs",
+    "/dev/shm",
+]
+
+
+class BubblewrapSandbox:
+    """The `Sandbox` contract on bubblewrap (Debian's package `bubblewrap`), for root and ordinary users alike."""
+
+    name = "bubblewrap"
+
+    def __init__(self) -> None:
+        self._bwrap = _find("bwrap", "bubblewrap")
+        self._setarch = _find("setarch", "util-linux")
+        _find("prlimit", "util-linux")
+
+    def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
+        """Runs to the end or a limit. Raises SandboxError when the command could not be started."""
+        with ExitStack() as stack:
+
+            def memory_file(name: str, content: bytes = b"") -> int:
+                return stack.enter_context(_memory_file(name, content))
+
+            stdin = memory_file("stdin", command.stdin)
+            stdout, stderr, report, status = (memory_file(n) for n in ("stdout", "stderr", "report", "status"))
+            os.fchmod(report, 0o666)  # reopened by its path, from inside, by the sandbox's uid
+            filter_fd = seccomp.as_file(stage)
+            stack.callback(os.close, filter_fd)
+            options = [*_ISOLATION, "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp", "--dir", "/w"]
+            inherited = [status, filter_fd]
+            if any(REPORT_PATH in argument for argument in command.argv):
+                inherited.append(report)
+            for path, file in sorted(command.files.items()):
+                fd = memory_file("file", file.content)
+                inherited.append(fd)
+                options += ["--perms", "0555" if file.executable else "0444", "--ro-bind-data", str(fd), path]
+            for key, value in sorted(command.environment.items()):
+                options += ["--setenv", key, value]
+            options += ["--seccomp", str(filter_fd), "--json-status-fd", str(status)]
+            options += ["--chdir", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
+            rlimits = [
+                f"--nproc={limits.processes}",
+                f"--as={limits.memory_bytes}",
+                f"--cpu={limits.cpu_seconds}:{limits.cpu_seconds + 1}",
+                f"--fsize={limits.output_bytes if stage == 'payload' else _REPORT_BYTES}",
+                f"--stack={limits.stack_bytes}",
+                "--nofile=64",
+                "--core=0",
+            ]
+            argv = [argument.replace(REPORT_PATH, f"/proc/self/fd/{report}") for argument in command.argv]
+            line = [self._setarch, "-R", self._bwrap, *options, "--", "/usr/bin/prlimit", *rlimits, *argv]
+            ended = _run_to_end(line, stdin, stdout, stderr, inherited, limits.wall_seconds)
+            err = _content(stderr)
+            if not ended.wall_timeout:
+                _check_started(_content(status), err)
+            code = ended.status if ended.status < 128 else None
+            ended_by = None if code is not None else ended.status - 128
+            return Finished(
+                exit_code=code,
+                signal=ended_by,
+                stdout=_content(stdout),
+                stderr=err,
+                report=_content(report),
+                wall_seconds=ended.wall_seconds,
+                wall_timeout=ended.wall_timeout,
+                # A program that ignores SIGXCPU is killed a CPU second later.
+                cpu_limit=ended_by == signal.SIGXCPU
+                or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
+            )
+
+
+@dataclass(frozen=True)
+class _Ended:
+    status: int  # as a shell gives it: 128 + the signal
+    wall_seconds: float
+    wall_timeout: bool
+
+
+def _run_to_end(
+    line: list[str], stdin: int, stdout: int, stderr: int, inherited: list[int], wall_seconds: float
+) -> _Ended:
+    start = time.monotonic()
+    drop = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    process = subprocess.Popen(
+        line,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=inherited,
+        env={"PATH": "/usr/bin"},  # bubblewrap's own environment can be read from inside
+        cwd="/",
+        start_new_session=True,  # Ctrl-C at the terminal is the harness's to handle
+        **drop,  # type: ignore[call-overload]
+    )
+    try:
+        handle = os.pidfd_open(process.pid)
+        try:
+            in_time = bool(select.select([handle], [], [], wall_seconds)[0])
+        finally:
+            os.close(handle)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    return _Ended(status, time.monotonic() - start, not in_time)
+
+
+def _check_started(status: bytes, stderr: bytes) -> None:
+    """bubblewrap reports the command's exit as JSON lines; without that, what ended was bubblewrap itself."""
+    lines = [json.loads(line) for line in status.decode().splitlines()]
+    if not any("exit-code" in line for line in lines):
+        said = stderr.decode(errors="replace").strip().splitlines()
+        raise SandboxError(f"bubblewrap could not run the command: {said[-1] if said else 'no message'}")
+
+
+@contextmanager
+def _memory_file(name: str, content: bytes) -> Iterator[int]:
+    fd = os.memfd_create(name)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _content(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def _find(program: str, package: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise SandboxError(f"{program} not found; install it: sudo apt-get install {package}")
+    return path

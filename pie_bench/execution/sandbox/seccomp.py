@@ -1,0 +1,85 @@
+"""System call filters, one profile a stage, as BPF programs for bubblewrap's `--seccomp`.
+
+`payload` and `simulator` allow what a contest program (and valgrind around it) needs and refuse the rest with EPERM;
+no process can be forked and no call can wait, so idle time cannot pass for work. `compile` must fork (g++ starts
+cc1plus, as and ld) and refuses what reaches into other processes, the network or the kernel's administration.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from typing import Any
+
+from pie_bench.execution.sandbox.sandbox import Stage
+
+_CLONE_THREAD = 0x00010000
+_CLONE_NEW_NAMESPACES = 0x7E020000  # NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+
+_PROGRAM = """
+access arch_prctl brk clock_getres clock_gettime close dup dup2 dup3 execve exit exit_group faccessat faccessat2
+fcntl fstat ftruncate futex get_robust_list getcwd getegid geteuid getgid getpgrp getpid getppid getrandom getresgid
+getresuid getrlimit getrusage gettid gettimeofday getuid ioctl lseek lstat madvise mmap mprotect mremap munmap
+newfstatat open openat pread64 prlimit64 pwrite64 read readlink readlinkat readv restart_syscall rseq rt_sigaction
+rt_sigpending rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield set_robust_list set_tid_address setrlimit
+sigaltstack stat statfs fstatfs statx sysinfo tgkill time times tkill uname wait4 write writev
+"""
+
+_VALGRIND = """
+chdir getdents getdents64 kill link mkdir mknod mknodat pipe pipe2 prctl rename unlink unlinkat
+"""
+
+_NEVER_WHILE_COMPILING = """
+acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init finit_module fsconfig
+fsmount fsopen fspick init_module io_setup io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp
+kexec_file_load kexec_load keyctl lookup_dcookie mount mount_setattr move_mount move_pages name_to_handle_at
+nfsservctl open_by_handle_at open_tree perf_event_open personality pivot_root process_madvise process_vm_readv
+process_vm_writev ptrace quotactl reboot request_key setdomainname sethostname setns settimeofday socket socketpair
+swapoff swapon syslog umount2 unshare userfaultfd vhangup
+"""
+
+
+@functools.cache
+def filter_program(stage: Stage) -> bytes:
+    """The BPF program of a stage, as `seccomp_export_bpf` writes it."""
+    import pyseccomp as seccomp
+
+    refuse = seccomp.ERRNO(1)  # EPERM
+    if stage == "compile":
+        rules = seccomp.SyscallFilter(seccomp.ALLOW)
+        for name in _known(seccomp, _NEVER_WHILE_COMPILING):
+            rules.add_rule(refuse, name)
+        for bit in (1 << i for i in range(32) if _CLONE_NEW_NAMESPACES >> i & 1):
+            rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, bit, bit))
+    else:
+        rules = seccomp.SyscallFilter(refuse)
+        for name in _known(seccomp, _PROGRAM + (_VALGRIND if stage == "simulator" else "")):
+            rules.add_rule(seccomp.ALLOW, name)
+        rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD))
+    # ENOSYS makes the C library fall back to clone, whose flags a filter can see.
+    rules.add_rule(seccomp.ERRNO(38), "clone3")
+    with tempfile.TemporaryFile() as file:
+        rules.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+def _known(seccomp: Any, names: str) -> list[str]:
+    """The names that this machine's libseccomp knows; newer calls get the default."""
+
+    def known(name: str) -> bool:
+        try:
+            return seccomp.resolve_syscall(seccomp.Arch.NATIVE, name) >= 0
+        except (ValueError, OSError):
+            return False
+
+    return [name for name in names.split() if known(name)]
+
+
+def as_file(stage: Stage) -> int:
+    """A descriptor, at its start, of the stage's BPF program; the caller closes it."""
+    fd = os.memfd_create(f"seccomp-{stage}")
+    os.write(fd, filter_program(stage))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -1,0 +1,40 @@
+"""The contract of every simulator: a program and its inputs go in, exact times come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One program on one input in one simulator: what was counted, of the whole process and before `main`.
+
+    `simulation_id` is the hash of all that can change the counts. `outcome` is `ok`, `runtime_error`,
+    `instruction_limit`, `unsupported` (the simulator cannot run it) or `infra_error` (ours; never stored).
+    """
+
+    binary_sha256: str
+    input_sha256: str
+    simulation_id: str
+    outcome: str
+    exit_code: int | None
+    stdout_sha256: str
+    counters: Mapping[str, int]
+    startup_counters: Mapping[str, int]
+    detail: str = ""
+
+
+class Simulator(Protocol):
+    """Measures programs; the same program and input give the same measurement, bit for bit, on every machine."""
+
+    simulation_id: str
+
+    def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
+        """One measurement an input, in order. All inputs of a program come in one call, so work can be shared."""
+        ...
+
+    def seconds(self, counters: Mapping[str, int]) -> float:
+        """Simulated seconds of counts."""
+        ...

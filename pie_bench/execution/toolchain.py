@@ -1,0 +1,76 @@
+"""Compiling, inside the sandbox: a source text is foreign input (`#include "/etc/passwd"`, `.incbin`)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pie_bench.execution.environment import ToolchainSpec
+from pie_bench.execution.sandbox.sandbox import Command, File, Limits, Sandbox, SandboxError
+from pie_bench.hashing import sha256
+
+_LOG_CHARACTERS = 4000
+_LIBRARIES = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """`binary` is None when there is none; `outcome` then says why: `compile_error` or `compile_timeout`."""
+
+    binary: bytes | None
+    log: str
+    outcome: str = "ok"
+
+    @property
+    def binary_sha256(self) -> str | None:
+        return sha256(self.binary) if self.binary is not None else None
+
+
+class Toolchain:
+    """g++ with an environment's flags. Dynamic linking against the libraries that the sandbox shows."""
+
+    def __init__(self, spec: ToolchainSpec, limits: Limits, sandbox: Sandbox):
+        self._spec, self._limits, self._sandbox = spec, limits, sandbox
+
+    def compile(self, code: str) -> Compiled:
+        """The program of one C++ source text. The file's name is fixed, so equal sources give equal binaries.
+
+        Raises SandboxError when the compiler could not be run or was stopped by the wall clock.
+        """
+        flags = " ".join(self._spec.flags)
+        script = f"{self._spec.compiler} {flags} /w/program.cpp -o /tmp/program && cat /tmp/program"
+        finished = self._sandbox.run(
+            Command(
+                argv=["/bin/sh", "-c", script],
+                files={"/w/program.cpp": File(code.encode(errors="replace"))},
+                environment={"PATH": "/usr/bin", "LC_ALL": "C"},
+            ),
+            self._limits,
+            "compile",
+        )
+        if finished.wall_timeout:
+            raise SandboxError(f"the compiler was stopped after {finished.wall_seconds:.0f} s of wall time")
+        log = finished.stderr.decode(errors="replace")[:_LOG_CHARACTERS]
+        if finished.exit_code == 0:
+            return Compiled(finished.stdout, log)
+        if finished.cpu_limit or "CPU time limit exceeded" in log:  # of the driver, or of a compiler it started
+            return Compiled(None, f"stopped after {self._limits.cpu_seconds} CPU seconds\n{log}", "compile_timeout")
+        return Compiled(None, log, "compile_error")
+
+    def facts(self) -> dict[str, str]:
+        """The compiler's version and the sums of the libraries that programs load."""
+        compiler = self._spec.compiler
+        asked = " ".join(f"; {compiler} -print-file-name={library}" for library in _LIBRARIES)
+        finished = self._sandbox.run(
+            Command(["/bin/sh", "-c", f"{compiler} --version | head -n 1{asked}"], environment={"PATH": "/usr/bin"}),
+            self._limits,
+            "compile",
+        )
+        if finished.exit_code != 0:
+            raise SandboxError(f"{compiler} does not run in the sandbox; install it: sudo apt-get install {compiler}")
+        version, *paths = finished.stdout.decode().splitlines()
+        facts = {"compiler": version}
+        for library, path in zip(_LIBRARIES, paths, strict=True):
+            facts[library] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return facts

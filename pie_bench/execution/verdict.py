@@ -1,0 +1,89 @@
+"""What became of a program: the record that everything after execution is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Role = Literal["candidate", "source", "target"]
+Outcome = Literal[
+    "ok",
+    "no_code",  # the answer holds no program
+    "truncated",  # the answer was cut off at the token limit before the program ended
+    "compile_error",
+    "compile_timeout",
+    "wrong_output",
+    "runtime_error",
+    "instruction_limit",
+    "memory_limit",
+    "output_limit",
+    "forbidden",  # behaves differently in the simulator
+    "unsupported",  # the simulator cannot run it
+    "infra_error",  # ours: tried again, reported apart, never counted against a model
+]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A program to judge: a model's answer (`sample_index` counts its samples) or one of the pair's own programs.
+
+    `code` is None when the answer holds none; `reason` then says why (`no_code` or `truncated`).
+    """
+
+    pair_id: str
+    role: Role
+    sample_index: int
+    code: str | None
+    reason: Outcome = "ok"
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return (self.pair_id, self.role, self.sample_index)
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test: `outcome` of the run, simulated `seconds` and `startup_seconds` when it was measured."""
+
+    __test__ = False  # not a pytest class
+
+    test_id: str
+    outcome: Outcome
+    seconds: float | None = None
+    startup_seconds: float | None = None
+    instructions: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one candidate in one environment.
+
+    `runtime_seconds` is the sum over the pair's tests (the paper, Section 2), `startup_seconds` the part of it before
+    `main`; both None unless the outcome is `ok`.
+    """
+
+    pair_id: str
+    role: Role
+    sample_index: int
+    environment_id: str
+    outcome: Outcome
+    detail: str = ""
+    compile_log: str = ""
+    code_sha256: str | None = None
+    binary_sha256: str | None = None
+    runtime_seconds: float | None = None
+    startup_seconds: float | None = None
+    tests: tuple[TestResult, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return (self.pair_id, self.role, self.sample_index)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> Verdict:
+        return Verdict(**{**record, "tests": tuple(TestResult(**test) for test in record["tests"])})

@@ -1,0 +1,22 @@
+"""Content hashes: what the numbers are keyed by. Nothing hashed here may hold a date, a path or a host name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def sha256(data: bytes) -> str:
+    """Hex digest, 64 characters."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: keys sorted, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def hash_of(value: Any) -> str:
+    """sha256 of the canonical JSON of a JSON-like value."""
+    return sha256(canonical_json(value).encode())

@@ -1,0 +1,107 @@
+"""Leaderboard entries: one JSON file a run, and the board derived from all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pie_bench.errors import UserError
+from pie_bench.report.results import Results, Scores
+from pie_bench.store import RunDirectory, write_json
+
+
+class Entry(BaseModel):
+    """What a leaderboard says of a run. Rows are comparable only within one (task, dataset, environment)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = 1
+    status: str = Field(default="self-reported", description="self-reported or verified")
+    date: str = Field(description="day the run was begun, UTC")
+    task: str
+    task_hash: str
+    model: str
+    model_resolved: str
+    dataset: str
+    split: str
+    dataset_fingerprint: str
+    environment: str
+    environment_id: str
+    n_pairs: int
+    n_problems: int
+    n_samples: int
+    metrics: Scores
+    metrics_without_startup: Scores
+    human_reference: Scores
+    outcomes: dict[str, int]
+    tokens: dict[str, int]
+    versions: dict[str, str]
+
+    @property
+    def file_name(self) -> str:
+        """Task, model, dataset and a piece of each hash: the same run always goes to the same file."""
+        model = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(self.model).name)
+        sums = "-".join(value[:6] for value in (self.task_hash, self.dataset_fingerprint, self.environment_id))
+        return f"{self.task}--{model}--{self.dataset}-n{self.n_samples}-p{self.n_pairs}--{sums}.json"
+
+
+def add_entry(directory: RunDirectory, leaderboard: Path) -> Path:
+    """Writes a finished run's entry under `entries/` and refreshes `leaderboard.json`; returns the entry's path.
+
+    UserError for a run without results, with errors of ours in it, or without a single usable pair.
+    """
+    manifest = directory.manifest()
+    if not directory.results_path.is_file():
+        raise UserError(f"{directory.path}: no results.json yet; run: pie-bench score {directory.path}")
+    try:
+        results = Results.model_validate_json(directory.results_path.read_text())
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise UserError(f"{directory.results_path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+    if results.infra_errors:
+        raise UserError(
+            f"{directory.path}: {results.infra_errors} executions failed on our side; run the command again"
+        )
+    if not results.n_pairs:
+        raise UserError(f"{directory.path}: no usable pair, nothing to enter")
+    fields: dict[str, Any] = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}
+    fields |= {"schema_version": 1, "date": manifest["created"][:10]}
+    entry = Entry(**fields)
+    path = leaderboard / "entries" / entry.file_name
+    write_json(path, entry.model_dump(mode="json"))
+    refresh(leaderboard)
+    return path
+
+
+def refresh(leaderboard: Path) -> None:
+    """Rebuilds `leaderboard.json` from `entries/`: grouped by what makes rows comparable, best speedup first."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for path in sorted((leaderboard / "entries").glob("*.json")):
+        try:
+            entry = Entry.model_validate(json.loads(path.read_text()))
+        except (ValidationError, json.JSONDecodeError) as error:
+            raise UserError(f"{path}: not an entry: {str(error).splitlines()[0]}") from None
+        key = (entry.task, entry.task_hash, entry.dataset, entry.dataset_fingerprint, entry.environment_id)
+        row = entry.model_dump(
+            mode="json", include={"model", "model_resolved", "status", "date", "n_pairs", "n_samples", "metrics"}
+        )
+        groups.setdefault(key, []).append(row | {"entry": f"entries/{path.name}", "environment": entry.environment})
+    board = []
+    for (task, task_hash, dataset, fingerprint, environment_id), rows in sorted(groups.items()):
+        rows.sort(key=lambda row: (-(row["metrics"].get("speedup", {}).get("best@1") or 0.0), row["entry"]))
+        board.append(
+            {
+                "task": task,
+                "task_hash": task_hash,
+                "dataset": dataset,
+                "dataset_fingerprint": fingerprint,
+                "environment": rows[0].pop("environment"),
+                "environment_id": environment_id,
+                "rows": [{k: v for k, v in row.items() if k != "environment"} for row in rows],
+            }
+        )
+    write_json(leaderboard / "leaderboard.json", {"schema_version": 1, "groups": board})

@@ -1,0 +1,50 @@
+"""What the `evaluate` modules beside this file share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pie_bench.errors import unknown_name
+from pie_bench.metrics.best_at_k import ks
+
+CITATION = "Learning Performance-Improving Code Edits. Shypula et al., ICLR 2024 (arXiv 2302.07867)"
+INPUTS = """
+predictions: for each pair, the simulated seconds of its samples in order; NaN where a sample is not correct
+references: for each pair, the simulated seconds of its source program
+k: which Best@k to give (default: 1, 2, 4, … up to the number of samples)
+"""
+_FOLDER = Path(__file__).resolve().parent
+
+
+def metric_names() -> list[str]:
+    """The metrics there are: folders here with an `evaluate` module of the same name."""
+    return sorted(path.parent.name for path in _FOLDER.glob("*/*.py") if path.stem == path.parent.name)
+
+
+def load_metric(name: str) -> Any:
+    """The `evaluate.Metric` called `name`; UserError for an unknown one."""
+    if name not in metric_names():
+        raise unknown_name("metric", name, metric_names())
+    import evaluate
+
+    return evaluate.load(str(_FOLDER / name))
+
+
+def features(datasets: Any) -> Any:
+    """The columns of every metric: a list of seconds a prediction, seconds a reference."""
+    seconds = datasets.Value("float64")
+    return datasets.Features({"predictions": datasets.Sequence(seconds), "references": seconds})
+
+
+def best_at_each_k(
+    name: str,
+    metric: Callable[[Sequence[Sequence[float]], Sequence[float], int], float],
+    predictions: list[list[float]],
+    references: list[float],
+    k: list[int] | None,
+) -> dict[str, float]:
+    """`{"<name>@<k>": value}`; the metric is NaN where a pair has fewer than k samples."""
+    wanted = k or ks(max(map(len, predictions)))
+    return {f"{name}@{each}": metric(predictions, references, each) for each in wanted}

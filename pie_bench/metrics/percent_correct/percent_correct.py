@@ -1,0 +1,21 @@
+"""`evaluate` module: %Correct: share of pairs, in percent, with at least one correct sample."""
+
+import datasets
+import evaluate
+
+from pie_bench.metrics import best_at_k
+from pie_bench.metrics.module import CITATION, INPUTS, best_at_each_k, features
+
+
+class PercentCorrect(evaluate.Metric):
+    """%Correct: share of pairs, in percent, with at least one correct sample."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=self.__doc__, citation=CITATION, inputs_description=INPUTS, features=features(datasets)
+        )
+
+    def _compute(
+        self, predictions: list[list[float]], references: list[float], k: list[int] | None = None
+    ) -> dict[str, float]:
+        return best_at_each_k("percent_correct", best_at_k.percent_correct, predictions, references, k)

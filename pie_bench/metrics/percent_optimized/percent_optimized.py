@@ -1,0 +1,21 @@
+"""`evaluate` module: %Opt: share of pairs, in percent, with a correct sample at least 10 % faster than the source."""
+
+import datasets
+import evaluate
+
+from pie_bench.metrics import best_at_k
+from pie_bench.metrics.module import CITATION, INPUTS, best_at_each_k, features
+
+
+class PercentOptimized(evaluate.Metric):
+    """%Opt: share of pairs, in percent, with a correct sample at least 10 % faster than the source."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=self.__doc__, citation=CITATION, inputs_description=INPUTS, features=features(datasets)
+        )
+
+    def _compute(
+        self, predictions: list[list[float]], references: list[float], k: list[int] | None = None
+    ) -> dict[str, float]:
+        return best_at_each_k("percent_optimized", best_at_k.percent_optimized, predictions, references, k)

@@ -1,0 +1,21 @@
+"""`evaluate` module: Speedup: mean over pairs of source time / best correct sample's time, never below 1.0."""
+
+import datasets
+import evaluate
+
+from pie_bench.metrics import best_at_k
+from pie_bench.metrics.module import CITATION, INPUTS, best_at_each_k, features
+
+
+class Speedup(evaluate.Metric):
+    """Speedup: mean over pairs of source time / best correct sample's time, never below 1.0."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=self.__doc__, citation=CITATION, inputs_description=INPUTS, features=features(datasets)
+        )
+
+    def _compute(
+        self, predictions: list[list[float]], references: list[float], k: list[int] | None = None
+    ) -> dict[str, float]:
+        return best_at_each_k("speedup", best_at_k.speedup, predictions, references, k)

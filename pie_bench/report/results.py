@@ -1,0 +1,66 @@
+"""`results.json`: every key typed and explained. Nothing in it depends on when or in what order things ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Scores = dict[str, dict[str, float | None]]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleResult(_Part):
+    """One answer of the model."""
+
+    outcome: str = Field(description="what became of it: see `outcomes` in docs/methodology.md")
+    seconds: float | None = Field(description="simulated seconds, summed over the pair's tests; null unless ok")
+    startup_seconds: float | None = Field(description="the part of `seconds` before main")
+
+
+class PairResult(_Part):
+    """One pair and the model's answers to it."""
+
+    pair_id: str
+    problem_id: str
+    source: SampleResult = Field(description="the slow program, measured here")
+    target: SampleResult = Field(description="the human rewrite, measured here")
+    recorded_source_seconds: float | None = Field(description="what the dataset records for the slow program (gem5)")
+    recorded_target_seconds: float | None = Field(description="what the dataset records for the human rewrite (gem5)")
+    samples: tuple[SampleResult, ...]
+
+
+class Results(_Part):
+    """A run's results. A metric is {"best@k": value}; null where a pair has fewer than k usable samples."""
+
+    schema_version: int = 1
+    task: str
+    task_version: int
+    task_hash: str = Field(description="over all that decides the prompts and the sampling")
+    model: str = Field(description="as asked for")
+    model_resolved: str = Field(description="what exactly answered")
+    examples: dict[str, Any] = Field(description="how few-shot examples were chosen, with which encoder")
+    dataset: str
+    split: str
+    dataset_fingerprint: str
+    environment: str
+    environment_id: str = Field(description="what the seconds were measured in; never compare across two of these")
+    environment_facts: dict[str, str] = Field(description="versions and sums of compiler, libraries and simulator")
+    sandbox: str
+    n_pairs: int = Field(description="pairs in the metrics")
+    n_problems: int
+    n_samples: int = Field(description="samples per pair")
+    n_rejected_rows: int = Field(description="rows of the dataset left out because they lack something")
+    unusable_pairs: tuple[str, ...] = Field(description="pairs left out: their source program fails its tests here")
+    metrics: Scores = Field(description="of the model's answers, on the whole process's time, as in the paper")
+    metrics_without_startup: Scores = Field(description="the same on time after the start of main")
+    human_reference: Scores = Field(description="of the pairs' target programs, whole process")
+    human_reference_without_startup: Scores
+    outcomes: dict[str, int] = Field(description="what became of the model's answers, counted")
+    infra_errors: int = Field(description="executions that failed on our side; in no metric: run the command again")
+    tokens: dict[str, int] = Field(description="prompt and completion tokens, as the model counted them")
+    versions: dict[str, str] = Field(description="packages")
+    pairs: tuple[PairResult, ...]

@@ -1,0 +1,119 @@
+"""Stage two: every program judged, kept in `verdicts.jsonl` as it is; and both stages at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pie_bench.errors import UserError
+from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.executor import Executor, open_environment
+from pie_bench.execution.pool import Pool
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.sandbox.sandbox import SandboxError
+from pie_bench.execution.verdict import Candidate, Role, Verdict
+from pie_bench.prompting.extract import extract_code
+from pie_bench.stages.generate import generate, read_generations
+from pie_bench.stages.plan import Plan, settle
+from pie_bench.store import MeasurementStore, RunDirectory, read_jsonl
+
+Progress = Callable[[str], object]  # called with "generated" or "executed", once each
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much of a run is done: samples generated, programs judged, and how many there are in all."""
+
+    generated: int
+    to_generate: int
+    executed: int
+    to_execute: int
+
+
+def read_verdicts(directory: RunDirectory) -> dict[tuple[str, str, int], Verdict]:
+    """The verdicts by pair, role and sample. The last one counts; an `infra_error` is as good as none."""
+    verdicts: dict[tuple[str, str, int], Verdict] = {}
+    for number, record in enumerate(read_jsonl(directory.verdicts_path), start=1):
+        try:
+            verdict = Verdict.from_json(record)
+        except (TypeError, KeyError) as error:
+            raise UserError(f"{directory.verdicts_path}:{number}: not a verdict: {error}") from None
+        verdicts[verdict.key] = verdict
+    return verdicts
+
+
+def counts(plan: Plan, directory: RunDirectory) -> Counts:
+    """How far the run in this directory is."""
+    samples = len(plan.pairs) * plan.task.sampling.n
+    executed = sum(verdict.outcome != "infra_error" for verdict in read_verdicts(directory).values())
+    return Counts(len(read_generations(directory)), samples, executed, samples + 2 * len(plan.pairs))
+
+
+def run_stages(
+    plan: Plan,
+    directory: RunDirectory,
+    cache_dir: Path,
+    pool: Pool,
+    *,
+    generating: bool,
+    progress: Progress = lambda _: None,
+) -> None:
+    """Judges every program that has no verdict yet; with `generating`, completions too, as they arrive.
+
+    UserError when the environment on this machine is no longer the one the run was begun with.
+    """
+    sandbox = choose_sandbox()
+    try:
+        environment = open_environment(load_environment_spec(plan.settings.environment), sandbox)
+    except SandboxError as error:
+        raise UserError(f"environment {plan.settings.environment}: {error}") from None
+    settle(directory, "execution", environment.describe() | {"sandbox": sandbox.name})
+    tests = {pair.pair_id: plan.dataset.tests(pair) for pair in plan.pairs}
+    store = MeasurementStore(cache_dir / "measurements.sqlite")
+    executor = Executor(environment, sandbox, store)
+
+    def judge(candidate: Candidate) -> None:
+        verdict = executor.execute(candidate, tests[candidate.pair_id])
+        directory.append(directory.verdicts_path, verdict.to_json())
+        progress("executed")
+
+    try:
+        for _ in pool.map_unordered(judge, _missing(plan, directory, cache_dir, generating, progress)):
+            pass
+    finally:
+        store.close()
+
+
+def _missing(
+    plan: Plan, directory: RunDirectory, cache_dir: Path, generating: bool, progress: Progress
+) -> Iterator[Candidate]:
+    done = {key for key, verdict in read_verdicts(directory).items() if verdict.outcome != "infra_error"}
+    known = read_generations(directory).values()
+    for candidate in (*_own_programs(plan), *map(candidate_of, known)):
+        if candidate.key not in done:
+            yield candidate
+    if generating:
+        for completion in generate(plan, directory, cache_dir):
+            progress("generated")
+            yield candidate_of(vars(completion))
+
+
+def _own_programs(plan: Plan) -> Iterable[Candidate]:
+    for pair in plan.pairs:
+        programs: tuple[tuple[Role, str], ...] = (("source", pair.src_code), ("target", pair.tgt_code))
+        for role, code in programs:
+            yield Candidate(pair.pair_id, role, 0, code)
+
+
+def candidate_of(generation: Mapping[str, Any]) -> Candidate:
+    """The program in a completion (a record of `generations.jsonl`), or why there is none."""
+    extraction = extract_code(generation["text"], generation["finish_reason"])
+    return Candidate(
+        pair_id=generation["pair_id"],
+        role="candidate",
+        sample_index=generation["sample_index"],
+        code=extraction.code,
+        reason=extraction.reason or "ok",  # type: ignore[arg-type]
+    )

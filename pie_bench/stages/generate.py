@@ -1,0 +1,72 @@
+"""Stage one: prompts out, completions in, kept in `generations.jsonl` as they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pie_bench.data.load import load_dataset
+from pie_bench.errors import UserError
+from pie_bench.hashing import hash_of
+from pie_bench.models.model import Completion, Request
+from pie_bench.models.registry import load_model
+from pie_bench.prompting.build import PromptBuilder
+from pie_bench.prompting.prompt import Prompt
+from pie_bench.stages.plan import Plan, settle
+from pie_bench.store import RunDirectory, read_jsonl
+
+
+def read_generations(directory: RunDirectory) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """What has been generated, by pair and sample."""
+    return {(r["pair_id"], r["sample_index"]): r for r in read_jsonl(directory.generations_path)}
+
+
+def generate(plan: Plan, directory: RunDirectory, cache_dir: Path) -> Iterator[Completion]:
+    """Yields the completions that were still missing, each kept in the run directory before it is yielded.
+
+    Raises UserError when prompts or model are no longer those the run was begun with.
+    """
+    done = read_generations(directory)
+    n = plan.task.sampling.n
+    wanted = {pair.pair_id: tuple(i for i in range(n) if (pair.pair_id, i) not in done) for pair in plan.pairs}
+    if not any(wanted.values()):
+        return
+    builder = prompt_builder(plan, cache_dir)
+    prompts = {pair.pair_id: builder.build(pair) for pair in plan.pairs}
+    sums = {pair_id: prompt_sha256(prompt) for pair_id, prompt in prompts.items()}
+    for (pair_id, _), record in done.items():
+        if record["prompt_sha256"] != sums.get(pair_id):
+            raise UserError(
+                f"{directory.generations_path}: pair {pair_id}: its prompt is another now; use a new --run-dir"
+            )
+    requests = [
+        Request(pair.pair_id, prompts[pair.pair_id], plan.task.sampling, plan.task.sampling.seed, wanted[pair.pair_id])
+        for pair in plan.pairs
+        if wanted[pair.pair_id]
+    ]
+    model = load_model(plan.settings.model, {pair.pair_id: pair for pair in plan.pairs}, cache_dir)
+    try:
+        settle(directory, "generation", {"model_resolved": model.resolved, "examples": builder.describe()})
+        for completion in model.generate(requests):
+            record = asdict(completion) | {
+                "prompt_sha256": sums[completion.pair_id],
+                "seed": plan.task.sampling.seed + completion.sample_index,
+            }
+            directory.append(directory.generations_path, record)
+            yield completion
+    finally:
+        model.close()
+
+
+def prompt_builder(plan: Plan, cache_dir: Path) -> PromptBuilder:
+    """The task's prompt builder over its training pairs (read only when the task shows examples)."""
+    fewshot = plan.task.fewshot
+    train = load_dataset(plan.dataset.name, fewshot.split, with_tests=False).pairs if fewshot.k else ()
+    return PromptBuilder(plan.task, train, cache_dir)
+
+
+def prompt_sha256(prompt: Prompt) -> str:
+    """What a completion answered to: the sum over text and messages."""
+    return hash_of(asdict(prompt))

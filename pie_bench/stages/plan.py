@@ -1,0 +1,153 @@
+"""What a run is: its settings, resolved to a task, a dataset's pairs and a run directory."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pie_bench.data.load import PairDataset, load_dataset
+from pie_bench.data.pair import Pair
+from pie_bench.errors import UserError
+from pie_bench.execution.environment import load_environment_spec
+from pie_bench.hashing import hash_of
+from pie_bench.store import RunDirectory, write_json
+from pie_bench.task import Task, load_task
+
+_PACKAGES = (
+    "datasets",
+    "evaluate",
+    "faiss-cpu",
+    "jinja2",
+    "numpy",
+    "pie_bench",
+    "pydantic",
+    "scikit-learn",
+    "xllamacpp",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for; None means the task's own."""
+
+    task: str
+    model: str
+    dataset: str | None = None
+    environment: str = "cachegrind-host"
+    limit: int | None = None
+    samples: int | None = None
+    encoder: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings with everything looked up: `task` holds the settings' changes, `pairs` are those to be asked for."""
+
+    settings: Settings
+    task: Task
+    dataset: PairDataset
+    pairs: tuple[Pair, ...]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes a run this run: a run directory belongs to one identity for good."""
+        return {
+            "task": self.task.task,
+            "task_hash": self.task.task_hash,
+            "model": self.settings.model,
+            "dataset": self.dataset.name,
+            "split": self.dataset.split,
+            "dataset_fingerprint": self.dataset.fingerprint(),
+            "environment": self.settings.environment,
+            "limit": self.settings.limit,
+            "samples": self.task.sampling.n,
+        }
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Looks everything up. UserError for unknown names and unusable data, before anything is written or paid for."""
+    load_environment_spec(settings.environment)
+    task = load_task(settings.task)
+    changes: dict[str, Any] = {}
+    if settings.samples is not None:
+        changes["sampling"] = task.sampling.model_copy(update={"n": settings.samples})
+    if settings.encoder is not None:
+        if task.fewshot.strategy != "retrieval":
+            raise UserError(f"--encoder {settings.encoder}: task {task.task} does not retrieve examples")
+        changes["fewshot"] = task.fewshot.model_copy(update={"encoder": settings.encoder})
+    task = task.model_copy(update=changes)
+    dataset = load_dataset(settings.dataset or task.dataset, task.split, with_tests=True)
+    return Plan(settings, task, dataset, dataset.pairs[: settings.limit])
+
+
+def default_run_directory(plan: Plan) -> Path:
+    """`runs/<task>--<model>--<dataset>--<hash>`: the same command finds the same folder."""
+    model = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(plan.settings.model).name)
+    digest = hash_of(plan.identity)[:8]
+    return Path("runs") / f"{plan.task.task}--{model}--{plan.dataset.name}--{digest}"
+
+
+def open_run(plan: Plan, directory: RunDirectory) -> None:
+    """Writes the manifest of a new run, or checks that the folder's manifest is this run's.
+
+    UserError when the folder belongs to another run, naming what differs.
+    """
+    identity = plan.identity
+    if not directory.manifest_path.exists():
+        manifest = {
+            "schema_version": 1,
+            "settings": asdict(plan.settings),
+            "identity": identity,
+            "rejected_rows": [asdict(rejected) for rejected in plan.dataset.rejected],
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "command": sys.argv,
+            "host": {"machine": platform.machine(), "system": platform.platform(), "python": platform.python_version()},
+            "versions": package_versions(),
+        }
+        write_json(directory.manifest_path, manifest)
+        return
+    theirs = directory.manifest().get("identity", {})
+    for key, value in identity.items():
+        if theirs.get(key) != value:
+            raise UserError(
+                f"{directory.path}: holds another run: its {key} is {theirs.get(key)!r}, now it is {value!r}; "
+                "give another --run-dir"
+            )
+
+
+def settle(directory: RunDirectory, key: str, value: Mapping[str, Any]) -> None:
+    """Records a part of the manifest known only later (`generation`, `execution`); it may never change after that."""
+    manifest = directory.manifest()
+    known = manifest.setdefault(key, dict(value))
+    if known != value:
+        what = next(k for k in sorted({*known, *value}) if known.get(k) != value.get(k))
+        raise UserError(
+            f"{directory.path}: was begun with {key}.{what} = {known.get(what)!r}, now it is {value.get(what)!r}; "
+            "give another --run-dir"
+        )
+    write_json(directory.manifest_path, manifest)
+
+
+def plan_of(directory: RunDirectory) -> Plan:
+    """The plan of an existing run directory, from its manifest."""
+    plan = make_plan(Settings(**directory.manifest()["settings"]))
+    open_run(plan, directory)
+    return plan
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that take part in a result."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:  # an optional one
+            continue
+    return versions

@@ -1,0 +1,129 @@
+"""Stage three: verdicts in, `results.json` out. Pure but for reading the run directory and writing the file."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pie_bench.data.pair import Pair
+from pie_bench.errors import UserError
+from pie_bench.execution.verdict import Verdict
+from pie_bench.metrics.best_at_k import ks
+from pie_bench.metrics.module import load_metric
+from pie_bench.report.results import PairResult, Results, SampleResult, Scores
+from pie_bench.stages.execute import read_verdicts
+from pie_bench.stages.generate import read_generations
+from pie_bench.stages.plan import Plan, package_versions
+from pie_bench.store import RunDirectory, write_json
+
+Verdicts = Mapping[tuple[str, str, int], Verdict]
+
+
+def score(plan: Plan, directory: RunDirectory) -> Results:
+    """The results of a finished run, also written to `results.json`.
+
+    UserError when programs are still without a verdict, saying how many.
+    """
+    manifest = directory.manifest()
+    verdicts = read_verdicts(directory)
+    samples = plan.task.sampling.n
+    wanted = [(pair.pair_id, "candidate", i) for pair in plan.pairs for i in range(samples)]
+    wanted += [(pair.pair_id, role, 0) for pair in plan.pairs for role in ("source", "target")]
+    missing = [key for key in wanted if key not in verdicts]
+    if missing:
+        pair_id, role, sample = missing[0]
+        raise UserError(
+            f"{directory.path}: {len(missing)} of {len(wanted)} programs have no verdict yet "
+            f"(the first: pair {pair_id}, {role} {sample}); run: pie-bench generate …, "
+            f"then pie-bench execute {directory.path}"
+        )
+    pairs = [_pair_result(pair, verdicts, samples) for pair in sorted(plan.pairs, key=lambda pair: pair.pair_id)]
+    # Without a measured source there is nothing to compare with; an error of ours on it is reported as such.
+    usable = [pair for pair in pairs if pair.source.outcome == "ok"]
+    generations = read_generations(directory)
+    execution, generation = manifest["execution"], manifest["generation"]
+    results = Results(
+        task=plan.task.task,
+        task_version=plan.task.version,
+        task_hash=plan.task.task_hash,
+        model=plan.settings.model,
+        model_resolved=generation["model_resolved"],
+        examples=generation["examples"],
+        dataset=plan.dataset.name,
+        split=plan.dataset.split,
+        dataset_fingerprint=manifest["identity"]["dataset_fingerprint"],
+        environment=execution["name"],
+        environment_id=execution["environment_id"],
+        environment_facts=execution["facts"],
+        sandbox=execution["sandbox"],
+        n_pairs=len(usable),
+        n_problems=len({pair.problem_id for pair in usable}),
+        n_samples=samples,
+        n_rejected_rows=len(plan.dataset.rejected),
+        unusable_pairs=tuple(pair.pair_id for pair in pairs if pair.source.outcome not in ("ok", "infra_error")),
+        metrics=_scores(plan.task.metrics, usable, whole=True),
+        metrics_without_startup=_scores(plan.task.metrics, usable, whole=False),
+        human_reference=_scores(plan.task.metrics, [_human(pair) for pair in usable], whole=True),
+        human_reference_without_startup=_scores(plan.task.metrics, [_human(pair) for pair in usable], whole=False),
+        outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
+        infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
+        tokens={
+            kind: sum(record[f"{kind}_tokens"] for record in generations.values()) for kind in ("prompt", "completion")
+        },
+        versions=package_versions(),
+        pairs=tuple(pairs),
+    )
+    write_json(directory.results_path, results.model_dump(mode="json"))
+    return results
+
+
+def _pair_result(pair: Pair, verdicts: Verdicts, samples: int) -> PairResult:
+    def result(role: str, index: int = 0) -> SampleResult:
+        verdict = verdicts[pair.pair_id, role, index]
+        return SampleResult(
+            outcome=verdict.outcome, seconds=verdict.runtime_seconds, startup_seconds=verdict.startup_seconds
+        )
+
+    def recorded(seconds: Mapping[str, float] | None) -> float | None:
+        return None if seconds is None else math.fsum(seconds.values())
+
+    return PairResult(
+        pair_id=pair.pair_id,
+        problem_id=pair.problem_id,
+        source=result("source"),
+        target=result("target"),
+        recorded_source_seconds=recorded(pair.src_seconds),
+        recorded_target_seconds=recorded(pair.tgt_seconds),
+        samples=tuple(result("candidate", index) for index in range(samples)),
+    )
+
+
+def _human(pair: PairResult) -> PairResult:
+    """The pair as if its human rewrite had been the one answer."""
+    return pair.model_copy(update={"samples": (pair.target,)})
+
+
+def _scores(metrics: Sequence[str], pairs: Sequence[PairResult], *, whole: bool) -> Scores:
+    """{metric: {"best@k": value}}, of whole processes or of what comes after the start of `main`."""
+
+    def seconds(sample: SampleResult) -> float:
+        if sample.seconds is None:
+            return math.nan
+        return sample.seconds if whole else sample.seconds - (sample.startup_seconds or 0.0)
+
+    if not pairs:
+        return {name: {} for name in metrics}
+    predictions = [[seconds(s) for s in pair.samples if s.outcome != "infra_error"] for pair in pairs]
+    references = [seconds(pair.source) for pair in pairs]
+    k = ks(max(len(pair.samples) for pair in pairs))
+    return {name: _computed(name, predictions, references, k) for name in metrics}
+
+
+def _computed(name: str, predictions: Any, references: Any, k: list[int]) -> dict[str, float | None]:
+    computed = load_metric(name).compute(predictions=predictions, references=references, k=k)
+    return {
+        key.replace(f"{name}@", "best@"): None if math.isnan(value) else value
+        for key, value in sorted(computed.items())
+    }

@@ -1,0 +1,137 @@
+"""What is kept: measurements (SQLite, content addressed, shared by all runs) and a run's folder (append-only JSONL)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pie_bench.errors import UserError
+from pie_bench.execution.simulators.simulator import Measurement
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS measurement (
+    binary_sha256 TEXT NOT NULL,
+    input_sha256 TEXT NOT NULL,
+    simulation_id TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (binary_sha256, input_sha256, simulation_id)
+) WITHOUT ROWID
+"""
+
+
+class MeasurementStore:
+    """Measurements by (binary, input, simulation). Safe for several threads and several processes."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=60)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute(_SCHEMA)
+            self._connection.commit()
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"{path}: not a usable measurement store ({error}); delete it to start anew") from None
+
+    def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
+        """What is known of a program on these inputs, by the input's sum."""
+        query = "SELECT record FROM measurement WHERE binary_sha256=? AND input_sha256=? AND simulation_id=?"
+        known = {}
+        with self._lock:
+            for input_sha256 in input_sha256s:
+                row = self._connection.execute(query, (binary_sha256, input_sha256, simulation_id)).fetchone()
+                if row is not None:
+                    known[input_sha256] = Measurement(**json.loads(row[0]))
+        return known
+
+    def put(self, measurement: Measurement) -> None:
+        """Keeps a measurement, at once. An `infra_error` says nothing about the program and is not kept."""
+        if measurement.outcome == "infra_error":
+            return
+        key = (measurement.binary_sha256, measurement.input_sha256, measurement.simulation_id)
+        with self._lock, self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)", (*key, json.dumps(asdict(measurement)))
+            )
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class RunDirectory:
+    """A run's folder: `manifest.json`, `generations.jsonl`, `verdicts.jsonl`, `results.json`."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.manifest_path = path / "manifest.json"
+        self.generations_path = path / "generations.jsonl"
+        self.verdicts_path = path / "verdicts.jsonl"
+        self.results_path = path / "results.json"
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second process out of the folder while this one writes to it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(f"{self.path}: another process is working in this run directory; wait for it") from None
+            yield
+
+    def append(self, path: Path, record: Mapping[str, Any]) -> None:
+        """Adds one line, whole or not at all as far as a reader can tell (see `read_jsonl`)."""
+        line = json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n"
+        with self._lock, path.open("ab") as file:
+            file.write(line.encode("utf-8", "surrogatepass"))
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; UserError when this is no run directory."""
+        try:
+            return json.loads(self.manifest_path.read_text())
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: not a run directory (no manifest.json)") from None
+        except json.JSONDecodeError as error:
+            raise UserError(f"{self.manifest_path}:{error.lineno}: broken JSON: {error.msg}") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Stable JSON (sorted keys), in place all at once: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    temporary.replace(path)
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The records of an append-only file; none when there is no file.
+
+    A last line without its newline is what a killed process left: it is cut off, the file is whole again. Any other
+    line that is not a JSON object is a UserError with file and line.
+    """
+    import jsonlines
+
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole != len(content):
+        with path.open("rb+") as file:
+            file.truncate(whole)
+    records: list[dict[str, Any]] = []
+    lines = content[:whole].decode("utf-8", "surrogatepass").split("\n")[:-1]
+    with jsonlines.Reader(lines) as reader:
+        try:
+            records.extend(reader.iter(type=dict))
+        except jsonlines.InvalidLineError as error:
+            raise UserError(f"{path}:{error.lineno}: not a record: {error.args[0]}") from None
+    return records

@@ -1,0 +1,58 @@
+"""Real parts, made once a session: a sandbox, the environment of this machine, a measurement store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pie_bench.data.load import PairDataset, load_dataset
+from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
+from pie_bench.execution.executor import Executor, open_environment
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.execution.toolchain import Toolchain
+from pie_bench.store import MeasurementStore
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Sandbox:
+    return choose_sandbox()
+
+
+@pytest.fixture(scope="session")
+def spec() -> EnvironmentSpec:
+    return load_environment_spec("cachegrind-host")
+
+
+@pytest.fixture(scope="session")
+def environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
+    return open_environment(spec, sandbox)
+
+
+@pytest.fixture(scope="session")
+def toolchain(spec: EnvironmentSpec, sandbox: Sandbox) -> Toolchain:
+    return Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+
+
+@pytest.fixture(scope="session")
+def measured_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder shared by the whole session, so that a program is simulated once however many tests run it."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def cache(measured_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The shared cache folder, as the one that commands use."""
+    monkeypatch.setenv("PIE_BENCH_CACHE", str(measured_cache))
+    return measured_cache
+
+
+@pytest.fixture
+def executor(environment: Environment, sandbox: Sandbox, tmp_path: Path) -> Executor:
+    return Executor(environment, sandbox, MeasurementStore(tmp_path / "measurements.sqlite"))
+
+
+@pytest.fixture(scope="session")
+def mini() -> PairDataset:
+    return load_dataset("mini", "test", with_tests=True)

@@ -1,0 +1,176 @@
+"""What a program can and cannot do in the sandbox. Every program here really runs."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from pie_bench.errors import UserError
+from pie_bench.execution.environment import EnvironmentSpec
+from pie_bench.execution.sandbox import choose
+from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
+from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Limits, Sandbox, SandboxError
+from pie_bench.execution.toolchain import Toolchain
+
+LIMITS = Limits(
+    cpu_seconds=2,
+    wall_seconds=30,
+    memory_bytes=256 << 20,
+    output_bytes=1 << 20,
+    stack_bytes=8 << 20,
+    processes=16,
+    tmp_bytes=1 << 20,
+)
+
+
+@pytest.fixture
+def run(sandbox: Sandbox, toolchain: Toolchain):  # type: ignore[no-untyped-def]
+    """Compiles a program and runs it as a payload."""
+
+    def run(code: str, stdin: bytes = b"", limits: Limits = LIMITS) -> Finished:
+        compiled = toolchain.compile("#include <bits/stdc++.h>\nusing namespace std;\n" + code)
+        assert compiled.binary is not None, compiled.log
+        return sandbox.run(Command(["/w/program"], stdin, {"/w/program": File(compiled.binary, True)}), limits, "payload")
+
+    return run
+
+
+def shell(sandbox: Sandbox, script: str, **options: object) -> Finished:
+    return sandbox.run(Command(["/bin/sh", "-c", script], **options), LIMITS, "compile")  # type: ignore[arg-type]
+
+
+def test_input_output_exit_code_and_signal(run) -> None:  # type: ignore[no-untyped-def]
+    echo = run('int main(){ string s; cin >> s; cout << s << "!"; cerr << "e"; return 3; }', b"hello\n")
+    assert (echo.stdout, echo.stderr, echo.exit_code, echo.signal) == (b"hello!", b"e", 3, None)
+    crashed = run("int main(){ int* volatile p = nullptr; return *p; }")
+    assert (crashed.exit_code, crashed.signal) == (None, 11)
+
+
+def test_it_sees_only_usr_and_what_it_was_given(sandbox: Sandbox, tmp_path: Path) -> None:
+    secret = tmp_path / "expected_output"
+    secret.write_text("42")
+    os.chmod(secret, 0o644)
+    seen = shell(sandbox, "ls / /w; cat /w/given; cat $1 /etc/passwd", files={"/w/given": File(b"input")})
+    assert seen.stdout.decode().split() == "/: bin dev lib lib64 proc tmp usr w /w: given input".split()
+    assert shell(sandbox, f"cat {secret}").exit_code != 0
+    assert shell(sandbox, "echo x > /w/new || echo x > /usr/new || echo x > /new || echo x > /dev/new").exit_code != 0
+    assert shell(sandbox, "echo x > /w/given", files={"/w/given": File(b"input")}).exit_code != 0
+
+
+def test_it_is_nobody_and_alone(sandbox: Sandbox) -> None:
+    seen = shell(sandbox, "id -u; ls /proc | grep -c '^[0-9]'; cat /proc/sys/kernel/hostname; ls /proc/self/fd")
+    uid, processes, host, *descriptors = seen.stdout.decode().split()
+    assert (uid, host) == ("65534", "sandbox")
+    assert int(processes) <= 6
+    assert descriptors == ["0", "1", "2", "3"]  # 3 is ls reading the folder
+
+
+def test_the_harness_environment_is_out_of_reach(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
+    seen = shell(sandbox, "env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'", environment={"PATH": "/usr/bin"})
+    assert b"sk-secret" not in seen.stdout
+    assert b"PATH=/usr/bin" in seen.stdout
+
+
+def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, toolchain: Toolchain, run) -> None:  # type: ignore[no-untyped-def]
+    code = """
+    #include <sys/socket.h>
+    #include <sys/ptrace.h>
+    #include <sched.h>
+    #include <unistd.h>
+    int main(){
+        printf("%d %d", socket(AF_INET, SOCK_STREAM, 0), socket(40, SOCK_STREAM, 0));
+        printf(" %ld %d", ptrace(PTRACE_TRACEME, 0, 0, 0), unshare(CLONE_NEWUSER));
+        printf(" %d", fork());
+        auto start = chrono::steady_clock::now();
+        sleep(20);
+        printf(" %d", chrono::steady_clock::now() - start < chrono::seconds(10));
+    }"""
+    assert run(code).stdout == b"-1 -1 -1 -1 -1 1"
+    while_compiling = shell(sandbox, "unshare -U true; python3 -c 'import socket; socket.socket()'")
+    assert while_compiling.exit_code != 0
+
+
+def test_threads_work(run) -> None:  # type: ignore[no-untyped-def]
+    assert run("int main(){ int x = 0; thread t([&]{ x = 7; }); t.join(); cout << x; }").stdout == b"7"
+
+
+def test_limits(run) -> None:  # type: ignore[no-untyped-def]
+    spin = run("int main(){ for (volatile long i = 0;; i++); }")
+    assert (spin.signal, spin.cpu_limit, spin.wall_timeout) == (24, True, False)
+    stubborn = run("int main(){ signal(SIGXCPU, SIG_IGN); for (volatile long i = 0;; i++); }")
+    assert (stubborn.signal, stubborn.cpu_limit) == (9, True)
+    flood = run("int main(){ for (;;) puts(\"flood\"); }")
+    assert (flood.signal, flood.cpu_limit) == (25, False)
+    assert len(flood.stdout) == LIMITS.output_bytes
+    greedy = run("int main(){ vector<char> v(1 << 30, 1); cout << v[5]; }")
+    assert greedy.exit_code is None
+    assert b"bad_alloc" in greedy.stderr
+    deep = run("int f(int n){ volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }\nint main(){ cout << f(1e6); }")
+    assert deep.signal == 11
+
+
+def test_wall_clock_is_a_backstop(sandbox: Sandbox) -> None:
+    limits = LIMITS.model_copy(update={"wall_seconds": 1})
+    slept = sandbox.run(Command(["/bin/sh", "-c", "sleep 30 & sleep 30"]), limits, "compile")
+    assert slept.wall_timeout
+    assert slept.wall_seconds < 20
+
+
+def test_the_temporary_folder_is_small_and_the_report_comes_back(sandbox: Sandbox) -> None:
+    filled = shell(sandbox, "head -c 3000000 /dev/zero > /tmp/x; stat -c %s /tmp/x")
+    assert int(filled.stdout) <= LIMITS.tmp_bytes
+    reported = sandbox.run(Command(["/bin/sh", "-c", 'echo counts > "$0"', REPORT_PATH]), LIMITS, "simulator")
+    assert reported.report == b"counts\n"
+
+
+def test_a_command_that_cannot_start_is_our_error(sandbox: Sandbox) -> None:
+    missing = sandbox.run(Command(["/w/missing"]), LIMITS, "payload")
+    assert missing.exit_code == 127
+    with pytest.raises(SandboxError, match="bubblewrap could not run the command"):
+        sandbox.run(Command(["/bin/true"], files={"/proc/x": File(b"")}), LIMITS, "payload")
+
+
+def test_many_threads_can_run_at_once(sandbox: Sandbox) -> None:
+    outputs: dict[int, bytes] = {}
+
+    def work(index: int) -> None:
+        outputs[index] = sandbox.run(Command(["/bin/cat"], str(index).encode() * 70000), LIMITS, "payload").stdout
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outputs == {index: str(index).encode() * 70000 for index in range(8)}
+
+
+def test_no_descriptor_is_left_open(sandbox: Sandbox) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        sandbox.run(Command(["/bin/true"], files={"/w/x": File(b"x")}), LIMITS, "payload")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_without_a_sandbox_there_is_a_remedy_and_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="bwrap not found; install it: sudo apt-get install bubblewrap"):
+        choose.choose_sandbox()
+
+
+def test_a_sandbox_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(0o755 if folder != Path("/tmp") else 0o1777)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(UserError, match="no usable sandbox: .*No permissions to create new namespace"):
+        choose.choose_sandbox()
+
+
+def test_the_limits_of_an_environment_are_checked(spec: EnvironmentSpec) -> None:
+    assert spec.native_limits.wall_seconds >= 10 * spec.native_limits.cpu_seconds
+    assert isinstance(choose.choose_sandbox(), BubblewrapSandbox)

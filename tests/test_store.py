@@ -1,0 +1,111 @@
+"""What is kept survives a kill at any moment."""
+
+import json
+import multiprocessing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pie_bench.errors import UserError
+from pie_bench.execution.simulators.simulator import Measurement
+from pie_bench.store import MeasurementStore, RunDirectory, read_jsonl, write_json
+
+MEASUREMENT = Measurement("b", "i", "s", "ok", 0, "o", {"Ir": 5}, {"Ir": 2})
+
+
+def test_measurements_are_kept_by_binary_input_and_simulation(tmp_path: Path) -> None:
+    store = MeasurementStore(tmp_path / "m.sqlite")
+    store.put(MEASUREMENT)
+    store.put(replace(MEASUREMENT, input_sha256="i2", counters={"Ir": 7}))
+    store.close()
+    store = MeasurementStore(tmp_path / "m.sqlite")
+    assert store.get("b", ["i", "i2", "i3"], "s") == {
+        "i": MEASUREMENT,
+        "i2": replace(MEASUREMENT, input_sha256="i2", counters={"Ir": 7}),
+    }
+    assert store.get("other", ["i"], "s") == {} == store.get("b", ["i"], "other")
+
+
+def test_an_error_of_ours_is_not_kept(tmp_path: Path) -> None:
+    store = MeasurementStore(tmp_path / "m.sqlite")
+    store.put(replace(MEASUREMENT, outcome="infra_error"))
+    assert store.get("b", ["i"], "s") == {}
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.sqlite").write_text("this is not a database, but it is long enough to be taken for one" * 20)
+    with pytest.raises(UserError, match=r"m\.sqlite: not a usable measurement store"):
+        MeasurementStore(tmp_path / "m.sqlite")
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.dictionaries(texts, texts, max_size=3), min_size=1, max_size=5), st.data())
+def test_whatever_byte_a_kill_leaves_last_whole_records_are_read(
+    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, str]], data: st.DataObject
+) -> None:
+    directory = RunDirectory(tmp_path_factory.mktemp("run"))
+    for record in records:
+        directory.append(directory.verdicts_path, record)
+    content = directory.verdicts_path.read_bytes()
+    cut = data.draw(st.integers(0, len(content)))
+    directory.verdicts_path.write_bytes(content[:cut])
+    whole = content[:cut].count(b"\n")
+    assert read_jsonl(directory.verdicts_path) == records[:whole]
+    directory.append(directory.verdicts_path, {"after": "the kill"})
+    assert read_jsonl(directory.verdicts_path) == [*records[:whole], {"after": "the kill"}]
+
+
+def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text('{"a": 1}\n[1]\n')
+    with pytest.raises(UserError, match=r"verdicts\.jsonl:2: not a record"):
+        read_jsonl(path)
+    assert read_jsonl(tmp_path / "none.jsonl") == []
+
+
+def test_text_that_is_no_unicode_survives(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.append(directory.generations_path, {"text": "a\ud800\u2028b\x85"})
+    assert read_jsonl(directory.generations_path) == [{"text": "a\ud800\u2028b\x85"}]
+
+
+def _try_to_lock(path: Path, answers: "multiprocessing.Queue[str]") -> None:
+    try:
+        with RunDirectory(path).locked():
+            answers.put("locked")
+    except UserError as error:
+        answers.put(str(error))
+
+
+def test_two_processes_cannot_work_in_one_run_directory(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    with RunDirectory(tmp_path).locked():
+        process = context.Process(target=_try_to_lock, args=(tmp_path, answers))
+        process.start()
+        assert "another process is working in this run directory" in answers.get(timeout=60)
+        process.join()
+    with RunDirectory(tmp_path).locked():
+        pass
+
+
+def test_json_is_stable_and_replaced_whole(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"b": 1, "a": "ü"})
+    assert (tmp_path / "x.json").read_text() == '{\n  "a": "ü",\n  "b": 1\n}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": "ü", "b": 1}
+
+
+def test_a_folder_without_or_with_a_broken_manifest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run directory"):
+        RunDirectory(tmp_path).manifest()
+    (tmp_path / "manifest.json").write_text("{\n")
+    with pytest.raises(UserError, match=r"manifest\.json:2: broken JSON"):
+        RunDirectory(tmp_path).manifest()

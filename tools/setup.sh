@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Sets up everything `make run` and `make test` need: Debian packages (only those missing) and the virtual
+# environment .venv in this folder. Quick to repeat: a second run checks and does nothing.
+# usage: tools/setup.sh EXTRAS      EXTRAS: comma-separated extras of setup.cfg, e.g. "test" or ""
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extras=${1:-}
+python=${PYTHON:-python3}
+
+command -v "$python" >/dev/null || { echo "setup: $python not found; install Python 3.10+ first" >&2; exit 2; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+    || { echo "setup: $("$python" --version) is too old; 3.10+ is needed (set PYTHON=/path/to/python3.10)" >&2; exit 2; }
+
+packages=()
+command -v g++ >/dev/null || packages+=(g++)
+command -v valgrind >/dev/null || packages+=(valgrind)
+command -v bwrap >/dev/null || packages+=(bubblewrap)
+ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || [ -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2 ] || packages+=(libseccomp2)
+"$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+if [ ${#packages[@]} -gt 0 ]; then
+    install="apt-get install -y --no-install-recommends ${packages[*]}"
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=(sudo -n)
+        elif command -v sudo >/dev/null && [ -t 0 ]; then as_root=(sudo)
+        else as_root=(false); fi
+    fi
+    if ! command -v apt-get >/dev/null || [ "${as_root[0]:-}" = false ]; then
+        echo "setup: missing Debian packages: ${packages[*]}" >&2
+        echo "setup: they cannot be installed from here; run this and try again:" >&2
+        echo "    sudo apt-get update && sudo $install" >&2
+        exit 2
+    fi
+    echo "setup: installing ${packages[*]} with apt"
+    run_apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"; }
+    if ! { run_apt update && run_apt install -y --no-install-recommends "${packages[@]}"; } >.setup-apt.log 2>&1; then
+        tail -n 20 .setup-apt.log >&2
+        echo "setup: apt failed (log: .setup-apt.log); run: sudo apt-get update && sudo $install" >&2
+        exit 2
+    fi
+    rm -f .setup-apt.log
+fi
+
+stamp=.venv/.installed-$(cat setup.cfg pyproject.toml | sha256sum | cut -c1-16)-${extras:-base}
+if [ ! -e "$stamp" ]; then
+    [ -x .venv/bin/python ] || { echo "setup: creating .venv"; "$python" -m venv .venv; }
+    echo "setup: installing the Python packages into .venv (a minute or two the first time)"
+    .venv/bin/python -m pip install -q --disable-pip-version-check -e ".${extras:+[$extras]}"
+    touch "$stamp"
+fi
