@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,13 @@ class RunDirectory:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise UserError(f"{self.path}: another process is working in this run directory; wait for it") from None
-            yield
+            try:
+                yield
+            finally:
+                if not self.manifest_path.exists():  # nothing was begun: leave no trace
+                    (self.path / ".lock").unlink()
+                    with suppress(OSError):
+                        self.path.rmdir()
 
     def append(self, path: Path, record: Mapping[str, Any]) -> None:
         """Adds one line, whole or not at all as far as a reader can tell (see `read_jsonl`)."""

@@ -31,7 +31,13 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def test_the_shipped_tasks_load() -> None:
-    assert task_names() == ["pie_fewshot_k2", "pie_instruct", "pie_retrieval_k1", "pie_retrieval_k2", "pie_retrieval_k4"]
+    assert task_names() == [
+        "pie_fewshot_k2",
+        "pie_instruct",
+        "pie_retrieval_k1",
+        "pie_retrieval_k2",
+        "pie_retrieval_k4",
+    ]
     tasks = [load_task(name) for name in task_names()]
     assert {task.sampling.n for task in tasks} == {8}
     assert {task.sampling.temperature for task in tasks} == {0.7}

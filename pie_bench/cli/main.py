@@ -34,6 +34,13 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
     except Exception as error:
         if arguments.debug:
             raise
+        if isinstance(error, ModuleNotFoundError):
+            print(
+                f"{program}: the package {error.name!r} is not installed for {sys.executable}; "
+                "run make run once and use .venv/bin/python, or: pip install -e .",
+                file=sys.stderr,
+            )
+            return 2
         print(f"{program}: internal error: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         return 1
 

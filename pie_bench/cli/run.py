@@ -77,15 +77,20 @@ def plan_and_directory(arguments: argparse.Namespace) -> tuple[Plan, RunDirector
 
 def run(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.pool import LocalPool
-    from pie_bench.stages.execute import run_stages
-    from pie_bench.stages.plan import open_run
+    from pie_bench.stages.execute import execute, open_executor
+    from pie_bench.stages.generate import prepared
+    from pie_bench.stages.plan import begin_run, check_run
 
     plan, directory = plan_and_directory(arguments)
     with directory.locked():
-        open_run(plan, directory)
+        check_run(plan, directory)
         say_what_is_left_out(plan)
-        with progress_bars(plan, directory) as progress:
-            run_stages(plan, directory, cache_dir(), LocalPool(arguments.workers), generating=True, progress=progress)
+        executor = open_executor(plan, cache_dir())
+        with prepared(plan, directory, cache_dir()) as generation:
+            begin_run(plan, directory)
+            with progress_bars(plan, directory) as progress:
+                pool = LocalPool(arguments.workers)
+                execute(plan, directory, executor, pool, generation=generation, progress=progress)
         return score_and_print(plan, directory)
 
 
@@ -125,8 +130,14 @@ def progress_bars(
         bars["generated"] = tqdm(desc="generate", total=now.to_generate, initial=now.generated, unit="answer", **layout)
     if executing:
         bars["executed"] = tqdm(desc="execute ", total=now.to_execute, initial=now.executed, unit="program", **layout)
+
+    def advance(what: str) -> None:
+        if what in bars:
+            bars[what].update()
+            bars[what].refresh()  # the two bars move in turns: tqdm's own pace leaves one behind
+
     try:
-        yield lambda what: bars[what].update() if what in bars else None
+        yield advance
     finally:
         for bar in bars.values():
             bar.close()

@@ -26,30 +26,34 @@ def add_verbs(verbs: Any) -> None:
 
 
 def generate(arguments: argparse.Namespace) -> int:
-    from pie_bench.stages.generate import generate as generate_stage
-    from pie_bench.stages.plan import open_run
+    from pie_bench.stages.generate import prepared
+    from pie_bench.stages.plan import begin_run, check_run
 
     plan, directory = run.plan_and_directory(arguments)
     with directory.locked():
-        open_run(plan, directory)
+        check_run(plan, directory)
         run.say_what_is_left_out(plan)
-        with run.progress_bars(plan, directory, executing=False) as progress:
-            for _ in generate_stage(plan, directory, cache_dir()):
-                progress("generated")
+        with prepared(plan, directory, cache_dir()) as generation:
+            begin_run(plan, directory)
+            with run.progress_bars(plan, directory, executing=False) as progress:
+                for _ in generation.completions():
+                    progress("generated")
     print(f"generations: {directory.generations_path}\nnext: pie-bench execute {directory.path}")
     return 0
 
 
 def execute(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.pool import LocalPool
-    from pie_bench.stages.execute import run_stages
+    from pie_bench.stages import execute as stage
     from pie_bench.stages.plan import plan_of
     from pie_bench.store import RunDirectory
 
     directory = RunDirectory(arguments.run_dir)
     plan = plan_of(directory)
-    with directory.locked(), run.progress_bars(plan, directory, generating=False) as progress:
-        run_stages(plan, directory, cache_dir(), LocalPool(arguments.workers), generating=False, progress=progress)
+    with directory.locked():
+        executor = stage.open_executor(plan, cache_dir())
+        with run.progress_bars(plan, directory, generating=False) as progress:
+            stage.execute(plan, directory, executor, LocalPool(arguments.workers), progress=progress)
     print(f"verdicts: {directory.verdicts_path}\nnext: pie-bench score {directory.path}")
     return 0
 

@@ -36,7 +36,8 @@ class Executor:
     def __init__(self, environment: Environment, sandbox: Sandbox, store: MeasurementStore):
         spec = environment.spec
         self.environment = environment
-        self._spec, self._sandbox, self._store = spec, sandbox, store
+        self.sandbox = sandbox
+        self._spec, self._store = spec, store
         self._toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
         self._simulator: Simulator = CachegrindSimulator(environment, sandbox)
         self._same_output = COMPARATORS[spec.comparator]
@@ -101,7 +102,7 @@ class Executor:
             if results and results[-1].outcome in ("instruction_limit", "infra_error"):
                 results.append(TestResult(test.test_id, results[-1].outcome))
                 continue
-            finished = self._sandbox.run(
+            finished = self.sandbox.run(
                 Command([_PROGRAM], test.input, {_PROGRAM: File(binary, True)}, self._spec.program_environment),
                 self._spec.native_limits,
                 "payload",

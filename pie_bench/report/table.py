@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO
 
 from pie_bench.report.results import Results, Scores
@@ -20,21 +20,23 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for name in results.metrics:
-        table.add_column(_TITLES.get(name, name), justify="right")
-        table.add_column("w/o start-up", justify="right", style="dim")
+        table.add_column(_title(name), justify="right")
+    for name in _timed(results.metrics):
+        table.add_column(f"{_title(name)}*", justify="right", style="dim")
     for key in _in_order(results.metrics):
-        table.add_row(key.replace("best@", "Best@"), *_cells(results.metrics, results.metrics_without_startup, key))
+        cells = _cells(results.metrics, results.metrics_without_startup, key)
+        table.add_row(key.replace("best@", "Best@"), *cells)
     human = _cells(results.human_reference, results.human_reference_without_startup, "best@1")
-    table.add_row("human reference", *human, style="italic")
+    table.add_row("human", *human, style="italic")
+    samples = "1 sample" if results.n_samples == 1 else f"{results.n_samples} samples"
     console.print(
-        f"[bold]{results.task}[/] · model [bold]{results.model}[/] · {results.dataset}/{results.split}: "
-        f"{results.n_pairs} pairs of {results.n_problems} problems · {results.n_samples} sample"
-        f"{'s' if results.n_samples > 1 else ''} a pair"
+        f"[bold]{results.task}[/] · [bold]{results.model}[/] · {results.dataset}/{results.split}: "
+        f"{results.n_pairs} pairs of {results.n_problems} problems, {samples} a pair"
     )
     console.print(table)
     counted = ", ".join(f"{count} {name}" for name, count in sorted(results.outcomes.items(), key=lambda x: -x[1]))
     console.print(f"answers: {counted}")
-    console.print(f"measured in {results.environment} ({results.environment_id[:12]})")
+    console.print(f"measured in {results.environment} ({results.environment_id[:12]}); * without process start-up")
     for warning in warnings(results):
         console.print(f"[yellow]note:[/] {warning}")
 
@@ -64,11 +66,18 @@ def _in_order(scores: Scores) -> list[str]:
     return sorted(keys, key=lambda key: int(key.partition("@")[2]))
 
 
+def _title(name: str) -> str:
+    return _TITLES.get(name, name)
+
+
+def _timed(names: Iterable[str]) -> list[str]:
+    """The metrics that depend on time: without start-up they are another number."""
+    return [name for name in names if name != "percent_correct"]
+
+
 def _cells(whole: Scores, without: Scores, key: str) -> list[str]:
-    cells = []
-    for name in whole:
-        cells += [_cell(name, whole[name], key), _cell(name, without[name], key)]
-    return cells
+    cells = [_cell(name, whole[name], key) for name in whole]
+    return cells + [_cell(name, without[name], key) for name in _timed(whole)]
 
 
 def _cell(name: str, values: Mapping[str, float | None], key: str) -> str:

@@ -15,7 +15,7 @@ from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.verdict import Candidate, Role, Verdict
 from pie_bench.prompting.extract import extract_code
-from pie_bench.stages.generate import generate, read_generations
+from pie_bench.stages.generate import Generation, read_generations
 from pie_bench.stages.plan import Plan, settle
 from pie_bench.store import MeasurementStore, RunDirectory, read_jsonl
 
@@ -51,53 +51,53 @@ def counts(plan: Plan, directory: RunDirectory) -> Counts:
     return Counts(len(read_generations(directory)), samples, executed, samples + 2 * len(plan.pairs))
 
 
-def run_stages(
+def open_executor(plan: Plan, cache_dir: Path) -> Executor:
+    """The plan's environment on this machine. UserError when sandbox, compiler or simulator do not work here."""
+    spec = load_environment_spec(plan.settings.environment)
+    sandbox = choose_sandbox()
+    try:
+        environment = open_environment(spec, sandbox)
+    except SandboxError as error:
+        raise UserError(f"environment {plan.settings.environment}: {error}") from None
+    return Executor(environment, sandbox, MeasurementStore(cache_dir / "measurements.sqlite"))
+
+
+def execute(
     plan: Plan,
     directory: RunDirectory,
-    cache_dir: Path,
+    executor: Executor,
     pool: Pool,
     *,
-    generating: bool,
+    generation: Generation | None = None,
     progress: Progress = lambda _: None,
 ) -> None:
-    """Judges every program that has no verdict yet; with `generating`, completions too, as they arrive.
+    """Judges every program that has no verdict yet; with a `generation`, its completions too, as they arrive.
 
     UserError when the environment on this machine is no longer the one the run was begun with.
     """
-    sandbox = choose_sandbox()
-    try:
-        environment = open_environment(load_environment_spec(plan.settings.environment), sandbox)
-    except SandboxError as error:
-        raise UserError(f"environment {plan.settings.environment}: {error}") from None
-    settle(directory, "execution", environment.describe() | {"sandbox": sandbox.name})
+    settle(directory, "execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
     tests = {pair.pair_id: plan.dataset.tests(pair) for pair in plan.pairs}
-    store = MeasurementStore(cache_dir / "measurements.sqlite")
-    executor = Executor(environment, sandbox, store)
 
     def judge(candidate: Candidate) -> None:
         verdict = executor.execute(candidate, tests[candidate.pair_id])
         directory.append(directory.verdicts_path, verdict.to_json())
         progress("executed")
 
-    try:
-        for _ in pool.map_unordered(judge, _missing(plan, directory, cache_dir, generating, progress)):
-            pass
-    finally:
-        store.close()
+    for _ in pool.map_unordered(judge, _missing(plan, directory, generation, progress)):
+        pass
 
 
 def _missing(
-    plan: Plan, directory: RunDirectory, cache_dir: Path, generating: bool, progress: Progress
+    plan: Plan, directory: RunDirectory, generation: Generation | None, progress: Progress
 ) -> Iterator[Candidate]:
     done = {key for key, verdict in read_verdicts(directory).items() if verdict.outcome != "infra_error"}
     known = read_generations(directory).values()
     for candidate in (*_own_programs(plan), *map(candidate_of, known)):
         if candidate.key not in done:
             yield candidate
-    if generating:
-        for completion in generate(plan, directory, cache_dir):
-            progress("generated")
-            yield candidate_of(vars(completion))
+    for completion in generation.completions() if generation is not None else ():
+        progress("generated")
+        yield candidate_of(vars(completion))
 
 
 def _own_programs(plan: Plan) -> Iterable[Candidate]:

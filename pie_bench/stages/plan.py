@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Plan:
     dataset: PairDataset
     pairs: tuple[Pair, ...]
 
-    @property
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """What makes a run this run: a run directory belongs to one identity for good."""
         return {
@@ -94,32 +95,34 @@ def default_run_directory(plan: Plan) -> Path:
     return Path("runs") / f"{plan.task.task}--{model}--{plan.dataset.name}--{digest}"
 
 
-def open_run(plan: Plan, directory: RunDirectory) -> None:
-    """Writes the manifest of a new run, or checks that the folder's manifest is this run's.
-
-    UserError when the folder belongs to another run, naming what differs.
-    """
-    identity = plan.identity
+def check_run(plan: Plan, directory: RunDirectory) -> None:
+    """UserError when the folder holds another run, naming what differs."""
     if not directory.manifest_path.exists():
-        manifest = {
-            "schema_version": 1,
-            "settings": asdict(plan.settings),
-            "identity": identity,
-            "rejected_rows": [asdict(rejected) for rejected in plan.dataset.rejected],
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": sys.argv,
-            "host": {"machine": platform.machine(), "system": platform.platform(), "python": platform.python_version()},
-            "versions": package_versions(),
-        }
-        write_json(directory.manifest_path, manifest)
         return
     theirs = directory.manifest().get("identity", {})
-    for key, value in identity.items():
+    for key, value in plan.identity.items():
         if theirs.get(key) != value:
             raise UserError(
                 f"{directory.path}: holds another run: its {key} is {theirs.get(key)!r}, now it is {value!r}; "
                 "give another --run-dir"
             )
+
+
+def begin_run(plan: Plan, directory: RunDirectory) -> None:
+    """Writes the manifest of a new run; that of one begun earlier stays as it is."""
+    if directory.manifest_path.exists():
+        return
+    manifest = {
+        "schema_version": 1,
+        "settings": asdict(plan.settings),
+        "identity": plan.identity,
+        "rejected_rows": [asdict(rejected) for rejected in plan.dataset.rejected],
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "host": {"machine": platform.machine(), "system": platform.platform(), "python": platform.python_version()},
+        "versions": package_versions(),
+    }
+    write_json(directory.manifest_path, manifest)
 
 
 def settle(directory: RunDirectory, key: str, value: Mapping[str, Any]) -> None:
@@ -138,7 +141,7 @@ def settle(directory: RunDirectory, key: str, value: Mapping[str, Any]) -> None:
 def plan_of(directory: RunDirectory) -> Plan:
     """The plan of an existing run directory, from its manifest."""
     plan = make_plan(Settings(**directory.manifest()["settings"]))
-    open_run(plan, directory)
+    check_run(plan, directory)
     return plan
 
 

@@ -31,7 +31,9 @@ def run(sandbox: Sandbox, toolchain: Toolchain):  # type: ignore[no-untyped-def]
     def run(code: str, stdin: bytes = b"", limits: Limits = LIMITS) -> Finished:
         compiled = toolchain.compile("#include <bits/stdc++.h>\nusing namespace std;\n" + code)
         assert compiled.binary is not None, compiled.log
-        return sandbox.run(Command(["/w/program"], stdin, {"/w/program": File(compiled.binary, True)}), limits, "payload")
+        return sandbox.run(
+            Command(["/w/program"], stdin, {"/w/program": File(compiled.binary, True)}), limits, "payload"
+        )
 
     return run
 
@@ -101,13 +103,15 @@ def test_limits(run) -> None:  # type: ignore[no-untyped-def]
     assert (spin.signal, spin.cpu_limit, spin.wall_timeout) == (24, True, False)
     stubborn = run("int main(){ signal(SIGXCPU, SIG_IGN); for (volatile long i = 0;; i++); }")
     assert (stubborn.signal, stubborn.cpu_limit) == (9, True)
-    flood = run("int main(){ for (;;) puts(\"flood\"); }")
+    flood = run('int main(){ for (;;) puts("flood"); }')
     assert (flood.signal, flood.cpu_limit) == (25, False)
     assert len(flood.stdout) == LIMITS.output_bytes
     greedy = run("int main(){ vector<char> v(1 << 30, 1); cout << v[5]; }")
     assert greedy.exit_code is None
     assert b"bad_alloc" in greedy.stderr
-    deep = run("int f(int n){ volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }\nint main(){ cout << f(1e6); }")
+    deep = run(
+        "int f(int n){ volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }\nint main(){ cout << f(1e6); }"
+    )
     assert deep.signal == 11
 
 

@@ -1,0 +1,5 @@
+import sys
+
+from pie_bench.cli.main import main
+
+sys.exit(main())

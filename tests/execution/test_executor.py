@@ -1,0 +1,138 @@
+"""From a program to a verdict: every outcome, by a program that earns it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pie_bench.data.pair import TestCase
+from pie_bench.execution.environment import Environment
+from pie_bench.execution.executor import Executor
+from pie_bench.execution.pool import LocalPool
+from pie_bench.execution.sandbox.sandbox import Command, Finished, Limits, Sandbox, SandboxError, Stage
+from pie_bench.execution.verdict import OUTCOMES, Candidate, Verdict
+from pie_bench.store import MeasurementStore
+
+TESTS = (TestCase("0", b"2\n", b"4\n"), TestCase("1", b"5\n", b"10\n"))
+DOUBLE = '#include <cstdio>\nint main(){ int n; scanf("%d", &n); printf("%d\\n", 2 * n); }'
+HEAD = "#include <bits/stdc++.h>\nusing namespace std;\n"
+
+
+def candidate(code: str | None, **fields: object) -> Candidate:
+    return Candidate("pair", "candidate", 0, code, **fields)  # type: ignore[arg-type]
+
+
+def test_a_right_program_is_measured_on_every_test(executor: Executor) -> None:
+    verdict = executor.execute(candidate(DOUBLE), TESTS)
+    assert (verdict.outcome, verdict.detail) == ("ok", "")
+    assert [test.outcome for test in verdict.tests] == ["ok", "ok"]
+    assert verdict.runtime_seconds == pytest.approx(sum(test.seconds or 0 for test in verdict.tests))
+    assert verdict.startup_seconds is not None
+    assert 0 < verdict.startup_seconds < verdict.runtime_seconds
+    assert verdict.environment_id == executor.environment.environment_id
+    assert Verdict.from_json(verdict.to_json()) == replace(verdict)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("int main(){ return x; }", "compile_error"),
+        (DOUBLE.replace("2 * n", "3 * n"), "wrong_output"),
+        (HEAD + "int main(){ vector<int> v; return v.at(3); }", "runtime_error"),
+        (DOUBLE.replace("); }", "); return 1; }"), "runtime_error"),
+        (HEAD + 'int main(){ for (;;) cout << "x"; }', "output_limit"),
+        (HEAD + "int main(){ vector<vector<long>> v; for (;;) v.emplace_back(1 << 20, 1); }", "memory_limit"),
+        (DOUBLE.replace("printf", 'asm volatile(".byte 0x0f,0x04,0,0"); printf'), "runtime_error"),
+    ],
+)
+def test_what_becomes_of_wrong_programs(executor: Executor, code: str, outcome: str) -> None:
+    verdict = executor.execute(candidate(code), TESTS)
+    assert verdict.outcome == outcome
+    assert verdict.outcome in OUTCOMES
+    assert verdict.runtime_seconds is None
+    assert outcome == "compile_error" or [test.outcome for test in verdict.tests][0] == outcome
+
+
+def test_an_endless_program_is_stopped_once_and_not_run_on_the_other_tests(
+    environment: Environment, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    limits = environment.spec.native_limits.model_copy(update={"cpu_seconds": 1})
+    spec = environment.spec.model_copy(update={"native_limits": limits})
+    executor = Executor(Environment(spec, environment.facts), sandbox, MeasurementStore(tmp_path / "m.sqlite"))
+    verdict = executor.execute(candidate("int main(){ for (volatile int i = 0;; i++); }"), TESTS * 20)
+    assert verdict.outcome == "instruction_limit"
+    assert {test.outcome for test in verdict.tests} == {"instruction_limit"}
+
+
+def test_answers_without_a_program(executor: Executor) -> None:
+    for reason in ("no_code", "truncated"):
+        verdict = executor.execute(candidate(None, reason=reason), TESTS)
+        assert (verdict.outcome, verdict.tests, verdict.code_sha256) == (reason, (), None)
+
+
+def test_behaving_differently_in_the_simulator_is_forbidden(executor: Executor) -> None:
+    # valgrind shows itself by what it preloads; natively nothing is preloaded
+    code = HEAD + 'int main(){ int n; cin >> n; cout << (getenv("LD_PRELOAD") ? 0 : 2 * n); }'
+    verdict = executor.execute(candidate(code), TESTS)
+    assert (verdict.outcome, verdict.detail) == ("forbidden", "test 0 in the simulator")
+    code = HEAD + 'int main(){ int n; cin >> n; cout << 2 * n; return getenv("LD_PRELOAD") ? 1 : 0; }'
+    assert executor.execute(candidate(code), TESTS).outcome == "forbidden"
+
+
+class Counting:
+    """A sandbox that counts the simulations it runs, and fails as often as it is told to."""
+
+    name = "counting"
+
+    def __init__(self, sandbox: Sandbox):
+        self.sandbox, self.simulations, self.failures = sandbox, 0, 0
+
+    def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
+        if self.failures:
+            self.failures -= 1
+            raise SandboxError("bubblewrap could not run the command: out of luck")
+        self.simulations += stage == "simulator"
+        return self.sandbox.run(command, limits, stage)
+
+
+@pytest.fixture
+def counting(sandbox: Sandbox) -> Counting:
+    return Counting(sandbox)
+
+
+@pytest.fixture
+def counted(environment: Environment, counting: Counting, tmp_path: Path) -> Executor:
+    return Executor(environment, counting, MeasurementStore(tmp_path / "m.sqlite"))
+
+
+def test_identical_binaries_are_measured_once(counted: Executor, counting: Counting) -> None:
+    verdicts = list(LocalPool(4).map_unordered(lambda c: counted.execute(c, TESTS), [candidate(DOUBLE)] * 4))
+    assert counting.simulations == 1 + len(TESTS), "the start-up, and each test"
+    assert len({verdict.runtime_seconds for verdict in verdicts}) == 1
+    more = (*TESTS, TestCase("2", b"7\n", b"14\n"), TestCase("3", b"7\n", b"14\n"))
+    assert counted.execute(candidate(DOUBLE + "// again"), more).outcome == "ok"
+    assert counting.simulations == 2 * (1 + len(TESTS)) - 1, "only what was missing: the start-up and one input"
+
+
+def test_our_own_failure_is_tried_once_more_and_never_the_programs_fault(counted: Executor, counting: Counting) -> None:
+    counting.failures = 1
+    assert counted.execute(candidate(DOUBLE), TESTS).outcome == "ok"
+    counting.failures = 2
+    failed = counted.execute(candidate(DOUBLE), TESTS)
+    assert (failed.outcome, failed.detail) == ("infra_error", "bubblewrap could not run the command: out of luck")
+
+
+def test_the_wall_clock_is_our_error(environment: Environment, sandbox: Sandbox, tmp_path: Path) -> None:
+    limits = environment.spec.native_limits.model_copy(update={"wall_seconds": 1})
+    spec = environment.spec.model_copy(update={"native_limits": limits})
+    executor = Executor(Environment(spec, environment.facts), sandbox, MeasurementStore(tmp_path / "m.sqlite"))
+    verdict = executor.execute(candidate("int main(){ for (volatile int i = 0;; i++); }"), TESTS)
+    assert verdict.outcome == "infra_error"
+
+
+def test_the_strict_comparator_is_stricter(environment: Environment, sandbox: Sandbox, tmp_path: Path) -> None:
+    chatty = DOUBLE.replace('"%d\\n"', '"%d\\nmore\\n"')
+    for comparator, outcome in (("paper", "ok"), ("strict", "wrong_output")):
+        spec = environment.spec.model_copy(update={"comparator": comparator})
+        executor = Executor(Environment(spec, environment.facts), sandbox, MeasurementStore(tmp_path / "m.sqlite"))
+        assert executor.execute(candidate(chatty), TESTS).outcome == outcome

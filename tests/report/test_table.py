@@ -1,0 +1,68 @@
+"""The table at the end of a run, as the user sees it."""
+
+import io
+from pathlib import Path
+
+from pie_bench.report.results import Results, SampleResult
+from pie_bench.report.table import print_results, warnings
+
+SCORES = {
+    "percent_optimized": {"best@1": 12.5, "best@2": 25.0},
+    "speedup": {"best@1": 1.0625, "best@2": 1.5},
+    "percent_correct": {"best@1": 50.0, "best@2": None},
+}
+HUMAN = {name: {"best@1": 100.0} for name in SCORES} | {"speedup": {"best@1": 3.656}}
+NOTHING = SampleResult(outcome="ok", seconds=None, startup_seconds=None)
+RESULTS = Results(
+    task="pie_instruct",
+    task_version=1,
+    task_hash="t" * 64,
+    model="smollm2",
+    model_resolved="weights.gguf@sha256:0",
+    examples={},
+    dataset="mini",
+    split="test",
+    dataset_fingerprint="d" * 64,
+    environment="cachegrind-host",
+    environment_id="e" * 64,
+    environment_facts={},
+    sandbox="bubblewrap",
+    n_pairs=8,
+    n_problems=6,
+    n_samples=2,
+    n_rejected_rows=0,
+    unusable_pairs=(),
+    metrics=SCORES,
+    metrics_without_startup=SCORES,
+    human_reference=HUMAN,
+    human_reference_without_startup=HUMAN,
+    outcomes={"compile_error": 3, "ok": 8, "wrong_output": 5},
+    infra_errors=0,
+    tokens={"prompt": 10, "completion": 20},
+    versions={},
+    pairs=(),
+)
+
+
+def printed(results: Results) -> str:
+    file = io.StringIO()
+    print_results(results, file)
+    return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines())
+
+
+def test_the_table(pytestconfig) -> None:  # type: ignore[no-untyped-def]
+    golden: Path = pytestconfig.rootpath / "tests" / "golden" / "table.txt"
+    assert printed(RESULTS) == golden.read_text()
+
+
+def test_what_a_reader_must_know_is_said_with_its_remedy() -> None:
+    assert warnings(RESULTS) == []
+    troubled = RESULTS.model_copy(
+        update={"infra_errors": 2, "unusable_pairs": ("a", "b", "c", "d"), "n_rejected_rows": 7, "n_samples": 1}
+    )
+    infra, unusable, rejected = warnings(troubled)
+    assert infra == "2 executions failed on our side (infra_error) and are in no metric; run the same command again"
+    assert unusable == "4 pairs are left out because their source program fails its tests here (a, b, c, …)"
+    assert rejected == "7 rows of the dataset lack something and are left out: see manifest.json"
+    assert "note: 7 rows" in printed(troubled)
+    assert "1 sample a pair" in printed(troubled)

@@ -1,0 +1,215 @@
+"""The flow end to end, on real programs: interrupted, repeated, stage by stage, with exact numbers."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pie_bench.cli.main import main
+from pie_bench.report.results import Results
+from pie_bench.store import read_jsonl
+
+pytestmark = pytest.mark.slow
+
+
+def run(directory: Path, *options: str, model: str = "reference") -> Results:
+    arguments = ["run", "--task", "pie_instruct", "--model", model, "--samples", "1", "--run-dir", str(directory)]
+    assert main([*arguments, *options]) == 0
+    return Results.model_validate_json((directory / "results.json").read_text())
+
+
+def test_the_human_reference_on_all_of_mini(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = run(tmp_path / "run")
+    assert (results.n_pairs, results.unusable_pairs, results.infra_errors) == (10, (), 0)
+    assert results.metrics["percent_correct"] == {"best@1": 100.0}
+    assert results.metrics["percent_optimized"] == {"best@1": 100.0}
+    assert results.metrics == results.human_reference
+    speedups = [pair.source.seconds / pair.samples[0].seconds for pair in results.pairs]  # type: ignore[operator]
+    assert results.metrics["speedup"]["best@1"] == pytest.approx(sum(speedups) / 10)
+    assert min(speedups) >= 1.25, "every pair of mini is worth learning from"
+    for pair in results.pairs:
+        source = pair.source
+        assert source.seconds is not None
+        assert source.startup_seconds is not None
+        assert source.seconds > 2 * source.startup_seconds, f"{pair.pair_id}: start-up decides its time, not the work"
+    assert "Best@1" in capsys.readouterr().out
+
+
+def test_the_source_itself_scores_exactly_one(cache: Path, tmp_path: Path) -> None:
+    results = run(tmp_path / "run", model="identity")
+    assert results.metrics["percent_correct"] == {"best@1": 100.0}
+    assert results.metrics["percent_optimized"] == {"best@1": 0.0}
+    assert results.metrics["speedup"] == {"best@1": 1.0}
+    assert results.metrics_without_startup["speedup"] == {"best@1": 1.0}
+
+
+def test_the_same_run_twice_and_measured_anew_gives_the_same_bytes(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path / "one", "--limit", "2")
+    monkeypatch.setenv("PIE_BENCH_CACHE", str(tmp_path / "another cache"))
+    # Busy: as many programs at once as tests, on however few cores there are.
+    run(tmp_path / "two", "--limit", "2", "--workers", "6")
+    assert (tmp_path / "one" / "results.json").read_bytes() == (tmp_path / "two" / "results.json").read_bytes()
+    run(tmp_path / "two", "--limit", "2")
+    assert (tmp_path / "one" / "results.json").read_bytes() == (tmp_path / "two" / "results.json").read_bytes()
+
+
+def test_stage_by_stage_is_the_same_as_all_at_once(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "one", "--limit", "2")
+    directory = tmp_path / "two"
+    options = "--task pie_instruct --model reference --samples 1 --limit 2".split()
+    assert main(["generate", *options, "--run-dir", str(directory)]) == 0
+    assert len(read_jsonl(directory / "generations.jsonl")) == 2
+    assert not (directory / "verdicts.jsonl").exists()
+    assert main(["score", str(directory)]) == 2
+    assert "6 of 6 programs have no verdict yet" in capsys.readouterr().err
+    assert main(["execute", str(directory)]) == 0
+    assert main(["score", str(directory)]) == 0
+    assert (directory / "results.json").read_bytes() == (tmp_path / "one" / "results.json").read_bytes()
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_at_any_moment_it_continues_and_repeats_nothing(
+    cache: Path, tmp_path: Path, how: signal.Signals, pytestconfig: pytest.Config
+) -> None:
+    expected = run(tmp_path / "whole", "--limit", "2")
+    directory = tmp_path / "killed"
+    command = [
+        sys.executable,
+        str(pytestconfig.rootpath / "harness.py"),
+        *"--task pie_instruct --model reference".split(),
+    ]
+    command += [*"--samples 1 --limit 2 --run-dir".split(), str(directory)]
+    # A cache of its own: everything is measured, so there is something to interrupt.
+    environment = os.environ | {"PIE_BENCH_CACHE": str(tmp_path / "cache")}
+    for lines in (1, 3):
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+        )
+        deadline = time.monotonic() + 120
+        while _lines(directory / "verdicts.jsonl") < lines and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(how)
+        _, said = process.communicate(timeout=60)
+        if how == signal.SIGINT:
+            assert process.returncode == 130
+            assert said.decode().endswith("stopped; the same command continues where it was\n")
+    before = read_jsonl(directory / "verdicts.jsonl")
+    assert 3 <= len(before) < 6
+    generated = (directory / "generations.jsonl").read_bytes()
+    done = subprocess.run(command, env=environment, capture_output=True, cwd=tmp_path, check=True)
+    assert b"Best@1" in done.stdout
+    after = read_jsonl(directory / "verdicts.jsonl")
+    assert after[: len(before)] == before
+    assert len({(r["pair_id"], r["role"], r["sample_index"]) for r in after}) == len(after) == 6
+    assert (directory / "generations.jsonl").read_bytes().startswith(generated)
+    assert Results.model_validate_json((directory / "results.json").read_text()) == expected
+    assert (directory / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
+
+
+def test_answers_of_every_kind_and_a_broken_record_at_the_end(cache: Path, tmp_path: Path, mini) -> None:  # type: ignore[no-untyped-def]
+    first, second = mini.pairs[:2]
+    answers = [
+        (first, 0, "I cannot help with that.", "stop"),
+        (first, 1, f"Here:\n```cpp\n{first.tgt_code}\n```\nIt is faster.", "stop"),
+        (second, 0, "```cpp\nint main() { return 0; }\n```", "stop"),
+        (second, 1, "```cpp\n#include <cstdio>\nint main() { for (int i", "length"),
+    ]
+    recorded = tmp_path / "answers.jsonl"
+    with recorded.open("w") as file:
+        for pair, index, text, reason in answers:
+            record = {"pair_id": pair.pair_id, "sample_index": index, "text": text, "finish_reason": reason}
+            file.write(json.dumps(record) + "\n")
+    results = run(tmp_path / "run", "--limit", "2", "--samples", "2", model=f"replay:{recorded}")
+    assert results.outcomes == {"no_code": 1, "ok": 1, "truncated": 1, "wrong_output": 1}
+    assert results.metrics["percent_correct"] == {"best@1": 0.0, "best@2": 50.0}
+    assert results.metrics["speedup"]["best@1"] == 1.0
+    assert results.metrics["speedup"]["best@2"] == pytest.approx(
+        (1 + results.pairs[0].source.seconds / results.pairs[0].target.seconds) / 2  # type: ignore[operator]
+    )
+    with (tmp_path / "run" / "verdicts.jsonl").open("ab") as file:
+        file.write(b'{"pair_id": "cut of')
+    assert run(tmp_path / "run", "--limit", "2", "--samples", "2", model=f"replay:{recorded}") == results
+
+
+def test_a_run_directory_belongs_to_one_run(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "run"
+    run(directory, "--limit", "1")
+    options = ["--limit", "1", "--samples", "1", "--run-dir", str(directory)]
+    capsys.readouterr()
+    assert main(["run", "--task", "pie_instruct", "--model", "identity", *options]) == 2
+    assert "holds another run: its model is 'reference', now it is 'identity'" in capsys.readouterr().err
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["execution"]["facts"]["compiler"] = "g++ 1.0"
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["execute", str(directory)]) == 2
+    assert "was begun with execution.facts" in capsys.readouterr().err
+
+
+def test_prompts_that_changed_are_refused(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = tmp_path / "run"
+    options = f"--task pie_instruct --model reference --samples 1 --limit 2 --run-dir {directory}".split()
+    assert main(["generate", *options]) == 0
+    path = directory / "generations.jsonl"
+    record = json.loads(path.read_text().splitlines()[0])
+    path.write_text(json.dumps(record | {"prompt_sha256": "other"}) + "\n")
+    assert main(["generate", *options]) == 2
+    assert f"pair {record['pair_id']}: its prompt changed" in capsys.readouterr().err
+
+
+def test_our_failures_are_in_no_metric_and_done_again(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "run"
+    expected = run(directory, "--limit", "2")
+    verdicts = read_jsonl(directory / "verdicts.jsonl")
+    failed = next(v for v in verdicts if v["role"] == "candidate") | {"outcome": "infra_error", "runtime_seconds": None}
+    with (directory / "verdicts.jsonl").open("a") as file:
+        file.write(json.dumps(failed) + "\n")
+    assert main(["score", str(directory)]) == 1
+    assert "1 executions failed on our side" in capsys.readouterr().out
+    results = Results.model_validate_json((directory / "results.json").read_text())
+    assert results.metrics["speedup"] == {"best@1": None}, "a pair without a usable sample: no number, not a wrong one"
+    assert main(["leaderboard", "add", str(directory), "--leaderboard", str(tmp_path / "board")]) == 2
+    assert "executions failed on our side" in capsys.readouterr().err
+    assert run(directory, "--limit", "2") == expected
+
+
+def test_a_pair_whose_source_fails_is_left_out_and_named(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mini, capsys: pytest.CaptureFixture[str]
+) -> None:  # type: ignore[no-untyped-def]
+    data = tmp_path / "data"
+    shutil.copytree(mini.folder, data)
+    pair = mini.pairs[0]
+    for output in (data / "merged_test_cases" / pair.problem_id).glob("output.*"):
+        output.write_text("not what it prints\n")
+    monkeypatch.setenv("PIE_DATA_DIR", str(data))
+    results = run(tmp_path / "run", "--dataset", "pie", "--limit", "3")
+    left_out = [p.pair_id for p in mini.pairs[:3] if p.problem_id == pair.problem_id]
+    assert list(results.unusable_pairs) == sorted(left_out)
+    assert results.n_pairs == 3 - len(left_out)
+    assert results.metrics["percent_correct"] == {"best@1": 100.0}
+    assert f"{len(left_out)} pairs are left out because their source program fails" in capsys.readouterr().out
+
+
+def test_retrieval_with_the_embedded_encoder(cache: Path, tmp_path: Path) -> None:
+    results = run(tmp_path / "run", "--limit", "1", "--task", "pie_retrieval_k2")
+    assert results.task == "pie_retrieval_k2"
+    assert results.examples["encoder"] == "tfidf"
+    assert results.examples["k"] == 2

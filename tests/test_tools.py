@@ -1,0 +1,64 @@
+"""The scripts in tools/."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pie_bench.report.results import PairResult, SampleResult
+from tests.report.test_table import RESULTS
+
+
+def run(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, *arguments], cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_mini_is_what_its_sources_say(pytestconfig: pytest.Config) -> None:
+    checked = run(pytestconfig.rootpath, "tools/mini/build.py", "--check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_scatter_plot_says_how_far_apart_they_are(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    def sample(seconds: float) -> SampleResult:
+        return SampleResult(outcome="ok", seconds=seconds, startup_seconds=0.1)
+
+    pair = PairResult(
+        pair_id="a-b",
+        problem_id="p",
+        source=sample(2.04),
+        target=sample(1.0),
+        recorded_source_seconds=2.0,
+        recorded_target_seconds=1.0,
+        samples=(sample(1.0),),
+    )
+    results = RESULTS.model_copy(update={"pairs": (pair,)})
+    (tmp_path / "results.json").write_text(results.model_dump_json())
+    drawn = run(pytestconfig.rootpath, "tools/plot_recorded.py", str(tmp_path), str(tmp_path / "x.png"))
+    assert drawn.returncode == 0, drawn.stderr
+    assert "mean speedup: measured 2.0400, recorded 2.0000 (+2.00%)" in drawn.stdout
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "results.json").write_text(RESULTS.model_dump_json())
+    assert "no pair with recorded times" in run(pytestconfig.rootpath, "tools/plot_recorded.py", str(tmp_path)).stderr
+
+
+@pytest.mark.parametrize("missing", ["apt-get", "root"])
+def test_set_up_says_the_exact_command_where_it_may_not_install(
+    pytestconfig: pytest.Config, tmp_path: Path, missing: str
+) -> None:
+    """A machine without bwrap, as a user who cannot become root: one message, the command, exit code 2."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("bash", "dirname", "g++", "valgrind", "ldconfig", "grep", "env", "tail", "sha256sum", "cut", "cat"):
+        (tools / name).symlink_to(f"/usr/bin/{name}" if Path(f"/usr/bin/{name}").exists() else f"/sbin/{name}")
+    (tools / "python3").symlink_to(sys.executable)
+    (tools / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tools / "id").chmod(0o755)
+    if missing == "root":
+        (tools / "apt-get").write_text("#!/bin/sh\nexit 1\n")
+        (tools / "apt-get").chmod(0o755)
+    script = pytestconfig.rootpath / "tools" / "setup.sh"
+    done = subprocess.run(["bash", str(script)], env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "missing Debian packages: bubblewrap" in done.stderr
+    assert "sudo apt-get update && sudo apt-get install -y --no-install-recommends bubblewrap" in done.stderr
