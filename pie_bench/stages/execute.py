@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
@@ -91,13 +92,14 @@ def _missing(
     plan: Plan, directory: RunDirectory, generation: Generation | None, progress: Progress
 ) -> Iterator[Candidate]:
     done = {key for key, verdict in read_verdicts(directory).items() if verdict.outcome != "infra_error"}
-    known = read_generations(directory).values()
-    for candidate in (*_own_programs(plan), *map(candidate_of, known)):
+    pairs = {pair.pair_id: pair for pair in plan.pairs}
+    answered = [candidate_of(record, pairs[record["pair_id"]]) for record in read_generations(directory).values()]
+    for candidate in (*_own_programs(plan), *answered):
         if candidate.key not in done:
             yield candidate
     for completion in generation.completions() if generation is not None else ():
         progress("generated")
-        yield candidate_of(vars(completion))
+        yield candidate_of(vars(completion), pairs[completion.pair_id])
 
 
 def _own_programs(plan: Plan) -> Iterable[Candidate]:
@@ -107,9 +109,12 @@ def _own_programs(plan: Plan) -> Iterable[Candidate]:
             yield Candidate(pair.pair_id, role, 0, code)
 
 
-def candidate_of(generation: Mapping[str, Any]) -> Candidate:
-    """The program in a completion (a record of `generations.jsonl`), or why there is none."""
-    extraction = extract_code(generation["text"], generation["finish_reason"])
+def candidate_of(generation: Mapping[str, Any], pair: Pair) -> Candidate:
+    """The program in a completion (a record of `generations.jsonl`), or why there is none.
+
+    A chat model may repeat the program in question before it gives its own: the repetition is not its answer.
+    """
+    extraction = extract_code(generation["text"], generation["finish_reason"], src_code=pair.src_code)
     return Candidate(
         pair_id=generation["pair_id"],
         role="candidate",

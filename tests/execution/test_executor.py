@@ -50,7 +50,7 @@ def test_what_becomes_of_wrong_programs(executor: Executor, code: str, outcome: 
     assert verdict.outcome == outcome
     assert verdict.outcome in OUTCOMES
     assert verdict.runtime_seconds is None
-    assert outcome == "compile_error" or [test.outcome for test in verdict.tests][0] == outcome
+    assert outcome == "compile_error" or verdict.tests[0].outcome == outcome
 
 
 def test_an_endless_program_is_stopped_once_and_not_run_on_the_other_tests(

@@ -52,7 +52,7 @@ def test_input_output_exit_code_and_signal(run) -> None:  # type: ignore[no-unty
 def test_it_sees_only_usr_and_what_it_was_given(sandbox: Sandbox, tmp_path: Path) -> None:
     secret = tmp_path / "expected_output"
     secret.write_text("42")
-    os.chmod(secret, 0o644)
+    secret.chmod(0o644)
     seen = shell(sandbox, "ls / /w; cat /w/given; cat $1 /etc/passwd", files={"/w/given": File(b"input")})
     assert seen.stdout.decode().split() == "/: bin dev lib lib64 proc tmp usr w /w: given input".split()
     assert shell(sandbox, f"cat {secret}").exit_code != 0
@@ -109,9 +109,7 @@ def test_limits(run) -> None:  # type: ignore[no-untyped-def]
     greedy = run("int main(){ vector<char> v(1 << 30, 1); cout << v[5]; }")
     assert greedy.exit_code is None
     assert b"bad_alloc" in greedy.stderr
-    deep = run(
-        "int f(int n){ volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }\nint main(){ cout << f(1e6); }"
-    )
+    deep = run("int f(int n){ volatile char a[999]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }\nint main(){ f(1e6); }")
     assert deep.signal == 11
 
 
@@ -151,10 +149,10 @@ def test_many_threads_can_run_at_once(sandbox: Sandbox) -> None:
 
 
 def test_no_descriptor_is_left_open(sandbox: Sandbox) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         sandbox.run(Command(["/bin/true"], files={"/w/x": File(b"x")}), LIMITS, "payload")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_without_a_sandbox_there_is_a_remedy_and_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -167,9 +165,8 @@ def test_a_sandbox_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch
     broken = tmp_path / "bwrap"
     broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     broken.chmod(0o755)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(0o755 if folder != Path("/tmp") else 0o1777)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)  # it is started by a user without rights
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(UserError, match="no usable sandbox: .*No permissions to create new namespace"):
         choose.choose_sandbox()

@@ -6,6 +6,7 @@ import dataclasses
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,15 +26,10 @@ from pie_bench.task import Sampling
 
 pytestmark = pytest.mark.slow
 
-SAMPLING = Sampling(n=3, temperature=1.0, top_p=0.95, max_tokens=16, seed=0)
-SHARED = '# slower version:\n\n#include <cstdio>\nint main() {\n  int n, s = 0;\n  scanf("%d", &n);\n'
-ONE = (
-    SHARED + '  for (int i = 1; i <= n; i++) s += i;\n  printf("%d", s);\n}\n\n# optimized version of the same code:\n'
-)
-TWO = (
-    SHARED
-    + '  for (int i = 1; i <= n; i++) s += i * i;\n  printf("%d", s);\n}\n\n# optimized version of the same code:\n'
-)
+SAMPLING = Sampling(n=3, temperature=1.0, top_p=0.95, max_tokens=12, seed=0)
+SHARED = "# slower version:\n\nint main() {\n  int n, s = 0;\n  cin >> n;\n"
+ONE = SHARED + "  while (n) s += n--;\n  cout << s;\n}\n\n# optimized version of the same code:\n"
+TWO = SHARED + "  while (n) s *= n--;\n  cout << s;\n}\n\n# optimized version of the same code:\n"
 CONTEXT = 256
 
 
@@ -105,7 +101,7 @@ def test_what_is_sampled_is_what_the_task_says(model):
     assert greedy.text == seeded.text
     # temperature comes before top_p: at 2.0, the best token alone has more than a thousandth
     assert narrow.text == greedy.text
-    wide = answers(model, request("int", *range(60), temperature=2.0, top_p=1.0, max_tokens=1))
+    wide = answers(model, request("int", *range(45), temperature=2.0, top_p=1.0, max_tokens=1))
     assert len({completion.text for completion in wide}) > 40  # llama.cpp's own top_k is 40
 
 
@@ -114,21 +110,20 @@ def test_a_stop_string_ends_the_answer_and_is_not_part_of_it(model):
     stop = whole.text[20:23]
     (stopped,) = answers(model, request(ONE, 0, stop=(stop, "never said")))
     assert stopped.text == whole.text[: whole.text.index(stop)]
-    assert (whole.finish_reason, whole.completion_tokens) == ("length", 16)
+    assert (whole.finish_reason, whole.completion_tokens) == ("length", 12)
     assert stopped.finish_reason == "stop"
-    assert stopped.prompt_tokens == whole.prompt_tokens > 50
+    assert stopped.prompt_tokens == whole.prompt_tokens > 40
 
 
 def test_a_prompt_without_room_for_its_answer(model):
-    (fits,) = answers(model, request(ONE, 0, max_tokens=1))
-    room = CONTEXT - fits.prompt_tokens
-    with pytest.raises(UserError, match=rf"pair c-d: its prompt has {fits.prompt_tokens} tokens, smollm2 has room for"):
-        model.generate([request(ONE, 0), request(ONE, 0, max_tokens=room + 1, pair_id="c-d")])
-    text = ONE + "x y " * ((room - 12) // 2)
-    (longest,) = answers(model, request(text, 0, temperature=0.0, max_tokens=10))
-    exactly = CONTEXT - longest.prompt_tokens
-    (full,) = answers(model, request(text, 0, temperature=0.0, max_tokens=exactly))
-    assert full.completion_tokens == exactly
+    long = ONE + "x y " * 80
+    with pytest.raises(UserError, match=r"pair c-d: its prompt has \d+ tokens, smollm2 has room for 56 ") as caught:
+        model.generate([request(ONE, 0), request(long, 0, max_tokens=200, pair_id="c-d")])
+    tokens = int(re.search(r"has (\d+) tokens", str(caught.value))[1])
+    with pytest.raises(UserError):
+        model.generate([request(long, 0, max_tokens=CONTEXT - tokens + 1)])
+    (full,) = answers(model, request(long, 0, temperature=0.0, max_tokens=CONTEXT - tokens))
+    assert (full.prompt_tokens, full.completion_tokens) == (tokens, CONTEXT - tokens)
 
 
 def test_chat(weights_path):
@@ -138,27 +133,28 @@ def test_chat(weights_path):
         first, second = answers(chat, question)
         assert first.text != second.text
         assert first.prompt_tokens > 20  # ChatML around it
-        assert answers(chat, request("Hello", 0), dataclasses.replace(question, sample_indices=(1,)))[1] == second
+        assert (
+            answers(chat, request("Hello", 0, max_tokens=1), dataclasses.replace(question, sample_indices=(1,)))[1]
+            == second
+        )
         with pytest.raises(UserError, match="pair a-b: its prompt has"):
             chat.generate([request("x y " * CONTEXT, 0)])
         assert chat.resolved.startswith("SmolLM2-135M-Instruct.Q4_1.gguf@sha256:00 xllamacpp ")
         assert chat.resolved.endswith(" prompting chat")
     finally:
         chat.close()
-    with pytest.raises(PieBenchError, match="gave no answer"):
-        chat.generate([request("Hello", 0)])
 
 
 def test_an_interrupt_ends_an_answer_at_once(model):
     asked = request(ONE, 0, max_tokens=100)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    signal.setitimer(signal.ITIMER_REAL, 2.0)
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
     started = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         for _ in range(50):
             list(model.generate([asked]))
-    assert time.perf_counter() - started < 4
-    assert answers(model, request(ONE, 2)) == answers(model, request(ONE, 2))
+    assert time.perf_counter() - started < 3
+    assert answers(model, request(ONE, 0, max_tokens=1))
 
 
 def test_the_port_wants_its_key(model):
@@ -170,9 +166,12 @@ def test_the_port_wants_its_key(model):
     connection.close()
 
 
-def test_an_error_of_the_server_is_ours(model):
+def test_an_error_of_the_server_is_ours(model, monkeypatch):
     with pytest.raises(PieBenchError, match="smollm2: llama.cpp: "):
         model.generate([request("half a pair: \ud83d", 0)])
+    monkeypatch.setattr(model, "_server", SimpleNamespace(listening_address="http://127.0.0.1:9"))
+    with pytest.raises(PieBenchError, match="smollm2: llama.cpp gave no answer on 127.0.0.1:9/tokenize"):
+        model.generate([request(ONE, 0)])
 
 
 def test_a_file_that_is_no_model(tmp_path, capfd):

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,10 @@ def test_unknown_encoder(tmp_path: Path) -> None:
 def test_codebert_without_its_packages(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if package == "transformers":
         pytest.importorskip("torch", reason="torch is not installed, so transformers is not reached")
-    monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(UserError, match=f"needs the package {package}.*pip install 'pie_bench\\[codebert\\]'"):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        UserError, match=f"needs torch and transformers .*{package}.*pip install 'pie_bench\\[codebert\\]'"
+    ):
         load_encoder("codebert-cpp", CORPUS, tmp_path)
 
 
@@ -86,7 +89,7 @@ def test_codebert_without_its_weights(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="torch is not installed (pip install 'pie_bench[codebert]')")
     pytest.importorskip("transformers", reason="transformers is not installed (pip install 'pie_bench[codebert]')")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="cannot be loaded .*connect to the Hugging Face hub once"):
+    with pytest.raises(UserError, match=r"cannot be loaded .*connect to the Hugging Face hub once"):
         CodeBertEncoder(str(tmp_path / "empty"))
 
 

@@ -222,7 +222,7 @@ def test_a_source_written_for_the_querys_problem_too_is_never_shown(tmp_path: Pa
 @pytest.mark.parametrize("strategy", [random_task, retrieval_task])
 def test_too_few_training_pairs(strategy: object, tmp_path: Path) -> None:
     assert callable(strategy)
-    with pytest.raises(UserError, match="fewshot.k is 3, but split 'train' has only 2 different sources; give"):
+    with pytest.raises(UserError, match=r"fewshot\.k is 3, but split 'train' has only 2 different sources; give"):
         PromptBuilder(strategy(3), TRAIN[:2], tmp_path)
     builder = PromptBuilder(strategy(2), TRAIN[:2], tmp_path)
     with pytest.raises(UserError, match="has only 1 different sources of another problem than p01"):

@@ -1,0 +1,185 @@
+"""A GGUF file run in this process by llama.cpp (xllamacpp), such that sample i is the same whatever else is asked for.
+
+What that takes (measured, see tests): one slot, one sample after another. The prompt is evaluated from nothing once a
+request, then every sample goes on from that same state, with only the last prompt token evaluated again. Flash
+attention is off: with it, the number of threads changes the logits. Nothing else is kept from one prompt to the next.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+from pie_bench.errors import PieBenchError, UserError
+from pie_bench.models.model import Completion, Request
+
+# Only temperature, then top_p, as OpenAI and vLLM do it; llama.cpp's own defaults cut more, in another order.
+# The neutral values say the same again, should a server not know one of the names in `samplers`.
+_SAMPLERS: dict[str, Any] = {
+    "samplers": ["temperature", "top_p"],
+    "top_k": 0,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "top_n_sigma": -1.0,
+    "xtc_probability": 0.0,
+    "repeat_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "dry_multiplier": 0.0,
+    "dynatemp_range": 0.0,
+    "mirostat": 0,
+}
+_SEEDS = 2**32 - 1  # llama.cpp takes 32 bits, and the last value to mean "any seed"
+
+
+class LlamaCppModel:
+    """One model file. `context` is in tokens, prompt and answer together.
+
+    Requests go over llama.cpp's own loopback port (it opens one in any case), so that Ctrl-C ends one at once: a call
+    into the library could not be interrupted. A random key keeps other local users out.
+    Raises PieBenchError when the file cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        sha256: str,
+        context: int,
+        prompting: Literal["text", "chat"],
+        threads: int | None = None,
+    ):
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before the import; spinning threads crawl on busy cores
+        try:
+            import xllamacpp
+        except ImportError as error:
+            raise PieBenchError(f"llama.cpp cannot be loaded ({error}); install xllamacpp and libgomp1") from None
+        self.name = name
+        self.resolved = f"{path.name}@sha256:{sha256} xllamacpp {xllamacpp.__version__} prompting {prompting}"
+        self._context = context
+        self._chat = prompting == "chat"
+        self._key = secrets.token_hex(16)
+        parameters = _parameters(path, context, threads or max(1, len(os.sched_getaffinity(0)) - 1), self._key)
+        try:
+            self._server: Any = xllamacpp.Server(parameters)
+        except RuntimeError as error:
+            raise PieBenchError(
+                f"{path}: llama.cpp cannot load it ({error}); is there memory for it and {context} tokens of context?"
+            ) from None
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Sample by sample, in the order of the requests. `latency_seconds` of a request's first sample includes
+        evaluating the prompt.
+
+        Raises UserError, before anything is generated, when a prompt leaves no room for its answer.
+        """
+        requests = list(requests)
+        for request in requests:
+            self._check_room(request)
+        return (completion for request in requests for completion in self._samples(request))
+
+    def close(self) -> None:
+        self._server = None  # its destructor stops the threads and closes the port
+
+    def _check_room(self, request: Request) -> None:
+        if self._chat:
+            tokens = self._post("/v1/chat/completions/input_tokens", self._prompt(request))["input_tokens"]
+        else:
+            body = {"content": request.prompt.text, "add_special": True, "parse_special": True}
+            tokens = len(self._post("/tokenize", body)["tokens"])
+        room = self._context - request.sampling.max_tokens
+        if tokens > room:
+            raise UserError(
+                f"pair {request.pair_id}: its prompt has {tokens} tokens, {self.name} has room for {room} "
+                f"({self._context} less max_tokens {request.sampling.max_tokens}); "
+                "show fewer examples, lower max_tokens or use another model"
+            )
+
+    def _samples(self, request: Request) -> Iterator[Completion]:
+        started = time.perf_counter()
+        if request.sample_indices:
+            self._complete(request, max_tokens=0, cache_prompt=False)
+        for index in request.sample_indices:
+            answer = self._complete(
+                request,
+                max_tokens=request.sampling.max_tokens,
+                cache_prompt=True,
+                seed=(request.seed + index) % _SEEDS,
+                temperature=request.sampling.temperature,
+                top_p=request.sampling.top_p,
+                stop=list(request.sampling.stop),
+                **_SAMPLERS,
+            )
+            (choice,) = answer["choices"]
+            usage = answer["usage"]
+            self._check_reuse(usage)
+            finished = time.perf_counter()
+            yield Completion(
+                pair_id=request.pair_id,
+                sample_index=index,
+                text=choice["message"]["content"] if self._chat else choice["text"],
+                finish_reason=choice["finish_reason"],
+                prompt_tokens=usage["prompt_tokens"],
+                completion_tokens=usage["completion_tokens"],
+                latency_seconds=finished - started,
+            )
+            started = time.perf_counter()
+
+    def _check_reuse(self, usage: dict[str, Any]) -> None:
+        """Every sample has to start from the state its request made; another runtime version may do it otherwise."""
+        reused, expected = usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"] - 1
+        if reused != expected:
+            raise PieBenchError(
+                f"{self.name}: llama.cpp reused {reused} prompt tokens, expected {expected}: samples would depend on "
+                f"what was asked before; ask for one thing at a time, or use another version than {self.resolved}"
+            )
+
+    def _complete(self, request: Request, **options: Any) -> dict[str, Any]:
+        path = "/v1/chat/completions" if self._chat else "/v1/completions"
+        return self._post(path, {**self._prompt(request), **options})
+
+    def _prompt(self, request: Request) -> dict[str, Any]:
+        if not self._chat:
+            return {"prompt": request.prompt.text}
+        messages = [{"role": message.role, "content": message.content} for message in request.prompt.messages]
+        return {"messages": messages, "reasoning_format": "none"}
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        address = self._server.listening_address.removeprefix("http://")
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        try:
+            with closing(http.client.HTTPConnection(address)) as connection:
+                connection.request("POST", path, json.dumps(body), headers)
+                answer = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise PieBenchError(f"{self.name}: llama.cpp gave no answer on {address}{path}: {error!r}") from error
+        if "error" in answer:
+            raise PieBenchError(f"{self.name}: llama.cpp: {answer['error']['message']}")
+        return answer
+
+
+def _parameters(path: Path, context: int, threads: int, key: str) -> Any:
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(path)
+    parameters.n_ctx = context
+    parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = threads
+    parameters.cpuparams_batch.n_threads = threads
+    parameters.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    parameters.cache_ram_mib = 0  # no prompt states kept on the side
+    parameters.warmup = False
+    parameters.verbosity = -1  # nothing on stdout or stderr
+    parameters.ui = False
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = 0
+    parameters.api_keys = [key]
+    return parameters

@@ -1,0 +1,122 @@
+"""From a task and a pair to a prompt: which training pairs are shown, and how."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, TemplateError
+
+from pie_bench.data.pair import Pair
+from pie_bench.errors import UserError
+from pie_bench.hashing import hash_of
+from pie_bench.prompting.prompt import Message, Prompt
+from pie_bench.prompting.retrieval import SourceIndex
+from pie_bench.task import Task
+
+
+@dataclass(frozen=True)
+class _Example:
+    """A training source with its fastest target, and every problem that the source was written for."""
+
+    pair: Pair
+    problem_ids: frozenset[str]
+
+
+class PromptBuilder:
+    """Renders a task's prompts. An example never has the query's problem, and no source is shown twice.
+
+    The training pairs' order does not matter. `cache_dir` keeps what retrieval computes.
+    Raises UserError for a template that cannot be rendered, too few training pairs, an encoder that cannot be loaded.
+    """
+
+    def __init__(self, task: Task, train_pairs: Sequence[Pair], cache_dir: Path) -> None:
+        self._task = task
+        self._fewshot = task.fewshot
+        self._templates = Environment(
+            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        )
+        self._corpus = [] if self._fewshot.strategy == "none" else _one_per_source(train_pairs)
+        self._require(len(self._corpus), "")
+        if self._fewshot.strategy == "random":
+            self._drawn = list(range(len(self._corpus)))
+            random.Random(self._fewshot.seed).shuffle(self._drawn)
+        elif self._fewshot.encoder is not None:
+            sources = [example.pair.src_code for example in self._corpus]
+            self._index = SourceIndex(self._fewshot.encoder, sources, cache_dir)
+        blank = {"src_code": "", "tgt_code": ""}
+        self._render("system", {})  # a template that cannot be rendered is found out here
+        self._render("template", {"src_code": "", "examples": [blank] * self._fewshot.k})
+
+    def build(self, pair: Pair) -> Prompt:
+        """What the model is shown for `pair`: the text, and the same as messages behind the system message, if any."""
+        shown = [{"src_code": example.src_code, "tgt_code": example.tgt_code} for example in self.examples(pair)]
+        text = self._render("template", {"src_code": pair.src_code, "examples": shown})
+        messages = [Message("user", text)]
+        if self._task.prompt.system is not None:
+            messages.insert(0, Message("system", self._render("system", {})))
+        return Prompt(text, tuple(messages))
+
+    def examples(self, pair: Pair) -> tuple[Pair, ...]:
+        """The training pairs shown for `pair`, in prompt order: as drawn (random), or the nearest last (retrieval)."""
+        k = self._fewshot.k
+
+        def eligible(row: int) -> bool:
+            return pair.problem_id not in self._corpus[row].problem_ids
+
+        if self._fewshot.strategy == "none":
+            return ()
+        if self._fewshot.strategy == "random":
+            rows = list(islice(filter(eligible, self._drawn), k))
+        else:
+            rows = self._index.nearest(pair.src_code, k, eligible)[::-1]
+        self._require(len(rows), f" of another problem than {pair.problem_id}")
+        return tuple(self._corpus[row].pair for row in rows)
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the examples: strategy, k, encoder, and the corpus' size and hash (None where none is used)."""
+        pairs = [example.pair for example in self._corpus]
+        rows = [[pair.pair_id, pair.problem_id, pair.src_code, pair.tgt_code] for pair in pairs]
+        return {
+            "strategy": self._fewshot.strategy,
+            "k": self._fewshot.k,
+            "encoder": self._fewshot.encoder,
+            "corpus_size": len(rows),
+            "corpus_hash": hash_of(rows) if rows else None,
+        }
+
+    def _require(self, count: int, which: str) -> None:
+        k = self._fewshot.k
+        if count < k:
+            raise UserError(
+                f"task {self._task.task}: fewshot.k is {k}, but split {self._fewshot.split!r} has only {count} "
+                f"different sources{which}; give a dataset with more training pairs, or a smaller k"
+            )
+
+    def _render(self, key: str, values: dict[str, Any]) -> str:
+        try:
+            return self._templates.from_string(getattr(self._task.prompt, key) or "").render(values)
+        except TemplateError as error:
+            raise UserError(f"task {self._task.task}: prompt.{key} cannot be rendered: {error}") from None
+
+
+def _one_per_source(pairs: Sequence[Pair]) -> list[_Example]:
+    """The pairs to choose from, sorted by pair_id: for each source the one with the fastest target (the smallest sum
+    of recorded seconds; the first by pair_id where none are recorded)."""
+    by_source: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        by_source.setdefault(pair.src_code.strip(), []).append(pair)
+
+    def slowness(pair: Pair) -> tuple[bool, float, str]:
+        seconds = math.fsum(pair.tgt_seconds.values()) if pair.tgt_seconds else 0.0
+        return not pair.tgt_seconds, seconds, pair.pair_id
+
+    examples = [
+        _Example(min(same, key=slowness), frozenset(pair.problem_id for pair in same)) for same in by_source.values()
+    ]
+    return sorted(examples, key=lambda example: example.pair.pair_id)

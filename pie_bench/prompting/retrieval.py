@@ -1,0 +1,41 @@
+"""Retrieval: the programs of a corpus nearest to a query (the paper, Section 3.1, "dynamic retrieval")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pie_bench.prompting.encoders import cached_arrays, load_encoder
+
+
+class SourceIndex:
+    """An exact inner-product index over a corpus of programs; a row is a position in that corpus.
+
+    What takes long (what the encoder learns, the corpus' vectors) is kept in `cache_dir`/embeddings.
+    Raises UserError for an unknown encoder, or one that cannot be loaded here.
+    """
+
+    def __init__(self, encoder: str, corpus: Sequence[str], cache_dir: Path) -> None:
+        import faiss
+
+        folder = cache_dir / "embeddings"
+        self._encoder = load_encoder(encoder, corpus, folder)
+        key = {"what": "embeddings", "encoder": self._encoder.identity, "corpus": list(corpus)}
+        vectors = cached_arrays(folder, key, lambda: {"vectors": self._encoder.encode(corpus)})["vectors"]
+        self._index = faiss.IndexFlatIP(vectors.shape[1])
+        self._index.add(vectors)
+
+    def nearest(self, query: str, k: int, eligible: Callable[[int], bool]) -> list[int]:
+        """At most `k` eligible rows, the nearest first; of equally near ones (to 1e-6) the first in the corpus."""
+        vector = self._encoder.encode([query])
+        total = self._index.ntotal
+        fetch = min(total, 4 * k + 16)
+        while True:
+            scores, rows = self._index.search(vector, fetch)
+            near = [round(float(score), 6) for score in scores[0]]
+            found = sorted((-score, int(row)) for score, row in zip(near, rows[0], strict=True) if eligible(int(row)))
+            # A row that was not fetched may tie with the last one fetched.
+            settled = len(found) >= k and -found[k - 1][0] > near[-1]
+            if settled or fetch == total:
+                return [row for _, row in found[:k]]
+            fetch = min(total, 4 * fetch)

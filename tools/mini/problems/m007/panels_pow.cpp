@@ -1,0 +1,21 @@
+#include <cstdio>
+#include <cmath>
+#define rep(i, a, b) for (int i = (a); i < (b); i++)
+
+int choices(int n) {
+    int res = 0;
+    for (int a = 1; 2 * a * a <= n; a++) {
+        int b = pow(n - a * a, 0.5) + 1e-9;
+        if (a * a + b * b == n) res++;
+    }
+    return res;
+}
+
+int main() {
+    int t, n;
+    scanf("%d", &t);
+    rep(k, 0, t) {
+        scanf("%d", &n);
+        printf("%d\n", choices(n));
+    }
+}

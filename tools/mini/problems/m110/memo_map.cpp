@@ -1,0 +1,27 @@
+#include <bits/stdc++.h>
+using namespace std;
+typedef long long ll;
+const ll MOD = 1e9 + 7;
+
+int n, S;
+vector<int> w, c;
+map<pair<int, int>, ll> memo;
+
+ll go(int i, int s) {
+    if (s < 0) return 0;
+    if (i == 0) return s == 0;
+    if (memo.count({i, s})) return memo[{i, s}];
+    ll r = go(i - 1, s) + go(i, s - w[i]) - go(i - 1, s - (c[i] + 1) * w[i]);
+    r = (r % MOD + MOD) % MOD;
+    memo[{i, s}] = r;
+    return r;
+}
+
+int main() {
+    cin >> n >> S;
+    w.resize(n + 1);
+    c.resize(n + 1);
+    for (int i = 1; i <= n; i++) cin >> w[i] >> c[i];
+    cout << go(n, S) << endl;
+    return 0;
+}

@@ -1,0 +1,27 @@
+#include <bits/stdc++.h>
+using namespace std;
+
+int main() {
+    int n;
+    cin >> n;
+    vector<pair<int, int>> line;
+    for (int i = 1; i <= n; i++) {
+        int a;
+        cin >> a;
+        line.push_back(make_pair(i, a));
+    }
+    bool first = true;
+    while (!line.empty()) {
+        pair<int, int> p = line[0];
+        line.erase(line.begin());
+        p.second--;
+        if (p.second == 0) {
+            if (!first) cout << " ";
+            cout << p.first;
+            first = false;
+        } else {
+            line.push_back(p);
+        }
+    }
+    cout << endl;
+}
