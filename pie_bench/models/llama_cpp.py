@@ -178,7 +178,6 @@ def _parameters(path: Path, context: int, threads: int, key: str) -> Any:
     parameters.cache_ram_mib = 0  # no prompt states kept on the side
     parameters.warmup = False
     parameters.verbosity = -1  # nothing on stdout or stderr
-    parameters.ui = False
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     parameters.api_keys = [key]

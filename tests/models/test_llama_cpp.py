@@ -1,4 +1,4 @@
-"""The real model. Texts are compared whole: one different logit shows within a few tokens at this temperature."""
+"""The real model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ SAMPLING = Sampling(n=3, temperature=1.0, top_p=0.95, max_tokens=12, seed=0)
 SHARED = "# slower version:\n\nint main() {\n  int n, s = 0;\n  cin >> n;\n"
 ONE = SHARED + "  while (n) s += n--;\n  cout << s;\n}\n\n# optimized version of the same code:\n"
 TWO = SHARED + "  while (n) s *= n--;\n  cout << s;\n}\n\n# optimized version of the same code:\n"
-CONTEXT = 256
+LONG = SHARED + "  // n times\n" * 55 + ONE.removeprefix(SHARED)  # above 256 tokens attention is split among threads
+FLAT = {"temperature": 2.0, "top_p": 1.0}  # so many tokens are as likely that a logit's last bits change the draw
+CONTEXT = 512
 
 
 def request(text: str, *indices: int, seed: int = 7, pair_id: str = "a-b", **sampling: object) -> Request:
@@ -44,7 +46,7 @@ def answers(model: LlamaCppModel, *requests: Request) -> list[Completion]:
 
 @pytest.fixture(scope="module")
 def model(weights_path: Path) -> Iterator[LlamaCppModel]:
-    model = LlamaCppModel("smollm2", weights_path, weights_of("smollm2").sha256, CONTEXT, "text")
+    model = LlamaCppModel("smollm2", weights_path, weights_of("smollm2").sha256, CONTEXT, "text", threads=1)
     yield model
     model.close()
 
@@ -66,13 +68,12 @@ print(json.dumps(dataclasses.asdict(completion)))
 
 
 def test_a_sample_is_the_same_whatever_was_asked_before_and_with_any_number_of_threads(model, weights_path):
-    after_others = answers(model, request(ONE, 0, 1, 2))
-    after_another_prompt = answers(model, request(TWO, 0), request(ONE, 2))
-    assert after_another_prompt[1] == after_others[2]
-    assert after_another_prompt[0].text != after_others[0].text
-    assert len({completion.text for completion in after_others}) == 3
+    other, *after_others = answers(model, request(ONE, 0), request(LONG, 0, 1, 2, **FLAT))
+    assert len({completion.text for completion in (other, *after_others)}) == 4
+    assert after_others[2].prompt_tokens > 256
 
-    arguments = json.dumps([str(weights_path), CONTEXT, 2, ONE, SAMPLING.model_dump(mode="json")])
+    sampling = SAMPLING.model_copy(update=FLAT).model_dump(mode="json")
+    arguments = json.dumps([str(weights_path), CONTEXT, 2, LONG, sampling])
     alone = subprocess.run([sys.executable, "-c", ALONE, arguments], capture_output=True, text=True, check=True)
     assert alone.stderr == ""
     (line,) = alone.stdout.splitlines()  # llama.cpp itself says nothing
@@ -101,7 +102,7 @@ def test_what_is_sampled_is_what_the_task_says(model):
     assert greedy.text == seeded.text
     # temperature comes before top_p: at 2.0, the best token alone has more than a thousandth
     assert narrow.text == greedy.text
-    wide = answers(model, request("int", *range(45), temperature=2.0, top_p=1.0, max_tokens=1))
+    wide = answers(model, request("int", *range(45), max_tokens=1, **FLAT))
     assert len({completion.text for completion in wide}) > 40  # llama.cpp's own top_k is 40
 
 
@@ -116,29 +117,30 @@ def test_a_stop_string_ends_the_answer_and_is_not_part_of_it(model):
 
 
 def test_a_prompt_without_room_for_its_answer(model):
-    long = ONE + "x y " * 80
-    with pytest.raises(UserError, match=r"pair c-d: its prompt has \d+ tokens, smollm2 has room for 56 ") as caught:
-        model.generate([request(ONE, 0), request(long, 0, max_tokens=200, pair_id="c-d")])
-    tokens = int(re.search(r"has (\d+) tokens", str(caught.value))[1])
-    with pytest.raises(UserError):
-        model.generate([request(long, 0, max_tokens=CONTEXT - tokens + 1)])
-    (full,) = answers(model, request(long, 0, temperature=0.0, max_tokens=CONTEXT - tokens))
-    assert (full.prompt_tokens, full.completion_tokens) == (tokens, CONTEXT - tokens)
+    with pytest.raises(UserError, match=r"pair c-d: its prompt has \d+ tokens, smollm2 has room for 12 \(512 less"):
+        model.generate([request(ONE, 0), request(ONE, 0, max_tokens=500, pair_id="c-d")])
 
 
 def test_chat(weights_path):
-    chat = LlamaCppModel("smollm2", weights_path, "00", CONTEXT, "chat")
+    chat = LlamaCppModel("smollm2", weights_path, "00", 256, "chat")
     try:
-        question = request("Write hello world in C++.", 0, 1, temperature=0.7)
+        question = request("Write hello world in C++.", 0, 1)
         first, second = answers(chat, question)
         assert first.text != second.text
         assert first.prompt_tokens > 20  # ChatML around it
-        assert (
-            answers(chat, request("Hello", 0, max_tokens=1), dataclasses.replace(question, sample_indices=(1,)))[1]
-            == second
-        )
-        with pytest.raises(UserError, match="pair a-b: its prompt has"):
-            chat.generate([request("x y " * CONTEXT, 0)])
+        hello = request("Hello", 0, max_tokens=1)
+        assert answers(chat, hello, dataclasses.replace(question, sample_indices=(1,)))[1] == second
+
+        # to the last token of the context, and not one more
+        long = request("x y " * 100, 0, temperature=0.0, max_tokens=256)
+        with pytest.raises(UserError, match="pair a-b: its prompt has") as caught:
+            chat.generate([long])
+        room = 256 - int(re.search(r"has (\d+) tokens", str(caught.value))[1])
+        with pytest.raises(UserError):
+            chat.generate([request(long.prompt.text, 0, max_tokens=room + 1)])
+        (full,) = answers(chat, request(long.prompt.text, 0, temperature=0.0, max_tokens=room))
+        assert (full.prompt_tokens, full.completion_tokens, full.finish_reason) == (256 - room, room, "length")
+
         assert chat.resolved.startswith("SmolLM2-135M-Instruct.Q4_1.gguf@sha256:00 xllamacpp ")
         assert chat.resolved.endswith(" prompting chat")
     finally:

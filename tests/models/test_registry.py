@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.models.model import Request
 from pie_bench.models.registry import load_model, load_registry, model_names, weights_of
+from pie_bench.paths import cache_dir
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.task import Sampling
 
@@ -59,3 +61,15 @@ def test_a_wrong_registry_is_named_with_its_line(tmp_path):
     path.write_text("models:\n  mine:\n    adapter: magic\n")
     with pytest.raises(UserError, match=r"models.yaml:2: .*magic"):
         load_registry(path)
+
+
+@pytest.mark.slow
+def test_the_embedded_model(weights_path):
+    model = load_model("smollm2", {}, cache_dir())
+    try:
+        assert model.name == "smollm2"
+        assert model.resolved == (
+            f"{weights_path.name}@sha256:{weights_of('smollm2').sha256} xllamacpp {version('xllamacpp')} prompting text"
+        )
+    finally:
+        model.close()

@@ -213,3 +213,14 @@ def test_retrieval_with_the_embedded_encoder(cache: Path, tmp_path: Path) -> Non
     assert results.task == "pie_retrieval_k2"
     assert results.examples["encoder"] == "tfidf"
     assert results.examples["k"] == 2
+
+
+@pytest.mark.pie_data
+@pytest.mark.skipif(not os.environ.get("PIE_DATA_DIR"), reason="PIE_DATA_DIR is not set")
+def test_a_published_pair_takes_the_time_that_gem5_gave_it(cache: Path, tmp_path: Path) -> None:
+    results = run(tmp_path / "run", "--dataset", "pie", "--limit", "1")
+    (pair,) = results.pairs
+    assert pair.recorded_source_seconds is not None
+    assert pair.recorded_target_seconds is not None
+    assert pair.source.seconds == pytest.approx(pair.recorded_source_seconds, rel=0.03)
+    assert pair.target.seconds == pytest.approx(pair.recorded_target_seconds, rel=0.03)
