@@ -127,6 +127,31 @@ def test_the_temporary_folder_is_small_and_the_report_comes_back(sandbox: Sandbo
     assert reported.report == b"counts\n"
 
 
+def test_a_program_has_nothing_to_write_to(run) -> None:  # type: ignore[no-untyped-def]
+    code = (
+        'int main(){ for (auto f : {"x", "/tmp/x", "/dev/shm/x", "/w/x", "/x"}) cout << (fopen(f, "w") != nullptr); }'
+    )
+    assert run(code).stdout == b"00000"
+
+
+def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ubuntu 22.04 has 0.6.1: without --size and --disable-userns."""
+    older = tmp_path / "bwrap"
+    older.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in --help) /usr/bin/bwrap --help | grep -v -e --size -e userns; exit;; esac\n'
+        'case " $* " in *" --size "*|*" --disable-userns "*) echo "bwrap: Unknown option" >&2; exit 1;; esac\n'
+        'exec /usr/bin/bwrap "$@"\n'
+    )
+    older.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)  # it is started by a user without rights
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    old = choose.choose_sandbox()
+    script = "echo x > /tmp/x; cat /tmp/x; /usr/bin/unshare -U true && echo namespace"
+    assert shell(old, script).stdout == b"x\n"
+
+
 def test_a_command_that_cannot_start_is_our_error(sandbox: Sandbox) -> None:
     missing = sandbox.run(Command(["/w/missing"]), LIMITS, "payload")
     assert missing.exit_code == 127

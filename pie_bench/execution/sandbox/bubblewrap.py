@@ -23,40 +23,12 @@ from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, Finished, 
 _NOBODY = 65534
 _REPORT_BYTES = 64 << 20
 
-_ISOLATION = [
-    "--unshare-all",
-    "--unshare-user",
-    "--disable-userns",
-    "--die-with-parent",
-    "--new-session",
-    "--clearenv",
-    "--uid",
-    "65534",
-    "--gid",
-    "65534",
-    "--hostname",
-    "sandbox",
-    "--ro-bind",
-    "/usr",
-    "/usr",
-    "--symlink",
-    "usr/lib",
-    "/lib",
-    "--symlink",
-    "usr/lib64",
-    "/lib64",
-    "--symlink",
-    "usr/bin",
-    "/bin",
-    "--proc",
-    "/proc",
-    "--dev",
-    "/dev",
-    "--size",
-    "1048576",
-    "--tmpfs",
-    "/dev/shm",
-]
+_ISOLATION = """
+--unshare-all --unshare-user --die-with-parent --new-session --clearenv
+--uid 65534 --gid 65534 --hostname sandbox
+--ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/bin /bin
+--proc /proc --dev /dev --dir /w --dir /tmp
+""".split()
 
 
 class BubblewrapSandbox:
@@ -68,6 +40,10 @@ class BubblewrapSandbox:
         self._bwrap = _find("bwrap", "bubblewrap")
         self._setarch = _find("setarch", "util-linux")
         _find("prlimit", "util-linux")
+        known = subprocess.run([self._bwrap, "--help"], capture_output=True, text=True, check=False).stdout
+        # Since 0.8 and 0.7. Without: the seccomp filters refuse new namespaces too; /tmp can grow to half of memory.
+        self._no_namespaces = ["--disable-userns"] if "--disable-userns" in known else []
+        self._can_limit_size = "--size" in known
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
         """Runs to the end or a limit. Raises SandboxError when the command could not be started."""
@@ -81,7 +57,10 @@ class BubblewrapSandbox:
             os.fchmod(report, 0o666)  # reopened by its path, from inside, by the sandbox's uid
             filter_fd = seccomp.as_file(stage)
             stack.callback(os.close, filter_fd)
-            options = [*_ISOLATION, "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp", "--dir", "/w"]
+            options = [*_ISOLATION, *self._no_namespaces]
+            if stage != "payload":  # compilers and valgrind keep temporary files; a program has nothing to write to
+                options += ["--size", str(limits.tmp_bytes)] if self._can_limit_size else []
+                options += ["--tmpfs", "/tmp"]
             inherited = [status, filter_fd]
             if any(REPORT_PATH in argument for argument in command.argv):
                 inherited.append(report)
