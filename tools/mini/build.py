@@ -18,6 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from tqdm import tqdm
+
+from pie_bench.data.pair import TestCase
+from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.executor import Executor, open_environment
+from pie_bench.execution.pool import LocalPool
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.verdict import Candidate, Verdict
+from pie_bench.paths import cache_dir
+from pie_bench.store import MeasurementStore
 
 HERE = Path(__file__).resolve().parent
 PROBLEMS = HERE / "problems"
@@ -27,9 +37,6 @@ KINDS = ("algorithm", "input_output", "data_structure", "other")
 TIMEOUT_S = 20  # one native run
 MIN_SPEEDUP, MIN_LARGE_TESTS, LARGE_IR, MAX_IR = 1.25, 4, 8_000_000, 60_000_000
 MAX_INPUT_BYTES, MAX_PROBLEM_BYTES, TEST_COUNT = 60_000, 150_000, range(8, 11)
-COST_NS = {"Ir": 0.163, "ILmr": 61.5, "DLmr": 61.5, "DLmw": 55.1, "Bcm": 3.75, "Bim": 27.9}
-CACHEGRIND = ["valgrind", "--tool=cachegrind", "--cache-sim=yes", "--branch-sim=yes"]
-CACHEGRIND += ["--I1=32768,16,64", "--D1=32768,16,64", "--LL=2097152,16,64"]
 
 
 @dataclass
@@ -39,6 +46,11 @@ class Problem:
     outputs: list[str]
     programs: dict[str, str]  # file name -> code
     pairs: list[dict[str, str]]  # src, tgt, kind
+
+    @property
+    def tests(self) -> list[tuple[str, str]]:
+        """(input, expected output)."""
+        return list(zip(self.inputs, self.outputs, strict=True))
 
 
 def load(folder: Path) -> Problem:
@@ -86,7 +98,7 @@ def faults_of_programs(problem: Problem, work: Path) -> list[str]:
             first = next((line for line in compiled.stderr.splitlines() if "error" in line), "g++ failed")
             faults.append(f"{problem.name}: {name}: {first}")
             continue
-        for test, (text, expected) in enumerate(zip(problem.inputs, problem.outputs, strict=True)):
+        for test, (text, expected) in enumerate(problem.tests):
             where = f"{problem.name}: {name}: test {test}"
             try:
                 done = subprocess.run([binary], input=text.encode(), capture_output=True, timeout=TIMEOUT_S)
@@ -99,33 +111,42 @@ def faults_of_programs(problem: Problem, work: Path) -> list[str]:
     return faults
 
 
-def simulate(binary: Path, text: str, work: Path) -> tuple[int, float]:
-    """Instructions and simulated seconds of one run under cachegrind."""
-    report = work / "cachegrind.out"
-    command = [*CACHEGRIND, f"--cachegrind-out-file={report}", str(binary)]
-    subprocess.run(command, input=text.encode(), capture_output=True, check=True)
-    fields = {line.split(":")[0]: line.split()[1:] for line in report.read_text().splitlines() if ":" in line}
-    counts = dict(zip(fields["events"], map(int, fields["summary"]), strict=True))
-    return counts["Ir"], sum(cost * counts[event] for event, cost in COST_NS.items()) * 1e-9
+def measure(problems: list[Problem]) -> bool:
+    """Prints a line a pair, measured as pie_bench measures; False if one is out of bounds."""
+    executor, fine = open_executor(), True
 
+    def verdict_of(program: tuple[Problem, str]) -> tuple[str, Verdict]:
+        problem, name = program
+        tests = [TestCase(str(i), text.encode(), out.encode()) for i, (text, out) in enumerate(problem.tests)]
+        candidate = Candidate(row_id(problem, name), "source", 0, problem.programs[name])
+        return candidate.pair_id, executor.execute(candidate, tests)
 
-def measure(problem: Problem, work: Path) -> bool:
-    """Prints a line a pair; False if one is out of bounds."""
-    runs, fine = {}, True
-    for name in problem.programs:
-        runs[name] = [simulate(work / row_id(problem, name), text, work) for text in problem.inputs]
-    for pair in problem.pairs:
-        src, tgt = runs[pair["src"]], runs[pair["tgt"]]
-        speedup = sum(seconds for _, seconds in src) / sum(seconds for _, seconds in tgt)
-        large = [ir for ir, _ in src if ir >= LARGE_IR]
+    programs = [(problem, name) for problem in problems for name in problem.programs]
+    verdicts = dict(tqdm(LocalPool().map_unordered(verdict_of, programs), total=len(programs), unit="program"))
+    for problem, pair in ((each, pair) for each in problems for pair in each.pairs):
+        src, tgt = (verdicts[row_id(problem, pair[side])] for side in ("src", "tgt"))
+        if src.runtime_seconds is None or tgt.runtime_seconds is None:
+            print(f"{row_id(problem, pair['src'])}: {src.outcome} {src.detail}, target: {tgt.outcome} {tgt.detail}")
+            fine = False
+            continue
+        counts = [[test.instructions or 0 for test in verdict.tests] for verdict in (src, tgt)]
+        speedup = src.runtime_seconds / tgt.runtime_seconds
+        large = [count for count in counts[0] if count >= LARGE_IR]
         flags = "  speedup too low" if speedup < MIN_SPEEDUP else ""
         flags += f"  {len(large)} large tests" if len(large) < MIN_LARGE_TESTS else ""
-        flags += "  src too long" if max(ir for ir, _ in src) > MAX_IR else ""
+        flags += "  src too long" if max(counts[0]) > MAX_IR else ""
         name = f"{row_id(problem, pair['src'])} -> {row_id(problem, pair['tgt'])}"
-        most = " ".join(f"{max(ir for ir, _ in side) / 1e6:8.2f} M" for side in (src, tgt))
-        print(f"{name:<44} {pair['kind']:<15} {most} {speedup:7.2f}x{flags}", flush=True)
+        most = " ".join(f"{max(side) / 1e6:8.2f} M" for side in counts)
+        print(f"{name:<44} {pair['kind']:<15} {most} {speedup:7.2f}x{flags}")
         fine = fine and not flags
     return fine
+
+
+def open_executor() -> Executor:
+    """pie_bench's own, in its default environment; measurements are kept in its cache folder."""
+    sandbox = choose_sandbox()
+    environment = open_environment(load_environment_spec("cachegrind-host"), sandbox)
+    return Executor(environment, sandbox, MeasurementStore(cache_dir() / "measurements.sqlite"))
 
 
 def row_id(problem: Problem, name: str) -> str:
@@ -156,7 +177,7 @@ def main() -> int:
         "--check", action="store_true", help="only compare with what is committed: compile and write nothing"
     )
     mode.add_argument("--only", metavar="IDS", help="verify these problems (comma-separated), write nothing")
-    parser.add_argument("--measure", action="store_true", help="also run every pair under cachegrind, one at a time")
+    parser.add_argument("--measure", action="store_true", help="also measure every pair as pie_bench does")
     args = parser.parse_args()
     if args.check and args.measure:
         parser.error("--measure needs the programs, which --check does not compile")
@@ -171,7 +192,7 @@ def main() -> int:
         if not args.check:
             faults += [fault for problem in problems for fault in faults_of_programs(problem, work)]
         print("\n".join(faults) or f"{len(problems)} problems are in order", flush=True)
-        if faults or (args.measure and [problem for problem in problems if not measure(problem, work)]):
+        if faults or (args.measure and not measure(problems)):
             return 1
     if args.only:
         return 0
