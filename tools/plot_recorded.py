@@ -65,7 +65,7 @@ def draw(pairs: list[PairResult], picture: Path, times_label: str, speedups_labe
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
     speedups = [(measured_speedup(pair), recorded_speedup(pair)) for pair in pairs]
     plots = (
         ("simulated time of a program (s)", program_times(pairs), times_label),
@@ -77,6 +77,10 @@ def draw(pairs: list[PairResult], picture: Path, times_label: str, speedups_labe
         axis.plot([low, high], [low, high], color="0.75", linewidth=1, zorder=1)
         axis.scatter(recorded, measured, s=28, alpha=0.65, color="#1f5fa8", edgecolor="white", linewidth=0.5, zorder=2)
         axis.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
+        ticks = [t for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 6) if low <= t <= high]
+        for line in (axis.xaxis, axis.yaxis):
+            line.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+            line.set_ticks([], minor=True)
         axis.set_xlabel(f"{what}: PIE's published gem5")
         axis.set_ylabel("pie_bench, cachegrind")
         axis.set_title(f"{len(points)} {'pairs' if what.startswith('speedup') else 'programs'}, {label}", fontsize=11)
