@@ -1,4 +1,4 @@
-# make run    sets everything up, then runs the main job on the embedded defaults
+# make run    sets everything up, then runs the main job on the embedded defaults: four pairs, two answers each
 # make test   sets everything up, then runs the whole test suite
 # make lint   style and types only
 
@@ -7,7 +7,7 @@ PYTHON_BIN := .venv/bin
 
 run: setup-run
 	@$(PYTHON_BIN)/pie-bench models get smollm2 >/dev/null
-	$(PYTHON_BIN)/python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --samples 2
+	$(PYTHON_BIN)/python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --limit 4 --samples 2
 
 test: setup-test lint
 	$(PYTHON_BIN)/python -m pytest -x -q --cov --cov-fail-under=90
