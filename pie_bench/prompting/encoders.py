@@ -170,8 +170,10 @@ def l2_normalised(rows: np.ndarray) -> np.ndarray:
     """(n, d) to float32 rows of length 1; a row of zeros stays one."""
     import numpy as np
 
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.ascontiguousarray(rows / np.where(lengths == 0, 1, lengths), dtype=np.float32)
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    scaled = rows / np.where(largest == 0, 1, largest)  # squares of tiny numbers would vanish
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return np.ascontiguousarray(scaled / np.where(lengths == 0, 1, lengths), dtype=np.float32)
 
 
 def cached_arrays(folder: Path, key: Any, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
