@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
@@ -13,6 +15,12 @@ from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.store import MeasurementStore
+
+# Machines are shared and slow at times: no test fails for the time it took. CI tries the same examples every time.
+settings.register_profile(
+    "pie_bench", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("pie_bench")
 
 
 @pytest.fixture(scope="session")
