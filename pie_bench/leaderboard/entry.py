@@ -10,12 +10,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pie_bench.errors import UserError
+from pie_bench.hashing import canonical_json
 from pie_bench.report.results import Results, Scores
 from pie_bench.store import RunDirectory, write_json
 
+# Rows are comparable only where all of these are the same; a run of the first n pairs is another benchmark.
+_GROUPED_BY = {"task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id", "n_pairs"}
+_ROW = {"model", "model_resolved", "status", "date", "n_samples", "metrics"}
+
 
 class Entry(BaseModel):
-    """What a leaderboard says of a run. Rows are comparable only within one (task, dataset, environment)."""
+    """What a leaderboard says of a run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,29 +84,16 @@ def add_entry(directory: RunDirectory, leaderboard: Path) -> Path:
 
 def refresh(leaderboard: Path) -> None:
     """Rebuilds `leaderboard.json` from `entries/`: grouped by what makes rows comparable, best speedup first."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for path in sorted((leaderboard / "entries").glob("*.json")):
         try:
             entry = Entry.model_validate(json.loads(path.read_text()))
         except (ValidationError, json.JSONDecodeError) as error:
             raise UserError(f"{path}: not an entry: {str(error).splitlines()[0]}") from None
-        key = (entry.task, entry.task_hash, entry.dataset, entry.dataset_fingerprint, entry.environment_id)
-        row = entry.model_dump(
-            mode="json", include={"model", "model_resolved", "status", "date", "n_pairs", "n_samples", "metrics"}
-        )
-        groups.setdefault(key, []).append(row | {"entry": f"entries/{path.name}", "environment": entry.environment})
-    board = []
-    for (task, task_hash, dataset, fingerprint, environment_id), rows in sorted(groups.items()):
-        rows.sort(key=lambda row: (-(row["metrics"].get("speedup", {}).get("best@1") or 0.0), row["entry"]))
-        board.append(
-            {
-                "task": task,
-                "task_hash": task_hash,
-                "dataset": dataset,
-                "dataset_fingerprint": fingerprint,
-                "environment": rows[0].pop("environment"),
-                "environment_id": environment_id,
-                "rows": [{k: v for k, v in row.items() if k != "environment"} for row in rows],
-            }
-        )
+        group = entry.model_dump(mode="json", include=_GROUPED_BY)
+        row = entry.model_dump(mode="json", include=_ROW) | {"entry": f"entries/{path.name}"}
+        groups.setdefault(canonical_json(group), group | {"rows": []})["rows"].append(row)
+    for group in groups.values():
+        group["rows"].sort(key=lambda row: (-(row["metrics"].get("speedup", {}).get("best@1") or 0.0), row["entry"]))
+    board = [group for _, group in sorted(groups.items())]
     write_json(leaderboard / "leaderboard.json", {"schema_version": 1, "groups": board})

@@ -47,10 +47,15 @@ def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(finished, tm
         "a": {"model": "slow", "metrics": slow},
         "b": {"model": "fast", "metrics": fast},
         "c": {"model": "elsewhere", "environment_id": "f" * 64},
+        "d": {"model": "on fewer pairs", "n_pairs": 3},
     }.items():
         add_entry(finished(name, **changes), board)
     groups = json.loads((board / "leaderboard.json").read_text())["groups"]
-    assert [[row["model"] for row in group["rows"]] for group in groups] == [["fast", "slow"], ["elsewhere"]]
+    assert [[row["model"] for row in group["rows"]] for group in groups] == [
+        ["on fewer pairs"],
+        ["fast", "slow"],
+        ["elsewhere"],
+    ]
     before = (board / "leaderboard.json").read_bytes()
     add_entry(finished("a", model="slow", metrics=slow), board)
     refresh(board)
