@@ -23,7 +23,7 @@ ROW = {
 
 
 @pytest.fixture
-def pie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def pie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Writes rows as PIE's test split, with tests 0 and 1 of problem p1."""
 
     def write(*rows: Any) -> Path:
@@ -44,7 +44,7 @@ def load() -> PairDataset:
     return load_dataset("pie", "test", with_tests=True)
 
 
-def test_a_row_becomes_a_pair(pie) -> None:  # type: ignore[no-untyped-def]
+def test_a_row_becomes_a_pair(pie) -> None:
     pie(ROW)
     dataset = load()
     (pair,) = dataset.pairs
@@ -58,7 +58,7 @@ def test_a_row_becomes_a_pair(pie) -> None:  # type: ignore[no-untyped-def]
     assert dataset.rows.features == features()
 
 
-def test_rows_that_lack_something_are_reported_with_their_id(pie) -> None:  # type: ignore[no-untyped-def]
+def test_rows_that_lack_something_are_reported_with_their_id(pie) -> None:
     pie(
         {**ROW, "src_id": "a", "src_code": " "},
         {**ROW, "src_id": "b", "tests": []},
@@ -86,7 +86,7 @@ def test_rows_that_lack_something_are_reported_with_their_id(pie) -> None:  # ty
         ((), r"test\.jsonl: no usable row$"),
     ],
 )
-def test_wrong_files_are_named(pie, rows: tuple, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_files_are_named(pie, rows: tuple, message: str) -> None:
     pie(*rows)
     with pytest.raises(UserError, match=message):
         load()
@@ -108,7 +108,7 @@ def test_unknown_names_and_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load()
 
 
-def test_the_fingerprint_follows_the_content_not_the_place_or_order(pie, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_fingerprint_follows_the_content_not_the_place_or_order(pie, tmp_path: Path) -> None:
     other = {**ROW, "src_id": "s3"}
     pie(ROW, other)
     before = load().fingerprint()

@@ -10,7 +10,7 @@ from pie_bench.execution.pool import LocalPool
 def test_calls_start_while_items_are_still_produced() -> None:
     first_done = threading.Event()
 
-    def items():  # type: ignore[no-untyped-def]
+    def items():
         yield 1
         assert first_done.wait(timeout=30), "the first call waits for the second item"
         yield 2

@@ -25,7 +25,7 @@ LIMITS = Limits(
 
 
 @pytest.fixture
-def run(sandbox: Sandbox, toolchain: Toolchain):  # type: ignore[no-untyped-def]
+def run(sandbox: Sandbox, toolchain: Toolchain):
     """Compiles a program and runs it as a payload."""
 
     def run(code: str, stdin: bytes = b"", limits: Limits = LIMITS) -> Finished:
@@ -42,7 +42,7 @@ def shell(sandbox: Sandbox, script: str, **options: object) -> Finished:
     return sandbox.run(Command(["/bin/sh", "-c", script], **options), LIMITS, "compile")  # type: ignore[arg-type]
 
 
-def test_input_output_exit_code_and_signal(run) -> None:  # type: ignore[no-untyped-def]
+def test_input_output_exit_code_and_signal(run) -> None:
     echo = run('int main(){ string s; cin >> s; cout << s << "!"; cerr << "e"; return 3; }', b"hello\n")
     assert (echo.stdout, echo.stderr, echo.exit_code, echo.signal) == (b"hello!", b"e", 3, None)
     crashed = run("int main(){ int* volatile p = nullptr; return *p; }")
@@ -75,7 +75,7 @@ def test_the_harness_environment_is_out_of_reach(sandbox: Sandbox, monkeypatch: 
     assert b"PATH=/usr/bin" in seen.stdout
 
 
-def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, toolchain: Toolchain, run) -> None:  # type: ignore[no-untyped-def]
+def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, toolchain: Toolchain, run) -> None:
     code = """
     #include <sys/socket.h>
     #include <sys/ptrace.h>
@@ -94,11 +94,11 @@ def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, toolchain: Toolch
     assert while_compiling.exit_code != 0
 
 
-def test_threads_work(run) -> None:  # type: ignore[no-untyped-def]
+def test_threads_work(run) -> None:
     assert run("int main(){ int x = 0; thread t([&]{ x = 7; }); t.join(); cout << x; }").stdout == b"7"
 
 
-def test_limits(run) -> None:  # type: ignore[no-untyped-def]
+def test_limits(run) -> None:
     spin = run("int main(){ for (volatile long i = 0;; i++); }")
     assert (spin.signal, spin.cpu_limit, spin.wall_timeout) == (24, True, False)
     stubborn = run("int main(){ signal(SIGXCPU, SIG_IGN); for (volatile long i = 0;; i++); }")
@@ -127,7 +127,7 @@ def test_the_temporary_folder_is_small_and_the_report_comes_back(sandbox: Sandbo
     assert reported.report == b"counts\n"
 
 
-def test_a_program_has_nothing_to_write_to(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_program_has_nothing_to_write_to(run) -> None:
     code = (
         'int main(){ for (auto f : {"x", "/tmp/x", "/dev/shm/x", "/w/x", "/x"}) cout << (fopen(f, "w") != nullptr); }'
     )

@@ -14,7 +14,7 @@ from tests.report.test_table import RESULTS
 
 
 @pytest.fixture
-def finished(tmp_path: Path):  # type: ignore[no-untyped-def]
+def finished(tmp_path: Path):
     """Makes a finished run with some results changed."""
 
     def make(name: str, **changes: object) -> RunDirectory:
@@ -27,7 +27,7 @@ def finished(tmp_path: Path):  # type: ignore[no-untyped-def]
     return make
 
 
-def test_an_entry_says_what_was_measured_in_what(finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+def test_an_entry_says_what_was_measured_in_what(finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board = tmp_path / "board"
     directory = finished("run")
     assert main(["leaderboard", "add", str(directory.path), "--leaderboard", str(board)]) == 0
@@ -40,7 +40,7 @@ def test_an_entry_says_what_was_measured_in_what(finished, tmp_path: Path, capsy
     assert path.name == "pie_instruct--smollm2--mini-n2-p8--tttttt-dddddd-eeeeee.json"
 
 
-def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(finished, tmp_path: Path) -> None:
     board = tmp_path / "board"
     slow, fast = ({**RESULTS.metrics, "speedup": {"best@1": value}} for value in (1.0, 3.0))
     for name, changes in {
@@ -66,13 +66,13 @@ def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(finished, tm
     ("changes", "message"),
     [({"infra_errors": 1}, "1 executions failed on our side"), ({"n_pairs": 0}, "no usable pair")],
 )
-def test_what_cannot_be_entered(finished, tmp_path: Path, changes: dict, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_entered(finished, tmp_path: Path, changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         add_entry(finished("run", **changes), tmp_path / "board")
     assert not (tmp_path / "board").exists()
 
 
-def test_runs_without_or_with_broken_results(finished, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_runs_without_or_with_broken_results(finished, tmp_path: Path) -> None:
     directory = finished("run")
     directory.results_path.write_text("{}")
     with pytest.raises(UserError, match=r"results\.json: task: Field required"):

@@ -50,7 +50,7 @@ def printed(results: Results) -> str:
     return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines())
 
 
-def test_the_table(pytestconfig) -> None:  # type: ignore[no-untyped-def]
+def test_the_table(pytestconfig) -> None:
     golden: Path = pytestconfig.rootpath / "tests" / "golden" / "table.txt"
     assert printed(RESULTS) == golden.read_text()
 

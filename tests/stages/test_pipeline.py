@@ -121,7 +121,7 @@ def test_killed_at_any_moment_it_continues_and_repeats_nothing(
     assert (directory / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
 
 
-def test_answers_of_every_kind_and_a_broken_record_at_the_end(cache: Path, tmp_path: Path, mini) -> None:  # type: ignore[no-untyped-def]
+def test_answers_of_every_kind_and_a_broken_record_at_the_end(cache: Path, tmp_path: Path, mini) -> None:
     first, second = mini.pairs[:2]
     answers = [
         (first, 0, "I cannot help with that.", "stop"),
@@ -193,7 +193,7 @@ def test_our_failures_are_in_no_metric_and_done_again(
 
 def test_a_pair_whose_source_fails_is_left_out_and_named(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mini, capsys: pytest.CaptureFixture[str]
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     data = tmp_path / "data"
     shutil.copytree(mini.folder, data)
     pair = mini.pairs[0]
