@@ -77,10 +77,10 @@ def execute(
     UserError when the environment on this machine is no longer the one the run was begun with.
     """
     settle(directory, "execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
-    tests = {pair.pair_id: plan.dataset.tests(pair) for pair in plan.pairs}
+    pairs = {pair.pair_id: pair for pair in plan.pairs}
 
     def judge(candidate: Candidate) -> None:
-        verdict = executor.execute(candidate, tests[candidate.pair_id])
+        verdict = executor.execute(candidate, plan.dataset.tests(pairs[candidate.pair_id]))
         directory.append(directory.verdicts_path, verdict.to_json())
         progress("executed")
 

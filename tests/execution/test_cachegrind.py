@@ -8,7 +8,7 @@ import pytest
 
 from pie_bench.execution.environment import Environment, EnvironmentSpec, environment_names, load_environment_spec
 from pie_bench.execution.pool import LocalPool
-from pie_bench.execution.sandbox.sandbox import Finished, Sandbox
+from pie_bench.execution.sandbox.sandbox import Finished, Sandbox, SandboxError
 from pie_bench.execution.simulators.cachegrind import CachegrindSimulator, parse_counters
 from pie_bench.execution.simulators.simulator import Measurement
 from pie_bench.execution.simulators.startup import stopped_at_main
@@ -124,6 +124,19 @@ def test_a_simulator_that_is_stopped_or_says_nothing_is_our_error(
     assert simulator._classify(finished, {})[0] == "infra_error"
     stopped = Finished(None, 9, b"", b"", b"", 99.0, wall_timeout=True, cpu_limit=False)
     assert simulator._classify(stopped, {"Ir": 5}) == ("infra_error", "the simulator was stopped after 99 s")
+
+
+def test_a_start_up_that_was_not_counted_is_our_error_not_a_start_up_of_nothing(
+    environment: Environment, toolchain: Toolchain
+) -> None:
+    class Silent:
+        name = "silent"
+
+        def run(self, *_: object) -> Finished:
+            return Finished(0, None, b"", b"", b"", 1.0, wall_timeout=False, cpu_limit=False)
+
+    with pytest.raises(SandboxError, match="no counts of the program's start-up"):
+        measure(CachegrindSimulator(environment, Silent()), toolchain, "int main(){}", b"")
 
 
 def test_an_incomplete_report_has_no_counters() -> None:

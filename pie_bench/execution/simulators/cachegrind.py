@@ -54,7 +54,12 @@ class CachegrindSimulator:
 
     def _startup_counters(self, binary: bytes) -> dict[str, int]:
         stopped = stopped_at_main(binary)
-        return parse_counters(self._run(stopped, b"").report) if stopped is not None else {}
+        if stopped is None:
+            return {}
+        counters = parse_counters(self._run(stopped, b"").report)
+        if not counters:  # taking it for no start-up at all would be a wrong number
+            raise SandboxError("the simulator gave no counts of the program's start-up")
+        return counters
 
     def _run(self, binary: bytes, data: bytes) -> Finished:
         return self._sandbox.run(
