@@ -9,6 +9,7 @@ PACKAGE_DIR = Path(__file__).resolve().parent
 TASKS_DIR = PACKAGE_DIR.parent / "tasks"
 LEADERBOARD_DIR = PACKAGE_DIR.parent / "leaderboard"
 ENVIRONMENTS_DIR = PACKAGE_DIR / "environments"
+ROOTS_DIR = ENVIRONMENTS_DIR / "roots"
 
 
 def cache_dir() -> Path:
@@ -18,3 +19,17 @@ def cache_dir() -> Path:
         return Path(explicit).expanduser().resolve()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser().resolve() / "pie_bench"
+
+
+def roots_dir() -> Path:
+    """Where built root file systems lie: `PIE_BENCH_ROOTS`, else `roots` in the cache folder.
+
+    The sandbox enters them as an unprivileged user, who cannot enter root's home: for root without a
+    `PIE_BENCH_CACHE` they lie in /var/cache.
+    """
+    explicit = os.environ.get("PIE_BENCH_ROOTS")
+    if explicit:
+        return Path(explicit).expanduser().resolve()
+    if os.geteuid() == 0 and not os.environ.get("PIE_BENCH_CACHE"):
+        return Path("/var/cache/pie_bench/roots")
+    return cache_dir() / "roots"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -17,7 +18,7 @@ from pie_bench.paths import ENVIRONMENTS_DIR
 class ToolchainSpec(Strict):
     """The compiler as it is called; its version and the C and C++ libraries' sums become part of the hash."""
 
-    compiler: Literal["g++"]
+    compiler: Literal["g++", "g++-9"]
     flags: tuple[str, ...]
 
 
@@ -40,10 +41,15 @@ class CachegrindSpec(Strict):
 
 
 class EnvironmentSpec(Strict):
-    """An environment's YAML. The comparator is part of it: which outputs count as right is part of a number."""
+    """An environment's YAML. The comparator is part of it: which outputs count as right is part of a number.
+
+    `root` names the pinned root file system that programs are compiled, run and measured in; without one the host's
+    compiler and libraries take its place, and results are that host's own.
+    """
 
     environment: str
     description: str
+    root: str | None = None
     toolchain: ToolchainSpec
     simulator: CachegrindSpec
     comparator: Literal["paper", "strict"]
@@ -56,10 +62,14 @@ class EnvironmentSpec(Strict):
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """An environment on this machine: the specification and the `facts` (versions and sums) it was found with."""
+    """An environment on this machine: the specification and the `facts` (versions and sums) it was found with.
+
+    `root` is where its root file system lies here; what is in it is among the facts.
+    """
 
     spec: EnvironmentSpec
     facts: Mapping[str, str]
+    root: Path | None = None
 
     @property
     def name(self) -> str:

@@ -12,12 +12,14 @@ from typing import Any
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.checker import COMPARATORS
 from pie_bench.execution.environment import Environment, EnvironmentSpec
+from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
 from pie_bench.execution.simulators.cachegrind import CachegrindSimulator, simulator_facts
 from pie_bench.execution.simulators.simulator import Measurement, Simulator
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.execution.verdict import Candidate, Outcome, TestResult, Verdict
 from pie_bench.hashing import sha256
+from pie_bench.paths import roots_dir
 from pie_bench.store import MeasurementStore
 
 _PROGRAM = "/w/program"
@@ -26,8 +28,12 @@ _OUT_OF_MEMORY = (b"bad_alloc", b"failed to execute /w/program: Cannot allocate 
 
 def open_environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
     """The environment as it is on this machine. Raises SandboxError when compiler or simulator do not run."""
-    toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
-    return Environment(spec, toolchain.facts() | simulator_facts(sandbox, spec))
+    root, facts = None, {}
+    if spec.root is not None:
+        root_spec = load_root_spec(spec.root)
+        root, facts = find_root(root_spec, roots_dir()), {"root": root_spec.tree_sha256}
+    toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
+    return Environment(spec, facts | toolchain.facts() | simulator_facts(sandbox, spec, root), root)
 
 
 class Executor:
@@ -38,7 +44,7 @@ class Executor:
         self.environment = environment
         self.sandbox = sandbox
         self._spec, self._store = spec, store
-        self._toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+        self._toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
         self._simulator: Simulator = CachegrindSimulator(environment, sandbox)
         self._same_output = COMPARATORS[spec.comparator]
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -103,7 +109,13 @@ class Executor:
                 results.append(TestResult(test.test_id, results[-1].outcome))
                 continue
             finished = self.sandbox.run(
-                Command([_PROGRAM], test.input, {_PROGRAM: File(binary, True)}, self._spec.program_environment),
+                Command(
+                    [_PROGRAM],
+                    test.input,
+                    {_PROGRAM: File(binary, True)},
+                    self._spec.program_environment,
+                    self.environment.root,
+                ),
                 self._spec.native_limits,
                 "payload",
             )

@@ -28,10 +28,10 @@ class Compiled:
 
 
 class Toolchain:
-    """g++ with an environment's flags. Dynamic linking against the libraries that the sandbox shows."""
+    """g++ with an environment's flags, of the host or of a `root`; programs load the libraries of the same place."""
 
-    def __init__(self, spec: ToolchainSpec, limits: Limits, sandbox: Sandbox):
-        self._spec, self._limits, self._sandbox = spec, limits, sandbox
+    def __init__(self, spec: ToolchainSpec, limits: Limits, sandbox: Sandbox, root: Path | None = None):
+        self._spec, self._limits, self._sandbox, self._root = spec, limits, sandbox, root
 
     def compile(self, code: str) -> Compiled:
         """The program of one C++ source text. The file's name is fixed, so equal sources give equal binaries.
@@ -45,6 +45,7 @@ class Toolchain:
                 argv=["/bin/sh", "-c", script],
                 files={"/w/program.cpp": File(code.encode(errors="replace"))},
                 environment={"PATH": "/usr/bin", "LC_ALL": "C"},
+                root=self._root,
             ),
             self._limits,
             "compile",
@@ -59,11 +60,16 @@ class Toolchain:
         return Compiled(None, log, "compile_error")
 
     def facts(self) -> dict[str, str]:
-        """The compiler's version and the sums of the libraries that programs load."""
+        """The compiler's version and, without a root (which has a sum as a whole), the sums of the libraries."""
         compiler = self._spec.compiler
-        asked = " ".join(f"; {compiler} -print-file-name={library}" for library in _LIBRARIES)
+        libraries = _LIBRARIES if self._root is None else ()
+        asked = " ".join(f"; {compiler} -print-file-name={library}" for library in libraries)
         finished = self._sandbox.run(
-            Command(["/bin/sh", "-c", f"{compiler} --version | head -n 1{asked}"], environment={"PATH": "/usr/bin"}),
+            Command(
+                ["/bin/sh", "-c", f"{compiler} --version | head -n 1{asked}"],
+                environment={"PATH": "/usr/bin"},
+                root=self._root,
+            ),
             self._limits,
             "compile",
         )
@@ -71,6 +77,6 @@ class Toolchain:
             raise SandboxError(f"{compiler} does not run in the sandbox; install it: sudo apt-get install {compiler}")
         version, *paths = finished.stdout.decode().splitlines()
         facts = {"compiler": version}
-        for library, path in zip(_LIBRARIES, paths, strict=True):
+        for library, path in zip(libraries, paths, strict=True):
             facts[library] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         return facts

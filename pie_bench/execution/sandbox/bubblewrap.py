@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from pie_bench.execution.sandbox import seccomp
 from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, Finished, Limits, SandboxError, Stage
@@ -26,7 +27,7 @@ _REPORT_BYTES = 64 << 20
 _ISOLATION = """
 --unshare-all --unshare-user --die-with-parent --new-session --clearenv
 --uid 65534 --gid 65534 --hostname sandbox
---ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/bin /bin
+--symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/bin /bin
 --proc /proc --dev /dev --dir /w --dir /tmp
 """.split()
 
@@ -57,7 +58,7 @@ class BubblewrapSandbox:
             os.fchmod(report, 0o666)  # reopened by its path, from inside, by the sandbox's uid
             filter_fd = seccomp.as_file(stage)
             stack.callback(os.close, filter_fd)
-            options = [*_ISOLATION, *self._no_namespaces]
+            options = [*_ISOLATION, *self._no_namespaces, *_root_options(command.root)]
             if stage != "payload":  # compilers and valgrind keep temporary files; a program has nothing to write to
                 options += ["--size", str(limits.tmp_bytes)] if self._can_limit_size else []
                 options += ["--tmpfs", "/tmp"]
@@ -101,6 +102,21 @@ class BubblewrapSandbox:
                 cpu_limit=ended_by == signal.SIGXCPU
                 or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
             )
+
+
+def _root_options(root: Path | None) -> list[str]:
+    if root is None:
+        return ["--ro-bind", "/usr", "/usr"]
+    if os.geteuid() == 0:
+        closed = next((folder for folder in root.parents if not folder.stat().st_mode & 0o001), None)
+        if closed is not None:
+            raise SandboxError(
+                f"{closed}: the sandbox's user cannot enter this folder, and the root file system lies in it; "
+                "set PIE_BENCH_ROOTS to a folder that everyone can enter"
+            )
+    options = ["--ro-bind", str(root / "usr"), "/usr"]
+    cache = root / "etc" / "ld.so.cache"
+    return [*options, "--ro-bind", str(cache), "/etc/ld.so.cache"] if cache.exists() else options
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from pydantic import Field
@@ -57,12 +58,16 @@ class Finished:
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: `REPORT_PATH` in an argument stands for the path of a file that comes back as `Finished.report`."""
+    """What to run: `REPORT_PATH` in an argument stands for the path of a file that comes back as `Finished.report`.
+
+    `root` is the file system that the command sees (its /usr and /etc/ld.so.cache); None shows the host's /usr.
+    """
 
     argv: Sequence[str]
     stdin: bytes = b""
     files: Mapping[str, File] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    root: Path | None = None
 
 
 REPORT_PATH = "{report}"

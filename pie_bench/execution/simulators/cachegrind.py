@@ -9,6 +9,7 @@ processor.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from pie_bench.execution.environment import CachegrindSpec, CacheModel, Environment, EnvironmentSpec
 from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Sandbox, SandboxError
@@ -25,7 +26,7 @@ class CachegrindSimulator:
 
     def __init__(self, environment: Environment, sandbox: Sandbox):
         self.simulation_id = environment.simulation_id
-        self._spec, self._sandbox = environment.spec, sandbox
+        self._spec, self._sandbox, self._root = environment.spec, sandbox, environment.root
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
         """One measurement an input, in order; the start-up is measured once."""
@@ -68,6 +69,7 @@ class CachegrindSimulator:
                 stdin=data,
                 files={_PROGRAM: File(binary, executable=True)},
                 environment=self._spec.program_environment,
+                root=self._root,
             ),
             self._spec.simulator_limits,
             "simulator",
@@ -88,10 +90,10 @@ class CachegrindSimulator:
         return "ok", ""
 
 
-def simulator_facts(sandbox: Sandbox, spec: EnvironmentSpec) -> dict[str, str]:
+def simulator_facts(sandbox: Sandbox, spec: EnvironmentSpec, root: Path | None) -> dict[str, str]:
     """valgrind's version."""
     finished = sandbox.run(
-        Command(["/usr/bin/valgrind", "--version"], environment={"PATH": "/usr/bin"}),
+        Command(["/usr/bin/valgrind", "--version"], environment={"PATH": "/usr/bin"}, root=root),
         spec.simulator_limits,
         "simulator",
     )

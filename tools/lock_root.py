@@ -1,0 +1,49 @@
+"""Writes the list of Debian packages that a pinned root file system is made of.
+
+usage: tools/lock_root.py PACKAGES_FILE > pie_bench/environments/roots/NAME.yaml
+
+PACKAGES_FILE is a Debian release's index (dists/RELEASE/main/binary-amd64/Packages, unpacked). What it lists of the
+packages in WANTED, and all they depend on but DROPPED, is pinned by version, size and sha256. `tree_sha256` stays
+empty: `pie-bench environment build` prints it, and it is put in by hand after a second machine gave the same.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+WANTED = ("g++-9", "valgrind", "dash", "coreutils", "util-linux", "libc-bin", "binutils", "libasan5", "libubsan1")
+# Needed by maintainer scripts, documentation, or languages and libraries that no program here uses.
+DROPPED = frozenset(
+    "libc6-dbg perl perl-base debconf dpkg tar install-info libnsl-dev libtirpc-dev libitm1 libcc1-0 libtsan0 debianutils "
+    "login libpam0g libpam-modules libpam-modules-bin libpam-runtime libaudit1 libcap-ng0 libcrypt-dev rpcsvc-proto "
+    "libsystemd0 libudev1 libblkid1 libmount1 libuuid1 libtinfo6 gcc-10-base".split()
+)
+
+
+def main(index: Path) -> None:
+    packages = {package["Package"]: package for package in map(fields, index.read_text().strip().split("\n\n"))}
+    chosen: set[str] = set()
+    queue = list(WANTED)
+    while queue:
+        name = queue.pop()
+        if name in chosen or name in DROPPED or name not in packages:
+            continue
+        chosen.add(name)
+        for kind in ("Depends", "Pre-Depends"):
+            queue += [re.split(r"[ :(|]", wish.strip())[0] for wish in packages[name].get(kind, "").split(",")]
+    print("packages:")
+    for name in sorted(chosen):
+        package = packages[name]
+        print(f"  - path: {package['Filename']}")
+        print(f"    bytes: {package['Size']}")
+        print(f"    sha256: {package['SHA256']}")
+
+
+def fields(paragraph: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", paragraph, flags=re.M))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
