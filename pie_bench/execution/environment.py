@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,20 @@ class CachegrindSpec(Strict):
     seconds_per_event: Mapping[str, float] = Field(min_length=1)
 
 
+class Gem5Spec(Strict):
+    """gem5 in syscall-emulation mode.
+
+    `versions` are those whose times count as this environment's; `golden_ticks` are, by version, the ticks that a
+    fixed program takes: what shows that another build of gem5 measures the same. `parameters` are machine.py's.
+    """
+
+    kind: Literal["gem5"]
+    images: tuple[str, ...]
+    golden_ticks: Mapping[str, int]
+    max_ticks: int = Field(ge=1)
+    parameters: Mapping[str, Any]
+
+
 class EnvironmentSpec(Strict):
     """An environment's YAML. The comparator is part of it: which outputs count as right is part of a number.
 
@@ -51,13 +65,14 @@ class EnvironmentSpec(Strict):
     description: str
     root: str | None = None
     toolchain: ToolchainSpec
-    simulator: CachegrindSpec
+    simulator: Annotated[CachegrindSpec | Gem5Spec, Field(discriminator="kind")]
     comparator: Literal["paper", "strict"]
     program_environment: Mapping[str, str]
     max_instructions: int = Field(ge=1)
     compile_limits: Limits
     native_limits: Limits
     simulator_limits: Limits
+    verify_one_in: int = Field(default=50, ge=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +93,10 @@ class Environment:
     @property
     def environment_id(self) -> str:
         """sha256 over everything that can change a measurement or a verdict."""
-        return hash_of({"spec": self.spec.model_dump(mode="json", exclude={"description"}), "facts": dict(self.facts)})
+        spec = self.spec.model_dump(mode="json", exclude={"description", "verify_one_in"}, exclude_none=True)
+        for where_from in ("images", "golden_ticks"):  # the version and the ticks found are among the facts
+            spec["simulator"].pop(where_from, None)
+        return hash_of({"spec": spec, "facts": dict(self.facts)})
 
     @property
     def simulation_id(self) -> str:
@@ -90,7 +108,8 @@ class Environment:
         spec = self.spec.model_dump(
             mode="json", include={"simulator", "program_environment", "max_instructions", "simulator_limits"}
         )
-        del spec["simulator"]["seconds_per_event"]
+        for irrelevant in ("seconds_per_event", "images", "golden_ticks"):
+            spec["simulator"].pop(irrelevant, None)
         return hash_of({"spec": spec, "facts": {k: v for k, v in self.facts.items() if k != "compiler"}})
 
     def describe(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pie_bench.execution.checker import COMPARATORS
 from pie_bench.execution.environment import Environment, EnvironmentSpec
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
-from pie_bench.execution.simulators.cachegrind import CachegrindSimulator, simulator_facts
+from pie_bench.execution.simulators.open import open_simulator, simulator_facts
 from pie_bench.execution.simulators.simulator import Measurement, Simulator
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.execution.verdict import Candidate, Outcome, TestResult, Verdict
@@ -33,7 +33,7 @@ def open_environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
         root_spec = load_root_spec(spec.root)
         root, facts = find_root(root_spec, roots_dir()), {"root": root_spec.tree_sha256}
     toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
-    return Environment(spec, facts | toolchain.facts() | simulator_facts(sandbox, spec, root), root)
+    return Environment(spec, facts | toolchain.facts() | simulator_facts(spec, sandbox, root), root)
 
 
 class Executor:
@@ -45,7 +45,7 @@ class Executor:
         self.sandbox = sandbox
         self._spec, self._store = spec, store
         self._toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
-        self._simulator: Simulator = CachegrindSimulator(environment, sandbox)
+        self._simulator: Simulator = open_simulator(environment, sandbox)
         self._same_output = COMPARATORS[spec.comparator]
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._locks_lock = threading.Lock()
@@ -165,7 +165,7 @@ class Executor:
                         "ok",
                         self._simulator.seconds(measurement.counters),
                         self._simulator.seconds(measurement.startup_counters),
-                        measurement.counters.get("Ir"),
+                        measurement.counters.get("Ir", measurement.counters.get("instructions")),
                     )
                 )
         return results
@@ -173,7 +173,8 @@ class Executor:
     def _measurements(self, binary: bytes, inputs: dict[str, bytes]) -> dict[str, Measurement]:
         """Measurements by the input's sum; stops at the first that is not ok."""
         known = self._store.get(sha256(binary), list(inputs), self._simulator.simulation_id)
-        missing = [data for key, data in inputs.items() if key not in known]
+        # Short ones first: a program that is over the limit on one of them costs little.
+        missing = sorted((data for key, data in inputs.items() if key not in known), key=len)
         if missing and all(measurement.outcome == "ok" for measurement in known.values()):
             # closing: stopping early must not leave a simulation to the garbage collector
             with closing(self._simulator.measure(binary, missing)) as measurements:  # type: ignore[type-var]

@@ -149,7 +149,7 @@ def tree_sha256(root: Path) -> str:
     for path in sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix()):
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
-            kind, content = "link", os.readlink(path)
+            kind, content = "link", str(path.readlink())
         elif stat.S_ISDIR(mode):
             kind, content = "folder", ""
         else:

@@ -11,15 +11,26 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pie_bench.execution.sandbox import seccomp
-from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, Finished, Limits, SandboxError, Stage
+from pie_bench.execution.sandbox.memory import content_of, memory_file
+from pie_bench.execution.sandbox.sandbox import (
+    CHANNEL,
+    REPORT_PATH,
+    Command,
+    Finished,
+    Limits,
+    SandboxError,
+    Served,
+    Stage,
+)
 
 _NOBODY = 65534
 _REPORT_BYTES = 64 << 20
@@ -49,53 +60,19 @@ class BubblewrapSandbox:
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
         """Runs to the end or a limit. Raises SandboxError when the command could not be started."""
         with ExitStack() as stack:
-
-            def memory_file(name: str, content: bytes = b"") -> int:
-                return stack.enter_context(_memory_file(name, content))
-
-            stdin = memory_file("stdin", command.stdin)
-            stdout, stderr, report, status = (memory_file(n) for n in ("stdout", "stderr", "report", "status"))
-            os.fchmod(report, 0o666)  # reopened by its path, from inside, by the sandbox's uid
-            filter_fd = seccomp.as_file(stage)
-            stack.callback(os.close, filter_fd)
-            options = [*_ISOLATION, *self._no_namespaces, *_root_options(command.root)]
-            if stage != "payload":  # compilers and valgrind keep temporary files; a program has nothing to write to
-                options += ["--size", str(limits.tmp_bytes)] if self._can_limit_size else []
-                options += ["--tmpfs", "/tmp"]
-            inherited = [status, filter_fd]
-            if any(REPORT_PATH in argument for argument in command.argv):
-                inherited.append(report)
-            for path, file in sorted(command.files.items()):
-                fd = memory_file("file", file.content)
-                inherited.append(fd)
-                options += ["--perms", "0555" if file.executable else "0444", "--ro-bind-data", str(fd), path]
-            for key, value in sorted(command.environment.items()):
-                options += ["--setenv", key, value]
-            options += ["--seccomp", str(filter_fd), "--json-status-fd", str(status)]
-            options += ["--chdir", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
-            rlimits = [
-                f"--nproc={limits.processes}",
-                f"--as={limits.memory_bytes}",
-                f"--cpu={limits.cpu_seconds}:{limits.cpu_seconds + 1}",
-                f"--fsize={limits.output_bytes if stage == 'payload' else _REPORT_BYTES}",
-                f"--stack={limits.stack_bytes}",
-                "--nofile=64",
-                "--core=0",
-            ]
-            argv = [argument.replace(REPORT_PATH, f"/proc/self/fd/{report}") for argument in command.argv]
-            line = [self._setarch, "-R", self._bwrap, *options, "--", "/usr/bin/prlimit", *rlimits, *argv]
-            ended = _run_to_end(line, stdin, stdout, stderr, inherited, limits.wall_seconds)
-            err = _content(stderr)
+            prepared = self._prepare(command, limits, stage, stack)
+            ended = _run_to_end(prepared, limits.wall_seconds)
+            stderr = content_of(prepared.stderr)
             if not ended.wall_timeout:
-                _check_started(_content(status), err)
+                _check_started(content_of(prepared.status), stderr)
             code = ended.status if ended.status < 128 else None
             ended_by = None if code is not None else ended.status - 128
             return Finished(
                 exit_code=code,
                 signal=ended_by,
-                stdout=_content(stdout),
-                stderr=err,
-                report=_content(report),
+                stdout=content_of(prepared.stdout),
+                stderr=stderr,
+                report=content_of(prepared.report),
                 wall_seconds=ended.wall_seconds,
                 wall_timeout=ended.wall_timeout,
                 # A program that ignores SIGXCPU is killed a CPU second later.
@@ -103,17 +80,92 @@ class BubblewrapSandbox:
                 or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
             )
 
+    @contextmanager
+    def serve(self, command: Command, limits: Limits, stage: Stage) -> Iterator[Served]:
+        """Starts the command and talks with it until the block ends; then it is killed, and all its children."""
+        with ExitStack() as stack:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            stack.callback(ours.close)
+            with theirs:
+                argv = [argument.replace(CHANNEL, str(theirs.fileno())) for argument in command.argv]
+                prepared = self._prepare(replace(command, argv=argv), limits, stage, stack)
+                prepared.inherited.append(theirs.fileno())
+                process = _start(prepared)
+            try:
+                yield Served(ours, lambda: content_of(prepared.stderr))
+            finally:
+                _kill(process)
+
+    def _prepare(self, command: Command, limits: Limits, stage: Stage, stack: ExitStack) -> _Prepared:
+        def file(name: str, content: bytes = b"") -> int:
+            return stack.enter_context(memory_file(name, content))
+
+        stdin = file("stdin", command.stdin)
+        stdout, stderr, report, status = (file(name) for name in ("stdout", "stderr", "report", "status"))
+        os.fchmod(report, 0o666)  # reopened by its path, from inside, by the sandbox's uid
+        filter_fd = seccomp.as_file(stage)
+        stack.callback(os.close, filter_fd)
+        options = [*_ISOLATION, *self._no_namespaces, *_root_options(command.root)]
+        if stage != "payload":  # compilers and simulators keep temporary files; a program has nothing to write to
+            options += ["--size", str(limits.tmp_bytes)] if self._can_limit_size else []
+            options += ["--tmpfs", "/tmp"]
+        inherited = [status, filter_fd]
+        if any(REPORT_PATH in argument for argument in command.argv):
+            inherited.append(report)
+        for path, given in sorted(command.files.items()):
+            fd = file("file", given.content)
+            inherited.append(fd)
+            options += ["--perms", "0555" if given.executable else "0444", "--ro-bind-data", str(fd), path]
+        for path, shown in sorted(command.shown.items()):
+            _check_can_enter(shown)
+            options += ["--ro-bind", str(shown), path]
+        for key, value in sorted(command.environment.items()):
+            options += ["--setenv", key, value]
+        options += ["--seccomp", str(filter_fd), "--json-status-fd", str(status)]
+        options += ["--chdir", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
+        rlimits = [
+            f"--nproc={limits.processes}",
+            f"--as={limits.memory_bytes}",
+            f"--cpu={limits.cpu_seconds}:{limits.cpu_seconds + 1}",
+            f"--fsize={limits.output_bytes if stage in ('payload', 'server') else _REPORT_BYTES}",
+            f"--stack={limits.stack_bytes}",
+            "--nofile=64",
+            "--core=0",
+        ]
+        argv = [argument.replace(REPORT_PATH, f"/proc/self/fd/{report}") for argument in command.argv]
+        line = [self._setarch, "-R", self._bwrap, *options, "--", "/usr/bin/prlimit", *rlimits, *argv]
+        return _Prepared(line, stdin, stdout, stderr, report, status, inherited)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """bubblewrap's command line and the descriptors that go with it."""
+
+    line: list[str]
+    stdin: int
+    stdout: int
+    stderr: int
+    report: int
+    status: int
+    inherited: list[int]
+
+
+def _check_can_enter(path: Path) -> None:
+    """For root the sandbox runs as another user, who must be able to reach what it is to be shown."""
+    if os.geteuid() != 0:
+        return
+    closed = next((part for part in (path, *path.parents) if not part.stat().st_mode & 0o001), None)
+    if closed is not None:
+        raise SandboxError(
+            f"{closed}: closed to other users, and the sandbox's user must reach {path}; put it where everyone can "
+            "enter (root file systems: set PIE_BENCH_ROOTS)"
+        )
+
 
 def _root_options(root: Path | None) -> list[str]:
     if root is None:
         return ["--ro-bind", "/usr", "/usr"]
-    if os.geteuid() == 0:
-        closed = next((folder for folder in root.parents if not folder.stat().st_mode & 0o001), None)
-        if closed is not None:
-            raise SandboxError(
-                f"{closed}: the sandbox's user cannot enter this folder, and the root file system lies in it; "
-                "set PIE_BENCH_ROOTS to a folder that everyone can enter"
-            )
+    _check_can_enter(root)
     options = ["--ro-bind", str(root / "usr"), "/usr"]
     cache = root / "etc" / "ld.so.cache"
     return [*options, "--ro-bind", str(cache), "/etc/ld.so.cache"] if cache.exists() else options
@@ -126,22 +178,31 @@ class _Ended:
     wall_timeout: bool
 
 
-def _run_to_end(
-    line: list[str], stdin: int, stdout: int, stderr: int, inherited: list[int], wall_seconds: float
-) -> _Ended:
-    start = time.monotonic()
+def _start(prepared: _Prepared) -> subprocess.Popen[bytes]:
     drop = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-    process = subprocess.Popen(
-        line,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        pass_fds=inherited,
+    return subprocess.Popen(
+        prepared.line,
+        stdin=prepared.stdin,
+        stdout=prepared.stdout,
+        stderr=prepared.stderr,
+        pass_fds=prepared.inherited,
         env={"PATH": "/usr/bin"},  # bubblewrap's own environment can be read from inside
         cwd="/",
         start_new_session=True,  # Ctrl-C at the terminal is the harness's to handle
         **drop,  # type: ignore[call-overload]
     )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends bubblewrap, and with it its process namespace: everything that it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _run_to_end(prepared: _Prepared, wall_seconds: float) -> _Ended:
+    start = time.monotonic()
+    process = _start(prepared)
     try:
         handle = os.pidfd_open(process.pid)
         try:
@@ -149,9 +210,7 @@ def _run_to_end(
         finally:
             os.close(handle)
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _kill(process)
     status = process.returncode if process.returncode >= 0 else 128 - process.returncode
     return _Ended(status, time.monotonic() - start, not in_time)
 
@@ -162,23 +221,6 @@ def _check_started(status: bytes, stderr: bytes) -> None:
     if not any("exit-code" in line for line in lines):
         said = stderr.decode(errors="replace").strip().splitlines()
         raise SandboxError(f"bubblewrap could not run the command: {said[-1] if said else 'no message'}")
-
-
-@contextmanager
-def _memory_file(name: str, content: bytes) -> Iterator[int]:
-    fd = os.memfd_create(name)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.lseek(fd, 0, os.SEEK_SET)
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _content(fd: int) -> bytes:
-    return os.pread(fd, os.fstat(fd).st_size, 0)
 
 
 def _find(program: str, package: str) -> str:

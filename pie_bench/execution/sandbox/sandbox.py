@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -12,7 +14,7 @@ from pydantic import Field
 from pie_bench.config import Strict
 from pie_bench.errors import PieBenchError
 
-Stage = Literal["compile", "payload", "simulator"]
+Stage = Literal["compile", "payload", "simulator", "server"]
 
 
 class SandboxError(PieBenchError):
@@ -61,6 +63,7 @@ class Command:
     """What to run: `REPORT_PATH` in an argument stands for the path of a file that comes back as `Finished.report`.
 
     `root` is the file system that the command sees (its /usr and /etc/ld.so.cache); None shows the host's /usr.
+    `shown` are folders and files of the host, read-only, by the path they have inside.
     """
 
     argv: Sequence[str]
@@ -68,9 +71,19 @@ class Command:
     files: Mapping[str, File] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
+    shown: Mapping[str, Path] = field(default_factory=dict)
 
 
 REPORT_PATH = "{report}"
+CHANNEL = "{channel}"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A command that runs and answers: `channel` is a stream socket to it, `stderr` what it has said so far."""
+
+    channel: socket.socket
+    stderr: Callable[[], bytes]
 
 
 class Sandbox(Protocol):
@@ -80,4 +93,11 @@ class Sandbox(Protocol):
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
         """Runs to the end or a limit. Raises SandboxError when the sandbox could not start the command."""
+        ...
+
+    def serve(self, command: Command, limits: Limits, stage: Stage) -> AbstractContextManager[Served]:
+        """Runs a command that is talked with: `CHANNEL` in an argument stands for its end's descriptor.
+
+        It is killed, with all its children, when the block ends. Descriptors can be passed over the channel.
+        """
         ...

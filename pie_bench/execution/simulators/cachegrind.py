@@ -26,6 +26,8 @@ class CachegrindSimulator:
 
     def __init__(self, environment: Environment, sandbox: Sandbox):
         self.simulation_id = environment.simulation_id
+        assert isinstance(environment.spec.simulator, CachegrindSpec)
+        self._ruler = environment.spec.simulator
         self._spec, self._sandbox, self._root = environment.spec, sandbox, environment.root
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
@@ -50,7 +52,7 @@ class CachegrindSimulator:
 
     def seconds(self, counters: Mapping[str, int]) -> float:
         """Simulated seconds of event counts."""
-        costs = self._spec.simulator.seconds_per_event
+        costs = self._ruler.seconds_per_event
         return sum(cost * counters.get(event, 0) for event, cost in sorted(costs.items()))
 
     def _startup_counters(self, binary: bytes) -> dict[str, int]:
@@ -65,7 +67,7 @@ class CachegrindSimulator:
     def _run(self, binary: bytes, data: bytes) -> Finished:
         return self._sandbox.run(
             Command(
-                argv=[*_command_line(self._spec.simulator), _PROGRAM],
+                argv=[*_command_line(self._ruler), _PROGRAM],
                 stdin=data,
                 files={_PROGRAM: File(binary, executable=True)},
                 environment=self._spec.program_environment,
@@ -90,7 +92,7 @@ class CachegrindSimulator:
         return "ok", ""
 
 
-def simulator_facts(sandbox: Sandbox, spec: EnvironmentSpec, root: Path | None) -> dict[str, str]:
+def cachegrind_facts(sandbox: Sandbox, spec: EnvironmentSpec, root: Path | None) -> dict[str, str]:
     """valgrind's version."""
     finished = sandbox.run(
         Command(["/usr/bin/valgrind", "--version"], environment={"PATH": "/usr/bin"}, root=root),

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pie_bench.errors import PieBenchError
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -24,6 +26,10 @@ class Measurement:
     counters: Mapping[str, int]
     startup_counters: Mapping[str, int]
     detail: str = ""
+
+
+class MeasurementMismatch(PieBenchError):
+    """Two ways of measuring that must agree did not: an error of ours that stops the run."""
 
 
 class Simulator(Protocol):

@@ -1,12 +1,15 @@
 """What a program does before `main`, made measurable: a copy of the binary whose `main` ends the process at once.
 
 The copy differs in the first bytes of `main` only, so everything before it (the dynamic loader, relocation,
-constructors such as iostream's) executes exactly the instructions of the original.
+constructors such as iostream's) executes exactly the instructions of the original. In the same way a copy that ends at
+the entry point executes the dynamic loader and nothing of the program.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 # mov edi, 0; mov eax, 231 (exit_group); syscall
 _EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
@@ -14,17 +17,28 @@ _EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
 
 def stopped_at_main(binary: bytes) -> bytes | None:
     """The binary with `main` replaced by `exit_group(0)`; None when it has no symbol `main` with room for that."""
+
+    def main_of(elf: Any) -> int | None:
+        table = elf.get_section_by_name(".symtab")
+        symbols = table.get_symbol_by_name("main") if table is not None else None
+        return symbols[0]["st_value"] if symbols else None
+
+    return _stopped_at(binary, main_of)
+
+
+def stopped_at_entry(binary: bytes) -> bytes | None:
+    """The binary with its entry point replaced by `exit_group(0)`; None when it is no ELF file with room for that."""
+    return _stopped_at(binary, lambda elf: elf.header["e_entry"])
+
+
+def _stopped_at(binary: bytes, address_in: Callable[[Any], int | None]) -> bytes | None:
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
         elf = ELFFile(io.BytesIO(binary))
-        table = elf.get_section_by_name(".symtab")
-        symbols = table.get_symbol_by_name("main") if table is not None else None
-        if not symbols:
-            return None
-        address = symbols[0]["st_value"]
-        offset = next(iter(elf.address_offsets(address, len(_EXIT))), None)
+        address = address_in(elf)
+        offset = next(iter(elf.address_offsets(address, len(_EXIT))), None) if address is not None else None
     except ELFError:
         return None
     if offset is None:

@@ -1,0 +1,285 @@
+"""The simulated machine and the fork server: this file runs inside gem5's own Python, not in pie_bench's.
+
+usage: gem5 machine.py JOB.json CHANNEL
+
+It needs nothing but gem5 (v20.1 or newer, X86) and Python 3.6. `JOB.json` holds `parameters` (the `gem5` part of an
+environment), `program` (host path), `stopped_at_entry` and `stopped_at_main` (copies of it that end there), `argv`,
+`environment`, `root` (host path, with a slash at its end) and `tick_limit`; CHANNEL is a socket's descriptor.
+
+A program's start-up is the same for every input, and simulating it is nearly all the work. So it is simulated once, up
+to the program's entry point: all that was executed by then is the dynamic loader, nothing of the program itself can
+have looked at its input. From there a forked child continues for each input. How many instructions lie before the entry
+point is counted first, by the fast `AtomicSimpleCPU` on the copy of the program that ends there.
+
+What goes over the socket, a JSON object a message: out `{"ready": {...}}`; in `{"run": NUMBER}` with the descriptors of
+stdin, stdout, stderr and of the report; out `{"done": NUMBER, "status": WAIT_STATUS}` when the report is complete.
+"""
+
+import array
+import json
+import os
+import select
+import socket
+import sys
+import time
+
+import m5
+from _m5.core import gem5Version
+from m5 import objects
+from m5.params import AddrRange, allEnums
+
+STOP_AT_FORK = "at the entry point"
+STOP_AT_MAIN = "at main"
+MARGIN = 8  # the copies end in three instructions of their own; the fork may be a little earlier, never later
+
+
+def processor(parameters):
+    """The out-of-order core. Names of parameters are gem5's; two of its classes were renamed over the years."""
+    core = parameters["core"]
+    cpu = getattr(objects, "X86O3CPU", None) or objects.DerivO3CPU
+    cpu = cpu()
+    for name, value in core["pipeline"].items():
+        setattr(cpu, name, value)
+    cpu.fuPool = functional_units(core["ports"])
+    cpu.branchPred = branch_predictor(core["branch_predictor"])
+    return cpu
+
+
+def functional_units(ports):
+    units = []
+    for port in ports:
+        operations = []
+        for name, latency in port.items():
+            if name in allEnums["OpClass"].vals:
+                operations.append(objects.OpDesc(opClass=name, opLat=latency, pipelined=True))
+        units.append(objects.FUDesc(opList=operations, count=1))
+    return objects.FUPool(FUList=units)
+
+
+def branch_predictor(parameters):
+    predictor = objects.LTAGE()
+    predictor.tage = objects.LTAGE_TAGE(**parameters["tage"])
+    predictor.indirectBranchPred = objects.SimpleIndirectPredictor(**parameters["indirect"])
+    if hasattr(objects, "SimpleBTB"):
+        predictor.btb = objects.SimpleBTB(numEntries=parameters["btb_entries"], tagBits=parameters["btb_tag_bits"])
+        predictor.ras = objects.ReturnAddrStack(numEntries=parameters["return_stack_entries"])
+    else:
+        predictor.BTBEntries = parameters["btb_entries"]
+        predictor.BTBTagSize = parameters["btb_tag_bits"]
+        predictor.RASSize = parameters["return_stack_entries"]
+    return predictor
+
+
+def cache(parameters):
+    made = objects.Cache(replacement_policy=objects.TreePLRURP(), **parameters)
+    return made
+
+
+def machine(job, executable, cpu, timing):
+    """The whole system around `cpu`, ready to run `executable` in syscall-emulation mode."""
+    parameters = job["parameters"]
+    system = objects.System()
+    system.clk_domain = objects.SrcClockDomain(clock=parameters["clock"], voltage_domain=objects.VoltageDomain())
+    system.mem_mode = "timing" if timing else "atomic"
+    low, high = parameters["memory"]["low_bytes"], parameters["memory"]["high_bytes"]
+    system.mem_ranges = [
+        AddrRange(0, size=low),
+        AddrRange(0xC0000000, size=0x100000),
+        AddrRange(1 << 32, size=high),
+    ]
+    system.mmap_using_noreserve = True
+    system.redirect_paths = [objects.RedirectPath(app_path="/", host_paths=[job["root"]])]
+    system.cpu = cpu
+    width = parameters["bus_width_bytes"]
+    system.membus = objects.SystemXBar(width=width)
+    system.membus.badaddr_responder = objects.BadAddr()
+    system.membus.default = system.membus.badaddr_responder.pio
+    system.system_port = system.membus.cpu_side_ports
+    walkers = (
+        [tlb.walker for tlb in (cpu.mmu.itb, cpu.mmu.dtb)] if hasattr(cpu, "mmu") else [cpu.itb.walker, cpu.dtb.walker]
+    )
+    if timing:
+        caches = parameters["caches"]
+        cpu.icache, cpu.dcache, cpu.mmucache = (cache(caches[name]) for name in ("l1i", "l1d", "walker"))
+        cpu.dcache.write_allocator = objects.WriteAllocator(**parameters["write_allocator"])
+        cpu.icache.cpu_side = cpu.icache_port
+        cpu.dcache.cpu_side = cpu.dcache_port
+        cpu.mmubus = objects.L2XBar()
+        cpu.mmucache.cpu_side = cpu.mmubus.mem_side_ports
+        for walker in walkers:
+            cpu.mmubus.cpu_side_ports = walker.port
+        system.l2bus = objects.L2XBar(width=width)
+        for first in (cpu.icache, cpu.dcache, cpu.mmucache):
+            first.mem_side = system.l2bus.cpu_side_ports
+        system.l2cache = cache(caches["l2"])
+        system.l2cache.cpu_side = system.l2bus.mem_side_ports
+        system.l3bus = objects.L2XBar(
+            width=width, snoop_filter=objects.SnoopFilter(max_capacity=parameters["snoop_filter"])
+        )
+        system.l2cache.mem_side = system.l3bus.cpu_side_ports
+        system.l3cache = cache(caches["l3"])
+        system.l3cache.cpu_side = system.l3bus.mem_side_ports
+        system.l3cache.mem_side = system.membus.cpu_side_ports
+    else:
+        cpu.icache_port = system.membus.cpu_side_ports
+        cpu.dcache_port = system.membus.cpu_side_ports
+        for walker in walkers:
+            walker.port = system.membus.cpu_side_ports
+    cpu.createInterruptController()
+    cpu.interrupts[0].pio = system.membus.mem_side_ports
+    cpu.interrupts[0].int_requestor = system.membus.cpu_side_ports
+    cpu.interrupts[0].int_responder = system.membus.mem_side_ports
+    dram = getattr(objects, parameters["memory"]["dram"])
+    system.memories_low = objects.MemCtrl(dram=dram(range=system.mem_ranges[0]), port=system.membus.mem_side_ports)
+    system.memories_high = objects.MemCtrl(dram=dram(range=system.mem_ranges[2]), port=system.membus.mem_side_ports)
+    if hasattr(objects, "SEWorkload"):
+        system.workload = objects.SEWorkload.init_compatible(executable)
+    cpu.workload = objects.Process(
+        executable=executable,
+        cmd=job["argv"],
+        env=["%s=%s" % pair for pair in sorted(job["environment"].items())],
+        cwd="/",
+        input="cin",
+        output="simulated.out",
+        errout="simulated.err",
+        maxStackSize=parameters["memory"]["stack_bytes"],
+    )
+    cpu.createThreads()
+    root = objects.Root(full_system=False, system=system)
+    m5.core.setInterpDir(job["root"].rstrip("/"))
+    m5.instantiate()
+    return root
+
+
+def instructions_until_exit(job, executable):
+    """How many instructions a copy of the program executes before it ends; counted in a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            timing = False
+            cpu = getattr(objects, "X86AtomicSimpleCPU", None) or objects.AtomicSimpleCPU
+            cpu = cpu()
+            machine(job, executable, cpu, timing)
+            event = m5.simulate(job["tick_limit"])
+            answer = {"cause": event.getCause(), "code": event.getCode(), "instructions": cpu.totalInsts()}
+            os.write(writer, json.dumps(answer).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    return json.loads(answer.decode()) if answer else {"cause": "no answer", "code": None, "instructions": 0}
+
+
+def simulate(cpu, limit_ticks):
+    """Goes on until the program ends, a stop or `limit_ticks`."""
+    event = m5.simulate(max(1, limit_ticks - m5.curTick()))
+    return {
+        "cause": event.getCause(),
+        "code": event.getCode(),
+        "ticks": m5.curTick(),
+        "instructions": cpu.totalInsts(),
+    }
+
+
+def descriptors_of(name):
+    """This process's descriptors of the file `name` in gem5's output folder."""
+    found = []
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            if os.path.basename(os.readlink("/proc/self/fd/" + entry)) == name:
+                found.append(int(entry))
+        except OSError:
+            pass
+    return found
+
+
+def receive(channel):
+    """The next message and its descriptors; (None, []) when the harness has gone."""
+    descriptors = array.array("i")
+    data, ancillary, _, _ = channel.recvmsg(4096, socket.CMSG_SPACE(8 * descriptors.itemsize))
+    for level, kind, content in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+    return (json.loads(data.decode()) if data else None), list(descriptors)
+
+
+def send(channel, message):
+    channel.sendall(json.dumps(message).encode() + b"\n")
+
+
+def continue_with(descriptors, cpu, channel, job, stop):
+    """In a forked child: the rest of the program on one input; the report is a line of JSON and gem5's statistics."""
+    channel.close()
+    stdin, stdout, stderr, report = descriptors
+    os.dup2(stdin, 0)
+    for name, descriptor in (("simulated.out", stdout), ("simulated.err", stderr)):
+        for found in descriptors_of(name):
+            os.dup2(descriptor, found)
+    os.dup2(stderr, 2)
+    statistics = descriptors_of("stats.txt")
+    for descriptor in (stdin, stdout, stderr):
+        os.close(descriptor)
+    if stop is not None:
+        cpu.scheduleInstStop(0, max(1, stop - cpu.totalInsts()), STOP_AT_MAIN)
+    started = time.time()
+    ended = simulate(cpu, job["tick_limit"])
+    ended["host_seconds"] = round(time.time() - started, 3)
+    os.write(report, json.dumps(ended).encode() + b"\n")
+    for found in statistics:
+        os.dup2(report, found)
+    m5.stats.dump()
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def serve(job, cpu, channel, main_instructions):
+    """Forks a child for each input that the harness sends; several may run at once, as many as it sends."""
+    running = {}
+    while True:
+        readable = select.select([channel], [], [], 0.01 if running else None)[0]
+        if readable:
+            message, descriptors = receive(channel)
+            if message is None:
+                return
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    continue_with(descriptors, cpu, channel, job, main_instructions if message.get("main") else None)
+                    status = 0
+                finally:
+                    os._exit(status)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            running[child] = message["run"]
+        while running:
+            child, status = os.waitpid(-1, os.WNOHANG)
+            if child == 0:
+                break
+            send(channel, {"done": running.pop(child), "status": status})
+
+
+def run(path, descriptor):
+    with open(path) as file:
+        job = json.load(file)
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor)
+    before_entry = instructions_until_exit(job, job["stopped_at_entry"]) if job.get("stopped_at_entry") else None
+    before_main = instructions_until_exit(job, job["stopped_at_main"]) if job.get("stopped_at_main") else None
+    cpu = processor(job["parameters"])
+    machine(job, job["program"], cpu, True)
+    ended = {"cause": STOP_AT_FORK, "ticks": 0, "instructions": 0}
+    if before_entry is not None and before_entry["instructions"] > MARGIN:
+        cpu.scheduleInstStop(0, before_entry["instructions"] - MARGIN, STOP_AT_FORK)
+        ended = simulate(cpu, job["tick_limit"])
+    send(
+        channel,
+        {"ready": {"version": gem5Version, "before_entry": before_entry, "before_main": before_main, "fork": ended}},
+    )
+    stop = before_main["instructions"] - 3 if before_main is not None else None
+    serve(job, cpu, channel, stop)
+
+
+run(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,260 @@
+"""gem5, the ruler of the paper: simulated ticks of a Skylake core, start-up simulated once a program.
+
+machine.py describes the machine and explains the fork server; here is the harness's side of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pie_bench.execution.environment import Environment, EnvironmentSpec, Gem5Spec
+from pie_bench.execution.sandbox.memory import content_of, memory_file
+from pie_bench.execution.sandbox.sandbox import SandboxError
+from pie_bench.execution.simulators.gem5.launch import Gem5
+from pie_bench.execution.simulators.gem5.statistics import parse_statistics
+from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatch
+from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
+from pie_bench.hashing import sha256
+
+SECONDS_PER_TICK = 1e-12  # gem5's ticks are picoseconds
+_PROGRAM = "/w/program"
+_ENDED = "exiting with last active thread context"
+_LIMIT = "simulate() limit reached"
+_MAIN = "at main"
+_CANNOT = re.compile(r"(?:nrecognized|nknown|llegal|nimplemented)[^\n]*|syscall \S+ \(#\d+\) unimplemented[^\n]*")
+_FAULT = re.compile(r"(?:fault|unmapped address|Out of memory)[^\n]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """One child's end: how the simulation ended (None when gem5 itself did), what the program and gem5 wrote."""
+
+    ended: Mapping[str, Any] | None
+    counters: Mapping[str, int]
+    stdout: bytes
+    stderr: str
+    status: int
+
+
+class Gem5Simulator:
+    """The `Simulator` contract on gem5. May be used from several threads; they share this machine's cores."""
+
+    def __init__(self, environment: Environment, gem5: Gem5):
+        assert isinstance(environment.spec.simulator, Gem5Spec) and environment.root is not None
+        self.simulation_id = environment.simulation_id
+        self._environment, self._gem5 = environment, gem5
+        self._spec: Gem5Spec = environment.spec.simulator
+        self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+    def seconds(self, counters: Mapping[str, int]) -> float:
+        """Simulated seconds of counters."""
+        return counters.get("ticks", 0) * SECONDS_PER_TICK
+
+    def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
+        """One measurement an input, in order. Raises MeasurementMismatch when the sample simulated alone differs."""
+        checked = [data for data in inputs if self._is_checked(binary, data)]
+        alone = dict(zip(checked, self._alone(binary, checked), strict=True)) if checked else {}
+        with self._session(binary, fork_at_entry=True) as session:
+            startup = self._startup(session)
+            for data, ran in self._all(session, inputs):
+                if data in alone:
+                    self._compare(binary, data, forked=ran, alone=alone[data])
+                yield self._measurement(binary, data, ran, startup)
+
+    def _all(self, session: Session, inputs: Sequence[bytes]) -> Iterator[tuple[bytes, _Ran]]:
+        """Runs every input, as many at once as cores are free, and gives the results in order."""
+        waiting = list(range(len(inputs)))
+        done: dict[int, _Ran] = {}
+        running: set[int] = set()
+        next_out = 0
+        try:
+            while next_out < len(inputs):
+                # The first child waits for a core; more than one only where cores are idle.
+                while waiting and self._cores.acquire(blocking=not running):
+                    running.add(waiting[0])
+                    session.send(waiting[0], inputs[waiting.pop(0)])
+                number, ran = session.next_done()
+                running.discard(number)
+                self._cores.release()
+                done[number] = ran
+                while next_out in done:
+                    yield inputs[next_out], done.pop(next_out)
+                    next_out += 1
+        finally:
+            for _ in running:
+                self._cores.release()
+
+    def _startup(self, session: Session) -> Mapping[str, int]:
+        """Counters up to the start of `main`, with nothing on stdin; empty for a program without a known `main`."""
+        if not session.knows_main:
+            return {}
+        with self._cores:
+            session.send(-1, b"", main=True)
+            _, ran = session.next_done()
+        if ran.ended is None or ran.ended["cause"] != _MAIN:
+            how = ran.ended["cause"] if ran.ended is not None else ran.stderr.strip().splitlines()[-1:]
+            raise SandboxError(f"gem5 did not reach the start of main: {how}")
+        return ran.counters
+
+    def _is_checked(self, binary: bytes, data: bytes) -> bool:
+        """One input in `verify_one_in`, chosen by sums so that every run chooses the same."""
+        chosen = int(sha256(sha256(binary).encode() + sha256(data).encode())[:8], 16)
+        return chosen % self._environment.spec.verify_one_in == 0
+
+    def _alone(self, binary: bytes, inputs: Sequence[bytes]) -> list[_Ran]:
+        """Each input simulated from the program's first instruction."""
+        with self._session(binary, fork_at_entry=False) as session:
+            return [ran for _, ran in self._all(session, inputs)]
+
+    def _compare(self, binary: bytes, data: bytes, *, forked: _Ran, alone: _Ran) -> None:
+        if (alone.ended, alone.counters, alone.stdout) != (forked.ended, forked.counters, forked.stdout):
+            raise MeasurementMismatch(
+                f"gem5 counted otherwise in a process of its own: program {sha256(binary)}, input {sha256(data)}, "
+                f"forked {forked.ended} {dict(sorted(forked.counters.items()))}, "
+                f"alone {alone.ended} {dict(sorted(alone.counters.items()))}, "
+                f"facts {dict(self._environment.facts)}; please report this with the program and the input"
+            )
+
+    @contextlib.contextmanager
+    def _session(self, binary: bytes, *, fork_at_entry: bool) -> Iterator[Session]:
+        copies = {"stopped_at_main": stopped_at_main(binary), "stopped_at_entry": stopped_at_entry(binary)}
+        known = {name: copy for name, copy in copies.items() if copy is not None and fork_at_entry}
+        root = self._environment.root
+        assert root is not None
+        with self._cores:  # the start-up is simulated here
+            session = Session(self._gem5, binary, known, root, self._environment.spec)
+        with session:
+            yield session
+
+    def _measurement(self, binary: bytes, data: bytes, ran: _Ran, startup: Mapping[str, int]) -> Measurement:
+        output_limit = self._environment.spec.simulator_limits.output_bytes
+        outcome, detail, exit_code = classify(ran.ended, ran.stderr, ran.status, len(ran.stdout), output_limit)
+        return Measurement(
+            binary_sha256=sha256(binary),
+            input_sha256=sha256(data),
+            simulation_id=self.simulation_id,
+            outcome=outcome,
+            exit_code=exit_code,
+            stdout_sha256=sha256(ran.stdout),
+            counters=ran.counters,
+            startup_counters=startup,
+            detail=detail,
+        )
+
+
+def classify(
+    ended: Mapping[str, Any] | None, stderr: str, status: int, written: int, output_limit: int
+) -> tuple[str, str, int | None]:
+    """Outcome, detail and exit code of one simulation; `ended` is None when gem5 itself ended, with wait `status`."""
+    if ended is None:
+        cannot, fault = _CANNOT.search(stderr), _FAULT.search(stderr)
+        if written >= output_limit or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXFSZ):
+            return "output_limit", f"over {output_limit} bytes of output", None
+        if cannot is not None:
+            return "unsupported", cannot[0].strip(), None
+        if fault is not None:
+            return "runtime_error", fault[0].strip(), None
+        last = stderr.strip().splitlines()[-1:] or ["no message"]
+        return "infra_error", f"gem5 ended with status {status}: {last[0]}", None
+    if ended["cause"] == _LIMIT:
+        return "instruction_limit", f"{ended['instructions']} instructions, {ended['ticks']} ticks", None
+    if ended["cause"] != _ENDED:  # m5 pseudo-instructions end a simulation with causes of their own
+        return "forbidden", f"the program ended the simulation itself: {ended['cause']}", None
+    if ended["code"] != 0:
+        return "runtime_error", f"exit code {ended['code']} in the simulator", ended["code"]
+    return "ok", "", 0
+
+
+class Session:
+    """A running machine.py: inputs go in, results come out, in the order in which they are done.
+
+    `copies` are the program's copies that end at its entry point and at `main` (see startup.py), by machine.py's names.
+    """
+
+    def __init__(self, gem5: Gem5, binary: bytes, copies: Mapping[str, bytes], root: Path, spec: EnvironmentSpec):
+        assert isinstance(spec.simulator, Gem5Spec)
+        job: dict[str, Any] = {
+            "parameters": spec.model_dump(mode="json")["simulator"]["parameters"],
+            "program": _PROGRAM,
+            "argv": [_PROGRAM],
+            "environment": dict(spec.program_environment),
+            "tick_limit": spec.simulator.max_ticks,
+            **{name: f"/w/{name}" for name in copies},
+        }
+        files = {_PROGRAM: binary, **{f"/w/{name}": copy for name, copy in copies.items()}}
+        self._wall_seconds = spec.simulator_limits.wall_seconds
+        self._buffer = b""
+        self._streams: dict[int, tuple[int, int, int]] = {}
+        with contextlib.ExitStack() as stack:
+            self._served = stack.enter_context(gem5.serve(job, files, root, spec.simulator_limits))
+            self._channel = self._served.channel
+            self.ready: dict[str, Any] = self._message()["ready"]
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        for streams in self._streams.values():
+            for descriptor in streams:
+                os.close(descriptor)
+
+    @property
+    def knows_main(self) -> bool:
+        before_main = self.ready.get("before_main")
+        return before_main is not None and before_main["cause"] == _ENDED
+
+    def send(self, number: int, data: bytes, *, main: bool = False) -> None:
+        with contextlib.ExitStack() as stack:
+            stdin = stack.enter_context(memory_file("stdin", data))
+            streams = tuple(os.memfd_create(name) for name in ("stdout", "stderr", "report"))
+            self._streams[number] = streams  # type: ignore[assignment]
+            message = json.dumps({"run": number, "main": main}).encode()
+            try:
+                socket.send_fds(self._channel, [message], [stdin, *streams])
+            except OSError as error:
+                raise SandboxError(f"gem5 has gone: {error}") from None
+
+    def next_done(self) -> tuple[int, _Ran]:
+        message = self._message()
+        number, status = message["done"], message["status"]
+        stdout, stderr, report = self._streams.pop(number)
+        try:
+            line, _, statistics = content_of(report).partition(b"\n")
+            ended = json.loads(line) if status == 0 and line else None
+            if ended is not None:
+                ended.pop("host_seconds")  # the one thing in it that is not exact
+            counters = parse_statistics(statistics.decode(errors="replace"))
+            if ended is not None:
+                counters |= {"ticks": ended["ticks"], "instructions": ended["instructions"]}
+            said = content_of(stderr).decode(errors="replace")
+            return number, _Ran(ended, counters, content_of(stdout), said, status)
+        finally:
+            for descriptor in (stdout, stderr, report):
+                os.close(descriptor)
+
+    def _message(self) -> dict[str, Any]:
+        end = time.monotonic() + self._wall_seconds
+        while b"\n" not in self._buffer:
+            if not select.select([self._channel], [], [], max(0.0, end - time.monotonic()))[0]:
+                raise SandboxError(f"gem5 said nothing for {self._wall_seconds} s and was stopped")
+            received = self._channel.recv(1 << 16)
+            if not received:
+                said = self._served.stderr().decode(errors="replace").strip().splitlines()
+                raise SandboxError(f"gem5 ended without an answer: {said[-1] if said else 'no message'}")
+            self._buffer += received
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return json.loads(line)
