@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any, Protocol
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import Gem5Spec
 from pie_bench.execution.sandbox.sandbox import CHANNEL, Command, File, Limits, Sandbox, Served
+from pie_bench.execution.simulators.gem5.container import ContainerGem5, docker_client, ensure_image
 
-BINARY_VARIABLE = "PIE_GEM5_BINARY"
+BINARY_VARIABLE, IMAGE_VARIABLE = "PIE_GEM5_BINARY", "PIE_GEM5_IMAGE"
 MACHINE = Path(__file__).with_name("machine.py")
-ROOT_INSIDE = "/root"  # the pinned root file system, as gem5 sees it; to the simulated program it is `/`
-_FLAGS = ["--quiet", "--dump-config=", "--json-config=", "--dot-config="]
+_ROOT_INSIDE = "/root"  # the pinned root file system, as gem5 sees it; to the simulated program it is `/`
+_FLAGS = ["--quiet", "--dump-config=", "--json-config=", "--dot-config=", "--outdir=/tmp/m5out"]
 
 
 class Gem5(Protocol):
@@ -27,7 +29,7 @@ class Gem5(Protocol):
     def serve(
         self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
     ) -> AbstractContextManager[Served]:
-        """Starts gem5 on a job; its `files` are laid at their paths, the root file system at ROOT_INSIDE."""
+        """Starts gem5 on a job; its `files` are laid at their paths (/w/…), `root` is what simulated programs see."""
         ...
 
 
@@ -36,31 +38,71 @@ class BinaryGem5:
 
     def __init__(self, binary: Path, sandbox: Sandbox):
         self._binary, self._sandbox = binary, sandbox
-        self.description = f"the binary {binary}"
+        self.description = str(binary)
 
     @contextmanager
     def serve(self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits) -> Iterator[Served]:
-        inside = "/w/gem5"
         command = Command(
-            argv=[inside, *_FLAGS, "--outdir=/tmp/m5out", "/w/machine.py", "/w/job.json", CHANNEL],
+            argv=["/w/gem5", *_FLAGS, "/w/machine.py", "/w/job.json", CHANNEL],
             files={
                 "/w/machine.py": File(MACHINE.read_bytes()),
-                "/w/job.json": File(json.dumps({**job, "root": f"{ROOT_INSIDE}/"}, sort_keys=True).encode()),
+                "/w/job.json": File(json.dumps({**job, "root": f"{_ROOT_INSIDE}/"}, sort_keys=True).encode()),
                 **{path: File(content, executable=True) for path, content in files.items()},
             },
             environment={"PATH": "/usr/bin", "HOME": "/tmp", "LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"},
-            shown={inside: self._binary, ROOT_INSIDE: root},
+            shown={"/w/gem5": self._binary, _ROOT_INSIDE: root},
         )
         with self._sandbox.serve(command, limits, "server") as served:
             yield served
 
 
+class ImageGem5:
+    """gem5 from a container image that is on this machine."""
+
+    def __init__(self, container: ContainerGem5):
+        self._container = container
+        self.description = container.description
+
+    def serve(
+        self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
+    ) -> AbstractContextManager[Served]:
+        files = {"/w/machine.py": MACHINE.read_bytes(), **files}
+        return self._container.serve(_FLAGS, {**job, "root": f"{_ROOT_INSIDE}/"}, files, root, limits)
+
+
+def gem5_candidates(spec: Gem5Spec, sandbox: Sandbox) -> Iterator[Gem5 | str]:
+    """Every way to a gem5 in the order of preference, or a line that says why it is none and what to do."""
+    named = os.environ.get(BINARY_VARIABLE)
+    if named:
+        path = Path(named).expanduser().resolve()
+        if path.is_file() and os.access(path, os.X_OK):
+            yield BinaryGem5(path, sandbox)
+        else:
+            yield f"{BINARY_VARIABLE}={named}: no program there; set it to a gem5 binary built for X86"
+        return
+    on_path = shutil.which("gem5")
+    if on_path:
+        yield BinaryGem5(Path(on_path).resolve(), sandbox)
+    chosen = os.environ.get(IMAGE_VARIABLE)
+    try:
+        client = docker_client()
+    except UserError as error:
+        yield str(error)
+        return
+    for image in (chosen,) if chosen else spec.images:
+        try:
+            ensure_image(client, image)
+        except UserError as error:
+            yield str(error)
+        else:
+            yield ImageGem5(ContainerGem5(client, image))
+
+
 def find_gem5(spec: Gem5Spec, sandbox: Sandbox) -> Gem5:
-    """The gem5 of this machine. UserError, with the remedies, when there is none."""
-    binary = os.environ.get(BINARY_VARIABLE)
-    if binary:
-        path = Path(binary).expanduser().resolve()
-        if not (path.is_file() and os.access(path, os.X_OK)):
-            raise UserError(f"{BINARY_VARIABLE}={binary}: no program there; set it to a gem5 binary built for X86")
-        return BinaryGem5(path, sandbox)
-    raise UserError(f"no gem5: set {BINARY_VARIABLE}")
+    """The first gem5 that can be had. UserError, with every remedy, when there is none."""
+    problems = []
+    for candidate in gem5_candidates(spec, sandbox):
+        if not isinstance(candidate, str):
+            return candidate
+        problems.append(candidate)
+    raise UserError(f"no gem5 can be used here: {'; '.join(problems)}")

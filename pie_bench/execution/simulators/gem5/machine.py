@@ -4,7 +4,8 @@ usage: gem5 machine.py JOB.json CHANNEL
 
 It needs nothing but gem5 (v20.1 or newer, X86) and Python 3.6. `JOB.json` holds `parameters` (the `gem5` part of an
 environment), `program` (host path), `stopped_at_entry` and `stopped_at_main` (copies of it that end there), `argv`,
-`environment`, `root` (host path, with a slash at its end) and `tick_limit`; CHANNEL is a socket's descriptor.
+`environment`, `root` (host path, with a slash at its end) and `tick_limit`; CHANNEL is a socket's descriptor,
+or the path of a socket to connect to.
 
 A program's start-up is the same for every input, and simulating it is nearly all the work. So it is simulated once, up
 to the program's entry point: all that was executed by then is the dynamic loader, nothing of the program itself can
@@ -262,10 +263,14 @@ def serve(job, cpu, channel, main_instructions):
             send(channel, {"done": running.pop(child), "status": status})
 
 
-def run(path, descriptor):
+def run(path, channel):
     with open(path) as file:
         job = json.load(file)
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor)
+    if channel.isdigit():
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, int(channel))
+    else:
+        name, channel = channel, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        channel.connect(name)
     before_entry = instructions_until_exit(job, job["stopped_at_entry"]) if job.get("stopped_at_entry") else None
     before_main = instructions_until_exit(job, job["stopped_at_main"]) if job.get("stopped_at_main") else None
     cpu = processor(job["parameters"])
@@ -282,4 +287,4 @@ def run(path, descriptor):
     serve(job, cpu, channel, stop)
 
 
-run(sys.argv[1], int(sys.argv[2]))
+run(sys.argv[1], sys.argv[2])

@@ -1,0 +1,59 @@
+"""What works on this machine: found out by doing it, with a remedy for what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pie_bench.errors import PieBenchError
+from pie_bench.execution.environment import Gem5Spec, environment_names, load_environment_spec
+from pie_bench.execution.executor import open_environment
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.simulators.gem5.golden import golden_ticks
+from pie_bench.execution.simulators.gem5.launch import gem5_candidates
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried: `says` is what was found, or what is wrong and the remedy."""
+
+    what: str
+    usable: bool
+    says: str
+    is_environment: bool = False
+
+
+def examine() -> Iterator[Finding]:
+    """The sandbox, every way to a gem5, and every environment, in this order; each is really run."""
+    try:
+        sandbox = choose_sandbox()
+    except PieBenchError as error:
+        yield Finding("sandbox", False, str(error))
+        return
+    yield Finding("sandbox", True, sandbox.name)
+    for name in environment_names():
+        spec = load_environment_spec(name)
+        if isinstance(spec.simulator, Gem5Spec):
+            for candidate in gem5_candidates(spec.simulator, sandbox):
+                if isinstance(candidate, str):
+                    yield Finding("gem5", False, candidate)
+                    continue
+                try:
+                    version, ticks = golden_ticks(candidate, spec)
+                except PieBenchError as error:
+                    yield Finding("gem5", False, f"{candidate.description}: {error}")
+                else:
+                    known = spec.simulator.golden_ticks.get(version)
+                    verdict = "as known" if known == ticks else f"known: {known}" if known else "none known"
+                    says = f"{candidate.description}: gem5 {version}, golden program {ticks} ticks ({verdict})"
+                    yield Finding("gem5", known in (None, ticks), says)
+    for name in environment_names():
+        spec = load_environment_spec(name)
+        try:
+            environment = open_environment(spec, sandbox)
+        except PieBenchError as error:
+            yield Finding(name, False, str(error).removeprefix(f"{name}: "), True)
+        else:
+            compiler = environment.facts["compiler"]
+            simulator = environment.facts.get("valgrind") or f"gem5 {environment.facts['gem5']}"
+            yield Finding(name, True, f"{compiler}, {simulator}, {environment.environment_id[:12]}", True)

@@ -1,0 +1,1 @@
+gem5Version = "99.0"

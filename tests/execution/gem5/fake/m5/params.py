@@ -1,0 +1,3 @@
+from m5.objects import AddrRange  # noqa: F401
+
+allEnums = {"OpClass": type("OpClass", (), {"vals": ["IntAlu"]})}
