@@ -61,6 +61,19 @@ class Executor:
                 break
         return verdict
 
+    def measured(self, code: str, tests: Sequence[TestCase]) -> dict[str, Measurement]:
+        """A program's measurements by the input's sum; none when it is not right on every test."""
+        verdict = self.execute(Candidate("", "source", 0, code), tests)
+        if verdict.outcome != "ok" or verdict.binary_sha256 is None:
+            return {}
+        return self._store.get(
+            verdict.binary_sha256, [sha256(test.input) for test in tests], self._simulator.simulation_id
+        )
+
+    def seconds(self, measurement: Measurement) -> float:
+        """Simulated seconds of a measurement in this environment."""
+        return self._simulator.seconds(measurement.counters)
+
     def _execute(self, candidate: Candidate, tests: Sequence[TestCase]) -> Verdict:
         if candidate.code is None:
             return self._verdict(candidate, candidate.reason)

@@ -54,12 +54,17 @@ def counts(plan: Plan, directory: RunDirectory) -> Counts:
 
 def open_executor(plan: Plan, cache_dir: Path) -> Executor:
     """The plan's environment on this machine. UserError when sandbox, compiler or simulator do not work here."""
-    spec = load_environment_spec(plan.settings.environment)
+    return open_executor_of(plan.settings.environment, cache_dir)
+
+
+def open_executor_of(environment_name: str, cache_dir: Path) -> Executor:
+    """The environment of this name on this machine, with the machine's measurement store."""
+    spec = load_environment_spec(environment_name)
     sandbox = choose_sandbox()
     try:
         environment = open_environment(spec, sandbox)
     except SandboxError as error:
-        raise UserError(f"environment {plan.settings.environment}: {error}") from None
+        raise UserError(f"environment {environment_name}: {error}") from None
     return Executor(environment, sandbox, MeasurementStore(cache_dir / "measurements.sqlite"))
 
 

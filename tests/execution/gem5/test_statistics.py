@@ -10,9 +10,9 @@ NEW = """
 simSeconds                                   0.000162                       # Number of seconds simulated (Second)
 simTicks                                    161545098                       # Number of ticks simulated (Tick)
 system.cpu.numCycles                           564843                       # Number of cpu cycles simulated (Cycle)
-system.cpu.cpi                               4.915001                       # CPI: cycles per instruction ((Cycle/Count))
+system.cpu.cpi                               4.915001                       # CPI: cycles per instruction
 system.cpu.branchPred.lookups                   40001                       # Number of BP lookups (Count)
-system.cpu.commit.branchMispredicts              2711                       # The number of times a branch was ... (Count)
+system.cpu.commit.branchMispredicts              2711                       # mispredicted branches (Count)
 system.cpu.commit.branches                      22222                       # Number of branches committed (Count)
 system.cpu.dcache.demandMisses::cpu.data         1555                       # number of demand misses (Count)
 system.cpu.dcache.demandMisses::total            1555                       # number of demand misses (Count)

@@ -1,0 +1,68 @@
+"""`calibrate`: what cachegrind's events cost, fitted to gem5's times, with the fit's errors."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from pie_bench.cli.run import positive
+from pie_bench.paths import cache_dir
+
+RECORDED = "recorded"
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "calibrate",
+        help="fit cachegrind's cycle model to gem5's times",
+        description="Fit what cachegrind's events cost to gem5's times; problems are left out in turn for the errors.",
+    )
+    parser.add_argument(
+        "--environment",
+        default=RECORDED,
+        metavar="E",
+        help="whose times to fit to: an environment such as gem5-skylake, or the dataset's own (default: %(default)s)",
+    )
+    parser.add_argument("--ruler", default="cachegrind", metavar="E", help="what counts events (default: %(default)s)")
+    parser.add_argument("--dataset", default="pie", metavar="D", help="default: %(default)s")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs")
+    parser.add_argument("--tests-per-program", type=positive, metavar="N", help="a seeded sample of N (default: all)")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write the costs as YAML that an environment includes"
+    )
+    parser.set_defaults(verb=calibrate)
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from pie_bench.cli.environment import build_root_of
+    from pie_bench.data.load import load_dataset
+    from pie_bench.execution import calibrate as calibration
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.stages.execute import open_executor_of
+
+    for name in (arguments.ruler, arguments.environment):
+        if name != RECORDED:
+            build_root_of(name)
+    dataset = load_dataset(arguments.dataset, "test", with_tests=True)
+    ruler = open_executor_of(arguments.ruler, cache_dir())
+    reference = None if arguments.environment == RECORDED else open_executor_of(arguments.environment, cache_dir())
+    with tqdm(desc="count", unit="program", file=sys.stderr, dynamic_ncols=True) as bar:
+        observations = calibration.observe(
+            dataset,
+            ruler,
+            reference,
+            LocalPool(),
+            limit=arguments.limit,
+            tests_per_program=arguments.tests_per_program,
+            progress=bar.update,
+        )
+    fitted = calibration.calibrate(observations)
+    text = calibration.as_yaml(fitted, ruler.environment, arguments.environment)
+    print(text, end="")
+    if arguments.write is not None:
+        arguments.write.write_text(text)
+    return 0
