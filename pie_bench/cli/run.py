@@ -30,6 +30,9 @@ def add_verbs(verbs: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     parser.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
+    parser.add_argument(
+        "--confirm", metavar="E", help="measure what the numbers rest on again in this environment, e.g. gem5-skylake"
+    )
     parser.set_defaults(verb=run)
 
 
@@ -76,22 +79,31 @@ def plan_and_directory(arguments: argparse.Namespace) -> tuple[Plan, RunDirector
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from pie_bench.cli.confirm import confirm_and_print
+    from pie_bench.cli.environment import build_root_of
+    from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.pool import LocalPool
     from pie_bench.stages.execute import execute, open_executor
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.plan import begin_run, check_run
 
     plan, directory = plan_and_directory(arguments)
+    if arguments.confirm is not None:
+        load_environment_spec(arguments.confirm)  # an unknown name is said before anything is paid for
     with directory.locked():
         check_run(plan, directory)
         say_what_is_left_out(plan)
+        build_root_of(plan.settings.environment)
         executor = open_executor(plan, cache_dir())
         with prepared(plan, directory, cache_dir()) as generation:
             begin_run(plan, directory)
             with progress_bars(plan, directory) as progress:
                 pool = LocalPool(arguments.workers)
                 execute(plan, directory, executor, pool, generation=generation, progress=progress)
-        return score_and_print(plan, directory)
+        code = score_and_print(plan, directory)
+        if arguments.confirm is not None:
+            confirm_and_print(plan, directory, arguments.confirm, arguments.workers)
+        return code
 
 
 def say_what_is_left_out(plan: Plan) -> None:

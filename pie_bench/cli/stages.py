@@ -43,6 +43,7 @@ def generate(arguments: argparse.Namespace) -> int:
 
 
 def execute(arguments: argparse.Namespace) -> int:
+    from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.pool import LocalPool
     from pie_bench.stages import execute as stage
     from pie_bench.stages.plan import plan_of
@@ -51,6 +52,7 @@ def execute(arguments: argparse.Namespace) -> int:
     directory = RunDirectory(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
+        build_root_of(plan.settings.environment)
         executor = stage.open_executor(plan, cache_dir())
         with run.progress_bars(plan, directory, generating=False) as progress:
             stage.execute(plan, directory, executor, LocalPool(arguments.workers), progress=progress)

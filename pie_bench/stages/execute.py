@@ -99,7 +99,7 @@ def _missing(
     done = {key for key, verdict in read_verdicts(directory).items() if verdict.outcome != "infra_error"}
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     answered = [candidate_of(record, pairs[record["pair_id"]]) for record in read_generations(directory).values()]
-    for candidate in (*_own_programs(plan), *answered):
+    for candidate in (*own_programs(plan), *answered):
         if candidate.key not in done:
             yield candidate
     for completion in generation.completions() if generation is not None else ():
@@ -107,7 +107,8 @@ def _missing(
         yield candidate_of(vars(completion), pairs[completion.pair_id])
 
 
-def _own_programs(plan: Plan) -> Iterable[Candidate]:
+def own_programs(plan: Plan) -> Iterable[Candidate]:
+    """Each pair's slow program and its human rewrite."""
     for pair in plan.pairs:
         programs: tuple[tuple[Role, str], ...] = (("source", pair.src_code), ("target", pair.tgt_code))
         for role, code in programs:

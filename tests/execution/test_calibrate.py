@@ -59,8 +59,6 @@ def test_costs_are_never_negative() -> None:
 
 
 def test_the_yaml_can_be_included_by_an_environment(tmp_path: Path) -> None:
-    import yaml
-
     spec = load_environment_spec("cachegrind-host")
     fitted = calibrate(observations(3, 20))
     text = as_yaml(fitted, Environment(spec, {"valgrind": "valgrind-3.19.0"}), "gem5-skylake")

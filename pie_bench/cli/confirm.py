@@ -1,0 +1,71 @@
+"""`confirm`: measure again, in another environment, what a run's numbers rest on; say how far the two agree."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pie_bench.cli.run import positive
+from pie_bench.paths import cache_dir
+
+if TYPE_CHECKING:
+    from pie_bench.stages.plan import Plan
+    from pie_bench.store import RunDirectory
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "confirm",
+        help="measure a run's best programs again in another environment",
+        description="Measure again what a finished run's numbers rest on, and say how far the two rulers agree.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--environment", default="gem5-skylake", metavar="E", help="default: %(default)s")
+    parser.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
+    parser.set_defaults(verb=confirm)
+
+
+def confirm(arguments: argparse.Namespace) -> int:
+    from pie_bench.stages.plan import plan_of
+    from pie_bench.store import RunDirectory
+
+    directory = RunDirectory(arguments.run_dir)
+    plan = plan_of(directory)
+    with directory.locked():
+        confirm_and_print(plan, directory, arguments.environment, arguments.workers)
+    return 0
+
+
+def confirm_and_print(plan: Plan, directory: RunDirectory, environment: str, workers: int | None) -> None:
+    """Runs the second ruler with a progress bar and prints how far the two agree."""
+    from tqdm import tqdm
+
+    from pie_bench.cli.environment import build_root_of
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.stages import confirm as stage
+    from pie_bench.stages.execute import open_executor_of
+
+    build_root_of(environment)
+    executor = open_executor_of(environment, cache_dir())
+    with tqdm(desc="confirm ", unit="program", file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def advance(total: int) -> None:
+            bar.total = total
+            bar.update()
+
+        found = stage.confirm(plan, directory, executor, LocalPool(workers), progress=advance)
+    print(f"confirmed in {environment} ({executor.environment.environment_id[:12]}): {found.programs} programs")
+    if found.programs:
+        print(
+            f"  optimised or not: the same for {found.same_verdict} of {found.programs}; "
+            f"rank correlation of speedups {found.rank_correlation:.4f}"
+        )
+        print(f"  speedups differ by {found.median_error:.2%} (median), {found.worst_error:.2%} at most")
+    for one in found.disagreements:
+        print(
+            f"  disagree on {one.pair_id} ({one.program}): {one.screened_speedup:.3f}× screened, "
+            f"{one.confirmed_speedup:.3f}× confirmed"
+        )
+    print(f"confirmation: {directory.path / f'confirmation-{environment}.json'}")
