@@ -9,11 +9,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pie_bench.data.load import PairDataset, load_dataset
+from pie_bench.errors import UserError
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
+from pie_bench.execution.rootfs import build_root, load_root_spec
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.toolchain import Toolchain
+from pie_bench.paths import roots_dir
 from pie_bench.store import MeasurementStore
 
 # Machines are shared and slow at times: no test fails for the time it took. CI tries the same examples every time.
@@ -44,6 +47,18 @@ def toolchain(spec: EnvironmentSpec, sandbox: Sandbox) -> Toolchain:
 
 
 @pytest.fixture(scope="session")
+def pinned_root(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root file system of the pinned environments, as it is kept on this machine (built if it is not yet)."""
+    spec = load_root_spec("debian-11")
+    try:
+        return build_root(spec, roots_dir(), sandbox)
+    except UserError as error:
+        if "no Debian mirror has it" in str(error):
+            pytest.skip(f"needs a Debian mirror: {error}")
+        raise
+
+
+@pytest.fixture(scope="session")
 def measured_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder shared by the whole session, so that a program is simulated once however many tests run it."""
     return tmp_path_factory.mktemp("cache")
@@ -52,6 +67,7 @@ def measured_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cache(measured_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shared cache folder, as the one that commands use."""
+    monkeypatch.setenv("PIE_BENCH_ROOTS", str(roots_dir()))  # not in the cache of a test: it takes a download
     monkeypatch.setenv("PIE_BENCH_CACHE", str(measured_cache))
     return measured_cache
 

@@ -1,0 +1,182 @@
+"""gem5 from an image: the container's options, and a real local daemon with a stand-in for gem5 where one runs."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pie_bench.errors import UserError
+from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
+from pie_bench.execution.simulators.gem5 import launch
+from pie_bench.execution.simulators.gem5.container import (
+    ContainerGem5,
+    container_options,
+    docker_client,
+    ensure_image,
+)
+from pie_bench.execution.simulators.gem5.launch import find_gem5, gem5_candidates
+from pie_bench.execution.simulators.gem5.simulator import Session
+from pie_bench.execution.toolchain import Toolchain
+
+SPEC = load_environment_spec("gem5-skylake")
+# Speaks machine.py's protocol: upper-cases each input, says what it can reach, and reports 42 ticks.
+STAND_IN = r"""
+#include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <fcntl.h>
+static void send_text(int channel, const std::string& text) { (void)!write(channel, text.data(), text.size()); }
+int main(int count, char** arguments) {
+  int channel = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{}; address.sun_family = AF_UNIX; strcpy(address.sun_path, arguments[count - 1]);
+  if (connect(channel, (sockaddr*)&address, sizeof address)) { perror("connect"); return 1; }
+  send_text(channel, "{\"ready\": {\"version\": \"1.2.3\", \"before_main\": null}}\n");
+  for (;;) {
+    char data[4096], control[CMSG_SPACE(4 * sizeof(int))];
+    iovec part{data, sizeof data}; msghdr message{};
+    message.msg_iov = &part; message.msg_iovlen = 1;
+    message.msg_control = control; message.msg_controllen = sizeof control;
+    ssize_t got = recvmsg(channel, &message, 0);
+    if (got <= 0) return 0;
+    int fd[4]; memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    std::string number(strstr(data, "\"run\": ") + 7); number = number.substr(0, number.find(','));
+    char input[4096]; ssize_t size = read(fd[0], input, sizeof input);
+    std::string output;
+    for (ssize_t i = 0; i < size; i++) output += (char)toupper(input[i]);
+    output += open("/w/new", O_CREAT | O_WRONLY, 0600) < 0 ? " ro" : " WRITABLE";
+    output += getuid() == 65534 ? " nobody" : " SOMEBODY";
+    int network = socket(AF_INET, SOCK_STREAM, 0); sockaddr far{}; far.sa_family = AF_INET;
+    output += access("/sys/class/net/eth0", F_OK) ? " offline" : " ONLINE"; (void)network;
+    output += access("/root/usr/bin", F_OK) ? " ROOTLESS" : " root";
+    (void)!write(fd[1], output.data(), output.size());
+    const char* report = "{\"cause\": \"exiting with last active thread context\", \"code\": 0, \"ticks\": 42, "
+                         "\"instructions\": 7, \"host_seconds\": 0.1}\n";
+    (void)!write(fd[3], report, strlen(report));
+    for (int one : fd) close(one);
+    send_text(channel, "{\"done\": " + number + ", \"status\": 0}\n");
+  }
+}
+"""
+
+
+def test_the_container_has_nothing_but_the_job() -> None:
+    limits = SPEC.simulator_limits
+    options = container_options("image:tag", ["--quiet"], Path("/job"), Path("/roots/debian"), limits)
+    assert options["network_mode"] == "none"
+    assert options["read_only"] is True
+    assert options["cap_drop"] == ["ALL"]
+    assert options["security_opt"] == ["no-new-privileges"]
+    assert options["user"] == "65534:65534"
+    assert {volume["mode"] for volume in options["volumes"].values()} == {"ro"}
+    assert options["volumes"]["/roots/debian"]["bind"] == "/root"
+    assert {limit["Name"]: limit["Hard"] for limit in options["ulimits"]}["fsize"] == limits.output_bytes
+    assert options["command"] == ["--quiet", "/w/machine.py", "/w/job.json", "/channel/socket"]
+
+
+def test_without_a_daemon_the_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.delenv("PIE_GEM5_BINARY", raising=False)
+    monkeypatch.setattr(launch.shutil, "which", lambda _: None)
+    with pytest.raises(UserError, match=r"no Docker daemon answers .*start Docker.*PIE_GEM5_BINARY") as caught:
+        find_gem5(SPEC.simulator, sandbox)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_a_binary_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIE_GEM5_BINARY", str(tmp_path / "gem5.opt"))
+    (line,) = gem5_candidates(SPEC.simulator, sandbox)  # type: ignore[arg-type]
+    assert line == f"PIE_GEM5_BINARY={tmp_path / 'gem5.opt'}: no program there; set it to a gem5 binary built for X86"
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Any:
+    try:
+        return docker_client()
+    except UserError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def image(daemon: Any, pinned_root: Path, sandbox: Sandbox) -> Iterator[str]:
+    """An image made here: a shell and the stand-in, where PIE's authors' image keeps gem5."""
+    toolchain = SPEC.toolchain.model_copy(update={"flags": ("-O1", "-static")})
+    program = Toolchain(toolchain, SPEC.compile_limits, sandbox, pinned_root).compile(STAND_IN)
+    assert program.binary is not None, program.log
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name in ("bin", "lib", "lib64", "usr/bin/sh", "usr/bin/dash", "usr/lib/x86_64-linux-gnu/libc.so.6"):
+            archive.add(pinned_root / name, name)
+        for name in ("usr/lib/x86_64-linux-gnu/libc-2.31.so", "usr/lib/x86_64-linux-gnu/ld-2.31.so"):
+            archive.add(pinned_root / name, name)
+        archive.add(pinned_root / "usr/lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
+        member = tarfile.TarInfo("gem5/build/X86/gem5.opt")
+        member.size, member.mode = len(program.binary), 0o755
+        archive.addfile(member, io.BytesIO(program.binary))
+    name = "pie-bench-test-gem5:latest"
+    daemon.api.import_image_from_data(content.getvalue(), repository="pie-bench-test-gem5", tag="latest")
+    yield name
+    daemon.images.remove(name, force=True)
+
+
+def session(daemon: Any, image: str, root: Path) -> Session:
+    return Session(launch.ImageGem5(ContainerGem5(daemon, image)), b"program", {}, root, SPEC)
+
+
+def test_a_real_container_serves_inputs_and_reaches_nothing(daemon: Any, image: str, pinned_root: Path) -> None:
+    with session(daemon, image, pinned_root) as served:
+        assert served.ready["version"] == "1.2.3"
+        for number, text in enumerate([b"one", b"two"]):
+            served.send(number, text)
+            done, ran = served.next_done()
+            assert done == number
+            assert ran.stdout == text.upper() + b" ro nobody offline root"
+            assert ran.counters == {"ticks": 42, "instructions": 7}
+        containers = daemon.containers.list(filters={"ancestor": image})
+        assert len(containers) == 1
+    assert daemon.containers.list(all=True, filters={"ancestor": image}) == []
+
+
+def test_an_image_without_gem5_says_so(daemon: Any, image: str, pinned_root: Path, sandbox: Sandbox) -> None:
+    content = io.BytesIO(daemon.images.get(image) and b"".join(daemon.api.export(_created(daemon, image))))
+    emptied = io.BytesIO()
+    with tarfile.open(fileobj=content) as old, tarfile.open(fileobj=emptied, mode="w") as new:
+        for member in old:
+            if not member.name.startswith("gem5"):
+                new.addfile(member, old.extractfile(member) if member.isreg() else None)
+    daemon.api.import_image_from_data(emptied.getvalue(), repository="pie-bench-test-empty", tag="latest")
+    try:
+        with pytest.raises(SandboxError, match="no gem5 in this image"):
+            session(daemon, "pie-bench-test-empty:latest", pinned_root)
+    finally:
+        for container in daemon.containers.list(all=True, filters={"ancestor": image}):
+            container.remove(force=True)
+        daemon.images.remove("pie-bench-test-empty:latest", force=True)
+
+
+def _created(daemon: Any, image: str) -> str:
+    return daemon.containers.create(image, command=["/bin/sh"]).id
+
+
+def test_an_image_that_cannot_be_pulled_is_one_line(daemon: Any) -> None:
+    with pytest.raises(UserError, match=r"localhost:1/none:1: .*cannot be pulled.*PIE_GEM5_IMAGE") as caught:
+        ensure_image(daemon, "localhost:1/none:1")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_for_another_processor_is_refused() -> None:
+    images = SimpleNamespace(get=lambda _: SimpleNamespace(attrs={"Architecture": "arm64"}))
+    with pytest.raises(UserError, match="is built for arm64, and gem5 is needed for amd64"):
+        ensure_image(SimpleNamespace(images=images), "image:tag")
