@@ -69,7 +69,7 @@ def doctor(arguments: argparse.Namespace) -> int:
 
     usable = 0
     for finding in examine():
-        print(f"{'ok     ' if finding.usable else 'missing'}  {finding.what:16}{finding.says}")
+        print(f"{'ok     ' if finding.usable else 'missing'}  {finding.what:24}{finding.says}")
         usable += finding.usable and finding.is_environment
     if not usable:
         raise PieBenchError("no environment can be used on this machine")

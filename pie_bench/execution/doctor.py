@@ -9,7 +9,7 @@ from pie_bench.errors import PieBenchError
 from pie_bench.execution.environment import Gem5Spec, environment_names, load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox.choose import choose_sandbox
-from pie_bench.execution.simulators.gem5.golden import golden_ticks
+from pie_bench.execution.simulators.gem5.golden import golden_ticks, not_usable
 from pie_bench.execution.simulators.gem5.launch import gem5_candidates
 
 
@@ -36,17 +36,17 @@ def examine() -> Iterator[Finding]:
         if isinstance(spec.simulator, Gem5Spec):
             for candidate in gem5_candidates(spec.simulator, sandbox):
                 if isinstance(candidate, str):
-                    yield Finding("gem5", False, candidate)
+                    yield Finding(f"gem5 of {name}", False, candidate)
                     continue
                 try:
                     version, ticks = golden_ticks(candidate, spec)
                 except PieBenchError as error:
-                    yield Finding("gem5", False, f"{candidate.description}: {error}")
+                    yield Finding(f"gem5 of {name}", False, f"{candidate.description}: {error}")
                 else:
-                    known = spec.simulator.golden_ticks.get(version)
-                    verdict = "as known" if known == ticks else f"known: {known}" if known else "none known"
-                    says = f"{candidate.description}: gem5 {version}, golden program {ticks} ticks ({verdict})"
-                    yield Finding("gem5", known in (None, ticks), says)
+                    problem = not_usable(spec.simulator, version, ticks)
+                    known = "as known" if version in spec.simulator.golden_ticks else "none known for this version"
+                    says = f"gem5 {version}, golden program {ticks} ticks ({known})"
+                    yield Finding(f"gem5 of {name}", problem is None, f"{candidate.description}: {problem or says}")
     for name in environment_names():
         spec = load_environment_spec(name)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ from pie_bench.config import Strict, load_named, names_in
 from pie_bench.execution.sandbox.sandbox import Limits
 from pie_bench.hashing import hash_of
 from pie_bench.paths import ENVIRONMENTS_DIR
+
+if TYPE_CHECKING:
+    from pie_bench.execution.simulators.gem5.launch import Gem5
 
 
 class ToolchainSpec(Strict):
@@ -43,12 +46,16 @@ class CachegrindSpec(Strict):
 class Gem5Spec(Strict):
     """gem5 in syscall-emulation mode.
 
-    `versions` are those whose times count as this environment's; `golden_ticks` are, by version, the ticks that a
-    fixed program takes: what shows that another build of gem5 measures the same. `parameters` are machine.py's.
+    `versions` are the releases that may serve (as `20.1`; the exact one is part of the hash); `golden_ticks` are, by
+    version, the ticks that a fixed program takes: what shows that another build of gem5 measures the same.
+    `max_host_seconds` stops a run by the clock, as PIE did (two minutes); results then depend on the machine.
+    `parameters` are machine.py's.
     """
 
     kind: Literal["gem5"]
+    versions: tuple[str, ...] = Field(min_length=1)
     images: tuple[str, ...]
+    max_host_seconds: int | None = Field(default=None, ge=1)
     golden_ticks: Mapping[str, int]
     max_ticks: int = Field(ge=1)
     parameters: Mapping[str, Any]
@@ -79,12 +86,14 @@ class EnvironmentSpec(Strict):
 class Environment:
     """An environment on this machine: the specification and the `facts` (versions and sums) it was found with.
 
-    `root` is where its root file system lies here; what is in it is among the facts.
+    `root` is where its root file system lies here, `gem5` the gem5 that was chosen; what matters of both is among
+    the facts.
     """
 
     spec: EnvironmentSpec
     facts: Mapping[str, str]
     root: Path | None = None
+    gem5: Gem5 | None = None
 
     @property
     def name(self) -> str:
@@ -94,7 +103,7 @@ class Environment:
     def environment_id(self) -> str:
         """sha256 over everything that can change a measurement or a verdict."""
         spec = self.spec.model_dump(mode="json", exclude={"description", "verify_one_in"}, exclude_none=True)
-        for where_from in ("images", "golden_ticks"):  # the version and the ticks found are among the facts
+        for where_from in ("versions", "images", "golden_ticks"):  # the version and the ticks found are among the facts
             spec["simulator"].pop(where_from, None)
         return hash_of({"spec": spec, "facts": dict(self.facts)})
 
@@ -108,7 +117,7 @@ class Environment:
         spec = self.spec.model_dump(
             mode="json", include={"simulator", "program_environment", "max_instructions", "simulator_limits"}
         )
-        for irrelevant in ("seconds_per_event", "images", "golden_ticks"):
+        for irrelevant in ("seconds_per_event", "versions", "images", "golden_ticks"):
             spec["simulator"].pop(irrelevant, None)
         return hash_of({"spec": spec, "facts": {k: v for k, v in self.facts.items() if k != "compiler"}})
 

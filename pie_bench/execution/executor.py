@@ -14,7 +14,7 @@ from pie_bench.execution.checker import COMPARATORS
 from pie_bench.execution.environment import Environment, EnvironmentSpec
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
-from pie_bench.execution.simulators.open import open_simulator, simulator_facts
+from pie_bench.execution.simulators.open import open_simulator, with_simulator
 from pie_bench.execution.simulators.simulator import Measurement, Simulator
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.execution.verdict import Candidate, Outcome, TestResult, Verdict
@@ -33,7 +33,7 @@ def open_environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
         root_spec = load_root_spec(spec.root)
         root, facts = find_root(root_spec, roots_dir()), {"root": root_spec.tree_sha256}
     toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
-    return Environment(spec, facts | toolchain.facts() | simulator_facts(spec, sandbox, root), root)
+    return with_simulator(spec, facts | toolchain.facts(), sandbox, root)
 
 
 class Executor:

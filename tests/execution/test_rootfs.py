@@ -87,8 +87,8 @@ def test_a_package_becomes_a_merged_tree_with_plain_modes_and_relative_links(tmp
     unpack(PACKAGE, tmp_path, ("usr/share/",))
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if not path.is_dir()}
     assert found == {"usr/lib/libone.so.1", "usr/lib/libone.so", "usr/lib64/ld.so", "usr/bin/tool"}
-    assert os.readlink(tmp_path / "usr/lib/libone.so") == "libone.so.1"
-    assert os.readlink(tmp_path / "usr/lib64/ld.so") == "../lib/ld-2.so"
+    assert (tmp_path / "usr/lib/libone.so").readlink() == Path("libone.so.1")
+    assert (tmp_path / "usr/lib64/ld.so").readlink() == Path("../lib/ld-2.so")
     assert (tmp_path / "usr/bin/tool").stat().st_mode & 0o7777 == 0o755, "no set-uid bit survives"
     assert (tmp_path / "usr/lib/libone.so.1").stat().st_mode & 0o777 == 0o644
 
@@ -185,7 +185,8 @@ def test_apts_mirrors_are_read_in_both_formats(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list").write_text(
         "# deb http://commented.example/debian bookworm main\n"
-        "deb [signed-by=/k] http://one.example/debian/ bookworm main\ndeb http://one.example/debian bookworm-updates main\n"
+        "deb [signed-by=/k] http://one.example/debian/ bookworm main\n"
+        "deb http://one.example/debian bookworm-updates main\n"
         "deb http://other.example/ubuntu noble main\n"
     )
     (tmp_path / "sources.list.d" / "debian.sources").write_text("Types: deb\nURIs: https://two.example/debian\n")
@@ -204,7 +205,8 @@ def test_programs_are_compiled_and_run_with_nothing_of_the_hosts(pinned_root: Pa
     toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, pinned_root)
     code = (
         "#include <gnu/libc-version.h>\n#include <cstdio>\n#include <unistd.h>\n"
-        'int main() { printf("%s %d.%d %d", gnu_get_libc_version(), __GNUC__, __GNUC_MINOR__, access("/usr/share", 0)); }'
+        'int main() { printf("%s %d.%d ", gnu_get_libc_version(), __GNUC__, __GNUC_MINOR__);\n'
+        'printf("%d", access("/usr/share", 0)); }'
     )
     program = toolchain.compile(code)
     assert program.binary is not None, program.log

@@ -1,4 +1,4 @@
-"""The simulator that an environment names, and what it is on this machine."""
+"""The simulator that an environment names: found on this machine with all that can change a measurement."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.simulator import Simulator
 
 
-def simulator_facts(spec: EnvironmentSpec, sandbox: Sandbox, root: Path | None) -> dict[str, str]:
-    """Everything about the simulator here that can change a measurement. Raises SandboxError when it does not run."""
+def with_simulator(spec: EnvironmentSpec, facts: dict[str, str], sandbox: Sandbox, root: Path | None) -> Environment:
+    """The environment on this machine, the simulator's facts added to `facts`.
+
+    Raises SandboxError when the simulator does not run, UserError when there is none.
+    """
     if isinstance(spec.simulator, CachegrindSpec):
         from pie_bench.execution.simulators.cachegrind import cachegrind_facts
 
-        return cachegrind_facts(sandbox, spec, root)
-    from pie_bench.execution.simulators.gem5.golden import gem5_facts
-    from pie_bench.execution.simulators.gem5.launch import find_gem5
+        return Environment(spec, facts | cachegrind_facts(sandbox, spec, root), root)
+    from pie_bench.execution.simulators.gem5.golden import find_gem5
 
-    return gem5_facts(find_gem5(spec.simulator, sandbox), spec)
+    gem5, more = find_gem5(spec, sandbox)
+    return Environment(spec, facts | more, root, gem5)
 
 
 def open_simulator(environment: Environment, sandbox: Sandbox) -> Simulator:
@@ -27,7 +30,7 @@ def open_simulator(environment: Environment, sandbox: Sandbox) -> Simulator:
         from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
 
         return CachegrindSimulator(environment, sandbox)
-    from pie_bench.execution.simulators.gem5.launch import find_gem5
     from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
 
-    return Gem5Simulator(environment, find_gem5(environment.spec.simulator, sandbox))
+    assert environment.gem5 is not None
+    return Gem5Simulator(environment, environment.gem5)

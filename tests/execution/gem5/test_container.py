@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.environment import Gem5Spec, load_environment_spec
 from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
 from pie_bench.execution.simulators.gem5 import launch
 from pie_bench.execution.simulators.gem5.container import (
@@ -21,11 +21,14 @@ from pie_bench.execution.simulators.gem5.container import (
     docker_client,
     ensure_image,
 )
-from pie_bench.execution.simulators.gem5.launch import find_gem5, gem5_candidates
+from pie_bench.execution.simulators.gem5.golden import find_gem5, not_usable
+from pie_bench.execution.simulators.gem5.launch import gem5_candidates
 from pie_bench.execution.simulators.gem5.simulator import Session
 from pie_bench.execution.toolchain import Toolchain
 
 SPEC = load_environment_spec("gem5-skylake")
+assert isinstance(SPEC.simulator, Gem5Spec)
+GEM5 = SPEC.simulator
 # Speaks machine.py's protocol: upper-cases each input, says what it can reach, and reports 42 ticks.
 STAND_IN = r"""
 #include <cctype>
@@ -91,14 +94,22 @@ def test_without_a_daemon_the_line_says_what_to_do(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("PIE_GEM5_BINARY", raising=False)
     monkeypatch.setattr(launch.shutil, "which", lambda _: None)
     with pytest.raises(UserError, match=r"no Docker daemon answers .*start Docker.*PIE_GEM5_BINARY") as caught:
-        find_gem5(SPEC.simulator, sandbox)  # type: ignore[arg-type]
+        find_gem5(SPEC, sandbox)
     assert "\n" not in str(caught.value)
 
 
 def test_a_binary_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, tmp_path: Path) -> None:
     monkeypatch.setenv("PIE_GEM5_BINARY", str(tmp_path / "gem5.opt"))
-    (line,) = gem5_candidates(SPEC.simulator, sandbox)  # type: ignore[arg-type]
-    assert line == f"PIE_GEM5_BINARY={tmp_path / 'gem5.opt'}: no program there; set it to a gem5 binary built for X86"
+    line = next(gem5_candidates(GEM5, sandbox))
+    assert line == f"PIE_GEM5_BINARY: {tmp_path / 'gem5.opt'}: no program there; set it to a gem5 binary built for X86"
+
+
+def test_only_known_ticks_of_an_accepted_version_serve() -> None:
+    spec = GEM5.model_copy(update={"versions": ("24.0", "20.1"), "golden_ticks": {"24.0.0.1": 7}})
+    assert not_usable(spec, "24.0.0.1", 7) is None
+    assert not_usable(spec, "20.1.0.2", 9) is None, "nothing is known of this version yet"
+    assert "8 ticks" in (not_usable(spec, "24.0.0.1", 8) or "")
+    assert "this environment takes 24.0, 20.1" in (not_usable(spec, "24.01", 7) or "")
 
 
 @pytest.fixture(scope="module")

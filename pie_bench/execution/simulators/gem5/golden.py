@@ -5,34 +5,56 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from pie_bench.errors import UserError
+from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.environment import EnvironmentSpec, Gem5Spec
-from pie_bench.execution.simulators.gem5.launch import MACHINE, Gem5
+from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.execution.simulators.gem5.launch import MACHINE, Gem5, gem5_candidates
 from pie_bench.execution.simulators.gem5.simulator import Session
 from pie_bench.hashing import sha256
 
 GOLDEN = Path(__file__).with_name("golden.elf")  # golden.S, assembled
 
 
-def gem5_facts(gem5: Gem5, spec: EnvironmentSpec) -> dict[str, str]:
-    """gem5's version, the golden program's ticks, and the sum of the machine's description.
+def find_gem5(spec: EnvironmentSpec, sandbox: Sandbox) -> tuple[Gem5, dict[str, str]]:
+    """The first gem5 of this machine that may serve, with its version, golden ticks, and the sum of machine.py.
 
-    UserError when the ticks are not those known for the version: this gem5 measures something else.
+    UserError, with every remedy, when there is none: no gem5, other versions only, or one that takes other ticks for
+    the golden program than are known for its version.
     """
     assert isinstance(spec.simulator, Gem5Spec)
-    version, ticks = golden_ticks(gem5, spec)
-    known = spec.simulator.golden_ticks.get(version)
+    problems = []
+    for candidate in gem5_candidates(spec.simulator, sandbox):
+        if isinstance(candidate, str):
+            problems.append(candidate)
+            continue
+        try:
+            version, ticks = golden_ticks(candidate, spec)
+        except PieBenchError as error:
+            problems.append(str(error))
+            continue
+        problem = not_usable(spec.simulator, version, ticks)
+        if problem is None:
+            facts = {"gem5": version, "golden_ticks": str(ticks), "machine": sha256(MACHINE.read_bytes())}
+            return candidate, facts
+        problems.append(f"{candidate.description}: {problem}")
+    raise UserError(f"no gem5 can be used here: {'; '.join(problems)}")
+
+
+def not_usable(spec: Gem5Spec, version: str, ticks: int) -> str | None:
+    """Why a gem5 of this version and golden ticks cannot serve this environment; None when it can."""
+    if not any(f"{version}.".startswith(f"{release}.") for release in spec.versions):
+        return f"is gem5 {version}, and this environment takes {', '.join(spec.versions)}"
+    known = spec.golden_ticks.get(version)
     if known is not None and known != ticks:
-        raise UserError(
-            f"{gem5.description}: gem5 {version} takes {ticks} ticks for the golden program, but {known} are known for "
-            "this version; it is not the same simulator (a changed or specially configured build?)"
+        return (
+            f"gem5 {version} takes {ticks} ticks for the golden program, but {known} are known for this version: it "
+            "is not the same simulator (a changed build?)"
         )
-    return {"gem5": version, "golden_ticks": str(ticks), "machine": sha256(MACHINE.read_bytes())}
+    return None
 
 
 def golden_ticks(gem5: Gem5, spec: EnvironmentSpec) -> tuple[str, int]:
     """gem5's version and the ticks of the golden program. Raises SandboxError when gem5 does not simulate it."""
-    assert isinstance(spec.simulator, Gem5Spec)
     with tempfile.TemporaryDirectory() as empty, Session(gem5, GOLDEN.read_bytes(), {}, Path(empty), spec) as session:
         Path(empty).chmod(0o755)
         session.send(0, b"")

@@ -72,14 +72,12 @@ class ImageGem5:
 
 def gem5_candidates(spec: Gem5Spec, sandbox: Sandbox) -> Iterator[Gem5 | str]:
     """Every way to a gem5 in the order of preference, or a line that says why it is none and what to do."""
-    named = os.environ.get(BINARY_VARIABLE)
-    if named:
+    for named in filter(None, os.environ.get(BINARY_VARIABLE, "").split(os.pathsep)):
         path = Path(named).expanduser().resolve()
         if path.is_file() and os.access(path, os.X_OK):
             yield BinaryGem5(path, sandbox)
         else:
-            yield f"{BINARY_VARIABLE}={named}: no program there; set it to a gem5 binary built for X86"
-        return
+            yield f"{BINARY_VARIABLE}: {named}: no program there; set it to a gem5 binary built for X86"
     on_path = shutil.which("gem5")
     if on_path:
         yield BinaryGem5(Path(on_path).resolve(), sandbox)
@@ -96,13 +94,3 @@ def gem5_candidates(spec: Gem5Spec, sandbox: Sandbox) -> Iterator[Gem5 | str]:
             yield str(error)
         else:
             yield ImageGem5(ContainerGem5(client, image))
-
-
-def find_gem5(spec: Gem5Spec, sandbox: Sandbox) -> Gem5:
-    """The first gem5 that can be had. UserError, with every remedy, when there is none."""
-    problems = []
-    for candidate in gem5_candidates(spec, sandbox):
-        if not isinstance(candidate, str):
-            return candidate
-        problems.append(candidate)
-    raise UserError(f"no gem5 can be used here: {'; '.join(problems)}")

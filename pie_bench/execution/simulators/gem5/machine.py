@@ -4,8 +4,8 @@ usage: gem5 machine.py JOB.json CHANNEL
 
 It needs nothing but gem5 (v20.1 or newer, X86) and Python 3.6. `JOB.json` holds `parameters` (the `gem5` part of an
 environment), `program` (host path), `stopped_at_entry` and `stopped_at_main` (copies of it that end there), `argv`,
-`environment`, `root` (host path, with a slash at its end) and `tick_limit`; CHANNEL is a socket's descriptor,
-or the path of a socket to connect to.
+`environment`, `root` (host path, with a slash at its end), `tick_limit` and, or not, `host_second_limit`. CHANNEL is a
+socket's descriptor, or the path of a socket to connect to.
 
 A program's start-up is the same for every input, and simulating it is nearly all the work. So it is simulated once, up
 to the program's entry point: all that was executed by then is the dynamic loader, nothing of the program itself can
@@ -31,6 +31,8 @@ from m5.params import AddrRange, allEnums
 
 STOP_AT_FORK = "at the entry point"
 STOP_AT_MAIN = "at main"
+LIMIT = "simulate() limit reached"
+HOST_LIMIT_STEP = 100000000  # ticks between two looks at the clock: about a second of it
 MARGIN = 8  # the copies end in three instructions of their own; the fork may be a little earlier, never later
 
 
@@ -174,9 +176,17 @@ def instructions_until_exit(job, executable):
     return json.loads(answer.decode()) if answer else {"cause": "no answer", "code": None, "instructions": 0}
 
 
-def simulate(cpu, limit_ticks):
-    """Goes on until the program ends, a stop or `limit_ticks`."""
-    event = m5.simulate(max(1, limit_ticks - m5.curTick()))
+def simulate(cpu, job):
+    """Goes on until the program ends, a stop or a limit; where it is stopped does not disturb what is simulated."""
+    limit_ticks, host_seconds = job["tick_limit"], job.get("host_second_limit")
+    if host_seconds is None:
+        event = m5.simulate(max(1, limit_ticks - m5.curTick()))
+    else:
+        end = time.time() + host_seconds
+        while True:
+            event = m5.simulate(max(1, min(HOST_LIMIT_STEP, limit_ticks - m5.curTick())))
+            if event.getCause() != LIMIT or m5.curTick() >= limit_ticks or time.time() >= end:
+                break
     return {
         "cause": event.getCause(),
         "code": event.getCode(),
@@ -226,7 +236,7 @@ def continue_with(descriptors, cpu, channel, job, stop):
     if stop is not None:
         cpu.scheduleInstStop(0, max(1, stop - cpu.totalInsts()), STOP_AT_MAIN)
     started = time.time()
-    ended = simulate(cpu, job["tick_limit"])
+    ended = simulate(cpu, job)
     ended["host_seconds"] = round(time.time() - started, 3)
     os.write(report, json.dumps(ended).encode() + b"\n")
     for found in statistics:
@@ -278,7 +288,7 @@ def run(path, channel):
     ended = {"cause": STOP_AT_FORK, "ticks": 0, "instructions": 0}
     if before_entry is not None and before_entry["instructions"] > MARGIN:
         cpu.scheduleInstStop(0, before_entry["instructions"] - MARGIN, STOP_AT_FORK)
-        ended = simulate(cpu, job["tick_limit"])
+        ended = simulate(cpu, job)
     send(
         channel,
         {"ready": {"version": gem5Version, "before_entry": before_entry, "before_main": before_main, "fork": ended}},

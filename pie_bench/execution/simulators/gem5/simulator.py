@@ -191,6 +191,7 @@ class Session:
             "argv": [_PROGRAM],
             "environment": dict(spec.program_environment),
             "tick_limit": spec.simulator.max_ticks,
+            "host_second_limit": spec.simulator.max_host_seconds,
             **{name: f"/w/{name}" for name in copies},
         }
         files = {_PROGRAM: binary, **{f"/w/{name}": copy for name, copy in copies.items()}}
