@@ -55,13 +55,13 @@ def not_usable(spec: Gem5Spec, version: str, ticks: int) -> str | None:
 
 def golden_ticks(gem5: Gem5, spec: EnvironmentSpec) -> tuple[str, int]:
     """gem5's version and the ticks of the golden program. Raises SandboxError when gem5 does not simulate it."""
-    with tempfile.TemporaryDirectory() as empty, Session(gem5, GOLDEN.read_bytes(), {}, Path(empty), spec) as session:
-        Path(empty).chmod(0o755)
-        session.send(0, b"")
-        _, ran = session.next_done()
-        if ran.ended is None or ran.ended["code"] != 0:
-            said = ran.stderr.strip().splitlines()
-            raise UserError(
-                f"{gem5.description}: cannot simulate the golden program: {said[-1] if said else ran.ended}"
-            )
-        return session.ready["version"], ran.ended["ticks"]
+    with tempfile.TemporaryDirectory() as empty:
+        Path(empty).chmod(0o755)  # a root file system with nothing in it, which the sandbox's user can enter
+        with Session(gem5, GOLDEN.read_bytes(), {}, Path(empty), spec) as session:
+            session.send(0, b"")
+            _, ran = session.next_done()
+            version = session.ready["version"]
+    if ran.ended is None or ran.ended["code"] != 0:
+        said = ran.stderr.strip().splitlines()
+        raise UserError(f"{gem5.description}: cannot simulate the golden program: {said[-1] if said else ran.ended}")
+    return version, ran.ended["ticks"]

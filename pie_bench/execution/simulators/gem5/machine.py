@@ -145,7 +145,7 @@ def machine(job, executable, cpu, timing):
         input="cin",
         output="simulated.out",
         errout="simulated.err",
-        maxStackSize=parameters["memory"]["stack_bytes"],
+        maxStackSize="%dB" % parameters["memory"]["stack_bytes"],
     )
     cpu.createThreads()
     root = objects.Root(full_system=False, system=system)
