@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -68,6 +69,32 @@ class Command:
 REPORT_PATH = "{report}"
 
 
+class Served(Protocol):
+    """A process in the sandbox that forks a child for each input.
+
+    Its standard input is a sequenced-packet socket. After the first message (`send`: whatever it expects) each packet
+    is one byte with four descriptors, which a child puts in place of its standard input, output, error and
+    `report_descriptor` (what `REPORT_PATH` stands for); it then installs the seccomp program `child_filter`, and only
+    then may foreign code run that has seen the input. When the child has ended the process sends its wait status,
+    four bytes, and is ready for the next. It ends when the socket is closed.
+    """
+
+    report_descriptor: int
+    child_filter: bytes
+
+    def send(self, message: bytes) -> None:
+        """One packet. Raises SandboxError when the process has ended."""
+        ...
+
+    def run(self, stdin: bytes) -> Finished:
+        """Lets a child have the input and waits for its end, or `wall_seconds`: after that nothing more can be run.
+
+        What the process itself has written to standard error meanwhile is at the end of the child's. Raises
+        SandboxError when the process has ended.
+        """
+        ...
+
+
 class Sandbox(Protocol):
     """Runs one command with nothing of the host in reach but a read-only `/usr` and the given files."""
 
@@ -75,4 +102,8 @@ class Sandbox(Protocol):
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
         """Runs to the end or a limit. Raises SandboxError when the sandbox could not start the command."""
+        ...
+
+    def serve(self, command: Command, limits: Limits) -> AbstractContextManager[Served]:
+        """Starts a command of the stage `simulator` that serves inputs; `limits` hold for it and each child."""
         ...

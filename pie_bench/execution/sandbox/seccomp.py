@@ -3,6 +3,8 @@
 `payload` and `simulator` allow what a contest program (and valgrind around it) needs and refuse the rest with EPERM;
 no process can be forked and no call can wait, so idle time cannot pass for work. `compile` must fork (g++ starts
 cc1plus, as and ld) and refuses what reaches into other processes, the network or the kernel's administration.
+`server` is `simulator` and what a process that serves inputs needs to fork a child for each; a child gives that up, by
+putting `simulator` on top, before the program's `main`.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-from typing import Any
+from typing import Any, Literal
 
 from pie_bench.execution.sandbox.sandbox import Stage
+
+Filter = Literal[Stage, "server"]
 
 _CLONE_THREAD = 0x00010000
 _CLONE_NEW_NAMESPACES = 0x7E020000  # NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
@@ -30,6 +34,8 @@ _VALGRIND = """
 chdir getdents getdents64 kill link mkdir mknod mknodat pipe pipe2 prctl rename unlink unlinkat
 """
 
+_SERVER = "fork recvmsg seccomp sendto"
+
 _NEVER_WHILE_COMPILING = """
 acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init finit_module fsconfig
 fsmount fsopen fspick init_module io_setup io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp
@@ -41,8 +47,8 @@ swapoff swapon syslog umount2 unshare userfaultfd vhangup
 
 
 @functools.cache
-def filter_program(stage: Stage) -> bytes:
-    """The BPF program of a stage, as `seccomp_export_bpf` writes it."""
+def filter_program(stage: Filter) -> bytes:
+    """The BPF program of a profile, as `seccomp_export_bpf` writes it."""
     import pyseccomp as seccomp
 
     refuse = seccomp.ERRNO(1)  # EPERM
@@ -54,7 +60,8 @@ def filter_program(stage: Stage) -> bytes:
             rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, bit, bit))
     else:
         rules = seccomp.SyscallFilter(refuse)
-        for name in _known(seccomp, _PROGRAM + (_VALGRIND if stage == "simulator" else "")):
+        names = {"payload": "", "simulator": _VALGRIND, "server": _VALGRIND + _SERVER}[stage]
+        for name in _known(seccomp, _PROGRAM + names):
             rules.add_rule(seccomp.ALLOW, name)
         rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD))
     # ENOSYS makes the C library fall back to clone, whose flags a filter can see.
@@ -77,8 +84,8 @@ def _known(seccomp: Any, names: str) -> list[str]:
     return [name for name in names.split() if known(name)]
 
 
-def as_file(stage: Stage) -> int:
-    """A descriptor, at its start, of the stage's BPF program; the caller closes it."""
+def as_file(stage: Filter) -> int:
+    """A descriptor, at its start, of the profile's BPF program; the caller closes it."""
     fd = os.memfd_create(f"seccomp-{stage}")
     os.write(fd, filter_program(stage))
     os.lseek(fd, 0, os.SEEK_SET)

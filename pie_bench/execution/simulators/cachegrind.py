@@ -8,32 +8,53 @@ processor.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from pie_bench.errors import PieBenchError
 from pie_bench.execution.environment import CachegrindSpec, CacheModel, Environment, EnvironmentSpec
-from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Sandbox, SandboxError, Served
+from pie_bench.execution.simulators.fork_server import Forking, forking, starts_unseeing
 from pie_bench.execution.simulators.simulator import Measurement
 from pie_bench.execution.simulators.startup import stopped_at_main
 from pie_bench.hashing import sha256
 
 _PROGRAM = "/w/program"
+_log = logging.getLogger(__name__)
+_CHECKED_ONE_IN = 50
 _UNSUPPORTED = (b"unhandled instruction bytes", b"the 'impossible' happened")
+
+_Run = tuple[Finished, dict[str, int]]  # with its counts
+
+
+class SimulationMismatchError(PieBenchError):
+    """A forked simulation and one alone counted differently: a bug of ours. The run must not go on."""
 
 
 class CachegrindSimulator:
-    """The `Simulator` contract on cachegrind."""
+    """The `Simulator` contract on cachegrind.
 
-    def __init__(self, environment: Environment, sandbox: Sandbox):
+    Valgrind starts and the program gets to its `main` once; a child is forked there for each input (fork_server.py).
+    One input in 50, chosen by its sum, is simulated alone too, and so is the first of all; a child that fails is never
+    believed. Programs that cannot be forked are simulated alone.
+    """
+
+    def __init__(self, environment: Environment, sandbox: Sandbox, fork: bool = True):
         self.simulation_id = environment.simulation_id
-        self._spec, self._sandbox = environment.spec, sandbox
+        self._environment = environment
+        self._spec, self._sandbox, self._limits = environment.spec, sandbox, environment.spec.simulator_limits
+        self._forks, self._fork_known_to_work = fork, False
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
         """One measurement an input, in order; the start-up is measured once."""
-        startup_counters = self._startup_counters(binary)
+        startup_counters, trace = self._startup(binary)
         binary_sha256 = sha256(binary)
-        for data in inputs:
-            finished = self._run(binary, data)
-            counters = parse_counters(finished.report)
+        server = self._server(binary, trace) if len(inputs) > 1 else None
+        runs = (
+            self._run_forked(binary, server, inputs) if server else (self._run_alone(binary, data) for data in inputs)
+        )
+        for data, (finished, counters) in zip(inputs, runs, strict=True):
             outcome, detail = self._classify(finished, counters)
             yield Measurement(
                 binary_sha256=binary_sha256,
@@ -52,25 +73,91 @@ class CachegrindSimulator:
         costs = self._spec.simulator.seconds_per_event
         return sum(cost * counters.get(event, 0) for event, cost in sorted(costs.items()))
 
-    def _startup_counters(self, binary: bytes) -> dict[str, int]:
+    def _startup(self, binary: bytes) -> tuple[dict[str, int], bytes]:
+        """The counts of the program's start-up and its system calls, as valgrind lists them."""
         stopped = stopped_at_main(binary)
         if stopped is None:
-            return {}
-        counters = parse_counters(self._run(stopped, b"").report)
+            return {}, b""
+        finished = self._sandbox.run(self._command(stopped, "--trace-syscalls=yes"), self._limits, "simulator")
+        counters = parse_counters(finished.report)
         if not counters:  # taking it for no start-up at all would be a wrong number
             raise SandboxError("the simulator gave no counts of the program's start-up")
-        return counters
+        return counters, finished.stderr
 
-    def _run(self, binary: bytes, data: bytes) -> Finished:
-        return self._sandbox.run(
-            Command(
-                argv=[*_command_line(self._spec.simulator), _PROGRAM],
-                stdin=data,
-                files={_PROGRAM: File(binary, executable=True)},
-                environment=self._spec.program_environment,
-            ),
-            self._spec.simulator_limits,
-            "simulator",
+    def _server(self, binary: bytes, startup_trace: bytes) -> Forking | None:
+        if not self._forks:
+            return None
+        server = forking(binary) if starts_unseeing(startup_trace) else None
+        if server is None:
+            _log.info("program %s cannot be forked: one simulation a process", sha256(binary)[:12])
+        return server
+
+    def _run_forked(self, binary: bytes, server: Forking, inputs: Sequence[bytes]) -> Iterator[_Run]:
+        done = 0
+        try:
+            with self._sandbox.serve(self._command(server.binary), self._limits) as process:
+                process.send(server.message(process.report_descriptor, process.child_filter))
+                for index, data in enumerate(inputs):
+                    run = self._run_child(binary, server, process, index, data)
+                    if run is None:
+                        break
+                    done += 1
+                    yield run
+                    if run[0].wall_timeout:
+                        break
+        except SandboxError as error:
+            _log.warning("%s; program %s goes on with one simulation a process", error, sha256(binary)[:12])
+        else:
+            if done and done < len(inputs) and run is not None:  # the server ended with the child that took too long
+                yield from self._run_forked(binary, server, inputs[done:])
+                return
+        for data in inputs[done:]:
+            yield self._run_alone(binary, data)
+
+    def _run_child(self, binary: bytes, server: Forking, process: Served, index: int, data: bytes) -> _Run | None:
+        """A forked simulation, checked; None when this program or this valgrind is not to be forked."""
+        finished = process.run(data)
+        if finished.wall_timeout or finished.cpu_limit:
+            return finished, {}
+        counted, added = parse_counters(finished.report), server.counted(index)
+        run = finished, {event: count - added.get(event, 0) for event, count in counted.items()}
+        failed = finished.exit_code != 0 or not counted
+        if not failed and self._fork_known_to_work and not _is_sampled(binary, data):
+            return run
+        alone = self._run_alone(binary, data)
+        if failed:
+            return alone if _same(run, alone) or alone[0].exit_code != 0 else None
+        if not _same(run, alone) and _same(alone, self._run_alone(binary, data)):  # else it reads the clock, say
+            message = self._mismatch(binary, data, run, alone)
+            if self._fork_known_to_work:
+                raise SimulationMismatchError(message)
+            _log.warning("%s; simulations are not forked from here on", message)
+            self._forks = False
+            return None
+        self._fork_known_to_work = True
+        return run
+
+    def _mismatch(self, binary: bytes, data: bytes, forked: _Run, alone: _Run) -> str:
+        def told(run: _Run) -> str:
+            counts = " ".join(f"{event}={count}" for event, count in run[1].items())
+            return f"exit code {run[0].exit_code}, output {sha256(run[0].stdout)[:12]}, {counts}"
+
+        return (
+            "a forked simulation differs from one alone (please report this): "
+            f"program {sha256(binary)}, input {sha256(data)}; forked: {told(forked)}; alone: {told(alone)}; "
+            f"environment {self._environment.name} {dict(sorted(self._environment.facts.items()))}"
+        )
+
+    def _run_alone(self, binary: bytes, data: bytes) -> _Run:
+        finished = self._sandbox.run(self._command(binary, stdin=data), self._limits, "simulator")
+        return finished, parse_counters(finished.report)
+
+    def _command(self, binary: bytes, *options: str, stdin: bytes = b"") -> Command:
+        return Command(
+            argv=[*_command_line(self._spec.simulator), *options, _PROGRAM],
+            stdin=stdin,
+            files={_PROGRAM: File(binary, executable=True)},
+            environment=self._spec.program_environment,
         )
 
     def _classify(self, finished: Finished, counters: Mapping[str, int]) -> tuple[str, str]:
@@ -102,13 +189,24 @@ def simulator_facts(sandbox: Sandbox, spec: EnvironmentSpec) -> dict[str, str]:
 
 def parse_counters(report: bytes) -> dict[str, int]:
     """Event totals of a cachegrind output file (its lines `events:` and `summary:`); empty when it is not complete."""
-    names: list[str] = []
-    for line in report.decode(errors="replace").splitlines():
-        if line.startswith("events:"):
-            names = line.split()[1:]
-        elif line.startswith("summary:"):
-            return dict(zip(names, map(int, line.split()[1:]), strict=True))
-    return {}
+    events = re.search(rb"^events: (.*)$", report, re.MULTILINE)
+    summary = re.search(rb"^summary: (.*)$", report[report.rfind(b"\nsummary:") + 1 :], re.MULTILINE)
+    if events is None or summary is None:
+        return {}
+    return dict(zip(events[1].decode().split(), map(int, summary[1].split()), strict=True))
+
+
+def _is_sampled(binary: bytes, data: bytes) -> bool:
+    return int(sha256((sha256(binary) + sha256(data)).encode())[:8], 16) % _CHECKED_ONE_IN == 0
+
+
+def _same(one: _Run, other: _Run) -> bool:
+    return (one[0].exit_code, one[0].signal, one[0].stdout, one[1]) == (
+        other[0].exit_code,
+        other[0].signal,
+        other[0].stdout,
+        other[1],
+    )
 
 
 def _command_line(spec: CachegrindSpec) -> list[str]:
