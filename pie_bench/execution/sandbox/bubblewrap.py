@@ -148,8 +148,7 @@ class _Served:
         except OSError:
             raise self._gone() from None
 
-    def run(self, stdin: bytes) -> Finished:
-        before = os.fstat(self._stderr).st_size
+    def run(self, stdin: bytes, tag: bytes = b"\0") -> Finished:
         with ExitStack() as stack:
             files = [
                 stack.enter_context(_memory_file(name, content))
@@ -158,7 +157,7 @@ class _Served:
             os.fchmod(files[3], 0o666)
             start = time.monotonic()
             try:
-                socket.send_fds(self._control, [b"\0"], files)
+                socket.send_fds(self._control, [tag], files)
                 ready = select.select([self._control], [], [], self._limits.wall_seconds)[0]
                 reply = self._control.recv(4) if ready else None
             except OSError:
@@ -167,12 +166,14 @@ class _Served:
                 raise self._gone()
             status = os.waitstatus_to_exitcode(struct.unpack("<i", reply)[0]) if reply else -signal.SIGKILL
             ended = _Ended(status if status >= 0 else 128 - status, time.monotonic() - start, reply is None)
-            said = os.pread(self._stderr, os.fstat(self._stderr).st_size - before, before)
-            return _finished(ended, self._limits, _content(files[1]), _content(files[2]) + said, _content(files[3]))
+            return _finished(ended, self._limits, *map(_content, files[1:]))
+
+    def stderr(self) -> bytes:
+        return _content(self._stderr)
 
     def _gone(self) -> SandboxError:
         select.select([self._handle], [], [], _GRACE_SECONDS)
-        said = _content(self._stderr).decode(errors="replace").strip().splitlines()
+        said = self.stderr().decode(errors="replace").strip().splitlines()
         return SandboxError(f"the process that serves inputs has ended: {said[-1] if said else 'no message'}")
 
 

@@ -72,8 +72,8 @@ REPORT_PATH = "{report}"
 class Served(Protocol):
     """A process in the sandbox that forks a child for each input.
 
-    Its standard input is a sequenced-packet socket. After the first message (`send`: whatever it expects) each packet
-    is one byte with four descriptors, which a child puts in place of its standard input, output, error and
+    Its standard input is a sequenced-packet socket. After a first packet (`send`: whatever it expects) each packet is
+    one byte, a tag, with four descriptors, which a child puts in place of its standard input, output, error and
     `report_descriptor` (what `REPORT_PATH` stands for); it then installs the seccomp program `child_filter`, and only
     then may foreign code run that has seen the input. When the child has ended the process sends its wait status,
     four bytes, and is ready for the next. It ends when the socket is closed.
@@ -86,12 +86,15 @@ class Served(Protocol):
         """One packet. Raises SandboxError when the process has ended."""
         ...
 
-    def run(self, stdin: bytes) -> Finished:
+    def run(self, stdin: bytes, tag: bytes = b"\0") -> Finished:
         """Lets a child have the input and waits for its end, or `wall_seconds`: after that nothing more can be run.
 
-        What the process itself has written to standard error meanwhile is at the end of the child's. Raises
-        SandboxError when the process has ended.
+        Raises SandboxError when the process has ended.
         """
+        ...
+
+    def stderr(self) -> bytes:
+        """What the process itself, not a child, has written to standard error."""
         ...
 
 

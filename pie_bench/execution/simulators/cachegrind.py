@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 
 from pie_bench.errors import PieBenchError
 from pie_bench.execution.environment import CachegrindSpec, CacheModel, Environment, EnvironmentSpec
 from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Sandbox, SandboxError, Served
-from pie_bench.execution.simulators.fork_server import Forking, forking, starts_unseeing
+from pie_bench.execution.simulators.fork_server import START_UP, Forking, forking, starts_unseeing
 from pie_bench.execution.simulators.simulator import Measurement
 from pie_bench.execution.simulators.startup import stopped_at_main
 from pie_bench.hashing import sha256
@@ -25,7 +26,9 @@ _log = logging.getLogger(__name__)
 _CHECKED_ONE_IN = 50
 _UNSUPPORTED = (b"unhandled instruction bytes", b"the 'impossible' happened")
 
+_Job = bytes | None  # an input; None is the start-up alone
 _Run = tuple[Finished, dict[str, int]]  # with its counts
+_NOTHING = Finished(None, None, b"", b"", b"", 0.0, wall_timeout=False, cpu_limit=False)
 
 
 class SimulationMismatchError(PieBenchError):
@@ -48,109 +51,100 @@ class CachegrindSimulator:
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
         """One measurement an input, in order; the start-up is measured once."""
-        startup_counters, trace = self._startup(binary)
         binary_sha256 = sha256(binary)
-        server = self._server(binary, trace) if len(inputs) > 1 else None
-        runs = (
-            self._run_forked(binary, server, inputs) if server else (self._run_alone(binary, data) for data in inputs)
-        )
-        for data, (finished, counters) in zip(inputs, runs, strict=True):
-            outcome, detail = self._classify(finished, counters)
-            yield Measurement(
-                binary_sha256=binary_sha256,
-                input_sha256=sha256(data),
-                simulation_id=self.simulation_id,
-                outcome=outcome,
-                exit_code=finished.exit_code,
-                stdout_sha256=sha256(finished.stdout),
-                counters=counters,
-                startup_counters=startup_counters,
-                detail=detail,
-            )
+        server = forking(binary) if self._forks and len(inputs) > 1 else None
+        jobs: list[_Job] = [None, *inputs]
+        with closing(self._run_forked(binary, server, jobs) if server else self._run_apart(binary, jobs)) as runs:
+            _, startup_counters = next(runs)
+            for data, (finished, counters) in zip(inputs, runs, strict=True):
+                outcome, detail = self._classify(finished, counters)
+                yield Measurement(
+                    binary_sha256=binary_sha256,
+                    input_sha256=sha256(data),
+                    simulation_id=self.simulation_id,
+                    outcome=outcome,
+                    exit_code=finished.exit_code,
+                    stdout_sha256=sha256(finished.stdout),
+                    counters=counters,
+                    startup_counters=startup_counters,
+                    detail=detail,
+                )
 
     def seconds(self, counters: Mapping[str, int]) -> float:
         """Simulated seconds of event counts."""
         costs = self._spec.simulator.seconds_per_event
         return sum(cost * counters.get(event, 0) for event, cost in sorted(costs.items()))
 
-    def _startup(self, binary: bytes) -> tuple[dict[str, int], bytes]:
-        """The counts of the program's start-up and its system calls, as valgrind lists them."""
-        stopped = stopped_at_main(binary)
-        if stopped is None:
-            return {}, b""
-        finished = self._sandbox.run(self._command(stopped, "--trace-syscalls=yes"), self._limits, "simulator")
+    def _run_apart(self, binary: bytes, jobs: Sequence[_Job]) -> Generator[_Run, None, None]:
+        for job in jobs:
+            yield self._run_alone(binary, job)
+
+    def _run_alone(self, binary: bytes, job: _Job) -> _Run:
+        program = binary if job is not None else stopped_at_main(binary)
+        if program is None:
+            return _NOTHING, {}
+        finished = self._sandbox.run(self._command(program, stdin=job or b""), self._limits, "simulator")
         counters = parse_counters(finished.report)
-        if not counters:  # taking it for no start-up at all would be a wrong number
+        if job is None and not counters:  # taking it for no start-up at all would be a wrong number
             raise SandboxError("the simulator gave no counts of the program's start-up")
-        return counters, finished.stderr
+        return finished, counters
 
-    def _server(self, binary: bytes, startup_trace: bytes) -> Forking | None:
-        if not self._forks:
-            return None
-        server = forking(binary) if starts_unseeing(startup_trace) else None
-        if server is None:
-            _log.info("program %s cannot be forked: one simulation a process", sha256(binary)[:12])
-        return server
-
-    def _run_forked(self, binary: bytes, server: Forking, inputs: Sequence[bytes]) -> Iterator[_Run]:
-        done = 0
+    def _run_forked(self, binary: bytes, server: Forking, jobs: Sequence[_Job]) -> Generator[_Run, None, None]:
+        done, stopped = 0, False
         try:
-            with self._sandbox.serve(self._command(server.binary), self._limits) as process:
+            with self._sandbox.serve(self._command(server.binary, "--trace-syscalls=yes"), self._limits) as process:
                 process.send(server.message(process.report_descriptor, process.child_filter))
-                for index, data in enumerate(inputs):
-                    run = self._run_child(binary, server, process, index, data)
+                for index, job in enumerate(jobs):
+                    run = self._run_child(binary, server, process, index, job)
                     if run is None:
                         break
                     done += 1
                     yield run
-                    if run[0].wall_timeout:
+                    if stopped := run[0].wall_timeout:  # and the server with it
                         break
         except SandboxError as error:
             _log.warning("%s; program %s goes on with one simulation a process", error, sha256(binary)[:12])
+        if stopped:
+            yield from self._run_forked(binary, server, jobs[done:])
         else:
-            if done and done < len(inputs) and run is not None:  # the server ended with the child that took too long
-                yield from self._run_forked(binary, server, inputs[done:])
-                return
-        for data in inputs[done:]:
-            yield self._run_alone(binary, data)
+            yield from self._run_apart(binary, jobs[done:])
 
-    def _run_child(self, binary: bytes, server: Forking, process: Served, index: int, data: bytes) -> _Run | None:
-        """A forked simulation, checked; None when this program or this valgrind is not to be forked."""
-        finished = process.run(data)
+    def _run_child(self, binary: bytes, server: Forking, process: Served, index: int, job: _Job) -> _Run | None:
+        """A forked simulation, checked; None when this program, or under this valgrind any, is not to be forked."""
+        finished = process.run(job or b"", START_UP if job is None else b"\0")
+        if index == 0 and not starts_unseeing(process.stderr()):
+            _log.info("program %s does more than start before main: one simulation a process", sha256(binary)[:12])
+            return None
         if finished.wall_timeout or finished.cpu_limit:
             return finished, {}
         counted, added = parse_counters(finished.report), server.counted(index)
         run = finished, {event: count - added.get(event, 0) for event, count in counted.items()}
         failed = finished.exit_code != 0 or not counted
-        if not failed and self._fork_known_to_work and not _is_sampled(binary, data):
+        if not failed and self._fork_known_to_work and not _is_sampled(binary, job):
             return run
-        alone = self._run_alone(binary, data)
-        if failed:
-            return alone if _same(run, alone) or alone[0].exit_code != 0 else None
-        if not _same(run, alone) and _same(alone, self._run_alone(binary, data)):  # else it reads the clock, say
-            message = self._mismatch(binary, data, run, alone)
+        alone = self._run_alone(binary, job)
+        if failed:  # what is said of a failure is what a run alone says
+            return alone if alone[0].exit_code != 0 else None
+        if not _same(run, alone) and _same(alone, self._run_alone(binary, job)):  # else it reads the clock, say
+            message = self._mismatch(binary, job, run, alone)
             if self._fork_known_to_work:
                 raise SimulationMismatchError(message)
             _log.warning("%s; simulations are not forked from here on", message)
             self._forks = False
             return None
-        self._fork_known_to_work = True
+        self._fork_known_to_work |= job is not None
         return run
 
-    def _mismatch(self, binary: bytes, data: bytes, forked: _Run, alone: _Run) -> str:
+    def _mismatch(self, binary: bytes, job: _Job, forked: _Run, alone: _Run) -> str:
         def told(run: _Run) -> str:
             counts = " ".join(f"{event}={count}" for event, count in run[1].items())
             return f"exit code {run[0].exit_code}, output {sha256(run[0].stdout)[:12]}, {counts}"
 
         return (
             "a forked simulation differs from one alone (please report this): "
-            f"program {sha256(binary)}, input {sha256(data)}; forked: {told(forked)}; alone: {told(alone)}; "
+            f"program {sha256(binary)}, {_named(job)}; forked: {told(forked)}; alone: {told(alone)}; "
             f"environment {self._environment.name} {dict(sorted(self._environment.facts.items()))}"
         )
-
-    def _run_alone(self, binary: bytes, data: bytes) -> _Run:
-        finished = self._sandbox.run(self._command(binary, stdin=data), self._limits, "simulator")
-        return finished, parse_counters(finished.report)
 
     def _command(self, binary: bytes, *options: str, stdin: bytes = b"") -> Command:
         return Command(
@@ -196,8 +190,12 @@ def parse_counters(report: bytes) -> dict[str, int]:
     return dict(zip(events[1].decode().split(), map(int, summary[1].split()), strict=True))
 
 
-def _is_sampled(binary: bytes, data: bytes) -> bool:
-    return int(sha256((sha256(binary) + sha256(data)).encode())[:8], 16) % _CHECKED_ONE_IN == 0
+def _named(job: _Job) -> str:
+    return "start-up" if job is None else f"input {sha256(job)}"
+
+
+def _is_sampled(binary: bytes, job: _Job) -> bool:
+    return int(sha256((sha256(binary) + _named(job)).encode())[:8], 16) % _CHECKED_ONE_IN == 0
 
 
 def _same(one: _Run, other: _Run) -> bool:

@@ -1,6 +1,6 @@
 # The fork server's machine code; fork_server.py says what it is for. Three parts: `inline`, which the simulator counts;
 # `loader` and `server`, which it never sees, because valgrind's client request CLIENT_CALL0 runs them on the real
-# processor. What ships is fork_server.bin, this file assembled (`tools/assemble.sh`); a test compares the two.
+# processor. What ships is fork_server.bin, this file assembled (tools/assemble.sh); a test compares the two.
         .intel_syntax noprefix
         .text
 
@@ -50,6 +50,28 @@ server:
         mov     eax, 39                 # getpid
         syscall
         mov     server_process[rip], eax
+# Which other descriptor is standard error too: the one that valgrind keeps for its own messages.
+        mov     edi, 2
+        lea     rsi, file_of_stderr[rip]
+        mov     eax, 5                  # fstat
+        syscall
+        mov     ebx, 3
+1:      mov     edi, ebx
+        lea     rsi, file_of_other[rip]
+        mov     eax, 5                  # fstat
+        syscall
+        test    eax, eax
+        jnz     2f
+        mov     rax, file_of_stderr[rip]
+        cmp     rax, file_of_other[rip] # device
+        jne     2f
+        mov     rax, file_of_stderr[rip + 8]
+        cmp     rax, file_of_other[rip + 8] # inode
+        jne     2f
+        mov     descriptors[rip + 16], ebx
+2:      inc     ebx
+        cmp     ebx, 1024
+        jb      1b
         lea     rbx, begin_patches[rip]
         call    apply
         mov     rbp, request_block[rip]
@@ -95,7 +117,8 @@ to_fork:
         jmp     done
 
 # A child: takes the descriptors of one input from the control socket and puts them in place (the socket is closed by
-# that), makes the program's code what it was, gives up what only the server may do, and goes to main.
+# that), makes the program's code what it was, gives up what only the server may do, and goes to main. With the tag 1,
+# main is made to end the process first.
 child:
         xor     eax, eax
         xchg    eax, forked[rip]
@@ -103,7 +126,7 @@ child:
         jz      leave                   # asked a second time: left-over code was run
         lea     rax, iovec_space[rip]
         mov     message_iovec[rip], rax
-        lea     rcx, one_byte[rip]
+        lea     rcx, tag[rip]
         mov     [rax], rcx
         lea     rax, control[rip]
         mov     message_control[rip], rax
@@ -116,6 +139,10 @@ child:
         jne     leave                   # closed: no more inputs
         cmp     qword ptr control[rip], 32
         jne     leave
+        mov     edi, control[rip + 16 + 4 * 2]
+        mov     esi, descriptors[rip + 16]
+        mov     eax, 33                 # dup2: valgrind's messages
+        syscall
         xor     ebx, ebx
 1:      lea     rcx, control[rip]
         mov     edi, [rcx + 16 + 4 * rbx]
@@ -132,7 +159,11 @@ child:
         jb      1b
         lea     rbx, end_patches[rip]
         call    apply
-        lea     rax, filter[rip]
+        cmp     byte ptr tag[rip], 0
+        je      3f
+        lea     rbx, start_up_patches[rip]
+        call    apply
+3:      lea     rax, filter[rip]
         mov     filter_pointer[rip], rax
         mov     edi, 1                  # SECCOMP_SET_MODE_FILTER
         xor     esi, esi
@@ -189,7 +220,9 @@ protect:
 server_process: .long   0
 forked:         .long   1
 ended:          .long   0
-one_byte:       .long   0
+tag:            .long   0
+file_of_stderr: .fill   18, 8, 0        # struct stat
+file_of_other:  .fill   18, 8, 0
 iovec_space:    .quad   0, 1
 control:        .fill   6, 8, 0
 message:        .quad   0, 0            # name, its length
@@ -197,13 +230,14 @@ message_iovec:  .quad   0, 1
 message_control:.quad   0, 48
                 .quad   0               # flags
         .balign 8
-# What fork_server.py fills in. descriptors: where a child's stdin, stdout, stderr and report belong.
+# What fork_server.py fills in. descriptors: where a child's stdin, stdout, stderr, report and valgrind's messages go.
 filter_header:  .quad   0               # number of instructions
 filter_pointer: .quad   0
 request_block:  .quad   0
 fork_address:   .quad   0
 main_address:   .quad   0
-descriptors:    .long   0, 1, 2, 0
+descriptors:    .long   0, 1, 2, 0, 2, 0
 begin_patches:  .fill   12, 8, 0        # one patch of a cache line, then the end
 end_patches:    .fill   16, 8, 0        # the same, and one of eight bytes
+start_up_patches: .fill 8, 8, 0         # one of sixteen
 filter:                                 # the seccomp filter follows

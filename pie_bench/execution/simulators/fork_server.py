@@ -26,6 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pie_bench.execution.simulators.startup import EXIT
+
+START_UP = b"\1"  # the tag of a child that ends at `main`: the start-up alone
 _CODE = (Path(__file__).parent / "fork_server.bin").read_bytes()
 _FORK, _CALL, _LOADER, _SERVER = _CODE[:7], _CODE[7:39], _CODE[64:99], _CODE[128:]
 _ARRIVAL = 27  # of _CALL, up to and with the request: what must be in place before the server has started
@@ -33,22 +36,24 @@ _CALL0 = 0x1101  # VG_USERREQ__CLIENT_CALL0
 _PIE_BASE = 0x108000  # where valgrind loads position-independent programs; elsewhere the server would not start
 _LINE = 64
 _PAGE = 4096
-_CONFIGURATION = struct.Struct("<5Q4i96s128s")  # the end of _SERVER, see fork_server.S
+_TELLS_CHILDREN_APART = ("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "syscall")
+_CONFIGURATION = struct.Struct("<5Q6i96s128s64s")  # the end of _SERVER, see fork_server.S
 
 
 @dataclass(frozen=True)
 class Forking:
-    """A program made into a fork server. `message` is what it must be sent first, less descriptor and filter."""
+    """A program made into a fork server. With the tag START_UP a child ends at `main`: the start-up alone."""
 
     binary: bytes
     _configuration: tuple[Any, ...]
     _fork_instructions: int
 
     def message(self, report_descriptor: int, child_filter: bytes) -> bytes:
-        """The server's code: `child_filter` is the seccomp program that a child gets before it enters `main`."""
-        request_block, fork_address, main_address, begin, end = self._configuration
+        """What it must be sent first: its code. `child_filter` is the seccomp program of its children."""
+        request_block, fork_address, main_address, *patches = self._configuration
+        descriptors = (0, 1, 2, report_descriptor, 2, 0)
         configuration = _CONFIGURATION.pack(
-            len(child_filter) // 8, 0, request_block, fork_address, main_address, 0, 1, 2, report_descriptor, begin, end
+            len(child_filter) // 8, 0, request_block, fork_address, main_address, *descriptors, *patches
         )
         return _SERVER[: -len(configuration)] + configuration + child_filter
 
@@ -99,6 +104,7 @@ def forking(binary: bytes) -> Forking | None:
             code.main + base,
             _patches((line + base, bytes(serving))),
             _patches((line + base, original), (start_address + base, start_original)),
+            _patches((code.main + base, EXIT)),
         ),
         3 if fork > offset else 2,
     )
@@ -123,6 +129,9 @@ class _Code:
     """The segment of an x86-64 executable that holds `main` and `_start`, by address (before relocation)."""
 
     def __init__(self, elf: Any, binary: bytes):
+        imported = elf.get_section_by_name(".dynsym")
+        if imported is not None and any(imported.get_symbol_by_name(name) for name in _TELLS_CHILDREN_APART):
+            raise _UnknownFormError
         if elf["e_machine"] != "EM_X86_64" or elf["e_type"] not in ("ET_EXEC", "ET_DYN"):
             raise _UnknownFormError
         self._binary = binary
@@ -192,7 +201,7 @@ class _Code:
         # Code that has been translated is not looked at again, though its bytes change: the program must not jump to
         # where a piece of the server's code began. (Should it do so all the same, `step` ends the process.)
         begins = {call, call + _ARRIVAL, fork, *([fork + len(_FORK)] if fork > call else [])}
-        return not any(self._may_be_jumped_to(address) for address in begins)
+        return self.main not in begins and not any(self._may_be_jumped_to(address) for address in begins)
 
     def _runs_after_main(self, address: int) -> bool:
         """Whether what is at this address is sure not to run before `main`."""
@@ -226,42 +235,45 @@ class _Code:
 
 
 # What the loader, the C library and constructors do in every program, whatever its input: memory, threads' set-up,
-# limits, the lock of a once-only initialisation, the allocator's random key, the end that `stopped_at_main` gives it.
-_BLIND = {9, 10, 11, 12, 28, 97, 158, 202, 204, 218, 231, 273, 302, 318, 334}
+# limits, the lock of a once-only initialisation, the allocator's random key.
+_BLIND = {9, 10, 11, 12, 28, 97, 158, 202, 204, 218, 273, 302, 318, 334}
 _ON_FILES = {0, 3, 5, 8, 17}  # read, close, fstat, lseek, pread64: of a library
 _ON_PATHS = {2: 0, 4: 0, 6: 0, 21: 0, 257: 1, 262: 1}  # open, stat, lstat, access, openat, newfstatat: the path's place
 _LIBRARIES = (b"/usr/lib", b"/lib", b"/etc/ld.so.")
+_MMAP, _FORK_CALL, _NEWFSTATAT = 9, 57, 262
 
 
 def starts_unseeing(trace: bytes) -> bool:
-    """Whether the start-up that valgrind's `--trace-syscalls=yes` shows cannot depend on the input.
+    """Whether a start-up is the same for all inputs: what `--trace-syscalls=yes` shows, up to the first fork.
 
-    Without system calls a program's memory before `main` is the same for all inputs. Reading libraries is allowed;
-    anything about standard input, the clock, its own process or whatever is not known here is not.
+    Without system calls a program's memory at `main` cannot depend on its input. Reading libraries is allowed; anything
+    about standard input, the clock, its own process, and whatever is not known here, is not.
     """
-    calls = list(_calls(trace))
-    return 231 in (number for number, _ in calls) and all(_is_unseeing(*call) for call in calls)
+    before_fork: list[tuple[int, list[bytes]]] = []
+    for number, arguments in _calls(trace):
+        if number == _FORK_CALL:
+            return all(_is_unseeing(*call) for call in before_fork)
+        before_fork.append((number, arguments))
+    return False
 
 
 def _calls(trace: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """System calls by number, with their arguments as printed; the lines that tell only a result are left out."""
     for line in trace.splitlines():
-        match = re.match(rb"SYSCALL\[\d+,\d+\]\( *(\d+)\) (?!\.\.\. )[^(]*(?:\((.*?) ?\)(?: -->|\[| *$))?", line)
-        if match:
-            yield int(match.group(1)), [argument.strip() for argument in (match.group(2) or b"").split(b",")]
-        elif line.startswith(b"SYSCALL[") and b") ... " not in line:
-            yield -1, []
+        match = re.match(rb"SYSCALL\[\d+,\d+\]\( *(\d+)\) (.*)", line)
+        if match is not None and not match[2].startswith(b"..."):
+            arguments = re.match(rb"[^(]*\((.*?) ?\)(?: -->|\[| *$)", match[2])
+            yield int(match[1]), [x.strip() for x in arguments[1].split(b",")] if arguments else []
 
 
 def _is_unseeing(number: int, arguments: Sequence[bytes]) -> bool:
-    if number == 9:  # mmap
+    if number == _MMAP:
         return len(arguments) == 6 and arguments[4] not in (b"0", b"1", b"2")
     if number in _BLIND:
         return True
-    of_a_library = arguments[0].isdigit() and 3 <= int(arguments[0]) < 1 << 31
-    if number == 262 and of_a_library:  # fstat is newfstatat of an empty path
-        return True
-    if number in _ON_PATHS:
+    of_a_library = bool(arguments) and arguments[0].isdigit() and 3 <= int(arguments[0]) < 1 << 31
+    if number in _ON_PATHS and not (number == _NEWFSTATAT and of_a_library):  # that is fstat
         place = _ON_PATHS[number]
         path = arguments[place].partition(b"(")[2] if len(arguments) > place else b""
         return path.startswith(_LIBRARIES) and b"/../" not in path
-    return number in _ON_FILES and of_a_library
+    return of_a_library and (number in _ON_FILES or number == _NEWFSTATAT)

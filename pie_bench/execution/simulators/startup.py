@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 
 # mov edi, 0; mov eax, 231 (exit_group); syscall
-_EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
+EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
 
 
 def stopped_at_main(binary: bytes) -> bytes | None:
@@ -24,9 +24,9 @@ def stopped_at_main(binary: bytes) -> bytes | None:
         if not symbols:
             return None
         address = symbols[0]["st_value"]
-        offset = next(iter(elf.address_offsets(address, len(_EXIT))), None)
+        offset = next(iter(elf.address_offsets(address, len(EXIT))), None)
     except ELFError:
         return None
     if offset is None:
         return None
-    return binary[:offset] + _EXIT + binary[offset + len(_EXIT) :]
+    return binary[:offset] + EXIT + binary[offset + len(EXIT) :]
