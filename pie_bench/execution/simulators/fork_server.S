@@ -10,15 +10,16 @@ inline_fork:
         mov     eax, 57                 # fork
         syscall
 inline_call:
-        mov     r10, rdx                # envp, main's third argument
+        push    rdx                     # envp, main's third argument
         mov     eax, 0x11111111         # address of the request block; replaced
         rol     rdi, 3                  # valgrind's client request: server(), natively
         rol     rdi, 13
         rol     rdi, 61
         rol     rdi, 51
         xchg    rbx, rbx
-        push    rdx                     # where to go: inline_fork in the server, main in a child
-        mov     rdx, r10
+        xchg    rax, rdx                # where to go: inline_fork in the server, main in a child
+        pop     rdx
+        push    rax
         ret
 
 # In the padding behind the program's code: fetches the server through the control socket and goes there.

@@ -7,7 +7,7 @@ run alone would have reported: start-up and the rest. The copy is the program wi
 - `_start` passes the address of the server's `inline` code for that of `main`;
 - `inline` lies in the cache line of `main`'s first instruction, which is fetched at this moment in any case; of data it
   touches the line of `main`'s return address, the last one used; it has no conditional branch and no indirect jump. So
-  it leaves no trace in caches and predictors: what it adds to the counts is its instructions and the word that it
+  it leaves no trace in caches and predictors: what it adds to the counts is its instructions and the words that it
   pushes and pops (`counted`). Everything else, waiting, exchanging descriptors, restoring code, runs outside the
   simulation, by a client request;
 - the padding behind the program's code gets the request's block and a loader of 35 bytes.
@@ -30,8 +30,8 @@ from pie_bench.execution.simulators.startup import EXIT
 
 START_UP = b"\1"  # the tag of a child that ends at `main`: the start-up alone
 _CODE = (Path(__file__).parent / "fork_server.bin").read_bytes()
-_FORK, _CALL, _LOADER, _SERVER = _CODE[:7], _CODE[7:39], _CODE[64:99], _CODE[128:]
-_ARRIVAL = 27  # of _CALL, up to and with the request: what must be in place before the server has started
+_FORK, _CALL, _LOADER, _SERVER = _CODE[:7], _CODE[7:37], _CODE[64:99], _CODE[128:]
+_ARRIVAL = 25  # of _CALL, up to and with the request: what must be in place before the server has started
 _CALL0 = 0x1101  # VG_USERREQ__CLIENT_CALL0
 _PIE_BASE = 0x108000  # where valgrind loads position-independent programs; elsewhere the server would not start
 _LINE = 64
@@ -60,7 +60,8 @@ class Forking:
     def counted(self, index: int) -> Mapping[str, int]:
         """What the server itself adds to the counts of its child number `index` (from 0)."""
         forks = index + 1
-        return {"Ir": 6 * (forks + 1) + self._fork_instructions * forks, "Dr": forks + 1, "Dw": forks + 1}
+        calls = forks + 1
+        return {"Ir": 7 * calls + self._fork_instructions * forks, "Dr": 2 * calls, "Dw": 2 * calls}
 
 
 def forking(binary: bytes) -> Forking | None:
