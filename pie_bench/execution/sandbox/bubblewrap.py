@@ -85,11 +85,12 @@ class BubblewrapSandbox:
             stack.callback(_end, process)
             handle = os.pidfd_open(process.pid)
             stack.callback(os.close, handle)
+            served = _Served(ours, handle, stderr, report, limits)
             try:
-                yield _Served(ours, handle, stderr, report, limits)
+                yield served
             finally:
-                ours.close()  # it ends by itself; if not at once, by force
-                select.select([handle], [], [], _GRACE_SECONDS)
+                ours.close()  # it ends by itself; if not, by force
+                select.select([handle], [], [], 0 if served.is_stuck else _GRACE_SECONDS)
 
     def _line(
         self,
@@ -140,6 +141,7 @@ class _Served:
     def __init__(self, control: socket.socket, handle: int, stderr: int, report: int, limits: Limits):
         self.report_descriptor = report
         self.child_filter = seccomp.filter_program("simulator")
+        self.is_stuck = False
         self._control, self._handle, self._stderr, self._limits = control, handle, stderr, limits
 
     def send(self, message: bytes) -> None:
@@ -160,6 +162,7 @@ class _Served:
                 socket.send_fds(self._control, [tag], files)
                 ready = select.select([self._control], [], [], self._limits.wall_seconds)[0]
                 reply = self._control.recv(4) if ready else None
+                self.is_stuck = reply is None
             except OSError:
                 raise self._gone() from None
             if reply == b"":

@@ -36,7 +36,8 @@ _CALL0 = 0x1101  # VG_USERREQ__CLIENT_CALL0
 _PIE_BASE = 0x108000  # where valgrind loads position-independent programs; elsewhere the server would not start
 _LINE = 64
 _PAGE = 4096
-_TELLS_CHILDREN_APART = ("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "syscall")
+# Functions that tell a child from a process of its own, and those of threads (whose counts depend on who comes first).
+_NOT_FORKED = re.compile("get(p|t|pp|s)id|getpgrp|getpgid|syscall|pthread_create|thrd_create|_ZNSt6thread.*")
 _CONFIGURATION = struct.Struct("<5Q6i96s128s64s")  # the end of _SERVER, see fork_server.S
 
 
@@ -131,7 +132,7 @@ class _Code:
 
     def __init__(self, elf: Any, binary: bytes):
         imported = elf.get_section_by_name(".dynsym")
-        if imported is not None and any(imported.get_symbol_by_name(name) for name in _TELLS_CHILDREN_APART):
+        if imported is not None and any(_NOT_FORKED.fullmatch(symbol.name) for symbol in imported.iter_symbols()):
             raise _UnknownFormError
         if elf["e_machine"] != "EM_X86_64" or elf["e_type"] not in ("ET_EXEC", "ET_DYN"):
             raise _UnknownFormError
