@@ -56,9 +56,8 @@ def main() -> None:
         print(f"{name:20} {seconds[name]:7.2f} CPU seconds {time.monotonic() - start:7.2f} seconds")
     apart, forked = measurements.values()
     equal = sum(one == other for one, other in zip(apart, forked, strict=True))
-    print(
-        f"ratio 1/{seconds['one process a test'] / seconds['forked']:.1f}; equal in every count: {equal} of {len(inputs)}"
-    )
+    ratio = seconds["one process a test"] / seconds["forked"]
+    print(f"ratio 1/{ratio:.1f}; equal in every count: {equal} of {len(inputs)}")
     if equal != len(inputs):
         raise SystemExit(1)
 
