@@ -28,10 +28,9 @@ from pie_bench.data.load import load_dataset
 from pie_bench.execution.environment import Gem5Spec, load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox.choose import choose_sandbox
-from pie_bench.execution.sandbox.sandbox import Limits, Served
+from pie_bench.execution.sandbox.sandbox import Connected, Limits
 from pie_bench.execution.simulators.gem5.launch import _FLAGS, MACHINE
 from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator, Session
-from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.toolchain import Toolchain
 
 
@@ -44,7 +43,9 @@ class DirectGem5:
         self._binary = binary
 
     @contextmanager
-    def serve(self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits) -> Iterator[Served]:
+    def serve(
+        self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
+    ) -> Iterator[Connected]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "w").mkdir()
@@ -65,7 +66,7 @@ class DirectGem5:
                 )
                 theirs.close()
                 try:
-                    yield Served(ours, lambda: (folder / "stderr").read_bytes())
+                    yield Connected(ours, lambda: (folder / "stderr").read_bytes())
                 finally:
                     ours.close()  # it ends by itself, and its CPU time is known
                     process.wait()
@@ -100,10 +101,8 @@ def main() -> None:
     gem5 = DirectGem5(Path(os.environ["PIE_GEM5_BINARY"].split(os.pathsep)[0]))
 
     before = cpu_seconds()
-    copies = {"stopped_at_entry": stopped_at_entry(binary), "stopped_at_main": stopped_at_main(binary)}
-    known = {name: copy for name, copy in copies.items() if copy is not None}
-    simulator = Gem5Simulator(environment, gem5)
-    with Session(gem5, binary, known, root, spec) as session:
+    simulator = Gem5Simulator(environment, gem5, sandbox)
+    with simulator._session(binary, fork=True) as session:
         simulator._startup(session)
         forked = [ran for _, ran in simulator._all(session, inputs)]
     forked_cpu = cpu_seconds() - before

@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from pie_bench.execution.sandbox.sandbox import (
     CHANNEL,
     REPORT_PATH,
     Command,
+    Connected,
     Finished,
     Limits,
     SandboxError,
@@ -34,6 +36,7 @@ from pie_bench.execution.sandbox.sandbox import (
 
 _NOBODY = 65534
 _REPORT_BYTES = 64 << 20
+_GRACE_SECONDS = 10  # for what ends by itself when its socket is closed
 
 _ISOLATION = """
 --unshare-all --unshare-user --die-with-parent --new-session --clearenv
@@ -60,50 +63,57 @@ class BubblewrapSandbox:
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
         """Runs to the end or a limit. Raises SandboxError when the command could not be started."""
         with ExitStack() as stack:
-            prepared = self._prepare(command, limits, stage, stack)
+            prepared = self._prepare(command, limits, stage, stage, stack)
             ended = _run_to_end(prepared, limits.wall_seconds)
-            stderr = content_of(prepared.stderr)
             if not ended.wall_timeout:
-                _check_started(content_of(prepared.status), stderr)
-            code = ended.status if ended.status < 128 else None
-            ended_by = None if code is not None else ended.status - 128
-            return Finished(
-                exit_code=code,
-                signal=ended_by,
-                stdout=content_of(prepared.stdout),
-                stderr=stderr,
-                report=content_of(prepared.report),
-                wall_seconds=ended.wall_seconds,
-                wall_timeout=ended.wall_timeout,
-                # A program that ignores SIGXCPU is killed a CPU second later.
-                cpu_limit=ended_by == signal.SIGXCPU
-                or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
-            )
+                _check_started(content_of(prepared.status), content_of(prepared.stderr))
+            return _finished(ended, limits, *map(content_of, (prepared.stdout, prepared.stderr, prepared.report)))
 
     @contextmanager
-    def serve(self, command: Command, limits: Limits, stage: Stage) -> Iterator[Served]:
-        """Starts the command and talks with it until the block ends; then it is killed, and all its children."""
+    def serve(self, command: Command, limits: Limits) -> Iterator[Served]:
+        """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair."""
+        with ExitStack() as stack:
+            prepared = self._prepare(command, limits, "simulator", "server", stack)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack.enter_context(ours)
+            with theirs:
+                process = _start(replace(prepared, stdin=theirs.fileno()))
+            stack.callback(_kill, process)
+            handle = os.pidfd_open(process.pid)
+            stack.callback(os.close, handle)
+            served = _Served(ours, handle, prepared, limits)
+            try:
+                yield served
+            finally:
+                ours.close()  # it ends by itself; if not, by force
+                select.select([handle], [], [], 0 if served.is_stuck else _GRACE_SECONDS)
+
+    @contextmanager
+    def connect(self, command: Command, limits: Limits) -> Iterator[Connected]:
+        """The `Sandbox` contract's `connect`."""
         with ExitStack() as stack:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            stack.callback(ours.close)
+            stack.enter_context(ours)
             with theirs:
                 argv = [argument.replace(CHANNEL, str(theirs.fileno())) for argument in command.argv]
-                prepared = self._prepare(replace(command, argv=argv), limits, stage, stack)
+                prepared = self._prepare(replace(command, argv=argv), limits, "simulator", "gem5", stack)
                 prepared.inherited.append(theirs.fileno())
                 process = _start(prepared)
-            try:
-                yield Served(ours, lambda: content_of(prepared.stderr))
-            finally:
-                _kill(process)
+            stack.callback(_kill, process)
+            yield Connected(ours, lambda: content_of(prepared.stderr))
 
-    def _prepare(self, command: Command, limits: Limits, stage: Stage, stack: ExitStack) -> _Prepared:
+    def _prepare(
+        self, command: Command, limits: Limits, stage: Stage, profile: seccomp.Filter, stack: ExitStack
+    ) -> _Prepared:
+        """The command line that runs it inside, and descriptors that are open as long as `stack` is."""
+
         def file(name: str, content: bytes = b"") -> int:
             return stack.enter_context(memory_file(name, content))
 
         stdin = file("stdin", command.stdin)
         stdout, stderr, report, status = (file(name) for name in ("stdout", "stderr", "report", "status"))
         os.fchmod(report, 0o666)  # reopened by its path, from inside, by the sandbox's uid
-        filter_fd = seccomp.as_file(stage)
+        filter_fd = seccomp.as_file(profile)
         stack.callback(os.close, filter_fd)
         options = [*_ISOLATION, *self._no_namespaces, *_root_options(command.root)]
         if stage != "payload":  # compilers and simulators keep temporary files; a program has nothing to write to
@@ -127,7 +137,7 @@ class BubblewrapSandbox:
             f"--nproc={limits.processes}",
             f"--as={limits.memory_bytes}",
             f"--cpu={limits.cpu_seconds}:{limits.cpu_seconds + 1}",
-            f"--fsize={limits.output_bytes if stage in ('payload', 'server') else _REPORT_BYTES}",
+            f"--fsize={limits.output_bytes if stage == 'payload' or profile == 'gem5' else _REPORT_BYTES}",
             f"--stack={limits.stack_bytes}",
             "--nofile=64",
             "--core=0",
@@ -148,6 +158,51 @@ class _Prepared:
     report: int
     status: int
     inherited: list[int]
+
+
+class _Served:
+    """The contract's `Served`."""
+
+    def __init__(self, control: socket.socket, handle: int, prepared: _Prepared, limits: Limits):
+        self.report_descriptor = prepared.report
+        self.child_filter = seccomp.filter_program("simulator")
+        self.is_stuck = False
+        self._control, self._handle, self._stderr, self._limits = control, handle, prepared.stderr, limits
+
+    def send(self, message: bytes) -> None:
+        try:
+            self._control.send(message)
+        except OSError:
+            raise self._gone() from None
+
+    def run(self, stdin: bytes, tag: bytes = b"\0") -> Finished:
+        with ExitStack() as stack:
+            files = [
+                stack.enter_context(memory_file(name, content))
+                for name, content in (("stdin", stdin), ("stdout", b""), ("stderr", b""), ("report", b""))
+            ]
+            os.fchmod(files[3], 0o666)
+            start = time.monotonic()
+            try:
+                socket.send_fds(self._control, [tag], files)
+                ready = select.select([self._control], [], [], self._limits.wall_seconds)[0]
+                reply = self._control.recv(4) if ready else None
+                self.is_stuck = reply is None
+            except OSError:
+                raise self._gone() from None
+            if reply == b"":
+                raise self._gone()
+            status = os.waitstatus_to_exitcode(struct.unpack("<i", reply)[0]) if reply else -signal.SIGKILL
+            ended = _Ended(status if status >= 0 else 128 - status, time.monotonic() - start, reply is None)
+            return _finished(ended, self._limits, *map(content_of, files[1:]))
+
+    def stderr(self) -> bytes:
+        return content_of(self._stderr)
+
+    def _gone(self) -> SandboxError:
+        select.select([self._handle], [], [], _GRACE_SECONDS)
+        said = self.stderr().decode(errors="replace").strip().splitlines()
+        return SandboxError(f"the process that serves inputs has ended: {said[-1] if said else 'no message'}")
 
 
 def _check_can_enter(path: Path) -> None:
@@ -213,6 +268,23 @@ def _run_to_end(prepared: _Prepared, wall_seconds: float) -> _Ended:
         _kill(process)
     status = process.returncode if process.returncode >= 0 else 128 - process.returncode
     return _Ended(status, time.monotonic() - start, not in_time)
+
+
+def _finished(ended: _Ended, limits: Limits, stdout: bytes, stderr: bytes, report: bytes) -> Finished:
+    code = ended.status if ended.status < 128 else None
+    ended_by = None if code is not None else ended.status - 128
+    return Finished(
+        exit_code=code,
+        signal=ended_by,
+        stdout=stdout,
+        stderr=stderr,
+        report=report,
+        wall_seconds=ended.wall_seconds,
+        wall_timeout=ended.wall_timeout,
+        # A program that ignores SIGXCPU is killed a CPU second later.
+        cpu_limit=ended_by == signal.SIGXCPU
+        or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
+    )
 
 
 def _check_started(status: bytes, stderr: bytes) -> None:

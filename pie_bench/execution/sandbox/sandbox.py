@@ -14,7 +14,7 @@ from pydantic import Field
 from pie_bench.config import Strict
 from pie_bench.errors import PieBenchError
 
-Stage = Literal["compile", "payload", "simulator", "server"]
+Stage = Literal["compile", "payload", "simulator"]
 
 
 class SandboxError(PieBenchError):
@@ -78,8 +78,37 @@ REPORT_PATH = "{report}"
 CHANNEL = "{channel}"
 
 
+class Served(Protocol):
+    """A process in the sandbox that forks a child for each input.
+
+    Its standard input is a sequenced-packet socket. After a first packet (`send`: whatever it expects) each packet is
+    one byte, a tag, with four descriptors, which a child puts in place of its standard input, output, error and
+    `report_descriptor` (what `REPORT_PATH` stands for); it then installs the seccomp program `child_filter`, and only
+    then may foreign code run that has seen the input. When the child has ended the process sends its wait status,
+    four bytes, and is ready for the next. It ends when the socket is closed.
+    """
+
+    report_descriptor: int
+    child_filter: bytes
+
+    def send(self, message: bytes) -> None:
+        """One packet. Raises SandboxError when the process has ended."""
+        ...
+
+    def run(self, stdin: bytes, tag: bytes = b"\0") -> Finished:
+        """Lets a child have the input and waits for its end, or `wall_seconds`: after that nothing more can be run.
+
+        Raises SandboxError when the process has ended.
+        """
+        ...
+
+    def stderr(self) -> bytes:
+        """What the process itself, not a child, has written to standard error."""
+        ...
+
+
 @dataclass(frozen=True)
-class Served:
+class Connected:
     """A command that runs and answers: `channel` is a stream socket to it, `stderr` what it has said so far."""
 
     channel: socket.socket
@@ -95,8 +124,12 @@ class Sandbox(Protocol):
         """Runs to the end or a limit. Raises SandboxError when the sandbox could not start the command."""
         ...
 
-    def serve(self, command: Command, limits: Limits, stage: Stage) -> AbstractContextManager[Served]:
-        """Runs a command that is talked with: `CHANNEL` in an argument stands for its end's descriptor.
+    def serve(self, command: Command, limits: Limits) -> AbstractContextManager[Served]:
+        """Starts a command of the stage `simulator` that serves inputs; `limits` hold for it and each child."""
+        ...
+
+    def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
+        """Runs gem5, which is talked with: `CHANNEL` in an argument stands for its end's descriptor.
 
         It is killed, with all its children, when the block ends. Descriptors can be passed over the channel.
         """

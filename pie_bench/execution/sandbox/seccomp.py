@@ -3,6 +3,9 @@
 `payload` and `simulator` allow what a contest program (and valgrind around it) needs and refuse the rest with EPERM;
 no process can be forked and no call can wait, so idle time cannot pass for work. `compile` must fork (g++ starts
 cc1plus, as and ld) and refuses what reaches into other processes, the network or the kernel's administration.
+`server` is `simulator` and what a process that serves inputs needs to fork a child for each; a child gives that up, by
+putting `simulator` on top, before the program's `main`. `gem5` is what gem5 needs; foreign code is simulated there,
+instruction by instruction, and makes no system call of its own.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-from typing import Any
+from typing import Any, Literal
 
 from pie_bench.execution.sandbox.sandbox import Stage
+
+Filter = Literal[Stage, "server", "gem5"]
 
 _CLONE_THREAD = 0x00010000
 _CLONE_NEW_NAMESPACES = 0x7E020000  # NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
@@ -30,7 +35,9 @@ _VALGRIND = """
 chdir getdents getdents64 kill link mkdir mknod mknodat pipe pipe2 prctl rename unlink unlinkat
 """
 
-_SERVER = """
+_SERVER = "fork recvmsg seccomp sendto"
+
+_GEM5 = """
 clone fork vfork pselect6 select poll ppoll recvmsg sendmsg sendto recvfrom getsockname getsockopt shutdown dup2
 fchmod fchown umask setitimer getitimer timer_create timer_settime timer_delete clock_nanosleep nanosleep
 """
@@ -45,13 +52,17 @@ swapoff swapon syslog umount2 unshare userfaultfd vhangup
 """
 
 
-# A server forks a process for each input; what is foreign there is simulated, instruction by instruction.
-_OF_STAGE = {"payload": "", "simulator": _VALGRIND, "server": _VALGRIND + _SERVER}
+_OF_PROFILE = {
+    "payload": "",
+    "simulator": _VALGRIND,
+    "server": _VALGRIND + _SERVER,
+    "gem5": _VALGRIND + _SERVER + _GEM5,
+}
 
 
 @functools.cache
-def filter_program(stage: Stage) -> bytes:
-    """The BPF program of a stage, as `seccomp_export_bpf` writes it."""
+def filter_program(stage: Filter) -> bytes:
+    """The BPF program of a profile, as `seccomp_export_bpf` writes it."""
     import pyseccomp as seccomp
 
     refuse = seccomp.ERRNO(1)  # EPERM
@@ -63,7 +74,7 @@ def filter_program(stage: Stage) -> bytes:
             rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, bit, bit))
     else:
         rules = seccomp.SyscallFilter(refuse)
-        for name in _known(seccomp, _PROGRAM + _OF_STAGE[stage]):
+        for name in _known(seccomp, _PROGRAM + _OF_PROFILE[stage]):
             rules.add_rule(seccomp.ALLOW, name)
         rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD))
     # ENOSYS makes the C library fall back to clone, whose flags a filter can see.
@@ -86,8 +97,8 @@ def _known(seccomp: Any, names: str) -> list[str]:
     return [name for name in names.split() if known(name)]
 
 
-def as_file(stage: Stage) -> int:
-    """A descriptor, at its start, of the stage's BPF program; the caller closes it."""
+def as_file(stage: Filter) -> int:
+    """A descriptor, at its start, of the profile's BPF program; the caller closes it."""
     fd = os.memfd_create(f"seccomp-{stage}")
     os.write(fd, filter_program(stage))
     os.lseek(fd, 0, os.SEEK_SET)

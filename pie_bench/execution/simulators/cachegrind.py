@@ -8,73 +8,153 @@ processor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from pie_bench.execution.environment import CachegrindSpec, CacheModel, Environment, EnvironmentSpec
-from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Sandbox, SandboxError
-from pie_bench.execution.simulators.simulator import Measurement
+from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Sandbox, SandboxError, Served
+from pie_bench.execution.simulators.fork_server import START_UP, Forking, forking, starts_unseeing
+from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError, is_verified
 from pie_bench.execution.simulators.startup import stopped_at_main
 from pie_bench.hashing import sha256
 
 _PROGRAM = "/w/program"
+_log = logging.getLogger(__name__)
+_REPEATED = 3
 _UNSUPPORTED = (b"unhandled instruction bytes", b"the 'impossible' happened")
+
+_Job = bytes | None  # an input; None is the start-up alone
+_Run = tuple[Finished, dict[str, int]]  # with its counts
+_NOTHING = Finished(None, None, b"", b"", b"", 0.0, wall_timeout=False, cpu_limit=False)
 
 
 class CachegrindSimulator:
-    """The `Simulator` contract on cachegrind."""
+    """The `Simulator` contract on cachegrind.
 
-    def __init__(self, environment: Environment, sandbox: Sandbox):
+    Valgrind starts and the program gets to its `main` once; a child is forked there for each input (fork_server.py).
+    One input in 50, chosen by its sum, is simulated alone too, and so is the first of all; a child that fails is never
+    believed. Programs that cannot be forked are simulated alone.
+    """
+
+    def __init__(self, environment: Environment, sandbox: Sandbox, fork: bool = True):
         self.simulation_id = environment.simulation_id
         assert isinstance(environment.spec.simulator, CachegrindSpec)
         self._ruler = environment.spec.simulator
-        self._spec, self._sandbox, self._root = environment.spec, sandbox, environment.root
+        self._environment, self._root = environment, environment.root
+        self._spec, self._sandbox, self._limits = environment.spec, sandbox, environment.spec.simulator_limits
+        self._forks, self._fork_known_to_work = fork, False
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
         """One measurement an input, in order; the start-up is measured once."""
-        startup_counters = self._startup_counters(binary)
         binary_sha256 = sha256(binary)
-        for data in inputs:
-            finished = self._run(binary, data)
-            counters = parse_counters(finished.report)
-            outcome, detail = self._classify(finished, counters)
-            yield Measurement(
-                binary_sha256=binary_sha256,
-                input_sha256=sha256(data),
-                simulation_id=self.simulation_id,
-                outcome=outcome,
-                exit_code=finished.exit_code,
-                stdout_sha256=sha256(finished.stdout),
-                counters=counters,
-                startup_counters=startup_counters,
-                detail=detail,
-            )
+        server = forking(binary) if self._forks and len(inputs) > 1 else None
+        jobs: list[_Job] = [None, *inputs]
+        with closing(self._run_forked(binary, server, jobs) if server else self._run_apart(binary, jobs)) as runs:
+            _, startup_counters = next(runs)
+            for data, (finished, counters) in zip(inputs, runs, strict=True):
+                outcome, detail = self._classify(finished, counters)
+                yield Measurement(
+                    binary_sha256=binary_sha256,
+                    input_sha256=sha256(data),
+                    simulation_id=self.simulation_id,
+                    outcome=outcome,
+                    exit_code=finished.exit_code,
+                    stdout_sha256=sha256(finished.stdout),
+                    counters=counters,
+                    startup_counters=startup_counters,
+                    detail=detail,
+                )
 
     def seconds(self, counters: Mapping[str, int]) -> float:
         """Simulated seconds of event counts."""
         costs = self._ruler.seconds_per_event
         return sum(cost * counters.get(event, 0) for event, cost in sorted(costs.items()))
 
-    def _startup_counters(self, binary: bytes) -> dict[str, int]:
-        stopped = stopped_at_main(binary)
-        if stopped is None:
-            return {}
-        counters = parse_counters(self._run(stopped, b"").report)
-        if not counters:  # taking it for no start-up at all would be a wrong number
-            raise SandboxError("the simulator gave no counts of the program's start-up")
-        return counters
+    def _run_apart(self, binary: bytes, jobs: Sequence[_Job]) -> Generator[_Run, None, None]:
+        for job in jobs:
+            yield self._run_alone(binary, job)
 
-    def _run(self, binary: bytes, data: bytes) -> Finished:
-        return self._sandbox.run(
-            Command(
-                argv=[*_command_line(self._ruler), _PROGRAM],
-                stdin=data,
-                files={_PROGRAM: File(binary, executable=True)},
-                environment=self._spec.program_environment,
-                root=self._root,
-            ),
-            self._spec.simulator_limits,
-            "simulator",
+    def _run_alone(self, binary: bytes, job: _Job) -> _Run:
+        program = binary if job is not None else stopped_at_main(binary)
+        if program is None:
+            return _NOTHING, {}
+        finished = self._sandbox.run(self._command(program, stdin=job or b""), self._limits, "simulator")
+        counters = parse_counters(finished.report)
+        if job is None and not counters:  # taking it for no start-up at all would be a wrong number
+            raise SandboxError("the simulator gave no counts of the program's start-up")
+        return finished, counters
+
+    def _run_forked(self, binary: bytes, server: Forking, jobs: Sequence[_Job]) -> Generator[_Run, None, None]:
+        done, stopped = 0, False
+        try:
+            with self._sandbox.serve(self._command(server.binary, "--trace-syscalls=yes"), self._limits) as process:
+                process.send(server.message(process.report_descriptor, process.child_filter))
+                for index, job in enumerate(jobs):
+                    run = self._run_child(binary, server, process, index, job)
+                    if run is None:
+                        break
+                    done += 1
+                    yield run
+                    if stopped := run[0].wall_timeout:  # and the server with it
+                        break
+        except SandboxError as error:
+            _log.warning("%s; program %s goes on with one simulation a process", error, sha256(binary)[:12])
+        if stopped:
+            yield from self._run_forked(binary, server, jobs[done:])
+        else:
+            yield from self._run_apart(binary, jobs[done:])
+
+    def _run_child(self, binary: bytes, server: Forking, process: Served, index: int, job: _Job) -> _Run | None:
+        """A forked simulation, checked; None when this program, or under this valgrind any, is not to be forked."""
+        finished = process.run(job or b"", START_UP if job is None else b"\0")
+        if index == 0 and not starts_unseeing(process.stderr()):
+            _log.info("program %s does more than start before main: one simulation a process", sha256(binary)[:12])
+            return None
+        if finished.wall_timeout or finished.cpu_limit:
+            return finished, {}
+        counted, added = parse_counters(finished.report), server.counted(index)
+        run = finished, {event: count - added.get(event, 0) for event, count in counted.items()}
+        failed = finished.exit_code != 0 or not counted
+        if not failed and self._fork_known_to_work and not self._is_verified(binary, job):
+            return run
+        alone = self._run_alone(binary, job)
+        if failed:  # what is said of a failure is what a run alone says
+            return alone if alone[0].exit_code != 0 else None
+        # A program that reads the clock, say, counts differently every time: that is not the fork's doing.
+        if not _same(run, alone) and all(_same(alone, self._run_alone(binary, job)) for _ in range(_REPEATED)):
+            message = self._mismatch(binary, job, run, alone)
+            if self._fork_known_to_work:
+                raise MeasurementMismatchError(message)
+            _log.warning("%s; simulations are not forked from here on", message)
+            self._forks = False
+            return None
+        self._fork_known_to_work |= job is not None
+        return run
+
+    def _is_verified(self, binary: bytes, job: _Job) -> bool:
+        return is_verified(binary, _named(job).encode(), self._spec.verify_one_in)
+
+    def _mismatch(self, binary: bytes, job: _Job, forked: _Run, alone: _Run) -> str:
+        def told(run: _Run) -> str:
+            counts = " ".join(f"{event}={count}" for event, count in run[1].items())
+            return f"exit code {run[0].exit_code}, output {sha256(run[0].stdout)[:12]}, {counts}"
+
+        return (
+            "a forked simulation differs from one alone (please report this): "
+            f"program {sha256(binary)}, {_named(job)}; forked: {told(forked)}; alone: {told(alone)}; "
+            f"environment {self._environment.name} {dict(sorted(self._environment.facts.items()))}"
+        )
+
+    def _command(self, binary: bytes, *options: str, stdin: bytes = b"") -> Command:
+        return Command(
+            argv=[*_command_line(self._ruler), *options, _PROGRAM],
+            stdin=stdin,
+            files={_PROGRAM: File(binary, executable=True)},
+            environment=self._spec.program_environment,
+            root=self._root,
         )
 
     def _classify(self, finished: Finished, counters: Mapping[str, int]) -> tuple[str, str]:
@@ -106,13 +186,24 @@ def cachegrind_facts(sandbox: Sandbox, spec: EnvironmentSpec, root: Path | None)
 
 def parse_counters(report: bytes) -> dict[str, int]:
     """Event totals of a cachegrind output file (its lines `events:` and `summary:`); empty when it is not complete."""
-    names: list[str] = []
-    for line in report.decode(errors="replace").splitlines():
-        if line.startswith("events:"):
-            names = line.split()[1:]
-        elif line.startswith("summary:"):
-            return dict(zip(names, map(int, line.split()[1:]), strict=True))
-    return {}
+    events = re.search(rb"^events: (.*)$", report, re.MULTILINE)
+    summary = re.search(rb"^summary: (.*)$", report[report.rfind(b"\nsummary:") + 1 :], re.MULTILINE)
+    if events is None or summary is None:
+        return {}
+    return dict(zip(events[1].decode().split(), map(int, summary[1].split()), strict=True))
+
+
+def _named(job: _Job) -> str:
+    return "start-up" if job is None else f"input {sha256(job)}"
+
+
+def _same(one: _Run, other: _Run) -> bool:
+    return (one[0].exit_code, one[0].signal, one[0].stdout, one[1]) == (
+        other[0].exit_code,
+        other[0].signal,
+        other[0].stdout,
+        other[1],
+    )
 
 
 def _command_line(spec: CachegrindSpec) -> list[str]:

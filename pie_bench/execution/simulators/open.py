@@ -33,4 +33,4 @@ def open_simulator(environment: Environment, sandbox: Sandbox) -> Simulator:
     from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
 
     assert environment.gem5 is not None
-    return Gem5Simulator(environment, environment.gem5)
+    return Gem5Simulator(environment, environment.gem5, sandbox)

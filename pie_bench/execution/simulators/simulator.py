@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pie_bench.errors import PieBenchError
+from pie_bench.hashing import sha256
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,14 @@ class Measurement:
     detail: str = ""
 
 
-class MeasurementMismatch(PieBenchError):
+class MeasurementMismatchError(PieBenchError):
     """Two ways of measuring that must agree did not: an error of ours that stops the run."""
+
+
+def is_verified(binary: bytes, data: bytes, one_in: int) -> bool:
+    """Whether this forked measurement is checked against one alone: one in `one_in`, the same in every run."""
+    chosen = int(sha256(sha256(binary).encode() + sha256(data).encode())[:8], 16)
+    return chosen % one_in == 0
 
 
 class Simulator(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 # mov edi, 0; mov eax, 231 (exit_group); syscall
-_EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
+EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
 
 
 def stopped_at_main(binary: bytes) -> bytes | None:
@@ -38,9 +38,9 @@ def _stopped_at(binary: bytes, address_in: Callable[[Any], int | None]) -> bytes
     try:
         elf = ELFFile(io.BytesIO(binary))
         address = address_in(elf)
-        offset = next(iter(elf.address_offsets(address, len(_EXIT))), None) if address is not None else None
+        offset = next(iter(elf.address_offsets(address, len(EXIT))), None) if address is not None else None
     except ELFError:
         return None
     if offset is None:
         return None
-    return binary[:offset] + _EXIT + binary[offset + len(_EXIT) :]
+    return binary[:offset] + EXIT + binary[offset + len(EXIT) :]

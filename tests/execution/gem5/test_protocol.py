@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
-from pie_bench.execution.sandbox.sandbox import Limits, SandboxError, Served
+from pie_bench.execution.sandbox.sandbox import Connected, Limits, Sandbox, SandboxError
 from pie_bench.execution.simulators.gem5 import simulator as module
 from pie_bench.execution.simulators.gem5.launch import _FLAGS, MACHINE
 from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
-from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatch
+from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError, is_verified
 
 FAKE = Path(__file__).parent / "fake"
 # 1,000 instructions of the loader, 50 of constructors, then what the program does with its input
@@ -37,7 +37,9 @@ class FakeGem5:
         self.modules = FAKE
 
     @contextmanager
-    def serve(self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits) -> Iterator[Served]:
+    def serve(
+        self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
+    ) -> Iterator[Connected]:
         self.started += 1
         folder = self._folder / str(self.started)
         (folder / "w").mkdir(parents=True)
@@ -63,7 +65,7 @@ class FakeGem5:
             )
             theirs.close()
             try:
-                yield Served(ours, lambda: (folder / "stderr").read_bytes())
+                yield Connected(ours, lambda: (folder / "stderr").read_bytes())
             finally:
                 process.kill()
                 process.wait()
@@ -80,14 +82,17 @@ def gem5(tmp_path: Path) -> FakeGem5:
 
 
 @pytest.fixture
-def simulator(spec: EnvironmentSpec, gem5: FakeGem5, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gem5Simulator:
+def simulator(
+    spec: EnvironmentSpec, gem5: FakeGem5, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Gem5Simulator:
     # The copies that end at the entry point and at main: here a program is a text. Three instructions are exit_group's.
     def stopped_at(mark: str) -> Any:
         return lambda binary: binary.replace(f"\n{mark}\n".encode(), b"\nwork 3\nexit 0\n")
 
     monkeypatch.setattr(module, "stopped_at_entry", stopped_at("entry"))
+    monkeypatch.setattr(Gem5Simulator, "_trace", lambda *_: b"")  # nothing is known of its start-up: fork at the entry
     monkeypatch.setattr(module, "stopped_at_main", stopped_at("main"))
-    return Gem5Simulator(Environment(spec, {"gem5": "99.0"}, tmp_path), gem5)
+    return Gem5Simulator(Environment(spec, {"gem5": "99.0"}, tmp_path), gem5, sandbox)
 
 
 def measure(simulator: Gem5Simulator, program: str, *inputs: bytes) -> list[Measurement]:
@@ -97,7 +102,7 @@ def measure(simulator: Gem5Simulator, program: str, *inputs: bytes) -> list[Meas
 def test_start_up_is_simulated_once_and_every_input_gets_its_own_result(
     simulator: Gem5Simulator, gem5: FakeGem5, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Gem5Simulator, "_is_checked", lambda *_: False)
+    monkeypatch.setattr(module, "is_verified", lambda *_: False)
     inputs = [b"x" * n for n in (0, 5, 300, 7, 70_000)]
     measurements = measure(simulator, PROGRAM, *inputs)
     assert gem5.started == 1
@@ -110,7 +115,7 @@ def test_start_up_is_simulated_once_and_every_input_gets_its_own_result(
 
 
 def test_forked_and_alone_agree(simulator: Gem5Simulator, gem5: FakeGem5, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Gem5Simulator, "_is_checked", lambda *_: True)
+    monkeypatch.setattr(module, "is_verified", lambda *_: True)
     assert [m.outcome for m in measure(simulator, PROGRAM, b"1", b"22")] == ["ok", "ok"]
     assert gem5.started == 2  # one session for the program, one for what is checked
 
@@ -118,15 +123,17 @@ def test_forked_and_alone_agree(simulator: Gem5Simulator, gem5: FakeGem5, monkey
 def test_a_difference_between_forked_and_alone_stops_the_run(
     simulator: Gem5Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Gem5Simulator, "_is_checked", lambda *_: True)
-    with pytest.raises(MeasurementMismatch, match=r"program [0-9a-f]{64}, input [0-9a-f]{64}, forked .* alone .*99\.0"):
+    monkeypatch.setattr(module, "is_verified", lambda *_: True)
+    with pytest.raises(
+        MeasurementMismatchError, match=r"program [0-9a-f]{64}, input [0-9a-f]{64}, forked .* alone .*99\.0"
+    ):
         measure(simulator, PROGRAM.replace("work 9", "drift"), b"1")
 
 
-def test_the_sample_is_one_in_fifty_and_always_the_same(simulator: Gem5Simulator) -> None:
-    chosen = [n for n in range(5000) if simulator._is_checked(b"program", str(n).encode())]
+def test_the_sample_is_one_in_fifty_and_always_the_same() -> None:
+    chosen = [n for n in range(5000) if is_verified(b"program", str(n).encode(), 50)]
     assert 60 < len(chosen) < 140
-    assert chosen == [n for n in range(5000) if simulator._is_checked(b"program", str(n).encode())]
+    assert chosen == [n for n in range(5000) if is_verified(b"program", str(n).encode(), 50)]
 
 
 @pytest.mark.parametrize(

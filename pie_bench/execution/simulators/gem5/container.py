@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.errors import UserError
-from pie_bench.execution.sandbox.sandbox import Limits, SandboxError, Served
+from pie_bench.execution.sandbox.sandbox import Connected, Limits, SandboxError
 
 # Where images keep gem5: on the PATH (the gem5 project's), or in the tree it was built in (PIE's authors', others).
 LAYOUTS = (
@@ -41,7 +41,7 @@ class ContainerGem5:
     @contextmanager
     def serve(
         self, flags: list[str], job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
-    ) -> Iterator[Served]:
+    ) -> Iterator[Connected]:
         """Starts gem5 with `files` under /w and the root file system at the job's `root`."""
         with tempfile.TemporaryDirectory(prefix="pie-bench-") as name:
             folder = Path(name)
@@ -61,7 +61,7 @@ class ContainerGem5:
                 try:
                     container.start()
                     with _accepted(listener, container) as channel:
-                        yield Served(channel, lambda: container.logs(stdout=False))
+                        yield Connected(channel, lambda: container.logs(stdout=False))
                 finally:
                     container.remove(force=True, v=True)
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import Gem5Spec
-from pie_bench.execution.sandbox.sandbox import CHANNEL, Command, File, Limits, Sandbox, Served
+from pie_bench.execution.sandbox.sandbox import CHANNEL, Command, Connected, File, Limits, Sandbox
 from pie_bench.execution.simulators.gem5.container import ContainerGem5, docker_client, ensure_image
 
 BINARY_VARIABLE, IMAGE_VARIABLE = "PIE_GEM5_BINARY", "PIE_GEM5_IMAGE"
@@ -28,7 +28,7 @@ class Gem5(Protocol):
 
     def serve(
         self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
-    ) -> AbstractContextManager[Served]:
+    ) -> AbstractContextManager[Connected]:
         """Starts gem5 on a job; its `files` are laid at their paths (/w/…), `root` is what simulated programs see."""
         ...
 
@@ -41,7 +41,9 @@ class BinaryGem5:
         self.description = str(binary)
 
     @contextmanager
-    def serve(self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits) -> Iterator[Served]:
+    def serve(
+        self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
+    ) -> Iterator[Connected]:
         command = Command(
             argv=["/w/gem5", *_FLAGS, "/w/machine.py", "/w/job.json", CHANNEL],
             files={
@@ -52,8 +54,8 @@ class BinaryGem5:
             environment={"PATH": "/usr/bin", "HOME": "/tmp", "LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"},
             shown={"/w/gem5": self._binary, _ROOT_INSIDE: root},
         )
-        with self._sandbox.serve(command, limits, "server") as served:
-            yield served
+        with self._sandbox.connect(command, limits) as connected:
+            yield connected
 
 
 class ImageGem5:
@@ -65,7 +67,7 @@ class ImageGem5:
 
     def serve(
         self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
-    ) -> AbstractContextManager[Served]:
+    ) -> AbstractContextManager[Connected]:
         files = {"/w/machine.py": MACHINE.read_bytes(), **files}
         return self._container.serve(_FLAGS, {**job, "root": f"{_ROOT_INSIDE}/"}, files, root, limits)
 

@@ -3,14 +3,14 @@
 usage: gem5 machine.py JOB.json CHANNEL
 
 It needs nothing but gem5 (v20.1 or newer, X86) and Python 3.6. `JOB.json` holds `parameters` (the `gem5` part of an
-environment), `program` (host path), `stopped_at_entry` and `stopped_at_main` (copies of it that end there), `argv`,
+environment), `program` (host path), `stopped_at_fork` and `stopped_at_main` (copies of it that end there), `argv`,
 `environment`, `root` (host path, with a slash at its end), `tick_limit` and, or not, `host_second_limit`. CHANNEL is a
 socket's descriptor, or the path of a socket to connect to.
 
 A program's start-up is the same for every input, and simulating it is nearly all the work. So it is simulated once, up
-to the program's entry point: all that was executed by then is the dynamic loader, nothing of the program itself can
-have looked at its input. From there a forked child continues for each input. How many instructions lie before the entry
-point is counted first, by the fast `AtomicSimpleCPU` on the copy of the program that ends there.
+to a point where nothing can have looked at the input yet: the harness chooses it and says so by `stopped_at_fork`, a
+copy of the program that ends there. How many instructions lie before it is counted first, on that copy, by the fast
+`AtomicSimpleCPU`. From there a forked child continues for each input.
 
 What goes over the socket, a JSON object a message: out `{"ready": {...}}`; in `{"run": NUMBER}` with the descriptors of
 stdin, stdout, stderr and of the report; out `{"done": NUMBER, "status": WAIT_STATUS}` when the report is complete.
@@ -29,7 +29,7 @@ from _m5.core import gem5Version
 from m5 import objects
 from m5.params import AddrRange, allEnums
 
-STOP_AT_FORK = "at the entry point"
+STOP_AT_FORK = "at the fork"
 STOP_AT_MAIN = "at main"
 LIMIT = "simulate() limit reached"
 HOST_LIMIT_STEP = 100000000  # ticks between two looks at the clock: about a second of it
@@ -281,17 +281,20 @@ def run(path, channel):
     else:
         name, channel = channel, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         channel.connect(name)
-    before_entry = instructions_until_exit(job, job["stopped_at_entry"]) if job.get("stopped_at_entry") else None
-    before_main = instructions_until_exit(job, job["stopped_at_main"]) if job.get("stopped_at_main") else None
+    counted = {None: None}
+    for copy in (job.get("stopped_at_fork"), job.get("stopped_at_main")):
+        if copy not in counted:
+            counted[copy] = instructions_until_exit(job, copy)
+    before_fork, before_main = counted[job.get("stopped_at_fork")], counted[job.get("stopped_at_main")]
     cpu = processor(job["parameters"])
     machine(job, job["program"], cpu, True)
     ended = {"cause": STOP_AT_FORK, "ticks": 0, "instructions": 0}
-    if before_entry is not None and before_entry["instructions"] > MARGIN:
-        cpu.scheduleInstStop(0, before_entry["instructions"] - MARGIN, STOP_AT_FORK)
+    if before_fork is not None and before_fork["instructions"] > MARGIN:
+        cpu.scheduleInstStop(0, before_fork["instructions"] - MARGIN, STOP_AT_FORK)
         ended = simulate(cpu, job)
     send(
         channel,
-        {"ready": {"version": gem5Version, "before_entry": before_entry, "before_main": before_main, "fork": ended}},
+        {"ready": {"version": gem5Version, "before_fork": before_fork, "before_main": before_main, "fork": ended}},
     )
     stop = before_main["instructions"] - 3 if before_main is not None else None
     serve(job, cpu, channel, stop)

@@ -21,10 +21,11 @@ from typing import Any
 
 from pie_bench.execution.environment import Environment, EnvironmentSpec, Gem5Spec
 from pie_bench.execution.sandbox.memory import content_of, memory_file
-from pie_bench.execution.sandbox.sandbox import SandboxError
+from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox, SandboxError
+from pie_bench.execution.simulators.fork_server import EXIT_CALL, starts_unseeing
 from pie_bench.execution.simulators.gem5.launch import Gem5
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
-from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatch
+from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError, is_verified
 from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
 from pie_bench.hashing import sha256
 
@@ -51,10 +52,10 @@ class _Ran:
 class Gem5Simulator:
     """The `Simulator` contract on gem5. May be used from several threads; they share this machine's cores."""
 
-    def __init__(self, environment: Environment, gem5: Gem5):
+    def __init__(self, environment: Environment, gem5: Gem5, sandbox: Sandbox):
         assert isinstance(environment.spec.simulator, Gem5Spec) and environment.root is not None
         self.simulation_id = environment.simulation_id
-        self._environment, self._gem5 = environment, gem5
+        self._environment, self._gem5, self._sandbox = environment, gem5, sandbox
         self._spec: Gem5Spec = environment.spec.simulator
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -63,10 +64,10 @@ class Gem5Simulator:
         return counters.get("ticks", 0) * SECONDS_PER_TICK
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
-        """One measurement an input, in order. Raises MeasurementMismatch when the sample simulated alone differs."""
-        checked = [data for data in inputs if self._is_checked(binary, data)]
+        """One measurement an input, in order. Raises MeasurementMismatchError when one alone differs."""
+        checked = [data for data in inputs if is_verified(binary, data, self._environment.spec.verify_one_in)]
         alone = dict(zip(checked, self._alone(binary, checked), strict=True)) if checked else {}
-        with self._session(binary, fork_at_entry=True) as session:
+        with self._session(binary, fork=True) as session:
             startup = self._startup(session)
             for data, ran in self._all(session, inputs):
                 if data in alone:
@@ -108,19 +109,14 @@ class Gem5Simulator:
             raise SandboxError(f"gem5 did not reach the start of main: {how}")
         return ran.counters
 
-    def _is_checked(self, binary: bytes, data: bytes) -> bool:
-        """One input in `verify_one_in`, chosen by sums so that every run chooses the same."""
-        chosen = int(sha256(sha256(binary).encode() + sha256(data).encode())[:8], 16)
-        return chosen % self._environment.spec.verify_one_in == 0
-
     def _alone(self, binary: bytes, inputs: Sequence[bytes]) -> list[_Ran]:
         """Each input simulated from the program's first instruction."""
-        with self._session(binary, fork_at_entry=False) as session:
+        with self._session(binary, fork=False) as session:
             return [ran for _, ran in self._all(session, inputs)]
 
     def _compare(self, binary: bytes, data: bytes, *, forked: _Ran, alone: _Ran) -> None:
         if (alone.ended, alone.counters, alone.stdout) != (forked.ended, forked.counters, forked.stdout):
-            raise MeasurementMismatch(
+            raise MeasurementMismatchError(
                 f"gem5 counted otherwise in a process of its own: program {sha256(binary)}, input {sha256(data)}, "
                 f"forked {forked.ended} {dict(sorted(forked.counters.items()))}, "
                 f"alone {alone.ended} {dict(sorted(alone.counters.items()))}, "
@@ -128,15 +124,37 @@ class Gem5Simulator:
             )
 
     @contextlib.contextmanager
-    def _session(self, binary: bytes, *, fork_at_entry: bool) -> Iterator[Session]:
-        copies = {"stopped_at_main": stopped_at_main(binary), "stopped_at_entry": stopped_at_entry(binary)}
-        known = {name: copy for name, copy in copies.items() if copy is not None and fork_at_entry}
+    def _session(self, binary: bytes, *, fork: bool) -> Iterator[Session]:
         root = self._environment.root
         assert root is not None
         with self._cores:  # the start-up is simulated here
-            session = Session(self._gem5, binary, known, root, self._environment.spec)
+            copies = self._copies(binary) if fork else {}
+            session = Session(self._gem5, binary, copies, root, self._environment.spec)
         with session:
             yield session
+
+    def _copies(self, binary: bytes) -> dict[str, bytes]:
+        """Copies of the program that end where it is to be forked and at `main`; those that can be made.
+
+        It is forked at `main` when nothing before that can have looked at its input: valgrind lists the system calls of
+        the start-up, and only those that load libraries and get memory are allowed. Otherwise at the entry point.
+        """
+        at_main = stopped_at_main(binary)
+        copies = {"stopped_at_main": at_main, "stopped_at_fork": stopped_at_entry(binary)}
+        if at_main is not None and starts_unseeing(self._trace(at_main), EXIT_CALL):
+            copies["stopped_at_fork"] = at_main
+        return {name: copy for name, copy in copies.items() if copy is not None}
+
+    def _trace(self, binary: bytes) -> bytes:
+        valgrind = ["/usr/bin/valgrind", "--tool=none", "--trace-syscalls=yes", "--vgdb=no", _PROGRAM]
+        limits = self._environment.spec.simulator_limits
+        command = Command(
+            valgrind,
+            files={_PROGRAM: File(binary, executable=True)},
+            environment=self._environment.spec.program_environment,
+            root=self._environment.root,
+        )
+        return self._sandbox.run(command, limits, "simulator").stderr
 
     def _measurement(self, binary: bytes, data: bytes, ran: _Ran, startup: Mapping[str, int]) -> Measurement:
         output_limit = self._environment.spec.simulator_limits.output_bytes
@@ -180,7 +198,8 @@ def classify(
 class Session:
     """A running machine.py: inputs go in, results come out, in the order in which they are done.
 
-    `copies` are the program's copies that end at its entry point and at `main` (see startup.py), by machine.py's names.
+    `copies` are the program's copies that end where it is to be forked and at `main` (see startup.py), by machine.py's
+    names.
     """
 
     def __init__(self, gem5: Gem5, binary: bytes, copies: Mapping[str, bytes], root: Path, spec: EnvironmentSpec):
@@ -192,9 +211,11 @@ class Session:
             "environment": dict(spec.program_environment),
             "tick_limit": spec.simulator.max_ticks,
             "host_second_limit": spec.simulator.max_host_seconds,
-            **{name: f"/w/{name}" for name in copies},
         }
-        files = {_PROGRAM: binary, **{f"/w/{name}": copy for name, copy in copies.items()}}
+        files = {_PROGRAM: binary}
+        for name, copy in copies.items():
+            job[name] = next((path for path, content in files.items() if content == copy), f"/w/{name}")
+            files[job[name]] = copy
         self._wall_seconds = spec.simulator_limits.wall_seconds
         self._buffer = b""
         self._streams: dict[int, tuple[int, int, int]] = {}
