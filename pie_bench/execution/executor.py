@@ -74,6 +74,10 @@ class Executor:
         """Simulated seconds of a measurement in this environment."""
         return self._simulator.seconds(measurement.counters)
 
+    def startup_seconds(self, measurement: Measurement) -> float:
+        """Simulated seconds of what the program does before `main`."""
+        return self._simulator.seconds(measurement.startup_counters)
+
     def _execute(self, candidate: Candidate, tests: Sequence[TestCase]) -> Verdict:
         if candidate.code is None:
             return self._verdict(candidate, candidate.reason)

@@ -29,6 +29,7 @@ from _m5.core import gem5Version
 from m5 import objects
 from m5.params import AddrRange, allEnums
 
+VERSION = 1  # of what is simulated: raised whenever a program would take other ticks; part of every measurement
 STOP_AT_FORK = "at the fork"
 STOP_AT_MAIN = "at main"
 LIMIT = "simulate() limit reached"
