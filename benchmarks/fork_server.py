@@ -1,8 +1,8 @@
 """CPU seconds of cachegrind over a program's tests: forked at `main` against one process a test, side by side.
 
-usage: python benchmarks/fork_server.py [--tests 100] [PROGRAM.cpp]
-Without a program: one that reads numbers with iostream and sorts them. Every test is measured both ways, turn by turn
-in blocks, in one run; all counts must be equal.
+usage: python benchmarks/fork_server.py [--tests 100] [PROGRAM.cpp ...]
+Without a program: three small ones. Every test is measured both ways in one run, checks of samples and all; every
+count must be equal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import ctypes
 import os
 import resource
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +20,10 @@ from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
 from pie_bench.execution.toolchain import Toolchain
 
-_PROGRAM = """#include <algorithm>
+_PROGRAMS = {
+    "iostream, adds": """#include <iostream>
+int main() { int n; long sum = 0; std::cin >> n; for (int x; std::cin >> x;) sum += x; std::cout << sum << "\\n"; }""",
+    "iostream, sorts": """#include <algorithm>
 #include <iostream>
 #include <vector>
 int main() {
@@ -29,37 +31,45 @@ int main() {
     for (int& x : v) std::cin >> x;
     std::sort(v.begin(), v.end());
     for (int x : v) std::cout << x << "\\n";
-}"""
+}""",
+    "scanf, adds": """#include <cstdio>
+int main() {
+    int n, x; long sum = 0; scanf("%d", &n);
+    while (scanf("%d", &x) == 1) sum += x;
+    printf("%ld\\n", sum);
+}""",
+}
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", nargs="?", type=Path)
+    parser.add_argument("programs", nargs="*", type=Path)
     parser.add_argument("--tests", type=int, default=100)
     arguments = parser.parse_args()
-    code = arguments.program.read_text() if arguments.program else _PROGRAM
+    programs = {path.name: path.read_text() for path in arguments.programs} or _PROGRAMS
     inputs = [_input(index) for index in range(arguments.tests)]
     # bubblewrap does not wait for what it started: without this, the CPU time of that is nobody's.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     spec, sandbox = load_environment_spec("cachegrind-host"), choose_sandbox()
     environment = open_environment(spec, sandbox)
-    binary = Toolchain(spec.toolchain, spec.compile_limits, sandbox).compile(code).binary
-    if binary is None:
-        raise SystemExit("the program does not compile")
-    measurements, seconds = {}, {}
-    for name, fork in (("one process a test", False), ("forked", True)):
-        simulator = CachegrindSimulator(environment, sandbox, fork=fork)
-        before, start = _cpu_seconds(), time.monotonic()
-        measurements[name] = list(simulator.measure(binary, inputs))
-        seconds[name] = _cpu_seconds() - before
-        print(f"{name:20} {seconds[name]:7.2f} CPU seconds {time.monotonic() - start:7.2f} seconds")
-    apart, forked = measurements.values()
-    equal = sum(one == other for one, other in zip(apart, forked, strict=True))
-    ratio = seconds["one process a test"] / seconds["forked"]
-    print(f"ratio 1/{ratio:.1f}; equal in every count: {equal} of {len(inputs)}")
-    if equal != len(inputs):
-        raise SystemExit(1)
+    toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+    simulators = [CachegrindSimulator(environment, sandbox, fork=fork) for fork in (False, True)]
+    print(f"{arguments.tests} tests each          CPU seconds: apart   forked   ratio   equal in every count")
+    for name, code in programs.items():
+        binary = toolchain.compile(code).binary
+        if binary is None:
+            raise SystemExit(f"{name} does not compile")
+        measured, seconds = [], []
+        for simulator in simulators:
+            before = _cpu_seconds()
+            measured.append(list(simulator.measure(binary, inputs)))
+            seconds.append(_cpu_seconds() - before)
+        apart, forked = seconds
+        equal = sum(one == other for one, other in zip(*measured, strict=True))
+        print(f"{name:31} {apart:10.2f} {forked:8.2f}  1/{apart / forked:4.1f}   {equal} of {len(inputs)}", flush=True)
+        if equal != len(inputs):
+            raise SystemExit(1)
 
 
 def _input(index: int) -> bytes:

@@ -1,5 +1,7 @@
 """From a program to a verdict: every outcome, by a program that earns it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from pie_bench.data.pair import TestCase
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import LocalPool
-from pie_bench.execution.sandbox.sandbox import Command, Finished, Limits, Sandbox, SandboxError, Stage
+from pie_bench.execution.sandbox.sandbox import Command, Finished, Limits, Sandbox, SandboxError, Served, Stage
 from pie_bench.execution.verdict import OUTCOMES, Candidate, Verdict
 from pie_bench.store import MeasurementStore
 
@@ -94,6 +96,18 @@ class Counting:
         self.simulations += stage == "simulator"
         return self.sandbox.run(command, limits, stage)
 
+    @contextmanager
+    def serve(self, command: Command, limits: Limits) -> Iterator[Served]:
+        with self.sandbox.serve(command, limits) as served:
+            run = served.run
+
+            def counted(*arguments: bytes) -> Finished:
+                self.simulations += 1
+                return run(*arguments)
+
+            served.run = counted  # type: ignore[method-assign]
+            yield served
+
 
 @pytest.fixture
 def counting(sandbox: Sandbox) -> Counting:
@@ -107,11 +121,11 @@ def counted(environment: Environment, counting: Counting, tmp_path: Path) -> Exe
 
 def test_identical_binaries_are_measured_once(counted: Executor, counting: Counting) -> None:
     verdicts = list(LocalPool(4).map_unordered(lambda c: counted.execute(c, TESTS), [candidate(DOUBLE)] * 4))
-    assert counting.simulations == 1 + len(TESTS), "the start-up, and each test"
+    assert counting.simulations == 1 + len(TESTS) + 2, "start-up and tests; start-up and first test alone too"
     assert len({verdict.runtime_seconds for verdict in verdicts}) == 1
     more = (*TESTS, TestCase("2", b"7\n", b"14\n"), TestCase("3", b"7\n", b"14\n"))
     assert counted.execute(candidate(DOUBLE + "// again"), more).outcome == "ok"
-    assert counting.simulations == 2 * (1 + len(TESTS)) - 1, "only what was missing: the start-up and one input"
+    assert counting.simulations == 2 * (1 + len(TESTS)) + 1, "only what was missing: the start-up and one input"
 
 
 def test_our_own_failure_is_tried_once_more_and_never_the_programs_fault(counted: Executor, counting: Counting) -> None:

@@ -237,7 +237,7 @@ class _Code:
 
 
 # What the loader, the C library and constructors do in every program, whatever its input: memory, threads' set-up,
-# limits, the lock of a once-only initialisation, the allocator's random key.
+# limits, the kernel's version, the lock of a once-only initialisation, the allocator's random key.
 _BLIND = {9, 10, 11, 12, 28, 63, 97, 158, 202, 204, 218, 273, 302, 318, 334}
 _ON_FILES = {0, 3, 5, 8, 17}  # read, close, fstat, lseek, pread64: of a library
 _ON_PATHS = {2: 0, 4: 0, 6: 0, 21: 0, 257: 1, 262: 1}  # open, stat, lstat, access, openat, newfstatat: the path's place
