@@ -51,6 +51,11 @@ def calibrate(arguments: argparse.Namespace) -> int:
     ruler = open_executor_of(arguments.ruler, cache_dir())
     reference = None if arguments.environment == RECORDED else open_executor_of(arguments.environment, cache_dir())
     with tqdm(desc="count", unit="program", file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def advance(total: int) -> None:
+            bar.total = total
+            bar.update()
+
         observations = calibration.observe(
             dataset,
             ruler,
@@ -58,7 +63,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
             LocalPool(),
             limit=arguments.limit,
             tests_per_program=arguments.tests_per_program,
-            progress=bar.update,
+            progress=advance,
         )
     fitted = calibration.calibrate(observations)
     text = calibration.as_yaml(fitted, ruler.environment, arguments.environment)

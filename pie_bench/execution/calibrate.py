@@ -90,7 +90,7 @@ def observe(
     *,
     limit: int | None = None,
     tests_per_program: int | None = None,
-    progress: Callable[[], Any] = lambda: None,
+    progress: Callable[[int], Any] = lambda total: None,
 ) -> list[Observation]:
     """The programs of the first `limit` pairs on their tests (a seeded sample), counted by the ruler's environment.
 
@@ -114,7 +114,7 @@ def observe(
         else:
             assert times is not None
             seconds = {sha256(test.input): times[test.test_id] for test in tests if test.test_id in times}
-        progress()
+        progress(len(programs))
         return [
             Observation(problem, measurement.counters, seconds[key])
             for key, measurement in sorted(counted.items())

@@ -52,7 +52,8 @@ def examine() -> Iterator[Finding]:
         try:
             environment = open_environment(spec, sandbox)
         except PieBenchError as error:
-            yield Finding(name, False, str(error).removeprefix(f"{name}: "), True)
+            is_gem5 = isinstance(spec.simulator, Gem5Spec) and str(error).startswith("no gem5")
+            yield Finding(name, False, "no usable gem5, see above" if is_gem5 else str(error), True)
         else:
             compiler = environment.facts["compiler"]
             simulator = environment.facts.get("valgrind") or f"gem5 {environment.facts['gem5']}"

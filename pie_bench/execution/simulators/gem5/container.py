@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import tempfile
@@ -125,9 +126,11 @@ def docker_client() -> Any:
         client = docker.from_env(timeout=600)
         client.ping()
     except docker.errors.DockerException as error:
-        reason = str(error).splitlines()[0]
+        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        missing = "FileNotFoundError" in str(error)
+        reason = "there is no such socket" if missing else str(error).splitlines()[0]
         raise UserError(
-            f"no Docker daemon answers ({reason}); start Docker, or Podman with its socket in DOCKER_HOST "
+            f"no Docker daemon answers at {host} ({reason}); start Docker, or Podman with its socket in DOCKER_HOST "
             "(systemctl --user start podman.socket), or set PIE_GEM5_BINARY to a gem5 of this machine"
         ) from None
     return client
