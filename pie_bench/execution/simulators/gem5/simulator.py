@@ -34,8 +34,10 @@ _PROGRAM = "/w/program"
 _ENDED = "exiting with last active thread context"
 _LIMIT = "simulate() limit reached"
 _MAIN = "at main"
-_CANNOT = re.compile(r"(?:nrecognized|nknown|llegal|nimplemented)[^\n]*|syscall \S+ \(#\d+\) unimplemented[^\n]*")
-_FAULT = re.compile(r"(?:fault|unmapped address|Out of memory)[^\n]*", re.IGNORECASE)
+_SAID = re.compile(r"(?:panic|fatal): (.*?)(?:Memory Usage|Program aborted|$)", re.DOTALL)
+_CANNOT = ("nrecognized", "nimplemented", "nknown instruction")
+_FAULT = ("fault", "unmapped address", "Out of memory")
+_SAID_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -177,13 +179,14 @@ def classify(
 ) -> tuple[str, str, int | None]:
     """Outcome, detail and exit code of one simulation; `ended` is None when gem5 itself ended, with wait `status`."""
     if ended is None:
-        cannot, fault = _CANNOT.search(stderr), _FAULT.search(stderr)
+        match = _SAID.search(stderr)
+        said = " ".join(match[1].split())[:_SAID_CHARACTERS] if match is not None else ""
         if written >= output_limit or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXFSZ):
             return "output_limit", f"over {output_limit} bytes of output", None
-        if cannot is not None:
-            return "unsupported", cannot[0].strip(), None
-        if fault is not None:
-            return "runtime_error", fault[0].strip(), None
+        if any(mark in said for mark in _CANNOT):
+            return "unsupported", said, None
+        if any(mark in said for mark in _FAULT):
+            return "runtime_error", said, None
         last = stderr.strip().splitlines()[-1:] or ["no message"]
         return "infra_error", f"gem5 ended with status {status}: {last[0]}", None
     if ended["cause"] == _LIMIT:
