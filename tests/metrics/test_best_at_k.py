@@ -62,7 +62,7 @@ def test_invariants(rows: list[tuple[list[float], float]]) -> None:
 
 
 def test_as_evaluate_modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert metric_names() == ["percent_correct", "percent_optimized", "speedup"]
+    assert metric_names() == ["fastest_over_human", "percent_correct", "percent_optimized", "pie", "speedup"]
     for name, function in (("percent_correct", percent_correct), ("speedup", speedup)):
         module = load_metric(name)
         computed = module.compute(predictions=RUNTIMES, references=SOURCES)
