@@ -30,14 +30,16 @@ _BATCH = 1_000  # resamples at once: bounds the memory
 class Intervals:
     """Means over pairs with their standard errors and intervals, an array entry a column of `values`.
 
-    NaN where there is no such thing: no pair, a NaN among the values, one problem only. Where all problems agree
-    exactly, the standard error is 0 and the bounds are NaN: such data says nothing of its own spread.
+    NaN where there is no such thing: no pair, a NaN among the values, one problem only. `few` marks columns whose
+    spread rests on a few problems or none, so that a resample often has none of it: their bounds are Student's t, and
+    NaN where all problems agree exactly, which says nothing of the spread.
     """
 
     mean: Array
     standard_error: Array
     low: Array
     high: Array
+    few: Array
 
 
 def clusters_of(problem_ids: Sequence[str]) -> Array:
@@ -62,24 +64,30 @@ def intervals(values: Array, clusters: Array, *, resamples: int = RESAMPLES, see
     nothing = np.full(columns, np.nan)
     problems = int(clusters.max(initial=-1)) + 1
     if not problems:
-        return Intervals(nothing, nothing, nothing, nothing)
+        return Intervals(nothing, nothing, nothing, nothing, np.ones(columns, dtype=bool))
     sizes = np.bincount(clusters, minlength=problems).astype(float)
     # Around the mean, so that no small difference of large numbers is taken.
     means = np.array([math.fsum(column) for column in values.T]) / len(values)
     sums = np.zeros((problems, columns))
     np.add.at(sums, clusters, values - means)
     if problems < 2:
-        return Intervals(means, nothing, nothing, nothing)
+        return Intervals(means, nothing, nothing, nothing, np.ones(columns, dtype=bool))
     standard_error = _jackknife(sums, sizes)
     constant = ~(standard_error > 1e-12 * np.maximum(1.0, np.abs(means)))
     standard_error = np.where(constant & ~np.isnan(standard_error), 0.0, standard_error)
-    if problems < FEWEST_PROBLEMS:
-        low_t = high_t = np.full(columns, _student_t(0.5 + LEVEL / 2, problems - 1))
-    else:
+    low_t = high_t = np.full(columns, _student_t(0.5 + LEVEL / 2, problems - 1))
+    few = constant
+    if problems >= FEWEST_PROBLEMS:
         t = _studentised(sums, sizes, resamples, seed)
-        high_t, low_t = -np.quantile(t, 0.5 - LEVEL / 2, axis=0), np.quantile(t, 0.5 + LEVEL / 2, axis=0)
-    low, high = means - low_t * standard_error, means + high_t * standard_error
-    return Intervals(means, standard_error, np.where(constant, np.nan, low), np.where(constant, np.nan, high))
+        few = np.isinf(t).mean(axis=0) > 0.5 - LEVEL / 2
+        with np.errstate(invalid="ignore"):
+            low_t = np.where(few, low_t, np.quantile(t, 0.5 + LEVEL / 2, axis=0))
+            high_t = np.where(few, high_t, -np.quantile(t, 0.5 - LEVEL / 2, axis=0))
+    with np.errstate(invalid="ignore"):
+        low, high = means - low_t * standard_error, means + high_t * standard_error
+    return Intervals(
+        means, standard_error, np.where(constant, np.nan, low), np.where(constant, np.nan, high), few | constant
+    )
 
 
 def smallest_detectable(standard_error: float, problems: int) -> float:
@@ -89,12 +97,17 @@ def smallest_detectable(standard_error: float, problems: int) -> float:
     return (_student_t(0.5 + LEVEL / 2, problems - 1) + _student_t(POWER, problems - 1)) * standard_error
 
 
-def bound_without_events(problems: int) -> float:
-    """The upper 95 % bound of a share of which there was no case in this many problems (Clopper–Pearson).
+def binomial_interval(share: float, trials: int) -> tuple[float, float]:
+    """The exact 95 % interval (Clopper–Pearson) of a share (0 to 1) of so many trials.
 
-    Problems are taken as the trials: as if all pairs of one problem were the same.
+    For shares that rest on a few problems: with the problems as trials, as if the pairs of one were all the same.
     """
-    return 1 - (0.5 - LEVEL / 2) ** (1 / problems) if problems else math.nan
+    from scipy.special import betaincinv
+
+    tail, cases = 0.5 - LEVEL / 2, share * trials
+    low = betaincinv(cases, trials - cases + 1, tail) if cases > 0 else 0.0
+    high = betaincinv(cases + 1, trials - cases, 1 - tail) if cases < trials else 1.0
+    return float(low), float(high)
 
 
 def _jackknife(sums: Array, sizes: Array) -> Array:
@@ -120,7 +133,7 @@ def _studentised(sums: Array, sizes: Array, resamples: int, seed: int) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             t = means / standard_error
         # A resample without any spread (one problem drawn every time, or only zeros) has no t of its own.
-        parts.append(np.where(standard_error > 1e-12, t, np.sign(means) * 1e12))
+        parts.append(np.where(standard_error > 1e-12, t, np.copysign(np.inf, means)))
     return np.concatenate(parts)
 
 

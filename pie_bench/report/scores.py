@@ -77,22 +77,23 @@ def _scores(metrics: Sequence[Metric], pairs: Sequence[PairResult], wanted: Sequ
                     keys.append((metric, {"k": k, "method": method, "time": time, "of": of, "n_pairs": len(pairs)}))
     found = intervals(np.array(columns).T, clusters)
     problems = int(clusters.max()) + 1
-    bounds = zip(found.mean, found.low, found.high, strict=True)
+    bounds = zip(found.mean, found.low, found.high, found.few, strict=True)
     return [
-        _score(metric, key, float(mean), float(low), float(high), problems)
-        for (metric, key), (mean, low, high) in zip(keys, bounds, strict=True)
+        _score(metric, key, float(mean), float(low), float(high), problems if few else None)
+        for (metric, key), (mean, low, high, few) in zip(keys, bounds, strict=True)
     ]
 
 
-def _score(metric: Metric, key: dict[str, Any], mean: float, low: float, high: float, problems: int) -> Score:
-    from pie_bench.metrics.statistics import bound_without_events
+def _score(
+    metric: Metric, key: dict[str, Any], mean: float, low: float, high: float, few_problems: int | None
+) -> Score:
+    from pie_bench.metrics.statistics import binomial_interval
 
     _, back = MEANS[metric.mean]
     value, low, high = float(back(mean)), *sorted((float(back(low)), float(back(high))))
     if metric.unit == "%":
-        if value in (0.0, 100.0) and problems > 1:  # all the same: what the number of problems alone says
-            bound = 100 * bound_without_events(problems)
-            low, high = (0.0, bound) if value == 0 else (100 - bound, 100.0)
+        if few_problems is not None and few_problems > 1 and not math.isnan(value):
+            low, high = (100 * bound for bound in binomial_interval(value / 100, few_problems))
         low, high = max(low, 0.0), min(high, 100.0)
     else:
         low = max(low, 1.0 if metric.effect is floored else 0.0)
