@@ -32,7 +32,7 @@ def program(seed: int, lines: int) -> str:
     return "\n".join([*head, *start, *body, "    std::cout << sum << std::endl;", "}", ""])
 
 
-def make_dataset(folder: Path, pairs: int, problems: int, tests: int, lines: int = 24) -> None:
+def make_dataset(folder: Path, pairs: int, problems: int, tests: int) -> None:
     """`test.jsonl` and its tests, problems of unequal size."""
     draw = random.Random(0)
     weights = [1 / (1 + rank) for rank in range(problems)]
@@ -45,6 +45,7 @@ def make_dataset(folder: Path, pairs: int, problems: int, tests: int, lines: int
             (cases / f"output.{test}.txt").write_text(f"{test}\n")
     with (folder / "test.jsonl").open("w") as file:
         for number, problem in enumerate(sorted(owners)):
+            lines = draw.randrange(10, 60)
             row = {
                 "src_id": f"s{number:09}",
                 "tgt_id": f"t{number:09}",

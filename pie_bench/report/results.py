@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SCHEMA_VERSION = 2
 Scores = dict[str, dict[str, float | None]]
 
 
@@ -62,7 +63,7 @@ class Results(_Part):
     value}}, with null where a pair has fewer than k usable samples.
     """
 
-    schema_version: int = 2
+    schema_version: int = SCHEMA_VERSION
     task: str
     task_version: int
     task_hash: str = Field(description="over all that decides the prompts and the sampling")

@@ -55,11 +55,12 @@ def all_scores(pairs: Sequence[PairResult]) -> list[Score]:
             metrics = [m for m in METRICS.values() if m.needs_human == needs_human]
             measured = [pair for pair in pairs if not needs_human or pair.target.outcome == "ok"]
             if measured and not (needs_human and of == "human"):
-                scores += _scores(metrics, measured, wanted, of)  # type: ignore[arg-type]
+                scores += scores_of(metrics, measured, wanted, of)  # type: ignore[arg-type]
     return scores
 
 
-def _scores(metrics: Sequence[Metric], pairs: Sequence[PairResult], wanted: Sequence[int], of: Of) -> list[Score]:
+def scores_of(metrics: Sequence[Metric], pairs: Sequence[PairResult], wanted: Sequence[int], of: Of) -> list[Score]:
+    """These metrics at these k over these pairs, both ways and both times, each with its interval."""
     import numpy as np
 
     from pie_bench.metrics.statistics import clusters_of, intervals

@@ -41,11 +41,11 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     )
     console.print(table)
     counted = ", ".join(f"{count} {name}" for name, count in sorted(results.outcomes.items(), key=lambda x: -x[1]))
-    console.print(f"answers: {counted}")
+    console.print(f"answers: {counted}", soft_wrap=True)
     for line in legend(results):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     for warning in warnings(results):
-        console.print(f"[yellow]note:[/] {warning}")
+        console.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
 
 
 def legend(results: Results) -> list[str]:

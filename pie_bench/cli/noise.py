@@ -1,0 +1,7 @@
+"""x"""
+
+from typing import Any
+
+
+def add_verbs(verbs: Any) -> None:
+    pass
