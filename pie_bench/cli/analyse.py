@@ -37,6 +37,7 @@ def analyse(arguments: argparse.Namespace) -> int:
     from pie_bench.errors import UserError
     from pie_bench.report.analyses import ANALYSES
     from pie_bench.report.finished import read_run
+    from pie_bench.report.text import with_bounds_beside
     from pie_bench.store import RunDirectory
 
     names = list(KINDS) if arguments.analysis == "all" else [arguments.analysis]
@@ -54,7 +55,7 @@ def analyse(arguments: argparse.Namespace) -> int:
         for analysis in found:
             print(f"{analysis.title}{f' ({analysis.paper})' if analysis.paper else ''}")
             if analysis.rows:
-                print_table(analysis.columns, analysis.rows)
+                print_table(*with_bounds_beside(analysis.columns, analysis.rows))
             else:
                 print("  none\n")
             for note in analysis.notes:

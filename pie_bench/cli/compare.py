@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +49,11 @@ def _print(found: Comparison, differences: list[Difference]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     console.print(f"A: {found.a}\nB: {found.b}", markup=False, soft_wrap=True)
     console.print(f"{found.n_pairs} pairs of {found.n_problems} problems in both, {found.environment}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "A", "B", "A − B", "95 % interval", "W/T/L", "detects"):
+    for name in ("", "A", "B", "A − B [95 %]", "W/T/L", "detects"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for time in ("process", "after_main"):
         for each in differences:
@@ -79,18 +80,17 @@ def _row(each: Difference, *, star: bool) -> list[str]:
     def number(value: float | None, *, sign: bool = False) -> str:
         if value is None:
             return "–"
-        if each.is_ratio:
-            return f"{value:.3f}×"
-        text = f"{value:+.2f}" if sign else f"{value:.2f}"
-        return f"{text}×" if METRICS[each.metric].unit == "×" else f"{float(text):+.1f}" if sign else f"{value:.1f}"
+        digits = 1 if METRICS[each.metric].unit == "%" else 2
+        return f"{value:{'+' if sign and not each.is_ratio else ''}.{digits}f}"
 
-    interval = "–" if each.low is None else f"{number(each.low, sign=True)} … {number(each.high, sign=True)}"
+    difference = number(each.difference, sign=True)
+    if each.low is not None:
+        difference += rf" \[{number(each.low, sign=True)}, {number(each.high, sign=True)}]"
     return [
         f"{METRICS[each.metric].title.replace('geometric', 'geo.')}{'*' if star else ''} @{each.k}",
         format_value(each.metric, each.a),
         format_value(each.metric, each.b),
-        number(each.difference, sign=True),
-        interval,
+        difference,
         f"{each.wins}/{each.ties}/{each.losses}",
         number(each.smallest_detectable),
     ]

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pie_bench.report.text import cell_text
+
 
 def add_formats(parser: argparse.ArgumentParser) -> None:
     """`--json` or `--csv` instead of a table."""
@@ -37,10 +39,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(columns):
         numeric = any(isinstance(row[number], (int, float)) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=number == 0)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+        if number < len(columns) - 1:  # only the last gives way on a narrow terminal
+            table.columns[-1].min_width = max(len(name), *(len(_cell(row[number])) for row in rows))
+        elif not numeric:
+            table.columns[-1].max_width = 48
     for row in rows[:most]:
         table.add_row(*map(_cell, row))
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(table)
     if len(rows) > most:
         console.print(f"… and {len(rows) - most} more rows: --csv has all")
@@ -49,8 +55,4 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int
 def _cell(value: Any) -> str:
     from rich.markup import escape
 
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.2f}" if 0.1 <= abs(value) < 1e6 else f"{value:.3g}"
-    return escape(str(value))
+    return escape(cell_text(value))

@@ -15,7 +15,7 @@ import numpy as np
 
 from pie_bench.hashing import sha256
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
-from pie_bench.metrics.statistics import LEVEL, SEED
+from pie_bench.metrics.statistics import FEWEST_PROBLEMS, LEVEL, SEED
 from pie_bench.prompting.cpp import code_tokens
 
 Array = Any  # numpy.ndarray of float64
@@ -60,7 +60,10 @@ def error_class(outcome: str, tests_wrong: float | None, speedup: float | None) 
 
 @dataclass(frozen=True)
 class Correlation:
-    """Pearson's r and Spearman's rank correlation over n pairs, with 95 % intervals (percentile, problems drawn)."""
+    """Pearson's r and Spearman's rank correlation over n pairs, with 95 % intervals.
+
+    Percentiles of resamples of problems; NaN below ten problems.
+    """
 
     n: int
     pearson: float
@@ -94,7 +97,7 @@ def _pearson(x: Array, y: Array, clusters: Array, resamples: int, seed: int) -> 
     sums = np.zeros((problems, 6))
     np.add.at(sums, clusters, moments)
     value = float(np.clip(np.mean(x * y), -1, 1))
-    if problems < 2:
+    if problems < FEWEST_PROBLEMS:
         return value, math.nan, math.nan
     drawn = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), size=resamples) @ sums
     n, sx, sy, sxy, sxx, syy = drawn.T
