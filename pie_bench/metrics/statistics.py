@@ -68,8 +68,7 @@ def intervals(values: Array, clusters: Array, *, resamples: int = RESAMPLES, see
     sizes = np.bincount(clusters, minlength=problems).astype(float)
     # Around the mean, so that no small difference of large numbers is taken.
     means = np.array([math.fsum(column) for column in values.T]) / len(values)
-    sums = np.zeros((problems, columns))
-    np.add.at(sums, clusters, values - means)
+    sums = (clusters == np.arange(problems)[:, None]).astype(float) @ (values - means)
     if problems < 2:
         return Intervals(means, nothing, nothing, nothing, np.ones(columns, dtype=bool))
     standard_error = _jackknife(sums, sizes)
@@ -78,7 +77,10 @@ def intervals(values: Array, clusters: Array, *, resamples: int = RESAMPLES, see
     low_t = high_t = np.full(columns, _student_t(0.5 + LEVEL / 2, problems - 1))
     few = constant
     if problems >= FEWEST_PROBLEMS:
-        t = _studentised(sums, sizes, resamples, seed)
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):  # small products: on a busy machine BLAS threads wait for each other for seconds
+            t = _studentised(sums, sizes, standard_error, resamples, seed)
         few = np.isinf(t).mean(axis=0) > 0.5 - LEVEL / 2
         with np.errstate(invalid="ignore"):
             low_t = np.where(few, low_t, np.quantile(t, 0.5 + LEVEL / 2, axis=0))
@@ -117,8 +119,11 @@ def _jackknife(sums: Array, sizes: Array) -> Array:
     return np.sqrt((problems - 1) / problems * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
 
 
-def _studentised(sums: Array, sizes: Array, resamples: int, seed: int) -> Array:
-    """(resample's mean − mean) / resample's standard error, `resamples` × columns."""
+def _studentised(sums: Array, sizes: Array, observed: Array, resamples: int, seed: int) -> Array:
+    """(resample's mean − mean) / resample's standard error, `resamples` × columns; infinite where it has no spread.
+
+    `observed` is the standard error of all problems: next to it, one from rounding alone is none.
+    """
     problems = len(sizes)
     generator = np.random.default_rng(seed)
     chances = np.full(problems, 1 / problems)
@@ -132,8 +137,7 @@ def _studentised(sums: Array, sizes: Array, resamples: int, seed: int) -> Array:
         standard_error = np.sqrt(np.maximum(variance, 0.0) * problems / (problems - 1)) / pairs
         with np.errstate(divide="ignore", invalid="ignore"):
             t = means / standard_error
-        # A resample without any spread (one problem drawn every time, or only zeros) has no t of its own.
-        parts.append(np.where(standard_error > 1e-12, t, np.copysign(np.inf, means)))
+        parts.append(np.where(standard_error > 1e-6 * observed, t, np.copysign(np.inf, means)))
     return np.concatenate(parts)
 
 
