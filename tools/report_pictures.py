@@ -57,13 +57,16 @@ def take_pictures(report: Path, docs: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         for scheme in ("light", "dark"):
-            page = browser.new_page(viewport={"width": 1280, "height": 960}, color_scheme=scheme)
+            page = browser.new_page(
+                viewport={"width": 1280, "height": 960}, color_scheme=scheme, reduced_motion="reduce"
+            )
             page.goto(report.resolve().as_uri())
             page.wait_for_selector("body[data-ready]")
             page.screenshot(path=docs / f"report-{scheme}.png")
             page.click("th button[data-sort=speedup]")
             page.locator("tr.pair").first.click()
             page.wait_for_selector("tr.detail")
+            page.mouse.move(0, 0)
             page.screenshot(path=docs / f"report-pair-{scheme}.png")
             page.close()
         browser.close()

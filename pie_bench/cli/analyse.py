@@ -16,7 +16,7 @@ KINDS = {
     "edits": "kind of edit: algorithm, data structure, input/output, other (A.1)",
     "suspicious": "speedups with a constant or an array made smaller",
     "human": "the model beside the human rewrites",
-    "duplicates": "the same code measured more than once (A.9)",
+    "duplicates": "the same code with different times (A.9)",
 }
 
 

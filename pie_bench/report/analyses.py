@@ -270,22 +270,26 @@ def duplicate_code(run: FinishedRun) -> Analysis:
                 recorded.append(Program(f"{pair.pair_id} {role}", pair.problem_id, text, known.tests, total))
     rows: list[tuple[Cell, ...]] = []
     notes = []
+    behind: dict[str, list[str]] = {}
     for times, programs_of in (("measured", measured), ("recorded", recorded)):
         groups = duplicates(programs_of)
+        different = [group for group in groups if group.ratio > 1]
         rows += [
             (times, g.problem_id, len(g.programs), g.fastest_seconds, g.slowest_seconds, g.ratio, "; ".join(g.programs))
-            for g in groups
+            for g in different
         ]
+        for number, group in enumerate(groups, start=1):
+            behind[f"{times}, group {number}"] = list(group.programs)
         if programs_of:
-            different = sum(group.ratio > 1 for group in groups)
-            notes.append(f"{times}: {len(groups)} groups of equal programs, {different} with different times")
+            notes.append(f"{times}: {len(groups)} groups of equal programs, {len(different)} with different times")
     return Analysis(
         name="duplicates",
-        title="The same code measured more than once",
+        title="The same code with different times",
         paper="Appendix A.9",
         columns=("times", "problem", "programs", "fastest s", "slowest s", "ratio", "where"),
         rows=tuple(rows),
         notes=tuple(notes),
+        behind=behind,
     )
 
 

@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape, quoteattr
 # Light values of the page's variables (page.css), for pictures outside the page.
 LIGHT = {
     "ink": "#1b1f24",
-    "soft": "#656d76",
-    "line": "#d5dae1",
+    "soft": "#5f6873",
+    "line": "#dde1e7",
     "panel": "#ffffff",
     "run0": "#2563c9",
     "run1": "#c2410c",
@@ -132,7 +132,7 @@ def curves(panels: Sequence[tuple[str, str, Sequence[Line]]], title: str) -> str
             y = at(1, value)[1]
             drawing.rule(x0, y, x1, y)
             drawing.text(x0 - 6, y + 4, f"{value:g}{'×' if unit == '×' else ''}", "end")
-        for k in sorted({1, most, *(k for k in (2, 4, 8, 16, 32) if k < most)}):
+        for k in range(1, most + 1) if most <= 10 else sorted({1, most, *(k for k in (2, 4, 8, 16, 32) if k < most)}):
             drawing.text(at(k, lowest)[0], y0 + 16, str(k), "middle")
         drawing.text((x0 + x1) / 2, y0 + 28, "samples k", "middle", 10)
         for line in lines:

@@ -86,18 +86,16 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
 def run_names(runs: Sequence[FinishedRun]) -> list[str]:
     """Short names: the model, with the task or the folder where that is not enough to tell them apart."""
     for parts in (("model",), ("model", "task"), ("model", "folder")):
-        names = [
-            " · ".join(
-                run.directory.path.resolve().name
-                if part == "folder"
-                else str(getattr(run.results, part)).split("/")[-1]
-                for part in parts
-            )
-            for run in runs
-        ]
+        names = [" · ".join(_name_part(run, part) for part in parts) for run in runs]
         if len(set(names)) == len(names):
             return names
     return [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+
+
+def _name_part(run: FinishedRun, part: str) -> str:
+    if part == "folder":
+        return run.directory.path.resolve().name
+    return str(getattr(run.results, part)).split("/")[-1].removesuffix(".jsonl")
 
 
 def make_pictures(runs: Sequence[FinishedRun]) -> dict[str, str]:

@@ -201,7 +201,8 @@ function sentence(run, source, answer) {
     text += parts[1] && parts[1][1] > 0.05 * saved ? `, ${Math.round((100 * parts[1][1]) / saved)} % fewer ${data.counters[parts[1][0]] ?? parts[1][0]}` : "";
     text += ".";
   }
-  if (saved > 0) text += ` ${Math.round((100 * start) / saved)} % of the saving is process start-up.`;
+  const share = Math.round((100 * start) / saved);
+  if (saved > 0) text += share > 0 ? ` ${share} % of the saving is process start-up.` : " Process start-up has no part in it.";
   return text;
 }
 const KEYWORDS = new Set("alignas alignof asm auto bool break case catch char class const constexpr const_cast continue decltype default delete do double dynamic_cast else enum explicit extern false float for friend goto if inline int long mutable namespace new noexcept nullptr operator private protected public register reinterpret_cast return short signed sizeof static static_assert static_cast struct switch template this throw true try typedef typename union unsigned using virtual void volatile while".split(" "));
