@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ import pytest
 from playwright.sync_api import expect
 
 from pie_bench.cli.main import main
+from pie_bench.errors import UserError
+from pie_bench.report.finished import read_run
+from pie_bench.report.page import run_names, write_report
+from pie_bench.store import RunDirectory
 from tests.report.browser import chromium
 
 HOSTILE = (
@@ -234,3 +239,48 @@ def test_one_file_that_needs_nothing_else(report: Path) -> None:
     assert "http://www.w3.org" in text, "names of namespaces are no requests"
     assert not re.findall(r"https?://(?!www\.w3\.org)", text)
     assert text.count("</script>") == 2
+
+
+def test_runs_of_which_little_is_left_have_a_report_too(made_folder: Path, tmp_path: Path, browser: Any) -> None:
+    """No usable pair, errors of ours, verdicts without counters: the page says so and does not break."""
+    shutil.copytree(made_folder / "b", tmp_path / "run")
+    path = tmp_path / "run" / "verdicts.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        if record["role"] == "source":
+            record |= {"outcome": "wrong_output", "runtime_seconds": None, "startup_seconds": None}
+        elif record["role"] == "candidate" and record["sample_index"] == 1:
+            record |= {"outcome": "infra_error", "runtime_seconds": None, "tests": []}
+        record |= {"counters": {}, "startup_counters": {}}
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIE_DATA_DIR", str(made_folder / "data"))
+        assert main(["score", str(tmp_path / "run")]) == 1, "errors of ours are left"
+        assert main(["analyse", "all", str(tmp_path / "run")]) == 0
+        assert main(["report", str(tmp_path / "run"), "--plots", str(tmp_path / "plots")]) == 0
+    page = browser.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto((tmp_path / "run" / "report.html").as_uri())
+    page.wait_for_selector("body[data-ready]")
+    assert "0 pairs of 0 problems" in page.locator(".lead").inner_text()
+    page.locator("tr.pair").first.click()
+    assert "in no metric" in page.locator(".says").first.inner_text()
+    assert problems == []
+    page.close()
+
+
+def test_runs_are_told_apart_by_as_little_as_possible(made: Path, tmp_path: Path) -> None:
+    a, b = (read_run(RunDirectory(made / name)) for name in "ab")
+
+    def names(*changes: dict[str, Any]) -> list[str]:
+        return run_names([replace(a, results=a.results.model_copy(update=change)) for change in changes])
+
+    assert names({"model": "org/gpt-4.1"}, {"model": "replay:runs/answers.jsonl"}) == ["gpt-4.1", "answers"]
+    assert names({"task": "x"}, {"task": "y"}) == ["reference · x", "reference · y"]
+    assert run_names([a, b]) == ["reference · a", "reference · b"]
+    assert run_names([a, a]) == ["reference · a (1)", "reference · a (2)"]
+    other = replace(b, results=b.results.model_copy(update={"dataset_fingerprint": "0"}))
+    with pytest.raises(UserError, match="on different data; make a report of each"):
+        write_report([a, other], tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
