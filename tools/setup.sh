@@ -19,7 +19,7 @@ ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || [ -e /usr/lib/x86_64-li
 if [[ ",$extras," == *,test,* ]]; then  # what only tests need: a browser for the report, a stopwatch for `pie-bench noise`
     command -v chromium >/dev/null || packages+=(chromium)
     command -v hyperfine >/dev/null || packages+=(hyperfine)
-    ldconfig -p 2>/dev/null | grep -q 'libcairo\.so\.2' || packages+=(libcairo2)
+    compgen -G '/usr/lib/*/libcairo.so.2' >/dev/null || packages+=(libcairo2)
 fi
 "$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then

@@ -68,6 +68,8 @@ def _print(found: Comparison, differences: list[Difference]) -> None:
         "compared as A / B. * without process start-up.",
         soft_wrap=True,
     )
+    if any(each.low is None and each.difference is not None for each in differences):
+        console.print("Where all problems agree exactly, no interval can be given.")
     for name, pairs in (("A", found.only_in_a), ("B", found.only_in_b)):
         if pairs:
             console.print(f"[yellow]note:[/] {len(pairs)} pairs are only in {name} and left out")

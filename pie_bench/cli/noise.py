@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
 from pie_bench.cli.run import positive
+
+if TYPE_CHECKING:
+    from pie_bench.stages.noise import Spread
 
 
 def add_verbs(verbs: Any) -> None:
@@ -33,7 +36,6 @@ def noise(arguments: argparse.Namespace) -> int:
     from pie_bench.data.load import load_dataset
     from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.sandbox.choose import choose_sandbox
-    from pie_bench.report.paper import paper_numbers
     from pie_bench.stages.noise import Spread, check_hyperfine, identical_pairs
 
     check_hyperfine()
@@ -62,17 +64,22 @@ def noise(arguments: argparse.Namespace) -> int:
         summary = {"native": asdict(native), "simulated": asdict(simulated)}
         print_json({"environment": arguments.environment, "runs": arguments.runs, **summary, "pairs": records})
     else:
-        paper = paper_numbers()["noise"]
-        print(f"{len(found)} programs against themselves, {arguments.runs} runs a side")
-        rows = [
-            ("hyperfine, this machine", native.mean, native.sd, native.top_5_percent, native.percent_optimized),
-            ("simulator", simulated.mean, simulated.sd, simulated.top_5_percent, simulated.percent_optimized),
-            (f"paper ({paper['n']} pairs, hyperfine)", paper["mean"], paper["sd"], paper["top5pct"], None),
-        ]
-        print_table(("phantom speedup", "mean", "sd", "top 5 % from", "% counted as optimized"), rows)
-        if any(pair.simulated_speedup != 1.0 for pair in found):
-            print(
-                "note: the simulator did not give the same time twice; please report this with pie-bench noise --json"
-            )
-            return 1
+        print_spreads(native, simulated, len(found), arguments.runs)
+    if any(pair.simulated_speedup != 1.0 for pair in found):
+        print("the simulator did not give the same time twice; please report this", file=sys.stderr)
+        return 1
     return 0
+
+
+def print_spreads(native: Spread, simulated: Spread, pairs: int, runs: int) -> None:
+    """What hyperfine and the simulator show for identical programs, beside what the paper saw."""
+    from pie_bench.report.paper import paper_numbers
+
+    paper = paper_numbers()["noise"]
+    print(f"{pairs} programs against themselves, {runs} runs a side")
+    rows = [
+        ("hyperfine, this machine", native.mean, native.sd, native.top_5_percent, native.percent_optimized),
+        ("simulator", simulated.mean, simulated.sd, simulated.top_5_percent, simulated.percent_optimized),
+        (f"paper ({paper['n']} pairs, hyperfine)", paper["mean"], paper["sd"], paper["top5pct"], None),
+    ]
+    print_table(("phantom speedup", "mean", "sd", "top 5 % from", "% counted as optimized"), rows)

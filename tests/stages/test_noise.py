@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from pie_bench.cli.main import main
+from pie_bench.cli.noise import print_spreads
 from pie_bench.errors import UserError
 from pie_bench.stages import noise
 
@@ -45,3 +46,17 @@ def test_spread() -> None:
     spread = noise.Spread.of([1.0] * 19 + [2.0])
     assert spread.mean == pytest.approx(1.05)
     assert (spread.top_5_percent, spread.largest, spread.percent_optimized) == (2.0, 2.0, 5.0)
+
+
+def test_what_people_see(capsys: pytest.CaptureFixture[str]) -> None:
+    print_spreads(noise.Spread.of([1.0, 1.5]), noise.Spread.of([1.0, 1.0]), 2, 10)
+    said = capsys.readouterr().out
+    assert "2 programs against themselves, 10 runs a side" in said
+    assert next(line.split()[-5:] for line in said.splitlines() if "hyperfine, this" in line) == [
+        "machine",
+        "1.25",
+        "0.25",
+        "1.50",
+        "50.00",
+    ]
+    assert "paper (500 pairs, hyperfine)   1.12   0.36" in said
