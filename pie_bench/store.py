@@ -124,20 +124,34 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     A last line without its newline is what a killed process left: it is cut off, the file is whole again. Any other
     line that is not a JSON object is a UserError with file and line.
     """
+    return list(iter_jsonl(path))
+
+
+def iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """`read_jsonl` one record at a time: for files larger than what should be in memory."""
     import jsonlines
 
     if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole != len(content):
-        with path.open("rb+") as file:
-            file.truncate(whole)
-    records: list[dict[str, Any]] = []
-    lines = content[:whole].decode("utf-8", "surrogatepass").split("\n")[:-1]
-    with jsonlines.Reader(lines) as reader:
+        return
+    _cut_half_line(path)
+    with path.open("rb") as file:
+        lines = (line.decode("utf-8", "surrogatepass") for line in file)
         try:
-            records.extend(reader.iter(type=dict))
+            yield from jsonlines.Reader(lines).iter(type=dict)
         except jsonlines.InvalidLineError as error:
             raise UserError(f"{path}:{error.lineno}: not a record: {error.args[0]}") from None
-    return records
+
+
+def _cut_half_line(path: Path, block_bytes: int = 1 << 20) -> None:
+    with path.open("rb") as file:
+        end = whole = file.seek(0, os.SEEK_END)
+        while whole > 0:
+            start = max(0, whole - block_bytes)
+            file.seek(start)
+            newline = file.read(whole - start).rfind(b"\n")
+            if newline >= 0:
+                whole = start + newline + 1
+                break
+            whole = start
+    if whole != end:
+        os.truncate(path, whole)

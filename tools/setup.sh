@@ -16,6 +16,11 @@ command -v g++ >/dev/null || packages+=(g++)
 command -v valgrind >/dev/null || packages+=(valgrind)
 command -v bwrap >/dev/null || packages+=(bubblewrap)
 ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || [ -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2 ] || packages+=(libseccomp2)
+if [[ ",$extras," == *,test,* ]]; then  # what only tests need: a browser for the report, a stopwatch for `pie-bench noise`
+    command -v chromium >/dev/null || packages+=(chromium)
+    command -v hyperfine >/dev/null || packages+=(hyperfine)
+    compgen -G '/usr/lib/*/libcairo.so.2' >/dev/null || packages+=(libcairo2)
+fi
 "$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
     install="apt-get install -y --no-install-recommends ${packages[*]}"

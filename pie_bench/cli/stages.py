@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.cli import run
+from pie_bench.cli.output import add_formats, print_csv, print_json
 from pie_bench.paths import cache_dir
 
 
@@ -22,6 +23,7 @@ def add_verbs(verbs: Any) -> None:
     parser.set_defaults(verb=execute)
     parser = verbs.add_parser("score", help="compute the metrics of a finished run", description="Compute the metrics.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    add_formats(parser)
     parser.set_defaults(verb=score)
 
 
@@ -61,10 +63,19 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def score(arguments: argparse.Namespace) -> int:
+    from pie_bench.report.results import Score
+    from pie_bench.stages import score as stage
     from pie_bench.stages.plan import plan_of
     from pie_bench.store import RunDirectory
 
     directory = RunDirectory(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
-        return run.score_and_print(plan, directory)
+        if arguments.format is None:
+            return run.score_and_print(plan, directory)
+        results = stage.score(plan, directory)
+    if arguments.format == "json":
+        print_json(results.model_dump(mode="json"))
+    else:
+        print_csv((each.model_dump() for each in results.scores), list(Score.model_fields))
+    return 1 if results.infra_errors else 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -91,7 +91,7 @@ class Executor:
             # An error of ours on any test says that the others may not be complete either.
             worst = next((r for r in results if r.outcome == "infra_error"), failed)
             return self._verdict(candidate, worst.outcome, f"test {worst.test_id}", tests=tuple(results), **sums)
-        results = self._measure(compiled.binary, tests, digests)
+        results, measured = self._measure(compiled.binary, tests, digests)
         failed = next((result for result in results if result.outcome != "ok"), None)
         if failed is not None:
             detail = f"test {failed.test_id} in the simulator"
@@ -102,6 +102,8 @@ class Executor:
             tests=tuple(results),
             runtime_seconds=sum(result.seconds or 0.0 for result in results),
             startup_seconds=sum(result.startup_seconds or 0.0 for result in results),
+            counters=_summed(measurement.counters for measurement in measured),
+            startup_counters=_summed(measurement.startup_counters for measurement in measured),
             **sums,
         )
 
@@ -158,13 +160,17 @@ class Executor:
             return "memory_limit"
         return "ok" if finished.exit_code == 0 else "runtime_error"
 
-    def _measure(self, binary: bytes, tests: Sequence[TestCase], digests: dict[str, str]) -> list[TestResult]:
+    def _measure(
+        self, binary: bytes, tests: Sequence[TestCase], digests: dict[str, str]
+    ) -> tuple[list[TestResult], list[Measurement]]:
+        """Every test's result, and the measurements of those that are ok."""
         inputs = {sha256(test.input): test.input for test in tests}
         with self._lock_of(sha256(binary)):  # two candidates with the same binary: the second finds it measured
             known = self._measurements(binary, inputs)
         # Measuring stops at the first failure: it stands for the tests after it too.
         stopped_by = next((m.outcome for m in known.values() if m.outcome != "ok"), "infra_error")
         results = []
+        measured = []
         for test in tests:
             measurement = known.get(sha256(test.input))
             outcome = measurement.outcome if measurement is not None else stopped_by
@@ -176,6 +182,7 @@ class Executor:
             elif measurement.stdout_sha256 != digests[test.test_id]:
                 results.append(TestResult(test.test_id, "forbidden"))
             else:
+                measured.append(measurement)
                 results.append(
                     TestResult(
                         test.test_id,
@@ -185,7 +192,7 @@ class Executor:
                         measurement.counters.get("Ir", measurement.counters.get("instructions")),
                     )
                 )
-        return results
+        return results, measured
 
     def _measurements(self, binary: bytes, inputs: dict[str, bytes]) -> dict[str, Measurement]:
         """Measurements by the input's sum; stops at the first that is not ok."""
@@ -205,6 +212,13 @@ class Executor:
     def _lock_of(self, binary_sha256: str) -> threading.Lock:
         with self._locks_lock:
             return self._locks[binary_sha256]
+
+
+def _summed(counters: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    sums: Counter[str] = Counter()
+    for counted in counters:
+        sums.update(counted)  # type: ignore[arg-type]  # counts may be fractions in some simulators
+    return dict(sorted(sums.items()))
 
 
 def _outcome(name: str) -> Outcome:

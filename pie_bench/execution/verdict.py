@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 Role = Literal["candidate", "source", "target"]
@@ -43,7 +43,7 @@ class Candidate:
         return (self.pair_id, self.role, self.sample_index)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TestResult:
     """One test: `outcome` of the run, simulated `seconds` and `startup_seconds` when it was measured."""
 
@@ -61,7 +61,8 @@ class Verdict:
     """What became of one candidate in one environment.
 
     `runtime_seconds` is the sum over the pair's tests (the paper, Section 2), `startup_seconds` the part of it before
-    `main`; both None unless the outcome is `ok`.
+    `main`; both None unless the outcome is `ok`. `counters` and `startup_counters` are what the simulator counted,
+    summed likewise.
     """
 
     pair_id: str
@@ -76,6 +77,8 @@ class Verdict:
     runtime_seconds: float | None = None
     startup_seconds: float | None = None
     tests: tuple[TestResult, ...] = ()
+    counters: Mapping[str, float] = field(default_factory=dict)
+    startup_counters: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -85,5 +88,7 @@ class Verdict:
         return asdict(self)
 
     @staticmethod
-    def from_json(record: Mapping[str, Any]) -> Verdict:
-        return Verdict(**{**record, "tests": tuple(TestResult(**test) for test in record["tests"])})
+    def from_json(record: Mapping[str, Any], *, with_tests: bool = True) -> Verdict:
+        """The verdict of a record; `with_tests=False` leaves the single tests out (a run has up to a million)."""
+        tests = record["tests"] if with_tests else ()
+        return Verdict(**{**record, "tests": tuple(TestResult(**test) for test in tests)})

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pie_bench.errors import UserError
 from pie_bench.hashing import canonical_json
-from pie_bench.report.results import Results, Scores
+from pie_bench.report.finished import read_results
+from pie_bench.report.results import Scores
 from pie_bench.store import RunDirectory, write_json
 
 # Rows are comparable only where all of these are the same; a run of the first n pairs is another benchmark.
@@ -60,13 +61,7 @@ def add_entry(directory: RunDirectory, leaderboard: Path) -> Path:
     UserError for a run without results, with errors of ours in it, or without a single usable pair.
     """
     manifest = directory.manifest()
-    if not directory.results_path.is_file():
-        raise UserError(f"{directory.path}: no results.json yet; run: pie-bench score {directory.path}")
-    try:
-        results = Results.model_validate_json(directory.results_path.read_text())
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise UserError(f"{directory.results_path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+    results = read_results(directory)
     if results.infra_errors:
         raise UserError(
             f"{directory.path}: {results.infra_errors} executions failed on our side; run the command again"

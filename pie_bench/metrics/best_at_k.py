@@ -1,18 +1,33 @@
-"""The paper's metrics (Section 4), as pure functions.
+"""The paper's metrics (Section 4) at Best@k, as pure functions over arrays.
 
-All take `runtimes`, a row a pair with the simulated seconds of each of its samples in order (NaN where the sample is
-not correct), and `source_runtimes`, the seconds of each pair's source program. Best@k looks at the first k samples, as
-the paper does. A metric is NaN when there is no pair or a pair has fewer than k samples: never a wrong number.
+`runtimes` has a row a pair: the simulated seconds of its samples in order, NaN where a sample is not correct. Rows may
+differ in length: a sample that failed on our side is left out. An *effect* is what one sample is worth, e.g. its
+speedup; Best@k of a pair is the best effect of k of its samples, in one of two ways:
+
+`paper`     the first k samples (what the paper reports);
+`default`   the exact expectation over all subsets of k of the n samples: with the effects sorted ascending,
+            Σ_{r=k..n} C(r−1, k−1)/C(n, k) · e₍ᵣ₎. It does not depend on the order and uses every sample.
+
+Best@k is NaN for a pair with fewer than k samples, and so is the mean of any pairs with one such: never a wrong number.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-OPTIMIZED_SPEEDUP = 1.1  # "at least 10 % faster"
+import numpy as np
 
+Array = Any  # numpy.ndarray of float64; numpy is imported without its types
 Runtimes = Sequence[Sequence[float]]
+Method = Literal["default", "paper"]
+Mean = Literal["arithmetic", "geometric", "harmonic"]
+
+METHODS: tuple[Method, ...] = ("default", "paper")
+OPTIMIZED_SPEEDUP = 1.1  # "at least 10 % faster"
+THRESHOLDS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
 def ks(n: int) -> list[int]:
@@ -20,46 +35,179 @@ def ks(n: int) -> list[int]:
     return sorted({1 << i for i in range(n.bit_length()) if 1 << i <= n} | {n})
 
 
-def speedup_of(runtime: float, source_runtime: float) -> float:
-    """source / runtime where the sample is correct and faster, else 1.0 (the slow program can always be kept)."""
-    if math.isnan(runtime):
-        return 1.0
-    return max(1.0, source_runtime / runtime)
+@dataclass(frozen=True)
+class Samples:
+    """The samples of all pairs as one array.
+
+    `runtimes` (pairs × most samples of a pair): seconds, NaN where not correct; `counts` (pairs): how many samples of
+    a row are there, the rest is padding; `sources` and `humans` (pairs): seconds of the pair's own two programs
+    (humans NaN where the rewrite is not correct here, or not known).
+    """
+
+    runtimes: Array
+    counts: Array
+    sources: Array
+    humans: Array
+
+    @staticmethod
+    def of(runtimes: Runtimes, sources: Sequence[float], humans: Sequence[float] | None = None) -> Samples:
+        """From a list a pair. ValueError when there are not as many sources as pairs."""
+        if len(runtimes) != len(sources) or (humans is not None and len(humans) != len(runtimes)):
+            raise ValueError(f"{len(runtimes)} pairs with samples, {len(sources)} sources: not the same number")
+        counts = np.array([len(row) for row in runtimes], dtype=int)
+        padded = np.full((len(runtimes), max(1, counts.max(initial=0))), np.nan)
+        for row, samples in zip(padded, runtimes, strict=True):
+            row[: len(samples)] = samples
+        known = np.full(len(runtimes), np.nan) if humans is None else np.asarray(humans, dtype=float)
+        return Samples(padded, counts, np.asarray(sources, dtype=float), known)
+
+    def rows(self, keep: Array) -> Samples:
+        """Only some pairs (a mask or indices)."""
+        return Samples(self.runtimes[keep], self.counts[keep], self.sources[keep], self.humans[keep])
 
 
-def percent_optimized(runtimes: Runtimes, source_runtimes: Sequence[float], k: int) -> float:
-    """%Opt: share of pairs, in percent, with a correct sample that is at least 10 % faster than the source."""
-
-    def optimized(samples: Sequence[float], source: float) -> bool:
-        return any(speedup_of(sample, source) >= OPTIMIZED_SPEEDUP for sample in samples)
-
-    return 100 * _mean_over_pairs(optimized, runtimes, source_runtimes, k)
+Effect = Callable[[Samples], Array]
 
 
-def speedup(runtimes: Runtimes, source_runtimes: Sequence[float], k: int) -> float:
-    """Speedup: mean over pairs of the best sample's speedup; 1.0 where none is correct and faster."""
-
-    def best(samples: Sequence[float], source: float) -> float:
-        return max(speedup_of(sample, source) for sample in samples)
-
-    return _mean_over_pairs(best, runtimes, source_runtimes, k)
+def correct(samples: Samples) -> Array:
+    """1 for a correct sample, else 0."""
+    return np.where(np.isnan(samples.runtimes), 0.0, 1.0)
 
 
-def percent_correct(runtimes: Runtimes, source_runtimes: Sequence[float], k: int) -> float:
-    """%Correct: share of pairs, in percent, with at least one correct sample."""
-
-    def correct(samples: Sequence[float], source: float) -> bool:
-        return not all(map(math.isnan, samples))
-
-    return 100 * _mean_over_pairs(correct, runtimes, source_runtimes, k)
+def unfloored(samples: Samples) -> Array:
+    """source / sample, below 1 when the answer is slower; 1 when it is not correct (there is no time to speak of)."""
+    ratio = samples.sources[:, None] / samples.runtimes
+    return np.where(np.isnan(ratio), 1.0, ratio)
 
 
-def _mean_over_pairs(
-    value: Callable[[Sequence[float], float], float], runtimes: Runtimes, source_runtimes: Sequence[float], k: int
-) -> float:
+def floored(samples: Samples) -> Array:
+    """source / sample where the sample is correct and faster, else 1.0: the slow program can always be kept."""
+    return np.maximum(unfloored(samples), 1.0)
+
+
+def faster_by(threshold: float) -> Effect:
+    """1 for a correct sample whose speedup is at least `threshold`, else 0."""
+
+    def effect(samples: Samples) -> Array:
+        return np.where(floored(samples) >= threshold, 1.0, 0.0)
+
+    return effect
+
+
+def over_human(samples: Samples) -> Array:
+    """human rewrite's seconds / the sample's, or / the source's where that is all there is to keep."""
+    return floored(samples) * (samples.humans / samples.sources)[:, None]
+
+
+def faster_than_human(samples: Samples) -> Array:
+    """1 for a correct sample faster than the human rewrite, else 0."""
+    effect = np.where(samples.runtimes < samples.humans[:, None], 1.0, 0.0)
+    return np.where(np.isnan(samples.humans)[:, None], np.nan, effect)
+
+
+def best_at_k(effects: Array, counts: Array, k: int, method: Method = "default") -> Array:
+    """Best@k of every pair (see the module). `effects` (pairs × samples) is padded after `counts` samples a row."""
     if k < 1:
         raise ValueError(f"Best@k needs k of at least 1, not {k}")
-    if not runtimes or any(len(samples) < k for samples in runtimes):
+    if method not in METHODS:
+        raise ValueError(f"Best@k is taken in one of the ways {', '.join(METHODS)}, not {method!r}")
+    if method == "paper":
+        values = effects[:, :k].max(axis=1) if effects.size else effects[:, 0]
+        return np.where(counts < k, np.nan, values)
+    values = np.full(len(effects), np.nan)
+    for n in np.unique(counts[counts >= k]):
+        rows = counts == n
+        values[rows] = np.sort(effects[rows, :n], axis=1) @ _weights(int(n), k)
+    return values
+
+
+def _weights(n: int, k: int) -> Array:
+    """The chance that the r-th smallest of n is the largest of k drawn without replacement, r = 1…n."""
+    return np.array([math.comb(r - 1, k - 1) / math.comb(n, k) for r in range(1, n + 1)])
+
+
+def mean(values: Array, kind: Mean = "arithmetic") -> float:
+    """Mean over pairs; NaN without pairs or when any is NaN."""
+    if not len(values):
         return math.nan
-    pairs = zip(runtimes, source_runtimes, strict=True)
-    return math.fsum(value(samples[:k], source) for samples, source in pairs) / len(runtimes)
+    forward, back = MEANS[kind]
+    return float(back(math.fsum(forward(values)) / len(values)))
+
+
+# A mean is the arithmetic mean of transformed values, transformed back.
+MEANS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "arithmetic": (lambda x: x, lambda x: x),
+    "geometric": (np.log, np.exp),
+    "harmonic": (lambda x: 1.0 / x, lambda x: 1.0 / x),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number a run gets: an effect, how it is averaged over pairs, and its unit (`%` or `×`)."""
+
+    name: str
+    title: str
+    effect: Effect
+    unit: Literal["%", "×"]
+    mean: Mean = "arithmetic"
+    uses_time: bool = True
+    needs_human: bool = False
+
+    @property
+    def scale(self) -> float:
+        return 100.0 if self.unit == "%" else 1.0
+
+    def of_pairs(self, samples: Samples, k: int, method: Method = "default") -> Array:
+        """Best@k of every pair, in the metric's unit."""
+        return self.scale * best_at_k(self.effect(samples), samples.counts, k, method)
+
+    def compute(self, samples: Samples, k: int, method: Method = "default") -> float:
+        """The mean over pairs."""
+        return mean(self.of_pairs(samples, k, method), self.mean)
+
+
+def percent_at_least(threshold: float) -> Metric:
+    """Share of pairs with a correct sample of at least this speedup; %Opt at 1.1."""
+    suffix = "" if threshold == OPTIMIZED_SPEEDUP else f"_{threshold:g}"
+    title = "%Opt" if threshold == OPTIMIZED_SPEEDUP else f"%≥{threshold:g}×"
+    return Metric(f"percent_optimized{suffix}", title, faster_by(threshold), "%")
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        percent_at_least(OPTIMIZED_SPEEDUP),
+        Metric("speedup", "Speedup", floored, "×"),
+        Metric("percent_correct", "%Correct", correct, "%", uses_time=False),
+        Metric("speedup_geometric", "Speedup (geometric)", floored, "×", "geometric"),
+        Metric("speedup_harmonic", "Speedup (harmonic)", floored, "×", "harmonic"),
+        Metric("speedup_unfloored", "Speedup, no floor", unfloored, "×"),
+        Metric("speedup_unfloored_geometric", "Speedup, no floor (geometric)", unfloored, "×", "geometric"),
+        Metric("speedup_unfloored_harmonic", "Speedup, no floor (harmonic)", unfloored, "×", "harmonic"),
+        *(percent_at_least(threshold) for threshold in THRESHOLDS[1:]),
+        Metric("fastest_over_human", "Fastest over human", over_human, "×", needs_human=True),
+        Metric("percent_faster_than_human", "%Faster than human", faster_than_human, "%", needs_human=True),
+    )
+}
+
+
+def percent_optimized(
+    runtimes: Runtimes,
+    source_runtimes: Sequence[float],
+    k: int,
+    method: Method = "default",
+    threshold: float = OPTIMIZED_SPEEDUP,
+) -> float:
+    """%Opt: share of pairs, in percent, with a correct sample that is at least 10 % faster than the source."""
+    return percent_at_least(threshold).compute(Samples.of(runtimes, source_runtimes), k, method)
+
+
+def speedup(runtimes: Runtimes, source_runtimes: Sequence[float], k: int, method: Method = "default") -> float:
+    """Speedup: mean over pairs of the best sample's speedup; 1.0 where none is correct and faster."""
+    return METRICS["speedup"].compute(Samples.of(runtimes, source_runtimes), k, method)
+
+
+def percent_correct(runtimes: Runtimes, source_runtimes: Sequence[float], k: int, method: Method = "default") -> float:
+    """%Correct: share of pairs, in percent, with at least one correct sample."""
+    return METRICS["percent_correct"].compute(Samples.of(runtimes, source_runtimes), k, method)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pie_bench.errors import unknown_name
-from pie_bench.metrics.best_at_k import ks
+from pie_bench.metrics.best_at_k import Method, Metric, Samples, ks
 
 CITATION = "Learning Performance-Improving Code Edits. Shypula et al., ICLR 2024 (arXiv 2302.07867)"
 INPUTS = """
 predictions: for each pair, the simulated seconds of its samples in order; NaN where a sample is not correct
 references: for each pair, the simulated seconds of its source program
 k: which Best@k to give (default: 1, 2, 4, … up to the number of samples)
+method: `default` (the expectation over all subsets of k samples) or `paper` (the first k samples)
 """
+HUMANS = "humans: for each pair, the simulated seconds of its human rewrite\n"
 _FOLDER = Path(__file__).resolve().parent
 
 
 def metric_names() -> list[str]:
-    """The metrics there are: folders here with an `evaluate` module of the same name."""
+    """The modules there are: folders here with an `evaluate` module of the same name."""
     return sorted(path.parent.name for path in _FOLDER.glob("*/*.py") if path.stem == path.parent.name)
 
 
@@ -39,12 +41,14 @@ def features(datasets: Any) -> Any:
 
 
 def best_at_each_k(
-    name: str,
-    metric: Callable[[Sequence[Sequence[float]], Sequence[float], int], float],
-    predictions: list[list[float]],
-    references: list[float],
-    k: list[int] | None,
+    metrics: Sequence[Metric],
+    predictions: Sequence[Sequence[float]],
+    references: Sequence[float],
+    k: Sequence[int] | None,
+    method: Method,
+    humans: Sequence[float] | None = None,
 ) -> dict[str, float]:
-    """`{"<name>@<k>": value}`; the metric is NaN where a pair has fewer than k samples."""
-    wanted = k or ks(max(map(len, predictions)))
-    return {f"{name}@{each}": metric(predictions, references, each) for each in wanted}
+    """`{"<name>@<k>": value}`; a value is NaN where a pair has fewer than k samples."""
+    samples = Samples.of(predictions, references, humans)
+    wanted = list(k) if k else ks(int(samples.counts.max(initial=1)))
+    return {f"{metric.name}@{each}": metric.compute(samples, each, method) for metric in metrics for each in wanted}

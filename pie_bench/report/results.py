@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SCHEMA_VERSION = 2
 Scores = dict[str, dict[str, float | None]]
 
 
@@ -21,6 +23,27 @@ class SampleResult(_Part):
     startup_seconds: float | None = Field(description="the part of `seconds` before main")
 
 
+class Score(_Part):
+    """One number over all pairs, with its 95 % interval (docs/statistics.md)."""
+
+    metric: str = Field(description="see `METRICS` in pie_bench/metrics/best_at_k.py")
+    k: int = Field(description="best of this many samples")
+    method: Literal["default", "paper"] = Field(description="expectation over subsets of k samples, or the first k")
+    time: Literal["process", "after_main"] = Field(description="the whole process as in the paper, or without start-up")
+    of: Literal["model", "human"] = Field(description="the model's answers, or the pairs' human rewrites")
+    value: float | None = Field(description="null where a pair has fewer than k usable samples")
+    low: float | None = Field(description="null where the data says nothing of its spread, e.g. one problem only")
+    high: float | None
+    n_pairs: int
+
+
+class StartupShare(_Part):
+    """Pairs whose best program is at least 10 % faster, and those among them that are not without start-up."""
+
+    optimized: int
+    by_startup_alone: tuple[str, ...] = Field(description="pair ids")
+
+
 class PairResult(_Part):
     """One pair and the model's answers to it."""
 
@@ -34,9 +57,13 @@ class PairResult(_Part):
 
 
 class Results(_Part):
-    """A run's results. A metric is {"best@k": value}; null where a pair has fewer than k usable samples."""
+    """A run's results.
 
-    schema_version: int = 1
+    `scores` holds every number; `metrics` and the three maps after it are the paper's part of them, {metric: {"best@k":
+    value}}, with null where a pair has fewer than k usable samples.
+    """
+
+    schema_version: int = SCHEMA_VERSION
     task: str
     task_version: int
     task_hash: str = Field(description="over all that decides the prompts and the sampling")
@@ -59,8 +86,21 @@ class Results(_Part):
     metrics_without_startup: Scores = Field(description="the same on time after the start of main")
     human_reference: Scores = Field(description="of the pairs' target programs, whole process")
     human_reference_without_startup: Scores
+    scores: tuple[Score, ...] = ()
+    interval: dict[str, Any] = Field(default={}, description="how the intervals were made")
+    startup: dict[Literal["model", "human"], StartupShare] = Field(
+        default={}, description="what start-up alone decides"
+    )
     outcomes: dict[str, int] = Field(description="what became of the model's answers, counted")
     infra_errors: int = Field(description="executions that failed on our side; in no metric: run the command again")
     tokens: dict[str, int] = Field(description="prompt and completion tokens, as the model counted them")
     versions: dict[str, str] = Field(description="packages")
     pairs: tuple[PairResult, ...]
+
+    def score(self, metric: str, k: int, *, method: str = "default", time: str = "process", of: str = "model") -> Score:
+        """One of `scores`; KeyError when there is none such."""
+        return self._by_key[metric, k, method, time, of]
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, int, str, str, str], Score]:
+        return {(s.metric, s.k, s.method, s.time, s.of): s for s in self.scores}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import IO
 
-from pie_bench.report.results import Results, Scores
+from pie_bench.metrics.best_at_k import METRICS
+from pie_bench.report.results import Results, Score
 
-_TITLES = {"percent_optimized": "%Opt", "speedup": "Speedup", "percent_correct": "%Correct"}
+_HEADLINE = ("percent_optimized", "speedup", "percent_correct")
 
 
 def print_results(results: Results, file: IO[str] | None = None) -> None:
@@ -19,15 +19,21 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     console = Console(file=file, highlight=False, width=None if file is None else 100)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
-    for name in results.metrics:
-        table.add_column(_title(name), justify="right")
-    for name in _timed(results.metrics):
-        table.add_column(f"{_title(name)}*", justify="right", style="dim")
-    for key in _in_order(results.metrics):
-        cells = _cells(results.metrics, results.metrics_without_startup, key)
-        table.add_row(key.replace("best@", "Best@"), *cells)
-    human = _cells(results.human_reference, results.human_reference_without_startup, "best@1")
-    table.add_row("human", *human, style="italic")
+    for name in _HEADLINE:
+        table.add_column(METRICS[name].title, justify="right", no_wrap=True)
+    for name in _HEADLINE:
+        if METRICS[name].uses_time:
+            table.add_column(f"{METRICS[name].title}*", justify="right", no_wrap=True)
+    wanted = sorted({score.k for score in results.scores if score.of == "model"})
+    for k in wanted:
+        table.add_row(f"Best@{k}", *_cells(results, k, "default", "model"))
+    if len(wanted) > 1:
+        table.add_section()
+    for k in wanted[:-1]:  # with all samples the two ways are the same
+        table.add_row(f"first {k}" if k > 1 else "first", *_cells(results, k, "paper", "model", bounds=False))
+    if results.scores:
+        table.add_section()
+        table.add_row("human", *_cells(results, 1, "default", "human"), style="italic")
     samples = "1 sample" if results.n_samples == 1 else f"{results.n_samples} samples"
     console.print(
         f"[bold]{results.task}[/] · [bold]{results.model}[/] · {results.dataset}/{results.split}: "
@@ -35,10 +41,22 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     )
     console.print(table)
     counted = ", ".join(f"{count} {name}" for name, count in sorted(results.outcomes.items(), key=lambda x: -x[1]))
-    console.print(f"answers: {counted}")
-    console.print(f"measured in {results.environment} ({results.environment_id[:12]}); * without process start-up")
+    console.print(f"answers: {counted}", soft_wrap=True)
+    for line in legend(results):
+        console.print(line, soft_wrap=True)
     for warning in warnings(results):
-        console.print(f"[yellow]note:[/] {warning}")
+        console.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
+
+
+def legend(results: Results) -> list[str]:
+    """How to read the numbers, and what they were measured in."""
+    lines = [f"measured in {results.environment} ({results.environment_id[:12]}); * without process start-up"]
+    if results.n_samples > 1:
+        lines.append("Best@k: expected best of k answers; first k: of the first k, as the paper reports it")
+    if results.interval:
+        how, problems = results.interval["method"], results.interval["problems"]
+        lines.append(f"below each number its 95 % interval ({how} over {problems} problems)")
+    return lines
 
 
 def warnings(results: Results) -> list[str]:
@@ -58,30 +76,39 @@ def warnings(results: Results) -> list[str]:
         found.append(
             f"{results.n_rejected_rows} rows of the dataset lack something and are left out: see manifest.json"
         )
+    share = results.startup.get("model")
+    if share is not None and share.by_startup_alone:
+        found.append(
+            f"{len(share.by_startup_alone)} of {share.optimized} optimised pairs are so by process start-up alone; "
+            "the columns with * leave it out"
+        )
     return found
 
 
-def _in_order(scores: Scores) -> list[str]:
-    keys = {key for values in scores.values() for key in values}
-    return sorted(keys, key=lambda key: int(key.partition("@")[2]))
-
-
-def _title(name: str) -> str:
-    return _TITLES.get(name, name)
-
-
-def _timed(names: Iterable[str]) -> list[str]:
-    """The metrics that depend on time: without start-up they are another number."""
-    return [name for name in names if name != "percent_correct"]
-
-
-def _cells(whole: Scores, without: Scores, key: str) -> list[str]:
-    cells = [_cell(name, whole[name], key) for name in whole]
-    return cells + [_cell(name, without[name], key) for name in _timed(whole)]
-
-
-def _cell(name: str, values: Mapping[str, float | None], key: str) -> str:
-    value = values.get(key)
+def format_value(metric: str, value: float | None, *, unit: bool = True) -> str:
+    """`12.5 %`, `1.06×` or a dash."""
     if value is None:
         return "–"
-    return f"{value:.2f}×" if name == "speedup" else f"{value:.1f} %"
+    if METRICS[metric].unit == "×":
+        return f"{value:.2f}×" if unit else f"{value:.2f}"
+    return f"{value:.1f} %" if unit else f"{value:.1f}"
+
+
+def format_interval(score: Score) -> str:
+    """`0.0–12.5`; nothing where there is no interval."""
+    if score.low is None or score.high is None:
+        return ""
+    low, high = (format_value(score.metric, bound, unit=False) for bound in (score.low, score.high))
+    return f"{low}–{high}"
+
+
+def _cells(results: Results, k: int, method: str, of: str, *, bounds: bool = True) -> list[str]:
+    cells = []
+    for time in ("process", "after_main"):
+        for name in _HEADLINE:
+            if time == "process" or METRICS[name].uses_time:
+                score = results.score(name, k, method=method, time=time, of=of)
+                interval = format_interval(score) if bounds else ""
+                cell = format_value(name, score.value)
+                cells.append(f"{cell}\n[dim]{interval}[/]" if interval else cell)
+    return cells

@@ -18,7 +18,7 @@ from pie_bench.execution.verdict import Candidate, Role, Verdict
 from pie_bench.prompting.extract import extract_code
 from pie_bench.stages.generate import Generation, read_generations
 from pie_bench.stages.plan import Plan, settle
-from pie_bench.store import MeasurementStore, RunDirectory, read_jsonl
+from pie_bench.store import MeasurementStore, RunDirectory, iter_jsonl
 
 Progress = Callable[[str], object]  # called with "generated" or "executed", once each
 
@@ -33,12 +33,12 @@ class Counts:
     to_execute: int
 
 
-def read_verdicts(directory: RunDirectory) -> dict[tuple[str, str, int], Verdict]:
+def read_verdicts(directory: RunDirectory, *, with_tests: bool = True) -> dict[tuple[str, str, int], Verdict]:
     """The verdicts by pair, role and sample. The last one counts; an `infra_error` is as good as none."""
     verdicts: dict[tuple[str, str, int], Verdict] = {}
-    for number, record in enumerate(read_jsonl(directory.verdicts_path), start=1):
+    for number, record in enumerate(iter_jsonl(directory.verdicts_path), start=1):
         try:
-            verdict = Verdict.from_json(record)
+            verdict = Verdict.from_json(record, with_tests=with_tests)
         except (TypeError, KeyError) as error:
             raise UserError(f"{directory.verdicts_path}:{number}: not a verdict: {error}") from None
         verdicts[verdict.key] = verdict
@@ -48,7 +48,7 @@ def read_verdicts(directory: RunDirectory) -> dict[tuple[str, str, int], Verdict
 def counts(plan: Plan, directory: RunDirectory) -> Counts:
     """How far the run in this directory is."""
     samples = len(plan.pairs) * plan.task.sampling.n
-    executed = sum(verdict.outcome != "infra_error" for verdict in read_verdicts(directory).values())
+    executed = sum(verdict.outcome != "infra_error" for verdict in read_verdicts(directory, with_tests=False).values())
     return Counts(len(read_generations(directory)), samples, executed, samples + 2 * len(plan.pairs))
 
 
@@ -96,7 +96,9 @@ def execute(
 def _missing(
     plan: Plan, directory: RunDirectory, generation: Generation | None, progress: Progress
 ) -> Iterator[Candidate]:
-    done = {key for key, verdict in read_verdicts(directory).items() if verdict.outcome != "infra_error"}
+    done = {
+        key for key, verdict in read_verdicts(directory, with_tests=False).items() if verdict.outcome != "infra_error"
+    }
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     answered = [candidate_of(record, pairs[record["pair_id"]]) for record in read_generations(directory).values()]
     for candidate in (*own_programs(plan), *answered):

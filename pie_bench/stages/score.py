@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.verdict import Verdict
-from pie_bench.metrics.best_at_k import ks
-from pie_bench.metrics.module import load_metric
-from pie_bench.report.results import PairResult, Results, SampleResult, Scores
+from pie_bench.report.results import PairResult, Results, SampleResult
+from pie_bench.report.scores import all_scores, interval_facts, paper_scores, startup_shares
 from pie_bench.stages.execute import read_verdicts
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan, package_versions
@@ -27,7 +25,7 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
     UserError when programs are still without a verdict, saying how many.
     """
     manifest = directory.manifest()
-    verdicts = read_verdicts(directory)
+    verdicts = read_verdicts(directory, with_tests=False)
     samples = plan.task.sampling.n
     wanted = [(pair.pair_id, "candidate", i) for pair in plan.pairs for i in range(samples)]
     wanted += [(pair.pair_id, role, 0) for pair in plan.pairs for role in ("source", "target")]
@@ -42,6 +40,7 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
     pairs = [_pair_result(pair, verdicts, samples) for pair in sorted(plan.pairs, key=lambda pair: pair.pair_id)]
     # Without a measured source there is nothing to compare with; an error of ours on it is reported as such.
     usable = [pair for pair in pairs if pair.source.outcome == "ok"]
+    scores = all_scores(usable)
     generations = read_generations(directory)
     execution, generation = manifest["execution"], manifest["generation"]
     results = Results(
@@ -63,10 +62,13 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
         n_samples=samples,
         n_rejected_rows=len(plan.dataset.rejected),
         unusable_pairs=tuple(pair.pair_id for pair in pairs if pair.source.outcome not in ("ok", "infra_error")),
-        metrics=_scores(plan.task.metrics, usable, whole=True),
-        metrics_without_startup=_scores(plan.task.metrics, usable, whole=False),
-        human_reference=_scores(plan.task.metrics, [_human(pair) for pair in usable], whole=True),
-        human_reference_without_startup=_scores(plan.task.metrics, [_human(pair) for pair in usable], whole=False),
+        metrics=paper_scores(scores, plan.task.metrics, of="model", time="process"),
+        metrics_without_startup=paper_scores(scores, plan.task.metrics, of="model", time="after_main"),
+        human_reference=paper_scores(scores, plan.task.metrics, of="human", time="process"),
+        human_reference_without_startup=paper_scores(scores, plan.task.metrics, of="human", time="after_main"),
+        scores=tuple(scores),
+        interval=interval_facts(usable),
+        startup=startup_shares(usable),
         outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
         infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
         tokens={
@@ -98,32 +100,3 @@ def _pair_result(pair: Pair, verdicts: Verdicts, samples: int) -> PairResult:
         recorded_target_seconds=recorded(pair.tgt_seconds),
         samples=tuple(result("candidate", index) for index in range(samples)),
     )
-
-
-def _human(pair: PairResult) -> PairResult:
-    """The pair as if its human rewrite had been the one answer."""
-    return pair.model_copy(update={"samples": (pair.target,)})
-
-
-def _scores(metrics: Sequence[str], pairs: Sequence[PairResult], *, whole: bool) -> Scores:
-    """{metric: {"best@k": value}}, of whole processes or of what comes after the start of `main`."""
-
-    def seconds(sample: SampleResult) -> float:
-        if sample.seconds is None:
-            return math.nan
-        return sample.seconds if whole else sample.seconds - (sample.startup_seconds or 0.0)
-
-    if not pairs:
-        return {name: {} for name in metrics}
-    predictions = [[seconds(s) for s in pair.samples if s.outcome != "infra_error"] for pair in pairs]
-    references = [seconds(pair.source) for pair in pairs]
-    k = ks(max(len(pair.samples) for pair in pairs))
-    return {name: _computed(name, predictions, references, k) for name in metrics}
-
-
-def _computed(name: str, predictions: Any, references: Any, k: list[int]) -> dict[str, float | None]:
-    computed = load_metric(name).compute(predictions=predictions, references=references, k=k)
-    return {
-        key.replace(f"{name}@", "best@"): None if math.isnan(value) else value
-        for key, value in sorted(computed.items())
-    }

@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from pie_bench.report.results import Results, SampleResult
+from pie_bench.report.results import Results, Score, StartupShare
 from pie_bench.report.table import print_results, warnings
 
 SCORES = {
@@ -12,7 +12,17 @@ SCORES = {
     "percent_correct": {"best@1": 50.0, "best@2": None},
 }
 HUMAN = {name: {"best@1": 100.0} for name in SCORES} | {"speedup": {"best@1": 3.656}}
-NOTHING = SampleResult(outcome="ok", seconds=None, startup_seconds=None)
+INTERVALS = {"percent_optimized": 4.0, "speedup": 0.05, "percent_correct": 8.0}
+
+
+def score(metric: str, k: int, method: str, time: str, of: str) -> Score:
+    value = (SCORES if of == "model" else HUMAN)[metric][f"best@{k}"]
+    half = INTERVALS[metric]
+    low, high = (None, None) if value is None or of == "human" else (value - half, value + half)
+    key = {"metric": metric, "k": k, "method": method, "time": time, "of": of}
+    return Score(**key, value=value, low=low, high=high, n_pairs=8)  # type: ignore[arg-type]
+
+
 RESULTS = Results(
     task="pie_instruct",
     task_version=1,
@@ -36,6 +46,19 @@ RESULTS = Results(
     metrics_without_startup=SCORES,
     human_reference=HUMAN,
     human_reference_without_startup=HUMAN,
+    scores=tuple(
+        score(metric, k, method, time, of)
+        for of, wanted in (("model", (1, 2)), ("human", (1,)))
+        for time in ("process", "after_main")
+        for method in ("default", "paper")
+        for k in wanted
+        for metric in SCORES
+    ),
+    interval={"method": "jackknife, Student's t", "problems": 6},
+    startup={
+        "model": StartupShare(optimized=2, by_startup_alone=()),
+        "human": StartupShare(optimized=8, by_startup_alone=()),
+    },
     outcomes={"compile_error": 3, "ok": 8, "wrong_output": 5},
     infra_errors=0,
     tokens={"prompt": 10, "completion": 20},
@@ -58,11 +81,23 @@ def test_the_table(pytestconfig) -> None:
 def test_what_a_reader_must_know_is_said_with_its_remedy() -> None:
     assert warnings(RESULTS) == []
     troubled = RESULTS.model_copy(
-        update={"infra_errors": 2, "unusable_pairs": ("a", "b", "c", "d"), "n_rejected_rows": 7, "n_samples": 1}
+        update={
+            "infra_errors": 2,
+            "unusable_pairs": ("a", "b", "c", "d"),
+            "n_rejected_rows": 7,
+            "n_samples": 1,
+            "startup": {"model": StartupShare(optimized=3, by_startup_alone=("x",))},
+        }
     )
-    infra, unusable, rejected = warnings(troubled)
+    infra, unusable, rejected, startup = warnings(troubled)
     assert infra == "2 executions failed on our side (infra_error) and are in no metric; run the same command again"
     assert unusable == "4 pairs are left out because their source program fails its tests here (a, b, c, …)"
     assert rejected == "7 rows of the dataset lack something and are left out: see manifest.json"
+    assert startup.startswith("1 of 3 optimised pairs are so by process start-up alone")
     assert "note: 7 rows" in printed(troubled)
     assert "1 sample a pair" in printed(troubled)
+
+
+def test_a_run_without_a_usable_pair_has_a_table_too() -> None:
+    said = printed(RESULTS.model_copy(update={"n_pairs": 0, "scores": (), "interval": {}, "startup": {}}))
+    assert "0 pairs of 6 problems" in said

@@ -3,7 +3,7 @@
 import datasets
 import evaluate
 
-from pie_bench.metrics import best_at_k
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP, Method, percent_at_least
 from pie_bench.metrics.module import CITATION, INPUTS, best_at_each_k, features
 
 
@@ -12,10 +12,18 @@ class PercentOptimized(evaluate.Metric):
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
-            description=self.__doc__, citation=CITATION, inputs_description=INPUTS, features=features(datasets)
+            description=self.__doc__,
+            citation=CITATION,
+            inputs_description=INPUTS + "threshold: speedup that counts as optimised (default 1.1)\n",
+            features=features(datasets),
         )
 
     def _compute(
-        self, predictions: list[list[float]], references: list[float], k: list[int] | None = None
+        self,
+        predictions: list[list[float]],
+        references: list[float],
+        k: list[int] | None = None,
+        method: Method = "default",
+        threshold: float = OPTIMIZED_SPEEDUP,
     ) -> dict[str, float]:
-        return best_at_each_k("percent_optimized", best_at_k.percent_optimized, predictions, references, k)
+        return best_at_each_k([percent_at_least(threshold)], predictions, references, k, method)

@@ -3,7 +3,7 @@
 import datasets
 import evaluate
 
-from pie_bench.metrics import best_at_k
+from pie_bench.metrics.best_at_k import METRICS, Method
 from pie_bench.metrics.module import CITATION, INPUTS, best_at_each_k, features
 
 
@@ -16,6 +16,10 @@ class Speedup(evaluate.Metric):
         )
 
     def _compute(
-        self, predictions: list[list[float]], references: list[float], k: list[int] | None = None
+        self,
+        predictions: list[list[float]],
+        references: list[float],
+        k: list[int] | None = None,
+        method: Method = "default",
     ) -> dict[str, float]:
-        return best_at_each_k("speedup", best_at_k.speedup, predictions, references, k)
+        return best_at_each_k([METRICS["speedup"]], predictions, references, k, method)

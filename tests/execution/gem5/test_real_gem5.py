@@ -76,7 +76,10 @@ PROGRAMS = {
         'std::vector<int> v(n, 1); printf("%zu", v.size()); }'
     ),
 }
-DEEP = "int f(int n) { volatile int a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }\nint main() { return f(100000) & 1; }"
+DEEP = (
+    "int f(int n) { volatile int a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }\n"
+    "int main() { return f(100000) & 1; }"
+)
 INPUTS = [b"7\n", b"12345 and more that is not read\n"]
 
 
@@ -98,10 +101,10 @@ def test_forked_and_alone_are_the_same(name: str, simulator: Gem5Simulator, comp
     [
         ("int main() { return 3; }", "runtime_error", "exit code 3"),
         (DEEP, "runtime_error", "unmapped address"),
-        ("int main() { asm volatile(\".byte 0x0f, 0x04, 0x21, 0x00\"); }", "forbidden", "m5_exit"),
-        ("int main() { asm volatile(\".byte 0x0f, 0xff, 0xff\"); }", "unsupported", "nrecognized/invalid instruction executed: {"),
+        ('int main() { asm volatile(".byte 0x0f, 0x04, 0x21, 0x00"); }', "forbidden", "m5_exit"),
+        ('int main() { asm volatile(".byte 0x0f, 0xff, 0xff"); }', "unsupported", "invalid instruction executed: {"),
     ],
-)  # fmt: skip
+)
 def test_bad_ends_are_named(code: str, outcome: str, detail: str, simulator: Gem5Simulator, compile_: Compile) -> None:
     (measurement,) = simulator.measure(compile_(code), [b""])
     assert (measurement.outcome, detail in measurement.detail) == (outcome, True), measurement.detail

@@ -1,0 +1,65 @@
+"""`analyse`: the paper's analyses over a finished run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
+
+# Kept here so that --help needs no heavy import; tests hold it against the analyses there are.
+KINDS = {
+    "errors": "what is wrong with the answers (Table 5)",
+    "samples": "Best@k against the number of samples (Figures 8, 9)",
+    "lengths": "length of the source against correctness and speedup (A.4)",
+    "edits": "kind of edit: algorithm, data structure, input/output, other (A.1)",
+    "suspicious": "speedups with a constant or an array made smaller",
+    "human": "the model beside the human rewrites",
+    "duplicates": "the same code with different times (A.9)",
+}
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "analyse",
+        help="look into a finished run: errors, samples, edits, …",
+        description="The paper's analyses over a finished run.",
+        epilog="Analyses: " + "; ".join(f"{name}: {text}" for name, text in KINDS.items()) + ".",
+    )
+    parser.add_argument("analysis", choices=[*KINDS, "all"], metavar="ANALYSIS", help=f"{', '.join(KINDS)} or all")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    add_formats(parser)
+    parser.set_defaults(verb=analyse)
+
+
+def analyse(arguments: argparse.Namespace) -> int:
+    from pie_bench.errors import UserError
+    from pie_bench.report.analyses import ANALYSES
+    from pie_bench.report.finished import read_run
+    from pie_bench.report.text import with_bounds_beside
+    from pie_bench.store import RunDirectory
+
+    names = list(KINDS) if arguments.analysis == "all" else [arguments.analysis]
+    if arguments.format == "csv" and len(names) > 1:
+        raise UserError("--csv holds one table: name one analysis instead of all")
+    run = read_run(RunDirectory(arguments.run_dir))
+    found = [ANALYSES[name](run) for name in names]
+    if arguments.format == "json":
+        print_json(
+            [analysis.model_dump(mode="json") for analysis in found] if len(found) > 1 else found[0].model_dump()
+        )
+    elif arguments.format == "csv":
+        print_csv(found[0].records(), found[0].columns)
+    else:
+        for analysis in found:
+            print(f"{analysis.title}{f' ({analysis.paper})' if analysis.paper else ''}")
+            if analysis.rows:
+                print_table(*with_bounds_beside(analysis.columns, analysis.rows))
+            else:
+                print("  none\n")
+            for note in analysis.notes:
+                print(f"note: {note}")
+            if len(found) > 1:
+                print()
+    return 0

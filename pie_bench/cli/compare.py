@@ -1,0 +1,98 @@
+"""`compare`: two runs over the same pairs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pie_bench.cli.output import add_formats, print_csv, print_json
+
+if TYPE_CHECKING:
+    from pie_bench.report.compare import Comparison, Difference
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "compare",
+        help="is one run better than another?",
+        description="Two runs pair by pair: difference with its 95 % interval (problems drawn anew), wins, ties, "
+        "losses, and the smallest difference that these pairs can show.",
+    )
+    parser.add_argument("run_a", type=Path, metavar="RUN_A")
+    parser.add_argument("run_b", type=Path, metavar="RUN_B")
+    parser.add_argument("--method", choices=["default", "paper"], default="default", help="default: %(default)s")
+    add_formats(parser)
+    parser.set_defaults(verb=compare)
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    from pie_bench.report.compare import Difference
+    from pie_bench.report.compare import compare as compared
+    from pie_bench.report.finished import read_results
+    from pie_bench.store import RunDirectory
+
+    a, b = (read_results(RunDirectory(path)) for path in (arguments.run_a, arguments.run_b))
+    found = compared(a, b, str(arguments.run_a), str(arguments.run_b))
+    if arguments.format == "json":
+        print_json(found.model_dump(mode="json"))
+    elif arguments.format == "csv":
+        print_csv((each.model_dump() for each in found.differences), list(Difference.model_fields))
+    else:
+        _print(found, [each for each in found.differences if each.method == arguments.method])
+    return 0
+
+
+def _print(found: Comparison, differences: list[Difference]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console.print(f"A: {found.a}\nB: {found.b}", markup=False, soft_wrap=True)
+    console.print(f"{found.n_pairs} pairs of {found.n_problems} problems in both, {found.environment}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("", "A", "B", "A − B [95 %]", "W/T/L", "detects"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for time in ("process", "after_main"):
+        for each in differences:
+            if each.time == time and not (time == "after_main" and each.metric == "percent_correct"):
+                table.add_row(*_row(each, star=time == "after_main"), style="bold" if each.significant else "")
+        if time == "process":
+            table.add_section()
+    console.print(table)
+    console.print(
+        "bold: significant, the interval leaves out no difference. W/T/L: pairs that A wins, ties, losses.\n"
+        "detects: the true difference that such a comparison finds with 80 % power. Geometric means are\n"
+        "compared as A / B. * without process start-up.",
+        soft_wrap=True,
+    )
+    if any(each.low is None and each.difference is not None for each in differences):
+        console.print("Where all problems agree exactly, no interval can be given.")
+    for name, pairs in (("A", found.only_in_a), ("B", found.only_in_b)):
+        if pairs:
+            console.print(f"[yellow]note:[/] {len(pairs)} pairs are only in {name} and left out")
+
+
+def _row(each: Difference, *, star: bool) -> list[str]:
+    from pie_bench.metrics.best_at_k import METRICS
+    from pie_bench.report.table import format_value
+
+    def number(value: float | None, *, sign: bool = False) -> str:
+        if value is None:
+            return "–"
+        digits = 1 if METRICS[each.metric].unit == "%" else 2
+        return f"{value:{'+' if sign and not each.is_ratio else ''}.{digits}f}"
+
+    difference = number(each.difference, sign=True)
+    if each.low is not None:
+        difference += rf" \[{number(each.low, sign=True)}, {number(each.high, sign=True)}]"
+    return [
+        f"{METRICS[each.metric].title.replace('geometric', 'geo.')}{'*' if star else ''} @{each.k}",
+        format_value(each.metric, each.a),
+        format_value(each.metric, each.b),
+        difference,
+        f"{each.wins}/{each.ties}/{each.losses}",
+        number(each.smallest_detectable),
+    ]

@@ -1,0 +1,85 @@
+"""`noise`: phantom speedups of identical programs, natively and in the simulator."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
+from pie_bench.cli.run import positive
+
+if TYPE_CHECKING:
+    from pie_bench.stages.noise import Spread
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "noise",
+        help="how far a stopwatch is off: identical programs timed twice",
+        description="Times each program against itself with hyperfine on this machine and in the simulator: every "
+        "speedup it shows is one that is not there (the paper, Section 2). Needs Debian's hyperfine.",
+    )
+    parser.add_argument("--dataset", default="mini", metavar="D", help="whose programs to time; default: %(default)s")
+    parser.add_argument("--environment", metavar="E", default="cachegrind-host", help="default: %(default)s")
+    parser.add_argument("--pairs", type=positive, default=40, metavar="N", help="identical pairs; default: %(default)s")
+    parser.add_argument("--runs", type=positive, default=10, metavar="N", help="runs a side; default: %(default)s")
+    add_formats(parser)
+    parser.set_defaults(verb=noise)
+
+
+def noise(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from tqdm import tqdm
+
+    from pie_bench.data.load import load_dataset
+    from pie_bench.execution.environment import load_environment_spec
+    from pie_bench.execution.sandbox.choose import choose_sandbox
+    from pie_bench.stages.noise import Spread, check_hyperfine, identical_pairs
+
+    check_hyperfine()
+    spec = load_environment_spec(arguments.environment)
+    dataset = load_dataset(arguments.dataset, "test", with_tests=True)
+    with tqdm(total=arguments.pairs, unit="pair", file=sys.stderr, dynamic_ncols=True) as bar:
+        found = identical_pairs(
+            dataset, spec, choose_sandbox(), pairs=arguments.pairs, runs=arguments.runs, progress=bar.update
+        )
+    records = [
+        {
+            "program": pair.program,
+            "test": pair.test_id,
+            "native_first_seconds": pair.native_seconds[0],
+            "native_second_seconds": pair.native_seconds[1],
+            "native_speedup": pair.native_speedup,
+            "simulated_speedup": pair.simulated_speedup,
+        }
+        for pair in found
+    ]
+    native = Spread.of([pair.native_speedup for pair in found])
+    simulated = Spread.of([pair.simulated_speedup for pair in found])
+    if arguments.format == "csv":
+        print_csv(records, list(records[0]))
+    elif arguments.format == "json":
+        summary = {"native": asdict(native), "simulated": asdict(simulated)}
+        print_json({"environment": arguments.environment, "runs": arguments.runs, **summary, "pairs": records})
+    else:
+        print_spreads(native, simulated, len(found), arguments.runs)
+    if any(pair.simulated_speedup != 1.0 for pair in found):
+        print("the simulator did not give the same time twice; please report this", file=sys.stderr)
+        return 1
+    return 0
+
+
+def print_spreads(native: Spread, simulated: Spread, pairs: int, runs: int) -> None:
+    """What hyperfine and the simulator show for identical programs, beside what the paper saw."""
+    from pie_bench.report.paper import paper_numbers
+
+    paper = paper_numbers()["noise"]
+    print(f"{pairs} programs against themselves, {runs} runs a side")
+    rows = [
+        ("hyperfine, this machine", native.mean, native.sd, native.top_5_percent, native.percent_optimized),
+        ("simulator", simulated.mean, simulated.sd, simulated.top_5_percent, simulated.percent_optimized),
+        (f"paper ({paper['n']} pairs, hyperfine)", paper["mean"], paper["sd"], paper["top5pct"], None),
+    ]
+    print_table(("phantom speedup", "mean", "sd", "top 5 % from", "% counted as optimized"), rows)

@@ -1,0 +1,58 @@
+"""`--json` and `--csv`: the same numbers for machines, unrounded, on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pie_bench.report.text import cell_text
+
+
+def add_formats(parser: argparse.ArgumentParser) -> None:
+    """`--json` or `--csv` instead of a table."""
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--json", dest="format", action="store_const", const="json", help="print JSON")
+    formats.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
+
+
+def print_csv(records: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
+    """One line a record under a line of column names; nothing for None."""
+    writer = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int = 25) -> None:
+    """A table for people: text left, numbers right and rounded, the first rows only."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(columns):
+        numeric = any(isinstance(row[number], (int, float)) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+        if number < len(columns) - 1:  # only the last gives way on a narrow terminal
+            table.columns[-1].min_width = max(len(name), *(len(_cell(row[number])) for row in rows))
+        elif not numeric:
+            table.columns[-1].max_width = 48
+    for row in rows[:most]:
+        table.add_row(*map(_cell, row))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    if len(rows) > most:
+        console.print(f"… and {len(rows) - most} more rows: --csv has all")
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    return escape(cell_text(value))

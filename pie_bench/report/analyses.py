@@ -1,0 +1,311 @@
+"""The paper's analyses over a finished run: each a table with a title, columns, rows and notes."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from pie_bench.execution.verdict import Role
+from pie_bench.metrics.best_at_k import METHODS, METRICS, OPTIMIZED_SPEEDUP
+from pie_bench.report.finished import FinishedRun, best_sample
+from pie_bench.report.results import PairResult, SampleResult, Score
+from pie_bench.report.scores import TIMES, Time, samples_of, scores_of
+
+Cell = str | int | float | None
+
+
+class Analysis(BaseModel):
+    """A table. `columns` are the keys of every row; numbers are not rounded; `behind` names what was counted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    paper: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    behind: Mapping[str, list[str]] = {}
+
+    def records(self) -> list[dict[str, Cell]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def errors(run: FinishedRun) -> Analysis:
+    """Table 5: what is wrong with the answers."""
+    from pie_bench.metrics.analyses import ERROR_CLASSES
+
+    behind: defaultdict[str, list[str]] = defaultdict(list)
+    for pair_id, names in error_classes(run).items():
+        for index, name in enumerate(names):
+            if name is not None:
+                behind[name].append(f"{pair_id} sample {index}")
+    found = Counter({name: len(answers) for name, answers in behind.items()})
+    total = found.total()
+    failed = total - found["optimized"]
+    paper = paper_error_analysis()
+    rows = tuple(
+        (
+            title,
+            found[name],
+            100 * found[name] / total if total else None,
+            100 * found[name] / failed if failed and name != "optimized" else None,
+            paper.get(name),
+        )
+        for name, title in ERROR_CLASSES.items()
+    )
+    return Analysis(
+        name="errors",
+        title="What becomes of the answers",
+        paper="Table 5",
+        columns=("class", "answers", "% of all", "% of failed", "paper's %"),
+        rows=rows,
+        notes=(
+            "same speed: within 1 % of the source's; failed: all but the optimized",
+            "paper's: shares of the failed answers of its best model (GPT-3.5 after self-play)",
+        ),
+        behind={ERROR_CLASSES[name]: answers for name, answers in sorted(behind.items())},
+    )
+
+
+def error_classes(run: FinishedRun) -> dict[str, list[str | None]]:
+    """Table 5's class of every answer, by pair; None for an error of ours."""
+    from pie_bench.metrics.analyses import error_class, share_wrong
+
+    classes = {}
+    for pair in run.usable:
+        assert pair.source.seconds is not None
+        classes[pair.pair_id] = [
+            error_class(
+                sample.outcome,
+                share_wrong([test.outcome for test in run.verdicts[pair.pair_id, "candidate", index].tests]),
+                pair.source.seconds / sample.seconds if sample.seconds else None,
+            )
+            for index, sample in enumerate(pair.samples)
+        ]
+    return classes
+
+
+def samples(run: FinishedRun) -> Analysis:
+    """Figures 8 and 9: Best@k against the number of samples, every k."""
+    return Analysis(
+        name="samples",
+        title="Best@k against the number of samples",
+        paper="Figures 8 and 9",
+        columns=("k", "method", *(f"{METRICS[name].title}{end}" for name in _CURVE for end in ("", " low", " high"))),
+        rows=tuple(
+            (k, method, *(value for score in scores for value in (score.value, score.low, score.high)))
+            for k, method, scores in curve(run.usable)
+        ),
+    )
+
+
+_CURVE = ("percent_optimized", "speedup", "percent_correct")
+
+
+def curve(pairs: list[PairResult], time: Time = "process") -> list[tuple[int, str, list[Score]]]:
+    """(k, method, scores of %Opt, Speedup and %Correct) for every k from 1 to the number of samples."""
+    if not pairs:
+        return []
+    every = range(1, max(len(pair.samples) for pair in pairs) + 1)
+    scores = scores_of([METRICS[name] for name in _CURVE], pairs, every, "model")
+    by_key: dict[tuple[str, int, str, str], Score] = {(s.metric, s.k, s.method, s.time): s for s in scores}
+    return [(k, method, [by_key[name, k, method, time] for name in _CURVE]) for method in METHODS for k in every]
+
+
+def lengths(run: FinishedRun) -> Analysis:
+    """Appendix A.4: how the source's length goes with correctness and speedup."""
+    import numpy as np
+
+    from pie_bench.metrics.analyses import correlation
+    from pie_bench.metrics.statistics import clusters_of
+    from pie_bench.prompting.cpp import code_tokens
+
+    columns = ("length against", "pairs", *(f"{x}{y}" for x in ("pearson", "spearman") for y in ("", " low", " high")))
+    rows = []
+    if run.usable:
+        tokens = np.array([len(code_tokens(run.pairs[pair.pair_id].src_code)) for pair in run.usable], dtype=float)
+        clusters = clusters_of([pair.problem_id for pair in run.usable])
+        n = run.results.n_samples
+        for title, name, k in (
+            ("share of answers correct", "percent_correct", 1),
+            (f"log speedup, best of {n}", "speedup", n),
+            (f"optimized, best of {n}", "percent_optimized", n),
+        ):
+            values = METRICS[name].of_pairs(samples_of(run.usable, "process"), k)
+            known = ~np.isnan(values)
+            values = np.log(values) if name == "speedup" else values
+            if known.any():
+                clusters_known = np.unique(clusters[known], return_inverse=True)[1]
+                found = correlation(tokens[known], values[known], clusters_known)
+                rows.append((title, *(None if x != x else x for x in vars(found).values())))
+    return Analysis(
+        name="lengths",
+        title="Length of the source (tokens) against what came of it",
+        paper="Appendix A.4",
+        columns=columns,
+        rows=tuple(rows),
+    )
+
+
+def edits(run: FinishedRun) -> Analysis:
+    """Appendix A.1: what kinds of edit made programs faster, beside the human's."""
+    from pie_bench.metrics.edits import KINDS, kind_of_edit
+
+    speedups: dict[str, defaultdict[str, list[float]]] = {"model": defaultdict(list), "human": defaultdict(list)}
+    behind: defaultdict[str, list[str]] = defaultdict(list)
+    for of, role, pair, index in _optimized(run):
+        sample = pair.target if of == "human" else pair.samples[index]
+        kind = kind_of_edit(run.pairs[pair.pair_id].src_code, run.code(pair.pair_id, role, index) or "")
+        assert pair.source.seconds and sample.seconds
+        speedups[of][kind].append(pair.source.seconds / sample.seconds)
+        behind[f"{of}: {kind}"].append(pair.pair_id)
+    totals = {of: sum(map(len, kinds.values())) for of, kinds in speedups.items()}
+
+    def cells(of: str, kind: str) -> tuple[Cell, ...]:
+        found = speedups[of][kind]
+        return (
+            len(found),
+            100 * len(found) / totals[of] if totals[of] else None,
+            statistics.geometric_mean(found) if found else None,
+        )
+
+    return Analysis(
+        name="edits",
+        title="Kind of edit of the optimized programs",
+        paper="Appendix A.1",
+        columns=("kind", "model", "model %", "model speedup", "human", "human %", "human speedup"),
+        rows=tuple((kind, *cells("model", kind), *cells("human", kind)) for kind in KINDS),
+        notes=(
+            "a heuristic on the two texts; how often it agrees with hand-made labels: docs/statistics.md",
+            "speedups are geometric means",
+        ),
+        behind=dict(behind),
+    )
+
+
+def _optimized(run: FinishedRun) -> Iterator[tuple[str, Role, PairResult, int]]:
+    """(of, role, pair, sample) of every pair's best answer and human rewrite that is at least 10 % faster."""
+    for pair in run.usable:
+        index = best_sample(pair)
+        chosen: list[tuple[str, Role, SampleResult, int]] = [("human", "target", pair.target, 0)]
+        if index is not None:
+            chosen.append(("model", "candidate", pair.samples[index], index))
+        for of, role, sample, number in chosen:
+            if sample.seconds and pair.source.seconds and pair.source.seconds / sample.seconds >= OPTIMIZED_SPEEDUP:
+                yield of, role, pair, number
+
+
+def suspicious(run: FinishedRun) -> Analysis:
+    """Answers that are faster with a constant or array made smaller."""
+    from pie_bench.metrics.analyses import shrunk_constants
+
+    rows = []
+    for pair in run.usable:
+        source = run.pairs[pair.pair_id].src_code
+        for index, sample in enumerate(pair.samples):
+            if sample.seconds and pair.source.seconds and pair.source.seconds / sample.seconds >= OPTIMIZED_SPEEDUP:
+                code = run.code(pair.pair_id, "candidate", index) or ""
+                for shrunk in shrunk_constants(source, code):
+                    speedup = pair.source.seconds / sample.seconds
+                    rows.append((pair.pair_id, index, speedup, shrunk.name, shrunk.before, shrunk.after))
+    return Analysis(
+        name="suspicious",
+        title="Optimized answers with a constant or an array made smaller",
+        paper="",
+        columns=("pair", "sample", "speedup", "name", "before", "after"),
+        rows=tuple(rows),
+        notes=("they pass the tests there are; larger inputs may break them",) if rows else (),
+    )
+
+
+def human(run: FinishedRun) -> Analysis:
+    """The model's answers beside the human rewrites."""
+    names = ("percent_optimized", "speedup", "speedup_geometric", "percent_correct", "fastest_over_human")
+    n = run.results.n_samples
+    rows = []
+    for name in (*names, "percent_faster_than_human"):
+        found: dict[tuple[str, int, str], Score] = {
+            (s.of, s.k, s.time): s for s in run.results.scores if s.metric == name and s.method == "default"
+        }
+        row: list[Cell] = [METRICS[name].title]
+        for time in TIMES:
+            for of, k in (("model", n), ("human", 1)):
+                row.append(found[of, k, time].value if (of, k, time) in found else None)
+        rows.append(tuple(row))
+    return Analysis(
+        name="human",
+        title="Model beside human rewrites",
+        paper="Table 1",
+        columns=("metric", f"Best@{n}", "human", f"Best@{n}, no start-up", "human, no start-up"),
+        rows=tuple(rows),
+    )
+
+
+def duplicate_code(run: FinishedRun) -> Analysis:
+    """Appendix A.9: the same code with different times, as measured here and as the dataset records."""
+    from pie_bench.metrics.analyses import Program, duplicates
+
+    measured, recorded = [], []
+    for pair in run.usable:
+        known = run.pairs[pair.pair_id]
+        programs: list[tuple[str, str | None, float | None]] = [
+            ("source", known.src_code, pair.source.seconds),
+            ("target", known.tgt_code, pair.target.seconds),
+        ]
+        for index, sample in enumerate(pair.samples):
+            code = run.code(pair.pair_id, "candidate", index) if sample.seconds else None
+            programs.append((f"answer {index}", code, sample.seconds))
+        for where, code, seconds in programs:
+            if code and seconds:
+                measured.append(Program(f"{pair.pair_id} {where}", pair.problem_id, code, known.tests, seconds))
+        for role, text, total in (
+            ("source", known.src_code, pair.recorded_source_seconds),
+            ("target", known.tgt_code, pair.recorded_target_seconds),
+        ):
+            if total:
+                recorded.append(Program(f"{pair.pair_id} {role}", pair.problem_id, text, known.tests, total))
+    rows: list[tuple[Cell, ...]] = []
+    notes = []
+    behind: dict[str, list[str]] = {}
+    for times, programs_of in (("measured", measured), ("recorded", recorded)):
+        groups = duplicates(programs_of)
+        different = [group for group in groups if group.ratio > 1]
+        rows += [
+            (times, g.problem_id, len(g.programs), g.fastest_seconds, g.slowest_seconds, g.ratio, "; ".join(g.programs))
+            for g in different
+        ]
+        for number, group in enumerate(groups, start=1):
+            behind[f"{times}, group {number}"] = list(group.programs)
+        if programs_of:
+            notes.append(f"{times}: {len(groups)} groups of equal programs, {len(different)} with different times")
+    return Analysis(
+        name="duplicates",
+        title="The same code with different times",
+        paper="Appendix A.9",
+        columns=("times", "problem", "programs", "fastest s", "slowest s", "ratio", "where"),
+        rows=tuple(rows),
+        notes=tuple(notes),
+        behind=behind,
+    )
+
+
+def paper_error_analysis() -> dict[str, float]:
+    """Table 5 in percent, by class."""
+    from pie_bench.report.paper import paper_numbers
+
+    return dict(paper_numbers()["error_analysis"]["shares"])
+
+
+ANALYSES: dict[str, Callable[[FinishedRun], Analysis]] = {
+    "errors": errors,
+    "samples": samples,
+    "lengths": lengths,
+    "edits": edits,
+    "suspicious": suspicious,
+    "human": human,
+    "duplicates": duplicate_code,
+}

@@ -1,0 +1,231 @@
+"""`report.html`: one file that needs nothing else, made from finished runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pie_bench.errors import UserError
+from pie_bench.execution.environment import load_environment_spec
+from pie_bench.metrics.analyses import ERROR_CLASSES
+from pie_bench.metrics.best_at_k import METHODS, METRICS
+from pie_bench.report import charts
+from pie_bench.report.analyses import ANALYSES, curve, error_classes
+from pie_bench.report.finished import FinishedRun
+from pie_bench.report.page_data import page_data
+from pie_bench.report.paper import paper_numbers
+from pie_bench.report.results import PairResult
+from pie_bench.report.scores import TIMES, Time, samples_of
+from pie_bench.report.table import format_interval, format_value, warnings
+from pie_bench.report.text import cell_text, with_bounds_beside
+
+_FOLDER = Path(__file__).with_name("page")
+_HEADLINE = ("percent_optimized", "speedup", "percent_correct")
+_TABLES = ("errors", "human", "lengths", "edits", "suspicious", "duplicates")
+
+
+def write_report(runs: Sequence[FinishedRun], path: Path, plots: Path | None = None) -> list[Path]:
+    """Writes the page and, into `plots`, its pictures as SVG and PNG; returns what was written.
+
+    UserError when the runs are on different data, or PNGs cannot be made here.
+    """
+    pictures = make_pictures(runs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(render(runs, pictures).encode("utf-8", "replace"))
+    return [path, *(write_plots(pictures, plots) if plots is not None else [])]
+
+
+def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
+    """The page's text."""
+    import jinja2
+
+    names = run_names(runs)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    script = (_FOLDER / "page.js").read_text()
+    # Only this script may run, whatever a program's text holds.
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    results = [run.results for run in runs]
+    tables = [[ANALYSES[each](run) for each in _TABLES] for run in runs]
+    return environment.get_template("page.html.j2").render(
+        style=(_FOLDER / "page.css").read_text(),
+        script=script,
+        script_sha256=allowed,
+        data=_embedded({"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_costs(run) for run in runs])}),
+        runs=[
+            {
+                "name": name,
+                "colour": charts.run_colour(number),
+                "results": run.results,
+                "rows": _headline(run),
+                "human": _human(run),
+                "notes": warnings(run.results),
+                "analyses": [(found, *with_bounds_beside(found.columns, found.rows)) for found in tables[number]],
+                "folder": run.directory.path.name,
+            }
+            for number, (name, run) in enumerate(zip(names, runs, strict=True))
+        ],
+        environments=len({each.environment_id for each in results}),
+        pictures=pictures,
+        titles=[METRICS[name].title for name in _HEADLINE],
+        columns=_HEADLINE,
+        methods=METHODS,
+        times=TIMES,
+        paper=paper_numbers(),
+        format_value=format_value,
+        cell=cell_text,
+    )
+
+
+def run_names(runs: Sequence[FinishedRun]) -> list[str]:
+    """Short names: the model, with the task or the folder where that is not enough to tell them apart."""
+    for parts in (("model",), ("model", "task"), ("model", "folder")):
+        names = [" · ".join(_name_part(run, part) for part in parts) for run in runs]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+
+
+def _name_part(run: FinishedRun, part: str) -> str:
+    if part == "folder":
+        return run.directory.path.resolve().name
+    return str(getattr(run.results, part)).split("/")[-1].removesuffix(".jsonl")
+
+
+def make_pictures(runs: Sequence[FinishedRun]) -> dict[str, str]:
+    """The page's pictures by name, those that depend on it for both times."""
+    if len({run.results.dataset_fingerprint for run in runs}) > 1:
+        raise UserError("the runs are on different data; make a report of each")
+    names = run_names(runs)
+    counted = []
+    for name, run in zip(names, runs, strict=True):
+        counts = Counter(each for classes in error_classes(run).values() for each in classes if each is not None)
+        counted.append((name, dict(counts)))
+    pictures = {"outcomes": charts.outcomes(counted, ERROR_CLASSES, "What becomes of the answers")}
+    for time in TIMES:
+        pictures[f"best_at_k-{time}"] = _curves(runs, names, time)
+        pictures[f"speedups-{time}"] = charts.distribution(
+            [
+                charts.Speedups(name, charts.run_colour(i), _best(run, time, "model"), _best(run, time, "human"))
+                for i, (name, run) in enumerate(zip(names, runs, strict=True))
+            ],
+            "Best speedup of each pair",
+        )
+        pictures[f"problems-{time}"] = charts.heat_map(names, _problems(runs, time), "Scores of each problem")
+    return pictures
+
+
+def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:
+    """Every picture as SVG and PNG; UserError (SVGs written) where CairoSVG is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    texts = {name: charts.standalone(svg) for name, svg in pictures.items()}
+    for name, text in texts.items():
+        path = folder / f"{name}.svg"
+        path.write_text(text)
+        written.append(path)
+    try:
+        import cairosvg
+    except (ImportError, OSError) as error:
+        raise UserError(
+            f"{folder}: the SVGs are there, PNGs need CairoSVG ({error}); "
+            "run: pip install 'pie_bench[plot]' and: sudo apt-get install libcairo2"
+        ) from None
+    for name, text in texts.items():
+        path = folder / f"{name}.png"
+        cairosvg.svg2png(bytestring=text.encode(), write_to=str(path), scale=2)
+        written.append(path)
+    return written
+
+
+def _embedded(value: Any) -> str:
+    """JSON that is safe inside a script element: no text in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _costs(run: FinishedRun) -> Mapping[str, float]:
+    """Seconds an event, where the run's simulator is a cost model over counts."""
+    try:
+        simulator = load_environment_spec(run.plan.settings.environment).simulator
+    except UserError:
+        return {}
+    return dict(getattr(simulator, "seconds_per_event", {}))
+
+
+def _headline(run: FinishedRun) -> list[dict[str, Any]]:
+    """The table's rows: a way, a time and a k each, with (value, interval) a metric."""
+    wanted = sorted({score.k for score in run.results.scores if score.of == "model"})
+    return [
+        {"method": method, "time": time, "k": k, "cells": _cells(run, k, method, time, "model")}
+        for method in METHODS
+        for time in TIMES
+        for k in wanted
+    ]
+
+
+def _human(run: FinishedRun) -> list[dict[str, Any]]:
+    if not run.results.scores:
+        return []
+    return [{"time": time, "cells": _cells(run, 1, "default", time, "human")} for time in TIMES]
+
+
+def _cells(run: FinishedRun, k: int, method: str, time: str, of: str) -> list[tuple[str, str]]:
+    scores = [run.results.score(name, k, method=method, time=time, of=of) for name in _HEADLINE]
+    return [(format_value(score.metric, score.value), format_interval(score)) for score in scores]
+
+
+def _curves(runs: Sequence[FinishedRun], names: Sequence[str], time: Time) -> str:
+    lines: list[list[charts.Line]] = [[] for _ in _HEADLINE]
+    for number, (name, run) in enumerate(zip(names, runs, strict=True)):
+        found = curve(run.usable, time)
+        for method in METHODS:
+            points = [(k, scores) for k, each, scores in found if each == method]
+            for place, panel in enumerate(lines):
+                values = [
+                    (k, s[place].value, s[place].low, s[place].high) for k, s in points if s[place].value is not None
+                ]
+                label = name if method == "default" else f"{name}, first k"
+                if method == "default" or len(values) > 1:
+                    panel.append(charts.Line(label, charts.run_colour(number), values, dashed=method == "paper"))  # type: ignore[arg-type]
+    panels = [(METRICS[name].title, METRICS[name].unit, panel) for name, panel in zip(_HEADLINE, lines, strict=True)]
+    return charts.curves(panels, "Best@k against the number of samples")
+
+
+def _best(run: FinishedRun, time: Time, of: Any) -> list[float]:
+    """Each usable pair's best speedup with all samples, never below 1."""
+    samples = samples_of(run.usable, time, of)
+    values = METRICS["speedup_unfloored"].effect(samples) if run.usable else []
+    counts = samples.counts.tolist()
+    return [float(row[:count].max()) for row, count in zip(values, counts, strict=True) if count]
+
+
+def _problems(runs: Sequence[FinishedRun], time: Time) -> list[charts.HeatRow]:
+    """Scores of every problem with all samples."""
+    by_problem: list[defaultdict[str, list[PairResult]]] = []
+    for run in runs:
+        groups: defaultdict[str, list[PairResult]] = defaultdict(list)
+        for pair in run.usable:
+            groups[pair.problem_id].append(pair)
+        by_problem.append(groups)
+    rows = []
+    for problem in sorted({problem for groups in by_problem for problem in groups}):
+        cells = []
+        for run, found in zip(runs, by_problem, strict=True):
+            pairs = found.get(problem, [])
+            values = [
+                METRICS[name].compute(samples_of(pairs, time), run.results.n_samples) if pairs else float("nan")
+                for name in ("percent_correct", "percent_optimized", "speedup")
+            ]
+            cells.append(tuple(None if value != value else value for value in values))
+        pairs_of = max(len(groups.get(problem, [])) for groups in by_problem)
+        rows.append(charts.HeatRow(problem, pairs_of, cells))  # type: ignore[arg-type]
+    return rows

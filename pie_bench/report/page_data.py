@@ -1,0 +1,146 @@
+"""What the report's page holds of each pair: texts once, times and counts of every program, differences by line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pie_bench.execution.verdict import Verdict
+from pie_bench.metrics.analyses import shrunk_constants
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
+from pie_bench.metrics.edits import kind_of_edit
+from pie_bench.report.analyses import error_classes
+from pie_bench.report.finished import FinishedRun, best_sample
+from pie_bench.report.results import PairResult
+from pie_bench.report.scores import seconds_of
+
+# What counters are called; those not known here are shown by their own name.
+COUNTERS = {
+    "Ir": "instructions",
+    "I1mr": "instruction fetches that miss L1",
+    "ILmr": "instruction fetches that miss the last level",
+    "Dr": "data reads",
+    "D1mr": "data reads that miss L1",
+    "DLmr": "data reads that miss the last level",
+    "Dw": "data writes",
+    "D1mw": "data writes that miss L1",
+    "DLmw": "data writes that miss the last level",
+    "Bc": "conditional branches",
+    "Bcm": "mispredicted conditional branches",
+    "Bi": "indirect branches",
+    "Bim": "mispredicted indirect branches",
+    "instructions": "instructions",
+    "cycles": "cycles",
+    "ipc": "instructions per cycle",
+    "branches": "branches",
+    "branch_mispredictions": "mispredicted branches",
+    "l1i_misses": "L1 instruction misses",
+    "l1d_misses": "L1 data misses",
+    "l2_misses": "L2 misses",
+    "l3_misses": "L3 misses",
+}
+_LOG_CHARACTERS = 1_500
+
+
+def page_data(runs: Sequence[FinishedRun], costs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """`{"counters", "costs", "pairs"}`: JSON for the page. `costs` has for each run seconds an event, if known."""
+    by_run = [{pair.pair_id: pair for pair in run.results.pairs} for run in runs]
+    classes = [error_classes(run) for run in runs]
+    ids = sorted({pair_id for pairs in by_run for pair_id in pairs})
+    return {
+        "counters": COUNTERS,
+        "costs": [dict(cost) for cost in costs],
+        "pairs": [_pair(pair_id, runs, by_run, classes) for pair_id in ids],
+    }
+
+
+def _pair(pair_id: str, runs: Sequence[FinishedRun], by_run: Sequence[dict[str, PairResult]], classes: Any) -> Any:
+    owner = next(run for run, pairs in zip(runs, by_run, strict=True) if pair_id in pairs)
+    pair = owner.pairs[pair_id]
+    return {
+        "id": pair_id,
+        "problem": pair.problem_id,
+        "src": pair.src_code,
+        "tgt": pair.tgt_code,
+        "human": matching_lines(pair.src_code, pair.tgt_code),
+        "humanKind": kind_of_edit(pair.src_code, pair.tgt_code),
+        "tests": list(pair.tests),
+        "runs": [
+            _in_run(run, pairs[pair_id], found.get(pair_id)) if pair_id in pairs else None
+            for run, pairs, found in zip(runs, by_run, classes, strict=True)
+        ],
+    }
+
+
+def _in_run(run: FinishedRun, result: PairResult, classes: Sequence[str | None] | None) -> dict[str, Any]:
+    """One run's part of a pair: the answer shown is the fastest correct one, else the first that holds a program."""
+    pair = run.pairs[result.pair_id]
+    best = best_sample(result)
+    shown = best
+    if shown is None:
+        codes = (
+            index for index in range(len(result.samples)) if run.code(pair.pair_id, "candidate", index) is not None
+        )
+        shown = next(codes, 0)
+    code = run.code(pair.pair_id, "candidate", shown)
+    verdict = run.verdicts[pair.pair_id, "candidate", shown]
+    samples: list[list[Any]] = []
+    for index, sample in enumerate(result.samples):
+        speedups = [_speedup(result, sample, time) for time in ("process", "after_main")]
+        samples.append([sample.outcome, classes[index] if classes else None, *speedups])
+    optimized = best is not None and (samples[best][2] or 0) >= OPTIMIZED_SPEEDUP
+    shrunk = shrunk_constants(pair.src_code, code) if optimized and code is not None else []
+    return {
+        "samples": samples,
+        "best": best,
+        "shown": shown,
+        "code": code,
+        "lines": matching_lines(pair.src_code, code) if code is not None else None,
+        "kind": kind_of_edit(pair.src_code, code) if optimized and code is not None else None,
+        "shrunk": [[each.name, each.before, each.after] for each in shrunk],
+        "detail": verdict.detail,
+        "log": verdict.compile_log[:_LOG_CHARACTERS] if verdict.outcome.startswith("compile") else "",
+        "failed": [test.test_id for test in verdict.tests if test.outcome != "ok"][:40],
+        "wrong": sum(test.outcome != "ok" for test in verdict.tests),
+        "human": [_speedup(result, result.target, time) for time in ("process", "after_main")],
+        "programs": [
+            _program(run.verdicts.get((pair.pair_id, role, index)), pair.tests)
+            for role, index in (("source", 0), ("target", 0), ("candidate", shown))  # type: ignore[misc]
+        ],
+        "usable": result.source.outcome == "ok",
+    }
+
+
+def _speedup(result: PairResult, sample: Any, time: Any) -> float | None:
+    seconds, source = seconds_of(sample, time), seconds_of(result.source, time)
+    return float(f"{source / seconds:.5g}") if seconds > 0 and source == source else None
+
+
+def _program(verdict: Verdict | None, tests: Sequence[str]) -> dict[str, Any] | None:
+    """Seconds and counts of a measured program; `times` are microseconds a test, in the pair's order."""
+    if verdict is None or verdict.outcome != "ok":
+        return None
+    times = {test.test_id: test.seconds or 0.0 for test in verdict.tests}
+    return {
+        "seconds": verdict.runtime_seconds,
+        "startup": verdict.startup_seconds,
+        "times": [float(f"{1e6 * times[test]:.4g}") for test in tests],
+        "counters": dict(verdict.counters),
+        "startupCounters": dict(verdict.startup_counters),
+    }
+
+
+def matching_lines(before: str, after: str) -> list[list[int]]:
+    """Runs of equal lines as [first line before, first line after, how many]; all else was changed.
+
+    Blank lines do not count (CodeNet's programs are full of them) nor does space at a line's end; lines are numbered
+    from 0 without the blank ones, as the page does.
+    """
+    matcher = difflib.SequenceMatcher(None, _lines(before), _lines(after), autojunk=False)
+    return [[*block] for block in matcher.get_matching_blocks() if block.size]
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [line.rstrip(" \t\v\f") for line in lines if line.strip(" \t\v\f")]

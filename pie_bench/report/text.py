@@ -1,0 +1,32 @@
+"""Numbers as people read them: in tables of the terminal and of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def cell_text(value: Any) -> str:
+    """A cell of a table: a dash for None, floats to two decimals or three digits."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.2f}" if value == 0 or 0.1 <= abs(value) < 1e6 else f"{value:.3g}"
+    return str(value)
+
+
+def with_bounds_beside(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Columns `x`, `x low` and `x high` as one: `4.85 [1.92, 7.78]`."""
+    merged = [name for name in columns if f"{name} low" in columns and f"{name} high" in columns]
+    kept = [name for name in columns if name.removesuffix(" low").removesuffix(" high") not in merged or name in merged]
+
+    def cell(record: Mapping[str, Any], name: str) -> Any:
+        if name not in merged or record[f"{name} low"] is None:
+            return record[name]
+        low, high = (cell_text(record[f"{name} {end}"]) for end in ("low", "high"))
+        return f"{cell_text(record[name])} [{low}, {high}]"
+
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    return kept, [[cell(record, name) for name in kept] for record in records]
