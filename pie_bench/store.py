@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -69,18 +70,26 @@ class GenerationStore:
     """Completions by the hash of all that decides them. The first one kept stays. Safe for several processes."""
 
     def __init__(self, path: Path):
+        self._path = path
         self._connection = _open_database(path, _GENERATION_SCHEMA, "generation store")
         # A run's folder has them too: what a power cut takes from here is only asked for again by another run.
         self._connection.execute("PRAGMA synchronous=NORMAL")
+        self.writable = True
 
     def get(self, key: str) -> dict[str, Any] | None:
         row = self._connection.execute("SELECT record FROM generation WHERE key=?", (key,)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def put(self, key: str, record: Mapping[str, Any]) -> None:
-        """sqlite3.OperationalError where the file cannot be written any more."""
-        with self._connection:
-            self._connection.execute("INSERT OR IGNORE INTO generation VALUES (?, ?)", (key, json.dumps(record)))
+        """Keeps a completion, at once. Where it cannot be written any more that is said once: runs keep their own."""
+        if not self.writable:
+            return
+        try:
+            with self._connection:
+                self._connection.execute("INSERT OR IGNORE INTO generation VALUES (?, ?)", (key, json.dumps(record)))
+        except sqlite3.OperationalError as error:
+            self.writable = False
+            print(f"pie-bench: answers are no longer shared with other runs: {self._path}: {error}", file=sys.stderr)
 
     def close(self) -> None:
         self._connection.close()

@@ -18,10 +18,10 @@ from pie_bench.prompting.prompt import Prompt
 from pie_bench.stages.generate import prompt_builder
 from pie_bench.stages.plan import Plan
 
-# Of one core, for cachegrind; measured, see docs/models.md. A program is compiled once and run once a test.
-_COMPILE_SECONDS = 1.5
-_TEST_SECONDS = 0.5
-_PER_SIMULATED_SECOND = 100.0
+# Of one core, for cachegrind, roughly (docs/models.md says how measured): a program is compiled once, run once a test.
+_COMPILE_SECONDS = 1.0
+_TEST_SECONDS = 0.3
+_PER_SIMULATED_SECOND = 20.0
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -163,10 +161,7 @@ class Generation:
         identity = self.model.identity if self.model is not None else None
         if not shared and identity is not None and self.shared is not None:
             # First here: should the run's own disk be full, what was paid for is still to be had.
-            try:
-                self.shared.put(completion_key(identity, request, completion.sample_index), asdict(completion))
-            except sqlite3.OperationalError as error:
-                print(f"pie-bench: an answer is not shared with other runs ({error})", file=sys.stderr)
+            self.shared.put(completion_key(identity, request, completion.sample_index), asdict(completion))
         self.directory.append(self.directory.generations_path, record)
         self.tally.add(record)
         return completion

@@ -7,6 +7,7 @@ drawn by the number of the request, so the same order of requests meets the same
 from __future__ import annotations
 
 import email.utils
+import hashlib
 import json
 import random
 import threading
@@ -107,6 +108,12 @@ def serving(behaviour: Behaviour | None = None) -> Iterator[FaultServer]:
         thread.join()
 
 
+def named(body: Mapping[str, Any]) -> str:
+    """A request's prompt, or its sum where it is long: with it in the answer, a test sees whose it is."""
+    prompt = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
+    return prompt if len(prompt) < 40 else hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FaultServer
@@ -180,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _choices(self, body: dict[str, Any], fault: str, n: int) -> None:
         behaviour = self.server.behaviour
         chat = "messages" in body
-        prompt = body["messages"][-1]["content"] if chat else body["prompt"]
+        prompt = named(body)
         if fault == "fewer choices":
             n = max(1, n - 1)
         seed = body.get("seed", 0)
