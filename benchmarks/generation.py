@@ -79,11 +79,11 @@ def model(url: str) -> OpenAIModel:
     return OpenAIModel("openai:m", entry, Budget())
 
 
-def bare(url: str, count: int) -> float:
-    """Seconds for the requests through the client alone."""
+def bare(url: str, count: int) -> tuple[float, float]:
+    """Wall and CPU seconds for the requests through the client alone."""
     from openai import AsyncOpenAI
 
-    async def loop() -> float:
+    async def loop() -> tuple[float, float]:
         gate = asyncio.Semaphore(CONCURRENCY)
         texts = []
         async with AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client:
@@ -100,21 +100,21 @@ def bare(url: str, count: int) -> float:
                     )
                     texts.append(answer.choices[0].message.content)
 
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             await asyncio.gather(*(one(request) for request in requests(count)))
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - started, time.process_time() - cpu
         assert len(texts) == count
         return seconds
 
     return asyncio.run(loop())
 
 
-def adapter(url: str, count: int) -> float:
-    """Seconds for the requests through the adapter."""
+def adapter(url: str, count: int) -> tuple[float, float]:
+    """Wall and CPU seconds for the requests through the adapter."""
     asked = model(url)
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     found = sum(1 for _ in asked.generate(requests(count)))
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - started, time.process_time() - cpu
     assert found == count
     return seconds
 
@@ -158,8 +158,12 @@ def main() -> None:
         rounds = [(bare(url, arguments.requests), adapter(url, arguments.requests)) for _ in range(arguments.rounds)]
         print(f"{arguments.requests} requests, {CONCURRENCY} at once, {arguments.answer_seconds:g} s an answer")
         for name, seconds in (("bare client", [b for b, _ in rounds]), ("adapter", [a for _, a in rounds])):
-            print(f"  {name:<12} {min(seconds):6.2f} s, {arguments.requests / min(seconds):6.0f} a second")
-        print(f"  overhead     {100 * (statistics.median(a / b for b, a in rounds) - 1):+.1f} % (median of the rounds)")
+            wall, cpu = (min(column) for column in zip(*seconds, strict=True))
+            each = 1000 * cpu / arguments.requests
+            print(f"  {name:<12} {wall:6.2f} s, {arguments.requests / wall:4.0f} a second, {each:.2f} ms CPU each")
+        for index, what in enumerate(("time", "CPU")):
+            ratio = statistics.median(a[index] / b[index] for b, a in rounds)
+            print(f"  overhead     {100 * (ratio - 1):+.1f} % {what} (median of the rounds)")
         seen = memory(url, arguments.completions)
         print(f"resident memory over {arguments.completions} completions: {', '.join(f'{mb:.0f}' for mb in seen)} MB")
     finally:

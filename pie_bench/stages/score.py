@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pie_bench.data.pair import Pair
@@ -50,6 +50,8 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
         task_hash=plan.task.task_hash,
         model=plan.settings.model,
         model_resolved=generation["model_resolved"],
+        model_args=manifest["identity"].get("model_args", {}),
+        **_from_provider(generations.values()),
         examples=generation["examples"],
         dataset=plan.dataset.name,
         split=plan.dataset.split,
@@ -77,6 +79,18 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
     )
     write_json(directory.results_path, results.model_dump(mode="json"))
     return results
+
+
+def _from_provider(generations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the responses say of themselves, where there are any."""
+    records = list(generations)
+    responses = [record["raw"]["response"] for record in records if record.get("raw")]
+    costs = [record["cost_usd"] for record in records if record.get("cost_usd") is not None]
+    return {
+        "answered_by": tuple(sorted({str(response["model"]) for response in responses if response.get("model")})),
+        "cost_usd": math.fsum(costs) if costs else None,
+        "n_tokens_estimated": sum(bool(record.get("tokens_estimated")) for record in records),
+    }
 
 
 def _pair_result(pair: Pair, verdicts: Verdicts, samples: int) -> PairResult:

@@ -109,7 +109,9 @@ def test_answers_arrive_as_they_are_done_not_when_all_are(found):
 @pytest.mark.vllm
 def test_both_engines_read_and_continue_the_same_prompt(found):
     one, two = found["vllm"]["greedy"][0], found["hf"]["greedy"][0]
-    assert (one["text"], one["prompt_tokens"]) == (two["text"], two["prompt_tokens"])
+    assert one["prompt_tokens"] == two["prompt_tokens"]
+    # vLLM leaves a character that is not complete yet away
+    assert one["text"].rstrip("\ufffd") == two["text"].rstrip("\ufffd")
     assert found["vllm"]["identity"]["checkpoint"] == found["hf"]["identity"]["checkpoint"]
 
 
