@@ -90,6 +90,7 @@ def completions_of(
                 completion_tokens=tokens,
                 latency_seconds=seconds,
                 tokens_estimated=estimated,
+                shares_prompt=index != indices[0],
                 raw={"request": dict(sent), "response": about | {"choices": [choice]}},
             )
         )
@@ -112,15 +113,12 @@ def _text(choice: Mapping[str, Any], chat: bool) -> str:
 
 
 def priced(completions: Sequence[Completion], entry: OpenAIEntry) -> list[Completion]:
-    """With what each cost; the prompt, billed once a call, is the first one's."""
+    """With what each cost."""
     if entry.price_in is None or entry.price_out is None:
         return list(completions)
-    return [
-        replace(
-            completion,
-            cost_usd=price_of(
-                0 if number else completion.prompt_tokens, completion.completion_tokens, entry.price_in, entry.price_out
-            ),
-        )
-        for number, completion in enumerate(completions)
-    ]
+    found = []
+    for completion in completions:
+        prompt_tokens = 0 if completion.shares_prompt else completion.prompt_tokens
+        cost = price_of(prompt_tokens, completion.completion_tokens, entry.price_in, entry.price_out)
+        found.append(replace(completion, cost_usd=cost))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -90,15 +90,11 @@ def tokenized(
     return prompts
 
 
-def identity_of(adapter: str, version: int, checkpoint: Checkpoint, entry: VllmEntry | HfEntry) -> Mapping[str, Any]:
-    """All that decides an answer beside prompt, sampling and seed; the caller adds the runtime and the prompting."""
-    left_out = {*entry.OPERATIONAL, "adapter", "id", "revision", "prompting"}
-    return {
-        "adapter": adapter,
-        "version": version,
-        "checkpoint": checkpoint.exact,
-        **entry.model_dump(mode="json", exclude=left_out),
-    }
+def identity_of(version: int, checkpoint: Checkpoint, entry: VllmEntry | HfEntry, **more: str) -> dict[str, Any]:
+    """All that decides an answer beside prompt, sampling and seed; `more`: what is known of the loaded model."""
+    named_otherwise = {*entry.OPERATIONAL, "id", "revision"}
+    decides = entry.model_dump(mode="json", exclude=named_otherwise)
+    return decides | {"version": version, "checkpoint": checkpoint.exact} | more
 
 
 def local_tokenizer(entry: VllmEntry | HfEntry) -> Any:

@@ -14,6 +14,7 @@ from pie_bench.models.pace import retry_after_seconds
 _TRANSIENT = frozenset({408, 409, 425, 429})
 _NO_CREDIT = re.compile(r"insufficient_quota|insufficient (?:credit|balance|funds)", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context.{0,20}(?:length|size|window)|too long|max(?:imum)?[_ ]model[_ ]len", re.IGNORECASE)
+_KEY_LENGTH = 8  # shorter ones are placeholders, and words would be taken for them
 
 
 class Retry(Exception):
@@ -48,7 +49,7 @@ class Provider:
         message = error.get("message", error) if isinstance(error, dict) else error
         text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
         text = " ".join(text.split())
-        if self._key:
+        if self._key and len(self._key) >= _KEY_LENGTH:
             text = text.replace(self._key, "…")
         return f"{status}: {text[:300]}" if text and text != "null" else str(status)
 
@@ -76,6 +77,8 @@ class Provider:
             return self.unknown_model(said)
         if _TOO_LONG.search(said):
             remedy = "show fewer examples, lower the task's max_tokens, or use a model with more context"
+        elif "chat template" in said:
+            remedy = "--model-args prompting=text has it complete the prompt instead"
         else:
             remedy = "change the task's sampling or --model-args"
         refused = UserError(f"{about}: {self.url} refuses the request ({said}); {remedy}")

@@ -54,13 +54,9 @@ class HfModel:
         dtype = str(self._model.dtype).removeprefix("torch.")
         runtime = f"{transformers.__version__} torch {torch.__version__}"
         self.resolved = f"{checkpoint.exact} transformers {runtime} {dtype} prompting {self._prompting}"
-        self.identity: Mapping[str, Any] | None = {
-            **identity_of("hf", _VERSION, checkpoint, entry),
-            "runtime": runtime,
-            "device": device,
-            "dtype": dtype,
-            "prompting": self._prompting,
-        }
+        self.identity: Mapping[str, Any] | None = identity_of(
+            _VERSION, checkpoint, entry, runtime=runtime, device=device, dtype=dtype, prompting=self._prompting
+        )
         self.notes: Mapping[str, str] = {}
 
     def count_tokens(self, prompt: Prompt) -> int:

@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,6 +79,7 @@ class LlamaCppModel:
         self.notes: Mapping[str, str] = {}
         self.context = context
         self._chat = prompting == "chat"
+        self._worked = False
         self._key = secrets.token_hex(16)
         parameters = _parameters(path, context, threads or max(1, len(os.sched_getaffinity(0)) - 1), self._key)
         try:
@@ -100,7 +101,14 @@ class LlamaCppModel:
         return (completion for request in requests for completion in self._samples(request))
 
     def close(self) -> None:
-        self._server = None  # its destructor stops the threads and closes the port
+        """Stops the threads and closes the port: the server's destructor does.
+
+        It waits for ever for a server that has not yet begun to work (seen with 2026.10); one that has answered has.
+        """
+        if self._server is not None and not self._worked:
+            with suppress(PieBenchError):
+                self._post("/v1/completions", {"prompt": "x", "max_tokens": 1})
+        self._server = None
 
     def count_tokens(self, prompt: Prompt) -> int:
         """How many tokens the model reads for a prompt, its chat template's included."""
@@ -179,6 +187,7 @@ class LlamaCppModel:
             raise PieBenchError(f"{self.name}: llama.cpp gave no answer on {address}{path}: {error!r}") from error
         if "error" in answer:
             raise PieBenchError(f"{self.name}: llama.cpp: {answer['error']['message']}")
+        self._worked = self._worked or path.endswith("/completions")
         return answer
 
 

@@ -26,8 +26,9 @@ class Request:
 class Completion:
     """One sample. `finish_reason` is the provider's word (`stop`, `length`, …); `latency_seconds` is wall time.
 
-    `tokens_estimated`: the provider did not count this sample's own tokens. `cost_usd`: at the registry's prices, a
-    prompt counted once a call; None where no price is known or nothing is paid. `raw`: what the provider sent.
+    `tokens_estimated`: the provider did not count this sample's own tokens. `shares_prompt`: its prompt was sent, and
+    is paid for, with another sample. `cost_usd`: at the registry's prices; None where no price is known or nothing is
+    paid. `raw`: what was sent beside the prompt, and the provider's response without the other samples.
     """
 
     pair_id: str
@@ -38,6 +39,7 @@ class Completion:
     completion_tokens: int = 0
     latency_seconds: float = 0.0
     tokens_estimated: bool = False
+    shares_prompt: bool = False
     cost_usd: float | None = None
     raw: Mapping[str, Any] | None = None
 

@@ -59,12 +59,9 @@ class VllmModel:
         self._prompting = prompting_of(entry, self._tokenizer)
         dtype = str(self._llm.llm_engine.model_config.dtype).removeprefix("torch.")
         self.resolved = f"{checkpoint.exact} vllm {_runtime()} {dtype} prompting {self._prompting}"
-        self.identity: Mapping[str, Any] | None = {
-            **identity_of("vllm", _VERSION, checkpoint, entry),
-            "runtime": _runtime(),
-            "dtype": dtype,
-            "prompting": self._prompting,
-        }
+        self.identity: Mapping[str, Any] | None = identity_of(
+            _VERSION, checkpoint, entry, runtime=_runtime(), dtype=dtype, prompting=self._prompting
+        )
         self.notes: Mapping[str, str] = {}
 
     def count_tokens(self, prompt: Prompt) -> int:

@@ -82,7 +82,7 @@ class Tally:
         if record.get("shared"):
             self.shared += 1
             return
-        self.prompt_tokens += record["prompt_tokens"]
+        self.prompt_tokens += 0 if record.get("shares_prompt") else record["prompt_tokens"]
         self.completion_tokens += record["completion_tokens"]
         if record.get("cost_usd") is not None:
             self.cost_usd = (self.cost_usd or 0.0) + record["cost_usd"]
@@ -136,14 +136,16 @@ class Generation:
                 requests.append(replace(request, sample_indices=tuple(missing)))
         sent = {(request.pair_id, index): request for request in requests for index in request.sample_indices}
         stream = self.model.generate(requests)
+        noted: dict[str, str] = {}
         try:
             for completion in stream:
                 yield self._kept(sent[completion.pair_id, completion.sample_index], completion, shared=False)
+                if noted != (noted := dict(self.model.notes)):
+                    note(self.directory, "provider", noted)
         finally:
             close = getattr(stream, "close", None)
             if close is not None:
                 close()  # ends what is still being asked
-            note(self.directory, "provider", self.model.notes)
 
     def _of_another_run(self, request: Request, index: int) -> dict[str, Any] | None:
         identity = self.model.identity if self.model is not None else None

@@ -51,7 +51,7 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
         model=plan.settings.model,
         model_resolved=generation["model_resolved"],
         model_args=manifest["identity"].get("model_args", {}),
-        **_from_provider(generations.values()),
+        **from_provider(generations.values()),
         examples=generation["examples"],
         dataset=plan.dataset.name,
         split=plan.dataset.split,
@@ -72,7 +72,8 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
         outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
         infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
         tokens={
-            kind: sum(record[f"{kind}_tokens"] for record in generations.values()) for kind in ("prompt", "completion")
+            "prompt": sum(r["prompt_tokens"] for r in generations.values() if not r.get("shares_prompt")),
+            "completion": sum(r["completion_tokens"] for r in generations.values()),
         },
         versions=package_versions(),
         pairs=tuple(pairs),
@@ -81,7 +82,7 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
     return results
 
 
-def _from_provider(generations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def from_provider(generations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What the responses say of themselves, where there are any."""
     records = list(generations)
     responses = [record["raw"]["response"] for record in records if record.get("raw")]

@@ -190,3 +190,6 @@ def test_failures_are_told_apart_and_never_show_the_key():
         assert isinstance(failure(status), UserError), status
     assert "a note" in str(failure(404))
     assert "show fewer examples" in str(failure(400, "the maximum context length is 5"))
+    assert "show fewer examples" in str(failure(400, "max_tokens=9 cannot be greater than max_model_len=5"))
+    assert "--model-args prompting=text" in str(failure(400, "you must provide a chat template"))
+    assert "x y" in str(Provider("http://s/v1", "m", "KEY", "x", None).failure(500, "x y", {}, "pair a-b"))

@@ -257,7 +257,7 @@ def test_retry_after_holds_everyone_back():
     with serving(Behaviour(script=("", "429 with Retry-After"))) as server:
         asked(server, *(request(f"p{number}-q", 0) for number in range(10)))
     after = [moment - server.seen.times[1] for moment in server.seen.times[3:]]
-    assert min(after) >= 0.015
+    assert sum(moment < 0.015 for moment in after) <= 1, "only what was sent before it was heard"
     with serving(Behaviour(script=("429 for an hour",))) as server:
         started = time.monotonic()
         with pytest.raises(UserError, match="asks to wait 3600 seconds .*the same command continues after that"):
@@ -287,6 +287,7 @@ def test_answers_have_their_price_and_a_prompt_is_paid_once_a_call(server):
     budget = Budget()
     found = list(model_at(server, budget, **PRICES).generate([request("a-b", 0, 1, 2, 3)]))
     assert [round(c.cost_usd, 6) for c in found] == [0.12, 0.02, 0.02, 0.02]
+    assert [c.shares_prompt for c in found] == [False, True, True, True]
     assert (round(budget.spent, 6), round(budget.reserved, 6)) == (0.18, 0)
 
 
