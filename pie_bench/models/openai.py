@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ _DATED = re.compile(r"-(?:\d{4}|\d{4}-\d{2}-\d{2})$")  # ids that name one snaps
 _FRAME_TOKENS = 16  # what a chat template puts around a message, at most
 _GIVE_UP_AFTER = 3  # calls in a row that ran out of tries: the server is down, not the request bad
 _CHECK_TRIES = 3
+_NOTICED_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class OpenAIModel:
                 "--model-args price_in=0.5 price_out=1.5"
             )
         where = f" weights {entry.weights_label}" if entry.weights_label else f" at {url}" if own_server else ""
-        self.resolved = f"{entry.id}{where} prompting {entry.prompting}"
+        own = [f"{key} default" for key in ("temperature", "top_p") if getattr(entry, key) == "default"]
+        own += [f"reasoning_effort {entry.reasoning_effort}"] if entry.reasoning_effort else []
+        self.resolved = " ".join([f"{entry.id}{where} prompting {entry.prompting}", *own])
         pinned = entry.weights_label is not None or (not own_server and _DATED.search(entry.id) is not None)
         self.identity: Mapping[str, Any] | None = None
         if pinned:
@@ -78,6 +82,7 @@ class OpenAIModel:
                 self.identity["url"] = url
         self._dialect = Dialect(entry, own_server=own_server)
         self._pace = Pace(entry.concurrency)
+        self._quiet_until = 0.0
         self._usage = answers.Usage(trusted=not own_server)
         if entry.check_model:
             asyncio.run(self._check())
@@ -227,12 +232,23 @@ class OpenAIModel:
                     )
                 if attempt < self._entry.retries:
                     pause = failure.wait_seconds
-                    await asyncio.sleep(
-                        backoff_seconds(attempt, self._entry.backoff_seconds) if pause is None else pause
-                    )
+                    if pause is None:
+                        pause = backoff_seconds(attempt, self._entry.backoff_seconds)
+                    self._say_why_nothing_moves(pause, failure)
+                    await asyncio.sleep(pause)
             raise _GaveUp(f"{self._entry.retries + 1} tries, the last: {failure}")
         finally:
             self._budget.settle(call.worst_usd, cost)
+
+    def _say_why_nothing_moves(self, pause: float, failure: Retry) -> None:
+        """A line on stderr before a pause that a person would notice, at most one in half a minute."""
+        now = time.monotonic()
+        if pause < _NOTICED_SECONDS or now < self._quiet_until:
+            return
+        self._quiet_until = now + 30
+        from tqdm import tqdm
+
+        tqdm.write(f"pie-bench: {self._provider.url}: {failure}; trying again in {pause:.0f} s", file=sys.stderr)
 
     async def _adapted(self, client: Any, call: _Call) -> list[Completion]:
         """The completions, the request said as this server takes it; none when it has to be split first."""

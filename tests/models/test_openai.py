@@ -265,6 +265,14 @@ def test_retry_after_holds_everyone_back():
         assert time.monotonic() - started < 5
 
 
+def test_a_pause_that_a_person_notices_is_explained(capfd, monkeypatch):
+    monkeypatch.setattr("pie_bench.models.openai._NOTICED_SECONDS", 0.01)
+    with serving(Behaviour(script=("429 with Retry-After",) * 5)) as server:
+        asked(server, request("a-b", 0))
+    said = capfd.readouterr().err
+    assert said == f"pie-bench: {server.url}: 429: slow down; trying again in 0 s\n", "once, not five times"
+
+
 def test_tokens_that_a_server_counts_for_one_choice_only_are_estimated():
     long = "int main() { return 0; } // " + "x" * 60
     with serving(Behaviour(counts_one=True, delta=long)) as server:
@@ -330,6 +338,8 @@ def test_only_what_is_pinned_is_shared_between_runs(server, monkeypatch):
     assert one != two
     assert one == model_at(server, weights_label="one", concurrency=3, price_in=1, price_out=1).identity
     assert one != model_at(server, weights_label="one", prompting="text").identity
+    own = model_at(server, temperature="default", reasoning_effort="low")
+    assert own.resolved.endswith("prompting chat temperature default reasoning_effort low")
     monkeypatch.setenv("OPENAI_API_KEY", "x")
 
     def identity(**fields: object) -> object:
