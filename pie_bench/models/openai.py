@@ -7,7 +7,6 @@ ask and what a server takes is decided here.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import sys
@@ -27,13 +26,13 @@ from pie_bench.models.failures import Provider, Refused, Retry
 from pie_bench.models.model import Completion, Request, consecutive
 from pie_bench.models.pace import Pace, backoff_seconds
 from pie_bench.models.tokens import most_tokens
+from pie_bench.models.transport import Transport
 
 OPENAI_URL = "https://api.openai.com/v1"
 _VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by
 _DATED = re.compile(r"-(?:\d{4}|\d{4}-\d{2}-\d{2})$")  # ids that name one snapshot: -0613, -2024-08-06
 _FRAME_TOKENS = 16  # what a chat template puts around a message, at most
 _GIVE_UP_AFTER = 3  # calls in a row that ran out of tries: the server is down, not the request bad
-_CHECK_TRIES = 3
 _NOTICED_SECONDS = 4.0
 
 
@@ -60,7 +59,7 @@ class OpenAIModel:
         url = entry.base_url or _url_from_environment() or OPENAI_URL
         key = os.environ.get(entry.api_key_env) or None
         self._provider = Provider(url, entry.id, entry.api_key_env, key, entry.note)
-        self._key = key or "none"
+        self._transport = Transport(entry, self._provider, key)
         own_server = url != OPENAI_URL
         if not own_server and key is None:
             raise UserError(f"{url} wants a key; set {entry.api_key_env}, or OPENAI_BASE_URL to another server")
@@ -85,7 +84,7 @@ class OpenAIModel:
         self._quiet_until = 0.0
         self._usage = answers.Usage(trusted=not own_server)
         if entry.check_model:
-            asyncio.run(self._check())
+            asyncio.run(self._transport.check())
 
     @property
     def notes(self) -> Mapping[str, str]:
@@ -103,37 +102,6 @@ class OpenAIModel:
     def close(self) -> None:
         pass
 
-    def _client(self) -> Any:
-        from openai import AsyncOpenAI
-
-        return AsyncOpenAI(
-            api_key=self._key,
-            base_url=self._provider.url,
-            max_retries=0,
-            timeout=self._entry.timeout_seconds + 5,  # ours comes first: the client's starts anew with every byte
-        )
-
-    async def _check(self) -> None:
-        """Asks for the list of models: free, and a wrong key, address or model shows before anything is begun."""
-        async with self._client() as client:
-            for attempt in range(_CHECK_TRIES):
-                try:
-                    body = await self._sent(client.models.with_raw_response.list(), "the list of models", limit=30.0)
-                except Retry as error:
-                    if attempt + 1 == _CHECK_TRIES:
-                        raise self._provider.unreachable(str(error)) from None
-                    wait = error.wait_seconds or backoff_seconds(attempt, self._entry.backoff_seconds)
-                    await asyncio.sleep(min(wait, 30.0))
-                    continue
-                except _NoList:
-                    return
-                break
-        rows = body.get("data")
-        served = [row["id"] for row in rows if "id" in row] if isinstance(rows, list) else []
-        if served and self._entry.id not in served:
-            names = ", ".join(sorted(served)[:5]) + (", …" if len(served) > 5 else "")
-            raise self._provider.unknown_model(f"it lists {names}")
-
     async def _answers(self, requests: Iterable[Request]) -> AsyncGenerator[Completion, None]:
         calls = (call for request in requests for call in self._calls(request, request.sample_indices))
         waiting: deque[_Call] = deque()
@@ -141,7 +109,7 @@ class OpenAIModel:
         stopped: UserError | None = None
         gave_up: list[tuple[_Call, _GaveUp]] = []
         in_a_row = 0
-        client = self._client()
+        client = self._transport.client()
         try:
             while True:
                 while stopped is None and len(running) < self._pace.limit:
@@ -257,7 +225,7 @@ class OpenAIModel:
             sent = self._dialect.parameters(request.sampling, request.seed + call.indices[0], len(call.indices))
             started = time.perf_counter()
             try:
-                body = await self._sent(self._create(client, request, sent), f"pair {request.pair_id}")
+                body = await self._transport.ask(client, request, sent)
             except Refused as error:
                 if not self._dialect.learn(sent, error.body):
                     raise error.error from None
@@ -273,47 +241,6 @@ class OpenAIModel:
             self._dialect.gave_fewer(len(completions))
         return answers.priced(completions, self._entry)
 
-    def _create(self, client: Any, request: Request, sent: dict[str, Any]) -> Any:
-        # The client knows no more than OpenAI's own parameters; the body takes all of them.
-        body = {key: value for key, value in sent.items() if key != "model"}
-        if self._entry.prompting == "text":
-            create = client.completions.with_raw_response.create
-            return create(model=sent["model"], prompt=request.prompt.text, extra_body=body)
-        messages = [{"role": message.role, "content": message.content} for message in request.prompt.messages]
-        return client.chat.completions.with_raw_response.create(model=sent["model"], messages=messages, extra_body=body)
-
-    async def _sent(self, sending: Any, about: str, limit: float | None = None) -> dict[str, Any]:
-        """The body of the response; Retry, Refused or UserError for anything that is not a JSON object with 200."""
-        import openai
-
-        seconds = limit or self._entry.timeout_seconds
-        try:
-            response = await asyncio.wait_for(sending, seconds)
-        except (asyncio.TimeoutError, openai.APITimeoutError):
-            raise Retry(f"no answer within {seconds:g} seconds", limited=True, billed=True) from None
-        except openai.APIStatusError as error:
-            body = _json(error.response.content)
-            if limit is not None and error.status_code in (403, 404, 405, 501):
-                raise _NoList from None
-            raise self._provider.failure(error.status_code, body, error.response.headers, about) from None
-        except openai.APIConnectionError as error:
-            cause = error.__cause__
-            never_there = "Connect" in type(cause).__name__
-            raise Retry(f"{type(cause).__name__}: {cause or error}", billed=not never_there) from None
-        body = _json(response.http_response.content)
-        if not isinstance(body, dict):
-            kind = response.headers.get("content-type", "no content type")
-            if limit is not None:
-                raise _NoList
-            raise Retry(f"an answer that is not JSON ({kind})", billed=True)
-        if "error" in body and body["error"] and "choices" not in body:
-            raise Retry(self._provider.said(200, body), billed=False)
-        return body
-
-
-class _NoList(Exception):
-    """The server does not list its models: nothing is known of them."""
-
 
 def _url_from_environment() -> str | None:
     value = os.environ.get("OPENAI_BASE_URL")
@@ -323,10 +250,3 @@ def _url_from_environment() -> str | None:
         return checked_base_url(value)
     except ValueError as error:
         raise UserError(f"OPENAI_BASE_URL: {error}") from None
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError:
-        return content[:300].decode("utf-8", "replace") or None
