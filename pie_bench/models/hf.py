@@ -27,9 +27,7 @@ class HfModel:
             import torch
             import transformers
         except ImportError as error:
-            raise UserError(
-                f"model {name}: transformers cannot be loaded ({error}); pip install 'pie_bench[hf]'"
-            ) from None
+            raise UserError(f"model {name}: transformers cannot be loaded ({error}); pip install -e '.[hf]'") from None
         checkpoint = find_checkpoint(entry)
         device = ("cuda" if torch.cuda.is_available() else "cpu") if entry.device == "auto" else entry.device
         where = {"revision": checkpoint.revision, "trust_remote_code": entry.trust_remote_code}

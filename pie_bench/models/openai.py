@@ -151,9 +151,10 @@ class OpenAIModel:
             raise stopped
         if gave_up:
             call, why = gave_up[0]
+            calls = "1 call" if len(gave_up) == 1 else f"{len(gave_up)} calls"
             raise UserError(
-                f"{self._provider.url}: {len(gave_up)} calls got no answer, the first for pair {call.request.pair_id} "
-                f"({why}); the same command asks for them again"
+                f"{self._provider.url}: {calls} got no answer, the first for pair {call.request.pair_id} ({why}); "
+                "the same command asks again"
             )
 
     def _calls(self, request: Request, indices: Sequence[int]) -> Iterator[_Call]:

@@ -30,7 +30,7 @@ class VllmModel:
             from vllm import LLM
         except ImportError as error:
             raise UserError(
-                f"model {name}: vLLM cannot be loaded ({error}); pip install 'pie_bench[vllm]', or serve the model "
+                f"model {name}: vLLM cannot be loaded ({error}); pip install -e '.[vllm]', or serve the model "
                 "elsewhere and use openai:ID with OPENAI_BASE_URL"
             ) from None
         checkpoint = find_checkpoint(entry)

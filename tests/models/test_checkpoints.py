@@ -162,5 +162,5 @@ def test_a_hub_id_is_its_commit_also_where_there_is_no_network(tmp_path, monkeyp
 
 def test_without_vllm_it_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(UserError, match=r"vLLM cannot be loaded .*pip install 'pie_bench\[vllm\]'"):
+    with pytest.raises(UserError, match=r"vLLM cannot be loaded .*pip install -e '.\[vllm\]'"):
         VllmModel("codellama-7b", VllmEntry(adapter="vllm", id="codellama/CodeLlama-7b-hf"))

@@ -202,7 +202,7 @@ def test_a_server_that_stays_down_ends_the_run_soon_and_names_itself():
 def test_a_call_that_never_succeeds_does_not_keep_the_others():
     with serving(Behaviour(script=("500",) * 3)) as server:
         found = []
-        with pytest.raises(UserError, match=r"1 calls got no answer, the first for pair p0-q \(3 tries"):
+        with pytest.raises(UserError, match=r"1 call got no answer, the first for pair p0-q \(3 tries"):
             found.extend(
                 model_at(server, retries=2, concurrency=1).generate(
                     [request(f"p{number}-q", 0) for number in range(20)]
