@@ -151,9 +151,9 @@ class OpenAIModel:
             raise stopped
         if gave_up:
             call, why = gave_up[0]
-            calls = "1 call" if len(gave_up) == 1 else f"{len(gave_up)} calls"
+            how_many = "1 call" if len(gave_up) == 1 else f"{len(gave_up)} calls"
             raise UserError(
-                f"{self._provider.url}: {calls} got no answer, the first for pair {call.request.pair_id} ({why}); "
+                f"{self._provider.url}: {how_many} got no answer, the first for pair {call.request.pair_id} ({why}); "
                 "the same command asks again"
             )
 
