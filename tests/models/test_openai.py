@@ -125,8 +125,7 @@ def test_a_server_that_gives_fewer_choices_is_asked_for_the_rest_and_remembered(
     assert set(server.seen.answered.values()) == {1}
     sizes = Counter(body.get("n", 1) for body in server.seen.bodies)
     # the first call goes alone: the others know
-    assert sizes == ({8: 1, 2: 79, 6: 0, 4: 0} if silently else {8: 1, 4: 1, 2: 80}) or silently
-    assert sizes[8] == 1
+    assert sizes == ({8: 1, 2: 79} if silently else {8: 1, 4: 1, 2: 80})
     assert "further calls" in model.notes["n"]
 
 
@@ -184,7 +183,7 @@ def test_what_cannot_pass_fails_at_once_and_keeps_what_is_under_way(fault):
 def test_answers_under_way_when_another_call_fails_for_good_are_not_lost():
     with serving(Behaviour(script=("",) * 9 + ("400",), seconds=0.05)) as server:
         found = []
-        with pytest.raises(UserError, match="pair p9-q: .* refuses the request"):
+        with pytest.raises(UserError, match=r"pair p\d+-q: .* refuses the request"):
             for completion in model_at(server).generate([request(f"p{number}-q", 0) for number in range(50)]):
                 found.append((completion.pair_id, completion.sample_index))
         assert len(found) == sum(server.seen.answered.values()) == len(server.seen.bodies) - 1
@@ -326,10 +325,11 @@ def test_leaving_early_ends_the_asking(server):
     stream = model_at(server).generate(request(f"p{number}-q", 0) for number in range(100_000))
     next(stream)
     stream.close()
-    time.sleep(0.05)
-    asked_for = len(server.seen.bodies)
     time.sleep(0.1)
-    assert len(server.seen.bodies) == asked_for < 5000
+    asked_for = len(server.seen.bodies)
+    time.sleep(0.2)
+    assert len(server.seen.bodies) - asked_for <= 16, "no more than what was under way"
+    assert asked_for < 5000
 
 
 def test_only_what_is_pinned_is_shared_between_runs(server, monkeypatch):
