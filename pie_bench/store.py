@@ -1,4 +1,5 @@
-"""What is kept: measurements (SQLite, content addressed, shared by all runs) and a run's folder (append-only JSONL)."""
+"""What is kept: measurements and generations (SQLite, content addressed, shared by all runs) and a run's folder
+(append-only JSONL)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,15 +33,8 @@ class MeasurementStore:
     """Measurements by (binary, input, simulation). Safe for several threads and several processes."""
 
     def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        try:
-            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=60)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute(_SCHEMA)
-            self._connection.commit()
-        except sqlite3.DatabaseError as error:
-            raise UserError(f"{path}: not a usable measurement store ({error}); delete it to start anew") from None
+        self._connection = _open_database(path, _SCHEMA, "measurement store")
 
     def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
         """What is known of a program on these inputs, by the input's sum."""
@@ -64,6 +59,54 @@ class MeasurementStore:
 
     def close(self) -> None:
         self._connection.close()
+
+
+_GENERATION_SCHEMA = """
+CREATE TABLE IF NOT EXISTS generation (key TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID
+"""
+
+
+class GenerationStore:
+    """Completions by the hash of all that decides them. The first one kept stays. Safe for several processes."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._connection = _open_database(path, _GENERATION_SCHEMA, "generation store")
+        # A run's folder has them too: what a power cut takes from here is only asked for again by another run.
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self.writable = True
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        row = self._connection.execute("SELECT record FROM generation WHERE key=?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def put(self, key: str, record: Mapping[str, Any]) -> None:
+        """Keeps a completion, at once. Where it cannot be written any more that is said once: runs keep their own."""
+        if not self.writable:
+            return
+        try:
+            with self._connection:
+                self._connection.execute("INSERT OR IGNORE INTO generation VALUES (?, ?)", (key, json.dumps(record)))
+        except sqlite3.OperationalError as error:
+            self.writable = False
+            print(f"pie-bench: answers are no longer shared with other runs: {self._path}: {error}", file=sys.stderr)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _open_database(path: Path, schema: str, what: str) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=60)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(schema)
+        connection.commit()
+    except sqlite3.OperationalError as error:
+        raise UserError(f"{path}: the {what} cannot be opened ({error}); is there room, and leave to write?") from None
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{path}: not a usable {what} ({error}); delete it to start anew") from None
+    return connection
 
 
 class RunDirectory:
@@ -95,10 +138,24 @@ class RunDirectory:
                         self.path.rmdir()
 
     def append(self, path: Path, record: Mapping[str, Any]) -> None:
-        """Adds one line, whole or not at all as far as a reader can tell (see `read_jsonl`)."""
+        """Adds one line, whole or not at all as far as a reader can tell (see `read_jsonl`).
+
+        UserError when it cannot be written (a full disk): nothing of it is left, and the file stays usable.
+        """
         line = json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n"
-        with self._lock, path.open("ab") as file:
-            file.write(line.encode("utf-8", "surrogatepass"))
+        with self._lock:
+            size = None
+            try:
+                with path.open("ab", buffering=0) as file:
+                    size = file.tell()
+                    data = line.encode("utf-8", "surrogatepass")
+                    while data:
+                        data = data[file.write(data) :]
+            except OSError as error:
+                if size is not None:
+                    with suppress(OSError):
+                        os.truncate(path, size)
+                raise _cannot_write(path, error) from None
 
     def manifest(self) -> dict[str, Any]:
         """The manifest; UserError when this is no run directory."""
@@ -112,10 +169,20 @@ class RunDirectory:
 
 def write_json(path: Path, value: Any) -> None:
     """Stable JSON (sorted keys), in place all at once: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
-    temporary.replace(path)
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({error.strerror}); mend that, then the same command continues")
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         compare,
         confirm,
         environment,
+        estimate,
         leaderboard,
         models,
         noise,
@@ -70,7 +71,20 @@ def _parser(program: str) -> argparse.ArgumentParser:
         prog=program, description="pie_bench: can a language model make real C++ programs faster?"
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (run, stages, report, compare, analyse, confirm, noise, leaderboard, models, environment, calibrate):
+    for module in (
+        run,
+        stages,
+        estimate,
+        report,
+        compare,
+        analyse,
+        confirm,
+        noise,
+        leaderboard,
+        models,
+        environment,
+        calibrate,
+    ):
         module.add_verbs(verbs)
     for verb in verbs.choices.values():
         _add_debug(verb)

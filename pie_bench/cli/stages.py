@@ -14,6 +14,7 @@ from pie_bench.paths import cache_dir
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser("generate", help="only ask the model", description="Ask the model; execute nothing.")
     run.add_settings(parser)
+    run.add_max_cost(parser)
     parser.set_defaults(verb=generate)
     parser = verbs.add_parser("execute", help="judge what was generated", description="Compile, check and measure.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
@@ -35,9 +36,9 @@ def generate(arguments: argparse.Namespace) -> int:
     with directory.locked():
         check_run(plan, directory)
         run.say_what_is_left_out(plan)
-        with prepared(plan, directory, cache_dir()) as generation:
+        with prepared(plan, directory, cache_dir(), arguments.max_cost) as generation:
             begin_run(plan, directory)
-            with run.progress_bars(plan, directory, executing=False) as progress:
+            with run.progress_bars(plan, directory, tally=generation.tally, executing=False) as progress:
                 for _ in generation.completions():
                     progress("generated")
     print(f"generations: {directory.generations_path}\nnext: pie-bench execute {directory.path}")
@@ -56,7 +57,7 @@ def execute(arguments: argparse.Namespace) -> int:
     with directory.locked():
         build_root_of(plan.settings.environment)
         executor = stage.open_executor(plan, cache_dir())
-        with run.progress_bars(plan, directory, generating=False) as progress:
+        with run.progress_bars(plan, directory) as progress:
             stage.execute(plan, directory, executor, LocalPool(arguments.workers), progress=progress)
     print(f"verdicts: {directory.verdicts_path}\nnext: pie-bench score {directory.path}")
     return 0

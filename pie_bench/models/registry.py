@@ -4,39 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import Field
 
 from pie_bench.config import Located, Strict
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError, unknown_name
+from pie_bench.models import entries
+from pie_bench.models.budget import Budget
+from pie_bench.models.entries import FORMS, Entry, NamedEntry
 from pie_bench.models.model import Model
-from pie_bench.models.weights import Weights, get_weights
+from pie_bench.models.weights import Weights
 from pie_bench.paths import PACKAGE_DIR
 
 MODELS_FILE = PACKAGE_DIR / "models" / "models.yaml"
-REPLAY = "replay:"
-
-
-class LlamaCppEntry(Strict):
-    """A GGUF file run in this process. `context` is in tokens: prompt and answer together."""
-
-    adapter: Literal["llama_cpp"]
-    weights: Weights
-    context: int = Field(ge=1)
-    prompting: Literal["text", "chat"]
-
-
-class ReferenceEntry(Strict):
-    """Answers with one of the pair's own programs."""
-
-    adapter: Literal["reference"]
-    answer: Literal["src_code", "tgt_code"]
 
 
 class Registry(Strict):
-    models: dict[str, Annotated[LlamaCppEntry | ReferenceEntry, Field(discriminator="adapter")]]
+    models: dict[str, NamedEntry]
 
 
 def load_registry(path: Path = MODELS_FILE) -> Registry:
@@ -44,42 +27,65 @@ def load_registry(path: Path = MODELS_FILE) -> Registry:
     return Located(path).validate(Registry)
 
 
-def model_names() -> list[str]:
-    """What `--model` takes: the registry's names, then the forms that need an argument."""
-    return [*sorted(load_registry().models), f"{REPLAY}FILE"]
+def forms() -> list[str]:
+    """The names that need an argument: `adapter:anything`."""
+    return [f"{adapter}:{anything}" for adapter, (_, _, anything) in FORMS.items()]
 
 
-def load_model(spec: str, pairs: Mapping[str, Pair], cache_dir: Path) -> Model:
-    """The model called `spec`, ready to answer; the caller closes it. `pairs` are those it will be asked about, by id.
+def find_model(spec: str, arguments: Mapping[str, str]) -> Entry:
+    """What `--model` and `--model-args` say: a name of the registry, or `adapter:anything`.
 
-    Weights that are not in `cache_dir` yet are downloaded. Raises UserError for an unknown name, a replay file that is
-    wrong or missing, and weights that cannot be had.
+    Nothing is loaded or asked. Raises UserError for an unknown name and for arguments that the adapter does not take.
     """
-    if spec.startswith(REPLAY):
+    registry = load_registry().models
+    adapter, colon, anything = spec.partition(":")
+    entry: Entry
+    if spec in registry:
+        entry = registry[spec]
+    elif colon and anything and adapter in FORMS:
+        kind, field, _ = FORMS[adapter]
+        known = [e for e in registry.values() if isinstance(e, kind) and getattr(e, field) == anything]
+        entry = known[0] if known else kind.model_validate({"adapter": adapter, field: anything})
+    else:
+        raise UserError(f"{unknown_name('model', spec, registry)}; others: {', '.join(forms())}")
+    return entry.with_arguments(arguments)
+
+
+def load_model(name: str, entry: Entry, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> Model:
+    """The model, ready to answer; the caller closes it. `pairs` are those it will be asked about, by id.
+
+    Weights that are not in `cache_dir` yet are downloaded. Raises UserError for what stands in the way, before
+    anything is paid for: a file that is wrong or missing, weights that cannot be had, a server that cannot be reached
+    or does not know the model, a wrong key, a limit on the cost of a model without a price.
+    """
+    if isinstance(entry, entries.OpenAIEntry):
+        from pie_bench.models.openai import OpenAIModel
+
+        return OpenAIModel(name, entry, budget)
+    if isinstance(entry, entries.VllmEntry):
+        from pie_bench.models.vllm import VllmModel
+
+        return VllmModel(name, entry)
+    if isinstance(entry, entries.HfEntry):
+        from pie_bench.models.hf import HfModel
+
+        return HfModel(name, entry)
+    if isinstance(entry, entries.LlamaCppEntry):
+        from pie_bench.models.llama_cpp import open_llama_cpp
+
+        return open_llama_cpp(name, entry, cache_dir)
+    if isinstance(entry, entries.ReplayEntry):
         from pie_bench.models.replay import ReplayModel
 
-        return ReplayModel(spec, Path(spec.removeprefix(REPLAY)).expanduser())
-    entry = _entry(spec)
-    if isinstance(entry, ReferenceEntry):
-        from pie_bench.models.reference import ReferenceModel
+        return ReplayModel(name, Path(entry.path).expanduser())
+    from pie_bench.models.reference import ReferenceModel
 
-        return ReferenceModel(spec, pairs, entry.answer)
-    from pie_bench.models.llama_cpp import LlamaCppModel
-
-    path = get_weights(entry.weights, cache_dir)
-    return LlamaCppModel(spec, path, entry.weights.sha256, entry.context, entry.prompting)
+    return ReferenceModel(name, pairs, entry.answer)
 
 
 def weights_of(name: str) -> Weights:
-    """The weights of a model in the registry; UserError for an unknown name or a model that has none."""
-    entry = _entry(name)
-    if not isinstance(entry, LlamaCppEntry):
-        raise UserError(f"model {name!r} has no weights; nothing to fetch")
+    """The weights of a model in the registry; UserError for an unknown name or a model that has none to fetch."""
+    entry = find_model(name, {})
+    if not isinstance(entry, entries.LlamaCppEntry) or entry.weights is None:
+        raise UserError(f"model {name!r} has no weights to fetch here")
     return entry.weights
-
-
-def _entry(name: str) -> LlamaCppEntry | ReferenceEntry:
-    models = load_registry().models
-    if name not in models:
-        raise UserError(f"{unknown_name('model', name, models)}; recorded answers: {REPLAY}FILE")
-    return models[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -47,6 +47,8 @@ class ReplayModel:
 
     def __init__(self, name: str, path: Path):
         self.name = name
+        self.identity = None
+        self.notes: Mapping[str, str] = {}
         self._path = path
         try:
             content = path.read_bytes()

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from pie_bench.config import Strict
 from pie_bench.errors import UserError
-from pie_bench.hashing import canonical_json
+from pie_bench.hashing import canonical_json, file_sha256
 
 _CHUNK_BYTES = 1 << 20
 
@@ -117,11 +117,7 @@ def _is_right(path: Path, weights: Weights) -> bool:
     note = _note_path(path)
     if note.is_file() and note.read_text() == _note(path, weights):
         return True
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        for chunk in _chunks(file):
-            digest.update(chunk)
-    if digest.hexdigest() != weights.sha256:
+    if file_sha256(path) != weights.sha256:
         return False
     _remember(path, weights)
     return True

@@ -69,6 +69,10 @@ class Results(_Part):
     task_hash: str = Field(description="over all that decides the prompts and the sampling")
     model: str = Field(description="as asked for")
     model_resolved: str = Field(description="what exactly answered")
+    model_args: dict[str, str] = Field(default={}, description="those of --model-args that can change an answer")
+    answered_by: tuple[str, ...] = Field(default=(), description="models as the provider's own responses name them")
+    cost_usd: float | None = Field(default=None, description="of all answers, at the registry's or the user's prices")
+    n_tokens_estimated: int = Field(default=0, description="answers whose own tokens the provider did not count")
     examples: dict[str, Any] = Field(description="how few-shot examples were chosen, with which encoder")
     dataset: str
     split: str

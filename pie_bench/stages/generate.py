@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pie_bench.data.load import load_dataset
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
+from pie_bench.models.budget import Budget
 from pie_bench.models.model import Completion, Model, Request
 from pie_bench.models.registry import load_model
 from pie_bench.prompting.build import PromptBuilder
 from pie_bench.prompting.prompt import Prompt
-from pie_bench.stages.plan import Plan, settle
-from pie_bench.store import RunDirectory, read_jsonl
+from pie_bench.stages.plan import Plan, note, settle
+from pie_bench.store import GenerationStore, RunDirectory, read_jsonl
 
 
 def read_generations(directory: RunDirectory) -> dict[tuple[str, int], Mapping[str, Any]]:
@@ -25,17 +26,23 @@ def read_generations(directory: RunDirectory) -> dict[tuple[str, int], Mapping[s
 
 
 @contextmanager
-def prepared(plan: Plan, directory: RunDirectory, cache_dir: Path) -> Iterator[Generation]:
+def prepared(
+    plan: Plan, directory: RunDirectory, cache_dir: Path, max_cost: float | None = None
+) -> Iterator[Generation]:
     """The stage made ready: prompts rendered, model loaded; nothing is written or paid for until `completions`.
 
+    `max_cost` (USD) is what the whole run may cost, earlier commands included.
     Raises UserError for what stands in the way: an encoder or model that cannot be had, prompts that are no longer
     those the run was begun with.
     """
     done = read_generations(directory)
     n = plan.task.sampling.n
     wanted = {pair.pair_id: tuple(i for i in range(n) if (pair.pair_id, i) not in done) for pair in plan.pairs}
+    tally = Tally(max_cost)
+    for record in done.values():
+        tally.add(record)
     if not any(wanted.values()):
-        yield Generation(directory, [], None, {})
+        yield Generation(directory, [], None, {}, tally)
         return
     builder = prompt_builder(plan, cache_dir)
     prompts = {pair.pair_id: builder.build(pair) for pair in plan.pairs}
@@ -49,40 +56,132 @@ def prepared(plan: Plan, directory: RunDirectory, cache_dir: Path) -> Iterator[G
         for pair_id, samples in wanted.items()
         if samples
     ]
-    model = load_model(plan.settings.model, {pair.pair_id: pair for pair in plan.pairs}, cache_dir)
+    pairs = {pair.pair_id: pair for pair in plan.pairs}
+    budget = Budget(max_cost, spent=tally.cost_usd or 0.0)
+    model = load_model(plan.settings.model, plan.model, pairs, cache_dir, budget)
     try:
         facts = {"model_resolved": model.resolved, "examples": builder.describe()}
-        yield Generation(directory, requests, model, facts)
+        with closing(GenerationStore(cache_dir / "generations.sqlite")) as shared:
+            yield Generation(directory, requests, model, facts, tally, shared)
     finally:
         model.close()
 
 
+@dataclass
+class Tally:
+    """What a run's answers took so far, for the progress bar: tokens as in the records, and what was paid (None where
+    no answer had a price). Answers that another run paid for cost nothing."""
+
+    max_cost: float | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
+    shared: int = 0
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        if record.get("shared"):
+            self.shared += 1
+            return
+        self.prompt_tokens += 0 if record.get("shares_prompt") else record["prompt_tokens"]
+        self.completion_tokens += record["completion_tokens"]
+        if record.get("cost_usd") is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + record["cost_usd"]
+
+    def __str__(self) -> str:
+        parts = [f"{_short(self.prompt_tokens)} tokens in, {_short(self.completion_tokens)} out"]
+        if self.cost_usd is not None:
+            parts.append(f"${self.cost_usd:.2f}" + (f" of ${self.max_cost:g}" if self.max_cost is not None else ""))
+        if self.shared:
+            parts.append(f"{self.shared} from earlier runs")
+        return ", ".join(parts)
+
+
+def _short(count: int) -> str:
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count)
+
+
 @dataclass(frozen=True)
 class Generation:
-    """What is still to be asked, and the model to ask (None when nothing is)."""
+    """What is still to be asked, and the model to ask (None when nothing is). `shared` holds answers of other runs."""
 
     directory: RunDirectory
     requests: Sequence[Request]
     model: Model | None
     facts: Mapping[str, Any]
+    tally: Tally = field(default_factory=Tally)
+    shared: GenerationStore | None = None
 
     def completions(self) -> Iterator[Completion]:
         """The missing completions as they arrive, each kept in the run directory before it is yielded.
 
-        Raises UserError when the model is no longer the one the run was begun with.
+        Raises UserError when the model is no longer the one the run was begun with, when an answer cannot be kept, and
+        whatever stops the model.
         """
         if self.model is None:
             return
         settle(self.directory, "generation", self.facts)
-        sent = {request.pair_id: request for request in self.requests}
-        for completion in self.model.generate(self.requests):
-            request = sent[completion.pair_id]
-            record = asdict(completion) | {
-                "prompt_sha256": prompt_sha256(request.prompt),
-                "seed": request.seed + completion.sample_index,
-            }
-            self.directory.append(self.directory.generations_path, record)
-            yield completion
+        requests = []
+        for request in self.requests:
+            missing = []
+            for index in request.sample_indices:
+                record = self._of_another_run(request, index)
+                if record is None:
+                    missing.append(index)
+                else:
+                    yield self._kept(request, Completion(**record), shared=True)
+            if missing:
+                requests.append(replace(request, sample_indices=tuple(missing)))
+        sent = {(request.pair_id, index): request for request in requests for index in request.sample_indices}
+        stream = self.model.generate(requests)
+        noted: dict[str, str] = {}
+        try:
+            for completion in stream:
+                yield self._kept(sent[completion.pair_id, completion.sample_index], completion, shared=False)
+                if noted != (noted := dict(self.model.notes)):
+                    note(self.directory, "provider", noted)
+        finally:
+            close = getattr(stream, "close", None)
+            if close is not None:
+                close()  # ends what is still being asked
+
+    def _of_another_run(self, request: Request, index: int) -> dict[str, Any] | None:
+        identity = self.model.identity if self.model is not None else None
+        if identity is None or self.shared is None:
+            return None
+        record = self.shared.get(completion_key(identity, request, index))
+        return None if record is None else record | {"pair_id": request.pair_id, "sample_index": index}
+
+    def _kept(self, request: Request, completion: Completion, *, shared: bool) -> Completion:
+        record = asdict(completion) | {
+            "prompt_sha256": prompt_sha256(request.prompt),
+            "seed": request.seed + completion.sample_index,
+            "shared": shared,
+        }
+        identity = self.model.identity if self.model is not None else None
+        if not shared and identity is not None and self.shared is not None:
+            # First here: should the run's own disk be full, what was paid for is still to be had.
+            self.shared.put(completion_key(identity, request, completion.sample_index), asdict(completion))
+        self.directory.append(self.directory.generations_path, record)
+        self.tally.add(record)
+        return completion
+
+
+def completion_key(identity: Mapping[str, Any], request: Request, index: int) -> str:
+    """The hash of all that decides an answer, and of nothing else: not the pair's name, how many samples there are, or
+    the form of the prompt that the model is not shown."""
+    prompt = asdict(request.prompt)
+    sampling = request.sampling.model_dump(mode="json", exclude={"n", "seed"})
+    return hash_of(
+        {
+            "model": dict(identity),
+            "prompt": prompt["messages" if identity["prompting"] == "chat" else "text"],
+            "sampling": sampling,
+            "seed": request.seed + index,
+        }
+    )
 
 
 def prompt_builder(plan: Plan, cache_dir: Path) -> PromptBuilder:

@@ -6,7 +6,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +18,8 @@ from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.hashing import hash_of
+from pie_bench.models.entries import Entry
+from pie_bench.models.registry import find_model
 from pie_bench.store import RunDirectory, write_json
 from pie_bench.task import Task, load_task
 
@@ -27,9 +29,13 @@ _PACKAGES = (
     "faiss-cpu",
     "jinja2",
     "numpy",
+    "openai",
     "pie_bench",
     "pydantic",
     "scikit-learn",
+    "torch",
+    "transformers",
+    "vllm",
     "xllamacpp",
 )
 
@@ -45,6 +51,7 @@ class Settings:
     limit: int | None = None
     samples: int | None = None
     encoder: str | None = None
+    model_args: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Plan:
     """Settings with everything looked up: `task` holds the settings' changes, `pairs` are those to be asked for."""
 
     settings: Settings
+    model: Entry
     task: Task
     dataset: PairDataset
     pairs: tuple[Pair, ...]
@@ -59,7 +67,7 @@ class Plan:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What makes a run this run: a run directory belongs to one identity for good."""
-        return {
+        identity = {
             "task": self.task.task,
             "task_hash": self.task.task_hash,
             "model": self.settings.model,
@@ -70,11 +78,14 @@ class Plan:
             "limit": self.settings.limit,
             "samples": self.task.sampling.n,
         }
+        deciding = self.model.deciding(self.settings.model_args)
+        return identity | ({"model_args": deciding} if deciding else {})
 
 
 def make_plan(settings: Settings) -> Plan:
     """Looks everything up. UserError for unknown names and unusable data, before anything is written or paid for."""
     load_environment_spec(settings.environment)
+    model = find_model(settings.model, settings.model_args)
     task = load_task(settings.task)
     changes: dict[str, Any] = {}
     if settings.samples is not None:
@@ -85,7 +96,7 @@ def make_plan(settings: Settings) -> Plan:
         changes["fewshot"] = task.fewshot.model_copy(update={"encoder": settings.encoder})
     task = task.model_copy(update=changes)
     dataset = load_dataset(settings.dataset or task.dataset, task.split, with_tests=True)
-    return Plan(settings, task, dataset, dataset.pairs[: settings.limit])
+    return Plan(settings, model, task, dataset, dataset.pairs[: settings.limit])
 
 
 def default_run_directory(plan: Plan) -> Path:
@@ -100,7 +111,8 @@ def check_run(plan: Plan, directory: RunDirectory) -> None:
     if not directory.manifest_path.exists():
         return
     theirs = directory.manifest().get("identity", {})
-    for key, value in plan.identity.items():
+    for key in dict.fromkeys([*plan.identity, *theirs]):
+        value = plan.identity.get(key)
         if theirs.get(key) != value:
             raise UserError(
                 f"{directory.path}: holds another run: its {key} is {theirs.get(key)!r}, now it is {value!r}; "
@@ -136,6 +148,14 @@ def settle(directory: RunDirectory, key: str, value: Mapping[str, Any]) -> None:
             "give another --run-dir"
         )
     write_json(directory.manifest_path, manifest)
+
+
+def note(directory: RunDirectory, key: str, value: Mapping[str, Any]) -> None:
+    """Adds to a part of the manifest that may grow from one command to the next."""
+    manifest = directory.manifest()
+    if value and manifest.get(key, {}) != {**manifest.get(key, {}), **value}:
+        manifest[key] = {**manifest.get(key, {}), **value}
+        write_json(directory.manifest_path, manifest)
 
 
 def plan_of(directory: RunDirectory) -> Plan:

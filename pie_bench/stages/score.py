@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
@@ -49,6 +50,8 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
         task_hash=plan.task.task_hash,
         model=plan.settings.model,
         model_resolved=generation["model_resolved"],
+        model_args=manifest["identity"].get("model_args", {}),
+        **from_provider(generations.values()),
         examples=generation["examples"],
         dataset=plan.dataset.name,
         split=plan.dataset.split,
@@ -72,13 +75,26 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
         outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
         infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
         tokens={
-            kind: sum(record[f"{kind}_tokens"] for record in generations.values()) for kind in ("prompt", "completion")
+            "prompt": sum(r["prompt_tokens"] for r in generations.values() if not r.get("shares_prompt")),
+            "completion": sum(r["completion_tokens"] for r in generations.values()),
         },
         versions=package_versions(),
         pairs=tuple(pairs),
     )
     write_json(directory.results_path, results.model_dump(mode="json"))
     return results
+
+
+def from_provider(generations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the responses say of themselves, where there are any."""
+    records = list(generations)
+    responses = [record["raw"]["response"] for record in records if record.get("raw")]
+    costs = [record["cost_usd"] for record in records if record.get("cost_usd") is not None]
+    return {
+        "answered_by": tuple(sorted({str(response["model"]) for response in responses if response.get("model")})),
+        "cost_usd": math.fsum(costs) if costs else None,
+        "n_tokens_estimated": sum(bool(record.get("tokens_estimated")) for record in records),
+    }
 
 
 def _pair_result(pair: Pair, verdicts: Verdicts, samples: int) -> PairResult:

@@ -86,8 +86,15 @@ def test_our_own_errors_are_exit_code_1_and_a_traceback_only_with_debug(
 
 
 def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    listed = capsys.readouterr().out
     assert main(["models", "list"]) == 0
-    assert capsys.readouterr().out.split() == ["identity", "reference", "smollm2", "replay:FILE"]
+    assert capsys.readouterr().out == listed
+    rows = {line.split()[0]: line.split() for line in listed.splitlines() if line.strip()}
+    assert rows["gpt-3.5"][1:6] == ["openai", "gpt-3.5-turbo-0613", "1.50", "2.00", "2023-06"]
+    assert rows["codellama-13b"][1:] == ["vllm", "codellama/CodeLlama-13b-hf"]
+    assert rows["smollm2"][1:3] == ["llama_cpp", "SmolLM2-135M-Instruct.Q4_1.gguf"]
+    assert "or ADAPTER:ID: openai:MODEL_ID, " in listed
     assert main(["models", "get", "reference"]) == 2
     assert "has no weights" in capsys.readouterr().err
 

@@ -18,9 +18,10 @@ from types import SimpleNamespace
 import pytest
 
 from pie_bench.errors import PieBenchError, UserError
+from pie_bench.models.budget import Budget
 from pie_bench.models.llama_cpp import LlamaCppModel
 from pie_bench.models.model import Completion, Request
-from pie_bench.models.registry import weights_of
+from pie_bench.models.registry import find_model, load_model, weights_of
 from pie_bench.prompting.prompt import Message, Prompt
 from pie_bench.task import Sampling
 
@@ -183,6 +184,26 @@ def test_a_file_that_is_no_model(tmp_path, capfd):
     with pytest.raises(PieBenchError, match=r"bad.gguf: llama.cpp cannot load it"):
         LlamaCppModel("bad", tmp_path / "bad.gguf", "", CONTEXT, "text")
     assert capfd.readouterr() == ("", "")
+
+
+def test_any_file_and_how_it_is_prompted(weights_path, tmp_path):
+    def opened(path: Path, **arguments: str) -> LlamaCppModel:
+        spec = f"llama_cpp:{path}"
+        model = load_model(spec, find_model(spec, {"context": "256"} | arguments), {}, tmp_path, Budget())
+        assert isinstance(model, LlamaCppModel)
+        model.close()
+        return model
+
+    link = tmp_path / "mine.gguf"
+    link.symlink_to(weights_path)
+    mine = opened(link)
+    assert mine.resolved.startswith(f"mine.gguf@sha256:{weights_of('smollm2').sha256} xllamacpp ")
+    assert mine.resolved.endswith(" prompting chat"), "it has a chat template"
+    assert mine.context == 256
+    text = opened(link, prompting="text", threads="1")
+    assert text.identity == {**mine.identity, "prompting": "text"}
+    with pytest.raises(UserError, match=r"none.gguf: cannot be read \(No such file or directory\)"):
+        opened(tmp_path / "none.gguf")
 
 
 def test_without_the_runtime(monkeypatch, tmp_path):

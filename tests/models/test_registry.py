@@ -8,8 +8,10 @@ import pytest
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
+from pie_bench.models.budget import Budget
+from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.model import Request
-from pie_bench.models.registry import load_model, load_registry, model_names, weights_of
+from pie_bench.models.registry import find_model, forms, load_model, load_registry, weights_of
 from pie_bench.paths import cache_dir
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.task import Sampling
@@ -20,15 +22,62 @@ PAIRS = {"a-b": Pair("a-b", "p1", "slow", "fast", ())}
 
 
 def answer_of(spec: str, cache_dir: Path) -> str:
-    model = load_model(spec, PAIRS, cache_dir)
+    model = load_model(spec, find_model(spec, {}), PAIRS, cache_dir, Budget())
     assert model.name == spec
     (completion,) = model.generate([REQUEST])
     model.close()
     return completion.text
 
 
-def test_the_names():
-    assert model_names() == ["identity", "reference", "smollm2", "replay:FILE"]
+def test_the_papers_models_have_their_exact_ids():
+    models = load_registry().models
+    assert {name: getattr(models[name], "id", None) for name in models if name.startswith(("gpt-3.5", "gpt-4", "code"))}
+    ids = {name: models[name].id for name in ("gpt-3.5", "gpt-4", "codellama-7b", "codellama-13b", "codellama-34b")}
+    assert ids == {
+        "gpt-3.5": "gpt-3.5-turbo-0613",
+        "gpt-4": "gpt-4-0613",
+        "codellama-7b": "codellama/CodeLlama-7b-hf",
+        "codellama-13b": "codellama/CodeLlama-13b-hf",
+        "codellama-34b": "codellama/CodeLlama-34b-hf",
+    }
+    assert {models[name].prompting for name in ids} == {"chat", "text"}
+    for name, entry in models.items():
+        if isinstance(entry, OpenAIEntry):
+            assert entry.price_in is not None and entry.price_date, name
+
+
+def test_any_model_of_an_adapter():
+    assert forms() == [
+        "openai:MODEL_ID",
+        "vllm:ID_OR_FOLDER",
+        "hf:ID_OR_FOLDER",
+        "llama_cpp:FILE.gguf",
+        "replay:FILE",
+    ]
+    assert find_model("vllm:codellama/CodeLlama-13b-hf", {}) == find_model("codellama-13b", {}), "an id we know"
+    assert find_model("openai:gpt-4-0613", {}).price_in == 30
+    other = find_model("openai:my-model", {"base_url": "http://localhost:8000/v1/", "concurrency": "4"})
+    assert (other.id, other.base_url, other.concurrency) == ("my-model", "http://localhost:8000/v1", 4)
+    assert other.deciding({"base_url": "x", "concurrency": "4"}) == {"base_url": "x"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments", "message"),
+    [
+        ("gpt-4", {"pricein": "1"}, r"unknown openai argument 'pricein'; did you mean price_in"),
+        ("gpt-4", {"id": "gpt-5"}, r"unknown openai argument 'id'"),
+        ("gpt-4", {"price_in": "cheap"}, r"--model-args price_in=cheap: .*valid number"),
+        ("openai:x", {"price_in": "1"}, r"price_in and price_out belong together"),
+        ("openai:x", {"base_url": "http://me:secret@host/v1"}, r"must hold no password"),
+        ("reference", {"n": "1"}, r"reference models take none"),
+        ("vllm:", {}, r"unknown model 'vllm:'"),
+        ("magic:x", {}, r"unknown model 'magic:x'"),
+    ],
+)
+def test_wrong_arguments_are_named(spec, arguments, message):
+    with pytest.raises(UserError, match=message) as caught:
+        find_model(spec, arguments)
+    assert "secret" not in str(caught.value)
 
 
 def test_models_by_name(tmp_path):
@@ -39,11 +88,9 @@ def test_models_by_name(tmp_path):
     assert answer_of(f"replay:{recorded}", tmp_path) == "recorded"
 
 
-@pytest.mark.parametrize("call", [lambda name: load_model(name, {}, Path()), weights_of])
+@pytest.mark.parametrize("call", [lambda name: find_model(name, {}), weights_of])
 def test_an_unknown_name_is_met_with_the_known_ones(call):
-    with pytest.raises(
-        UserError, match=r"unknown model 'smolm'; did you mean smollm2\?; recorded answers: replay:FILE"
-    ):
+    with pytest.raises(UserError, match=r"unknown model 'smolm'; did you mean smollm2\?; others: openai:MODEL_ID, "):
         call("smolm")
 
 
@@ -65,7 +112,7 @@ def test_a_wrong_registry_is_named_with_its_line(tmp_path):
 
 @pytest.mark.slow
 def test_the_embedded_model(weights_path):
-    model = load_model("smollm2", {}, cache_dir())
+    model = load_model("smollm2", find_model("smollm2", {}), {}, cache_dir(), Budget())
     try:
         assert model.name == "smollm2"
         assert model.resolved == (

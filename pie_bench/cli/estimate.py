@@ -1,0 +1,67 @@
+"""`estimate`: what a run will take, before a call is made."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pie_bench.cli import run
+from pie_bench.paths import cache_dir
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "estimate",
+        help="tokens, price and time of a run, without a call",
+        description="What a run will take: from the dataset and the registry, without a call.",
+    )
+    run.add_settings(parser)
+    parser.set_defaults(verb=estimate)
+
+
+def estimate(arguments: argparse.Namespace) -> int:
+    from pie_bench.cli.models import what_answers
+    from pie_bench.stages.estimate import estimate as estimated
+
+    plan, _ = run.plan_and_directory(arguments)
+    found = estimated(plan, cache_dir())
+    print(f"{plan.task.task} · {plan.settings.model} ({what_answers(plan.model)}) · {plan.dataset.name}")
+    sampling = plan.task.sampling
+    rows = [
+        ("prompts", f"{found.prompts:,}"),
+        (
+            "answers",
+            f"{found.samples:,} ({sampling.n} a prompt, at most {sampling.max_tokens:,} tokens each)",
+        ),
+        ("tokens in", f"{found.tokens_in:,} ({found.counted})"),
+        (
+            "tokens out",
+            f"{found.likely_tokens_out:,} if as long as the human rewrites, at most {found.most_tokens_out:,}",
+        ),
+    ]
+    if found.likely_usd is not None and found.most_usd is not None and found.one_by_one_usd is not None:
+        entry: Any = plan.model
+        rows.append(("price", f"${found.likely_usd:,.2f}, at most ${found.most_usd:,.2f}"))
+        dated = f", as published {entry.price_date}: check them" if entry.price_date else ""
+        rows.append(("", f"at ${entry.price_in:g} in and ${entry.price_out:g} out a million tokens{dated}"))
+        if found.one_by_one_usd > found.most_usd:
+            rows.append(("", f"at most ${found.one_by_one_usd:,.2f} where a server gives one answer a call"))
+    elif plan.model.adapter == "openai":
+        rows.append(("price", "unknown: --model-args price_in=… price_out=… (USD per million tokens)"))
+    else:
+        rows.append(("price", "none: it runs here"))
+    programs = f"{found.programs:,} programs, {found.tests:,} runs"
+    if found.simulation_seconds is None:
+        rows.append(("simulation", f"{programs}; how fast {plan.settings.environment} is here is not known"))
+    else:
+        rows.append(("simulation", f"{programs}: at most about {_duration(found.simulation_seconds)} of one core"))
+    for name, value in rows:
+        print(f"  {name:<11} {value}")
+    return 0
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,124 @@
+"""From the body of an OpenAI response to Completions: texts, finish reasons, tokens and their price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pie_bench.models.budget import price_of
+from pie_bench.models.dialect import cut_at_stop
+from pie_bench.models.entries import OpenAIEntry
+from pie_bench.models.failures import Retry
+from pie_bench.models.model import Completion, Request
+from pie_bench.models.tokens import MOST_CHARACTERS_PER_TOKEN, estimated_tokens
+
+_LENGTH = frozenset({"length", "max_tokens", "model_length"})  # TGI, Mistral and others say it otherwise
+
+
+@dataclass
+class Usage:
+    """How far a server's token counts go. Some count one choice only, however many were asked for."""
+
+    trusted: bool
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def counts(self, usage: Any, prompt: str, texts: Sequence[str]) -> tuple[int, list[int], bool]:
+        """Tokens of the prompt and of each text, and whether the latter are estimated.
+
+        The protocol gives one sum for all choices: it is split as the texts' lengths are. Where it cannot be the sum
+        (or there is none) everything is estimated from characters.
+        """
+        usage = usage if isinstance(usage, dict) else {}
+        counted_prompt, total = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        if not isinstance(counted_prompt, int):
+            counted_prompt = estimated_tokens(prompt)
+            self.notes["usage"] = "gives no token counts: they are estimated"
+        if not isinstance(total, int):
+            self.notes["usage"] = "gives no token counts: they are estimated"
+            return counted_prompt, [estimated_tokens(text) for text in texts], True
+        if len(texts) == 1:
+            return counted_prompt, [total], False
+        characters = sum(map(len, texts))
+        if not self.trusted and characters > MOST_CHARACTERS_PER_TOKEN * total:
+            self.notes["usage"] = "counts one choice of several: completion tokens are estimated"
+            return counted_prompt, [estimated_tokens(text) for text in texts], True
+        return counted_prompt, _split(total, [len(text) for text in texts]), True
+
+
+def _split(total: int, weights: Sequence[int]) -> list[int]:
+    """`total` in whole parts proportional to the weights; their sum is `total`."""
+    whole = sum(weights)
+    if whole == 0:
+        return [total] + [0] * (len(weights) - 1)
+    ends = [round(total * sum(weights[: i + 1]) / whole) for i in range(len(weights))]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def completions_of(
+    body: Mapping[str, Any],
+    request: Request,
+    indices: Sequence[int],
+    sent: Mapping[str, Any],
+    seconds: float,
+    *,
+    chat: bool,
+    usage: Usage,
+) -> list[Completion]:
+    """The choices as samples, in order, no more than were asked for. Retry when there is none that can be read."""
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        raise Retry("an answer without choices", billed=True)
+    if all(isinstance(choice.get("index"), int) for choice in choices):
+        choices = sorted(choices, key=lambda choice: choice["index"])
+    choices = choices[: len(indices)]
+    texts = [_text(choice, chat) for choice in choices]
+    prompt = "".join(message.content for message in request.prompt.messages) if chat else request.prompt.text
+    prompt_tokens, counted, estimated = usage.counts(body.get("usage"), prompt, texts)
+    about = {key: value for key, value in body.items() if key != "choices"}
+    completions = []
+    for index, choice, text, tokens in zip(indices, choices, texts, counted, strict=False):
+        text, cut = cut_at_stop(text, request.sampling.stop)
+        reason = "stop" if cut else str(choice.get("finish_reason") or "unknown")
+        completions.append(
+            Completion(
+                pair_id=request.pair_id,
+                sample_index=index,
+                text=text,
+                finish_reason="length" if reason in _LENGTH else reason,
+                prompt_tokens=prompt_tokens,
+                completion_tokens=tokens,
+                latency_seconds=seconds,
+                tokens_estimated=estimated,
+                shares_prompt=index != indices[0],
+                raw={"request": dict(sent), "response": about | {"choices": [choice]}},
+            )
+        )
+    return completions
+
+
+def _text(choice: Mapping[str, Any], chat: bool) -> str:
+    """What the choice says; nothing where it refuses or only calls tools. Retry when it is no choice at all."""
+    if not chat:
+        if "text" not in choice:
+            raise Retry("a choice without a text", billed=True)
+        return choice["text"] or ""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise Retry("a choice without a message", billed=True)
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def priced(completions: Sequence[Completion], entry: OpenAIEntry) -> list[Completion]:
+    """With what each cost."""
+    if entry.price_in is None or entry.price_out is None:
+        return list(completions)
+    found = []
+    for completion in completions:
+        prompt_tokens = 0 if completion.shares_prompt else completion.prompt_tokens
+        cost = price_of(prompt_tokens, completion.completion_tokens, entry.price_in, entry.price_out)
+        found.append(replace(completion, cost_usd=cost))
+    return found

@@ -1,0 +1,111 @@
+"""A transformers checkpoint named by a hub id or a local folder, made exact: the hub's commit, or the files' sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pie_bench.errors import UserError
+from pie_bench.hashing import file_sha256, hash_of
+from pie_bench.models.entries import HfEntry, VllmEntry
+from pie_bench.models.model import Request
+from pie_bench.prompting.prompt import Prompt
+
+# What decides an answer: weights, configuration, tokenizer. Not READMEs, pictures, the same weights in other formats.
+_FILES = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja", "*.py")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`where` and `revision` are what is loaded, `exact` what it is wherever it lies."""
+
+    where: str
+    revision: str | None
+    exact: str
+
+
+def find_checkpoint(entry: VllmEntry | HfEntry) -> Checkpoint:
+    """Asks the hub (or its local cache, where HF_HUB_OFFLINE is set) for the commit that a revision stands for now.
+
+    UserError when there is no such folder and no such model on the hub, or it may not be read.
+    """
+    folder = Path(entry.id).expanduser()
+    if folder.is_dir():
+        paths = sorted({path for pattern in _FILES for path in folder.glob(pattern)})
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{folder}: not a checkpoint: it has no config.json")
+        return Checkpoint(str(folder), None, f"sha256:{hash_of([[path.name, file_sha256(path)] for path in paths])}")
+    if entry.id.count("/") != 1 or entry.id.startswith((".", "/", "~")):
+        raise UserError(f"model {entry.id!r}: no such folder, and no hub id (OWNER/NAME) either")
+    from huggingface_hub import hf_hub_download
+
+    try:
+        config = hf_hub_download(entry.id, "config.json", revision=entry.revision)
+    except Exception as error:  # its errors have no common class
+        why = str(error).strip().splitlines()
+        raise UserError(
+            f"model {entry.id!r}: cannot be had from the Hugging Face hub ({type(error).__name__}: "
+            f"{why[0] if why else ''}); a gated model wants HF_TOKEN, and a folder on disk goes as well"
+        ) from None
+    commit = Path(config).parent.name  # …/snapshots/<commit>/config.json
+    return Checkpoint(entry.id, commit, f"{entry.id}@{commit}")
+
+
+def prompting_of(entry: VllmEntry | HfEntry, tokenizer: Any) -> Literal["text", "chat"]:
+    """How it is prompted: as a chat where it has a template for that, unless the entry says."""
+    if entry.prompting != "auto":
+        return entry.prompting
+    return "chat" if getattr(tokenizer, "chat_template", None) else "text"
+
+
+def token_ids(tokenizer: Any, prompt: Prompt, prompting: Literal["text", "chat"]) -> list[int]:
+    """The prompt as the model reads it: the messages in its own template, or the text as it is."""
+    if prompting == "text":
+        return list(tokenizer.encode(prompt.text))
+    messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def tokenized(
+    requests: Sequence[Request], tokenizer: Any, prompting: Literal["text", "chat"], name: str, context: int | None
+) -> list[list[int]]:
+    """The requests' prompts as tokens. UserError when one leaves no room for its answer: which, and how long it is."""
+    prompts = [token_ids(tokenizer, request.prompt, prompting) for request in requests]
+    too_long = [
+        (len(tokens), request)
+        for tokens, request in zip(prompts, requests, strict=True)
+        if context is not None and len(tokens) + request.sampling.max_tokens > context
+    ]
+    if too_long and context is not None:
+        tokens, request = max(too_long, key=lambda item: item[0])
+        most = request.sampling.max_tokens
+        raise UserError(
+            f"pair {request.pair_id}: its prompt has {tokens} tokens, {name} has room for {context - most} ({context} "
+            f"less max_tokens {most}); {len(too_long)} of {len(prompts)} prompts do not fit, this is the longest; "
+            "show fewer examples, lower max_tokens or use another model"
+        )
+    return prompts
+
+
+def identity_of(version: int, checkpoint: Checkpoint, entry: VllmEntry | HfEntry, **more: str) -> dict[str, Any]:
+    """All that decides an answer beside prompt, sampling and seed; `more`: what is known of the loaded model."""
+    named_otherwise = {*entry.OPERATIONAL, "id", "revision"}
+    decides = entry.model_dump(mode="json", exclude=named_otherwise)
+    return decides | {"version": version, "checkpoint": checkpoint.exact} | more
+
+
+def local_tokenizer(entry: VllmEntry | HfEntry) -> Any:
+    """The checkpoint's tokenizer where it and transformers are on this machine already; None else."""
+    try:
+        from transformers import AutoTokenizer
+    except ImportError:
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(
+            str(Path(entry.id).expanduser()), revision=entry.revision, local_files_only=True
+        )
+    except Exception:  # its errors have no common class; whatever it is, the tokenizer cannot be used
+        return None

@@ -1,0 +1,109 @@
+"""What a run will take, from the dataset and the registry alone: nothing is asked, loaded or simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pie_bench.models.budget import price_of
+from pie_bench.models.checkpoint import local_tokenizer, prompting_of, token_ids
+from pie_bench.models.entries import Entry, HfEntry, OpenAIEntry, VllmEntry
+from pie_bench.models.tokens import (
+    CHARACTERS_PER_TOKEN,
+    CHARACTERS_PER_TOKEN_SMALL_VOCABULARY,
+    estimated_tokens,
+)
+from pie_bench.prompting.prompt import Prompt
+from pie_bench.stages.generate import prompt_builder
+from pie_bench.stages.plan import Plan
+
+# Of one core, for cachegrind, roughly (docs/models.md says how measured): a program is compiled once, run once a test.
+_COMPILE_SECONDS = 1.0
+_TEST_SECONDS = 0.3
+_PER_SIMULATED_SECOND = 20.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Tokens are of all prompts and answers. `likely_tokens_out`: answers as long as the human rewrites;
+    `most_tokens_out`: all as long as they may be. Prices in USD, None where the model has none. `counted` says how
+    tokens were counted. `simulation_seconds` is of one core, None where nothing is known of the simulator's speed.
+    """
+
+    prompts: int
+    samples: int
+    tokens_in: int
+    likely_tokens_out: int
+    most_tokens_out: int
+    likely_usd: float | None
+    most_usd: float | None
+    one_by_one_usd: float | None
+    counted: str
+    programs: int
+    tests: int
+    simulation_seconds: float | None
+
+
+def estimate(plan: Plan, cache_dir: Path) -> Estimate:
+    """The whole run, as if nothing of it were done yet."""
+    builder = prompt_builder(plan, cache_dir)
+    n = plan.task.sampling.n
+    count, counted = _counter(plan.model)
+    tokens_in = sum(count(builder.build(pair)) for pair in plan.pairs)
+    text = _text_counter(plan.model)
+    likely_out = n * sum(min(text(pair.tgt_code), plan.task.sampling.max_tokens) for pair in plan.pairs)
+    most_out = n * len(plan.pairs) * plan.task.sampling.max_tokens
+    likely = most = one_by_one = None
+    if isinstance(plan.model, OpenAIEntry) and plan.model.price_in is not None and plan.model.price_out is not None:
+        prices = (plan.model.price_in, plan.model.price_out)
+        likely = price_of(tokens_in, likely_out, *prices)
+        most = price_of(tokens_in, most_out, *prices)
+        one_by_one = price_of(n * tokens_in, most_out, *prices)
+    programs = len(plan.pairs) * (n + 2)
+    tests = sum(len(pair.tests) for pair in plan.pairs) * (n + 2)
+    return Estimate(
+        prompts=len(plan.pairs),
+        samples=n * len(plan.pairs),
+        tokens_in=tokens_in,
+        likely_tokens_out=likely_out,
+        most_tokens_out=most_out,
+        likely_usd=likely,
+        most_usd=most,
+        one_by_one_usd=one_by_one,
+        counted=counted,
+        programs=programs,
+        tests=tests,
+        simulation_seconds=_simulation_seconds(plan, programs, tests),
+    )
+
+
+def _simulation_seconds(plan: Plan, programs: int, tests: int) -> float | None:
+    """Every program as slow as its pair's source, and every answer a new program that compiles: rather too much."""
+    if not plan.settings.environment.startswith("cachegrind"):
+        return None
+    simulated = sum(sum(pair.src_seconds.values()) for pair in plan.pairs if pair.src_seconds)
+    runs = plan.task.sampling.n + 2
+    return programs * _COMPILE_SECONDS + tests * _TEST_SECONDS + simulated * runs * _PER_SIMULATED_SECOND
+
+
+def _counter(entry: Entry) -> tuple[Callable[[Prompt], int], str]:
+    tokenizer = local_tokenizer(entry) if isinstance(entry, VllmEntry | HfEntry) else None
+    if tokenizer is not None and isinstance(entry, VllmEntry | HfEntry):
+        prompting = prompting_of(entry, tokenizer)
+        return lambda prompt: len(token_ids(tokenizer, prompt, prompting)), "by the model's own tokenizer"
+    count = _text_counter(entry)
+    chat = getattr(entry, "prompting", "chat") == "chat"
+
+    def prompt_tokens(prompt: Prompt) -> int:
+        return sum(count(message.content) for message in prompt.messages) if chat else count(prompt.text)
+
+    return prompt_tokens, f"estimated, {_ratio(entry):g} characters a token"
+
+
+def _text_counter(entry: Entry) -> Callable[[str], int]:
+    return lambda text: estimated_tokens(text, _ratio(entry))
+
+
+def _ratio(entry: Entry) -> float:
+    return CHARACTERS_PER_TOKEN if isinstance(entry, OpenAIEntry) else CHARACTERS_PER_TOKEN_SMALL_VOCABULARY
