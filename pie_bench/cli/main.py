@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    from pie_bench.cli import leaderboard, models, run, stages
+    from pie_bench.cli import dataset, leaderboard, models, run, show, stages
 
     if program == "harness.py":  # one verb, no sub-command to type: `run` was put in front by the caller
         parser = argparse.ArgumentParser(prog=program, description=run.DESCRIPTION, epilog=run.EPILOG)
@@ -58,7 +58,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         prog=program, description="pie_bench: can a language model make real C++ programs faster?"
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (run, stages, leaderboard, models):
+    for module in (run, stages, show, dataset, leaderboard, models):
         module.add_verbs(verbs)
     for verb in verbs.choices.values():
         _add_debug(verb)

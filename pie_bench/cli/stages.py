@@ -29,16 +29,20 @@ def generate(arguments: argparse.Namespace) -> int:
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.plan import begin_run, check_run
 
-    plan, directory = run.plan_and_directory(arguments)
-    with directory.locked():
-        check_run(plan, directory)
-        run.say_what_is_left_out(plan)
-        with prepared(plan, directory, cache_dir()) as generation:
-            begin_run(plan, directory)
-            with run.progress_bars(plan, directory, executing=False) as progress:
-                for _ in generation.completions():
-                    progress("generated")
-    print(f"generations: {directory.generations_path}\nnext: pie-bench execute {directory.path}")
+    for plan, directory in run.plans_and_directories(arguments):
+        with directory.locked():
+            check_run(plan, directory)
+            run.say_what_is_left_out(plan)
+            with prepared(plan, directory, cache_dir()) as generation:
+                run.say_what_was_done(generation)
+                if arguments.dry_run:
+                    run.print_dry_run(plan, directory, generation)
+                    continue
+                begin_run(plan, directory)
+                with run.progress_bars(plan, directory, executing=False) as progress:
+                    for _ in generation.completions():
+                        progress("generated")
+        print(f"generations: {directory.generations_path}\nnext: pie-bench execute {directory.path}")
     return 0
 
 
@@ -65,4 +69,4 @@ def score(arguments: argparse.Namespace) -> int:
     directory = RunDirectory(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
-        return run.score_and_print(plan, directory)
+        return 1 if run.score_and_print(plan, directory).infra_errors else 0

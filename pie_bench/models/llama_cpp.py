@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.models.model import Completion, Request
+from pie_bench.prompting.prompt import Prompt
 
 # Only temperature, then top_p, as OpenAI and vLLM do it; llama.cpp's own defaults cut more, in another order.
 # The neutral values say the same again, should a server not know one of the names in `samplers`.
@@ -63,7 +64,7 @@ class LlamaCppModel:
             raise PieBenchError(f"llama.cpp cannot be loaded ({error}); install xllamacpp and libgomp1") from None
         self.name = name
         self.resolved = f"{path.name}@sha256:{sha256} xllamacpp {xllamacpp.__version__} prompting {prompting}"
-        self._context = context
+        self.context = context
         self._chat = prompting == "chat"
         self._key = secrets.token_hex(16)
         parameters = _parameters(path, context, threads or max(1, len(os.sched_getaffinity(0)) - 1), self._key)
@@ -88,17 +89,20 @@ class LlamaCppModel:
     def close(self) -> None:
         self._server = None  # its destructor stops the threads and closes the port
 
-    def _check_room(self, request: Request) -> None:
+    def count_tokens(self, prompt: Prompt) -> int:
+        """How many tokens the model reads for a prompt, its chat template's included."""
         if self._chat:
-            tokens = self._post("/v1/chat/completions/input_tokens", self._prompt(request))["input_tokens"]
-        else:
-            body = {"content": request.prompt.text, "add_special": True, "parse_special": True}
-            tokens = len(self._post("/tokenize", body)["tokens"])
-        room = self._context - request.sampling.max_tokens
+            return self._post("/v1/chat/completions/input_tokens", self._prompt(prompt))["input_tokens"]
+        body = {"content": prompt.text, "add_special": True, "parse_special": True}
+        return len(self._post("/tokenize", body)["tokens"])
+
+    def _check_room(self, request: Request) -> None:
+        tokens = self.count_tokens(request.prompt)
+        room = self.context - request.sampling.max_tokens
         if tokens > room:
             raise UserError(
                 f"pair {request.pair_id}: its prompt has {tokens} tokens, {self.name} has room for {room} "
-                f"({self._context} less max_tokens {request.sampling.max_tokens}); "
+                f"({self.context} less max_tokens {request.sampling.max_tokens}); "
                 "show fewer examples, lower max_tokens or use another model"
             )
 
@@ -143,12 +147,12 @@ class LlamaCppModel:
 
     def _complete(self, request: Request, **options: Any) -> dict[str, Any]:
         path = "/v1/chat/completions" if self._chat else "/v1/completions"
-        return self._post(path, {**self._prompt(request), **options})
+        return self._post(path, {**self._prompt(request.prompt), **options})
 
-    def _prompt(self, request: Request) -> dict[str, Any]:
+    def _prompt(self, prompt: Prompt) -> dict[str, Any]:
         if not self._chat:
-            return {"prompt": request.prompt.text}
-        messages = [{"role": message.role, "content": message.content} for message in request.prompt.messages]
+            return {"prompt": prompt.text}
+        messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
         return {"messages": messages, "reasoning_format": "none"}
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Model(Protocol):
     """What every adapter implements.
 
     `name` is what the user asked for, `resolved` what exactly answers (model id, weights' sum): both go into results.
+    One that knows may also have `context: int` (tokens of prompt and answer together) and
+    `count_tokens(prompt: Prompt) -> int`: prompts are then made to fit before anything is asked.
     """
 
     name: str

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 
 from pie_bench.errors import UserError
 from pie_bench.prompting.encoders import (
-    CodeBertEncoder,
     TfidfEncoder,
     cached_arrays,
     l2_normalised,
     load_encoder,
-    mean_pooled,
 )
+from pie_bench.prompting.neural import CodeBertEncoder, mean_pooled
 
 CORPUS = [
     "int main() { int a; std::cin >> a; std::cout << a; }",
@@ -90,7 +89,7 @@ def test_codebert_without_its_weights(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed (pip install 'pie_bench[codebert]')")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"cannot be loaded .*connect to the Hugging Face hub once"):
-        CodeBertEncoder(str(tmp_path / "empty"))
+        CodeBertEncoder(tmp_path, str(tmp_path / "empty"))
 
 
 def test_codebert_pools_a_real_model(tmp_path: Path) -> None:
@@ -124,13 +123,14 @@ def test_codebert_pools_a_real_model(tmp_path: Path) -> None:
     )
     transformers.RobertaModel(config).save_pretrained(tmp_path)
 
-    encoder = CodeBertEncoder(str(tmp_path), batch_size=2)
+    encoder = CodeBertEncoder(tmp_path / "vectors", str(tmp_path), batch_size=2)
     long = "a + " * 2000
     rows = encoder.encode([*CORPUS[:3], long, long + "b"])
     assert rows.shape == (5, 32)
     assert rows.dtype == np.float32
     assert np.linalg.norm(rows, axis=1) == pytest.approx([1] * 5, abs=1e-5)
-    alone = np.concatenate([encoder.encode([source]) for source in CORPUS[:3]])
+    fresh = [CodeBertEncoder(tmp_path / f"alone {i}", str(tmp_path)) for i in range(3)]
+    alone = np.concatenate([one.encode([source]) for one, source in zip(fresh, CORPUS[:3], strict=True)])
     assert rows[:3] == pytest.approx(alone, abs=1e-4)
     assert rows[3] == pytest.approx(rows[4], abs=1e-4)  # they differ behind the 512th token only
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
