@@ -168,15 +168,14 @@ def _hub_records(spec: DatasetSpec, split: str) -> Iterator[tuple[int, dict[str,
         found = datasets.get_dataset_split_names(spec.hub_name)
         name = next((name for name in spec.splits.get(split, ()) if name in found), None)
         if name is None:
-            raise UserError(f"dataset {spec.dataset}: no split {split!r}; it has {', '.join(map(str, found))}")
+            raise UserError(f"dataset {spec.dataset}: no split {split!r}; it has {', '.join(sorted(map(str, found)))}")
         rows = datasets.load_dataset(spec.hub_name, split=name)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         said = " ".join(str(error).split())[:200]
         raise UserError(
             f"dataset {spec.dataset}: cannot be had ({said}); check the name and the connection to the Hugging Face hub"
         ) from None
-    for line, record in enumerate(rows, start=1):
-        yield line, _renamed(spec, record)
+    return ((line, _renamed(spec, record)) for line, record in enumerate(rows, start=1))
 
 
 def _renamed(spec: DatasetSpec, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def open_tests(path: Path, cache_dir: Path) -> StoredTests:
         if archive.name.endswith(ARCHIVES):
             return _Zip(_rewritten(archive, cache_dir / "tests" / f"{_identity(archive)}.zip"), archive.name)
     except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise UserError(f"{archive}: cannot be read ({error}); fetch it again") from None
+        said = " ".join(str(error).split())
+        raise UserError(f"{archive}: cannot be read ({said}); fetch it again") from None
     raise UserError(f"{archive}: not a folder and not an archive of tests (expected {', '.join(ARCHIVES)})")
 
 
@@ -136,7 +137,7 @@ class _Tar(_Archive):
         if index.is_file():
             known = json.loads(index.read_text())
         else:
-            with tarfile.open(path) as tar:
+            with tarfile.open(path, "r:") as tar:
                 known = [(m.name, [m.offset_data, m.size]) for m in _progress(tar, path) if m.isreg()]
             known = [entry for entry in known if key_of(entry[0])]
             index.parent.mkdir(parents=True, exist_ok=True)
