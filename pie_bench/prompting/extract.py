@@ -69,8 +69,8 @@ def extract_code(text: str, finish_reason: str, *, src_code: str | None = None) 
 
     `finish_reason` is the provider's word; "length" means that the answer was cut. Of several programs it is the first,
     with these exceptions: what stands behind a chain of thought's ">>> optimized version …"; a block that is called
-    final; not what was only thought of (`<think>`); not what only repeats `src_code`, layout and comments aside; not what stands under "# slower version:".
-    Never raises.
+    final; not what was only thought of (`<think>`); not what only repeats `src_code`, layout and comments aside; not
+    what stands under "# slower version:". Never raises.
     """
     text = text.replace("\r\n", "\n")
     cut = finish_reason == "length"
