@@ -70,6 +70,7 @@ class TfidfEncoder:
             "max_terms": self.MAX_TERMS,
             "scikit-learn": sklearn.__version__,
         }
+        self._just_fitted: tuple[list[str], Any] | None = None  # tokens of the corpus: reading it again takes as long
         key = {"what": "fitted", "encoder": self.identity, "corpus": list(corpus)}
         fitted = cached_arrays(folder, key, lambda: self._fit(corpus))
         terms = json.loads(fitted["terms"].tobytes())
@@ -100,8 +101,9 @@ class TfidfEncoder:
         if not any(map(code_tokens, corpus)):
             raise UserError("encoder tfidf: no training program holds a C++ token; give a training split with programs")
         vectorizer = self._new_vectorizer()
-        programs = with_progress(corpus, "tfidf: reading")
-        weights = vectorizer.fit_transform(programs).astype(np.float64)
+        fitted = vectorizer.fit_transform(with_progress(corpus, "tfidf: reading"))
+        self._just_fitted = list(corpus), fitted
+        weights = fitted.astype(np.float64)
         # What TruncatedSVD does, which refuses a corpus of a single term.
         _, _, components = randomized_svd(weights, min(self.DIMENSIONS, *weights.shape), n_iter=5, random_state=0)
         terms = json.dumps(list(vectorizer.get_feature_names_out())).encode()
@@ -113,7 +115,12 @@ class TfidfEncoder:
 
     def encode(self, sources: Sequence[str]) -> np.ndarray:
         """(n, at most 256) float32, rows of length 1 (0 for a program without a known token)."""
-        return l2_normalised(self._vectorizer.transform(with_progress(sources, "tfidf: encoding")) @ self._projection)
+        if self._just_fitted is not None and self._just_fitted[0] == list(sources):
+            weights, self._just_fitted = self._just_fitted[1], None
+        else:
+            weights = self._vectorizer.transform(with_progress(sources, "tfidf: encoding"))
+        weights.sort_indices()  # sums in one order, whoever made the matrix: the same bits
+        return l2_normalised(weights @ self._projection)
 
 
 def with_progress(programs: Sequence[str], what: str) -> Iterable[str]:

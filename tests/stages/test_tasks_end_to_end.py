@@ -77,7 +77,7 @@ def test_prompts_that_do_not_fit_lose_their_farthest_examples_and_say_so(
 ) -> None:
     directory = tmp_path / "run"
     options = ["--task", "pie_retrieval_k4", "--model", "reference", "--limit", "3", "--samples", "1"]
-    assert main(["generate", *options, "--context", "2800", "--run-dir", str(directory)]) == 0
+    assert main(["generate", *options, "--context", "3000", "--run-dir", str(directory)]) == 0
     assert "3 of 3 prompts do not fit with all their examples; the farthest are not shown" in capsys.readouterr().err
     manifest = json.loads((directory / "manifest.json").read_text())
     left_out = manifest["generation"]["examples"]["examples_left_out_to_fit"]
