@@ -89,21 +89,26 @@ def plans_and_directories(arguments: argparse.Namespace) -> list[tuple[Plan, Run
     """
     from pie_bench.stages.plan import Settings, default_run_directory, make_plan, task_folders
     from pie_bench.store import RunDirectory
-    from pie_bench.task import select_tasks
+    from pie_bench.task import load_task, select_tasks
 
     include_path = arguments.include_path and str(Path(arguments.include_path).expanduser().resolve())
-    names = [name for given in arguments.task for name in given.split(",") if name]
-    tasks = select_tasks(names, *task_folders(include_path))
+    folders = task_folders(include_path)
+    tasks = select_tasks([name for given in arguments.task for name in given.split(",") if name], *folders)
+    # Of several tasks the encoder is for those that retrieve; that one is for nothing is a mistake.
+    retrieve = [name for name in tasks if load_task(name, *folders).fewshot.strategy == "retrieval"] or tasks
+    dataset = arguments.dataset
+    if dataset is not None and dataset.endswith((".yaml", ".yml")):
+        dataset = str(Path(dataset).expanduser().resolve())  # later stages may be run from elsewhere
     plans = [
         make_plan(
             Settings(
                 task=task,
                 model=arguments.model,
-                dataset=arguments.dataset,
+                dataset=dataset,
                 environment=arguments.environment,
                 limit=arguments.limit,
                 samples=arguments.samples,
-                encoder=arguments.encoder,
+                encoder=arguments.encoder if task in retrieve else None,
                 pairs=pair_ids(arguments.pairs),
                 include_path=include_path,
                 context=arguments.context,
@@ -178,8 +183,8 @@ def print_dry_run(plan: Plan, directory: RunDirectory, generation: Generation) -
     print(
         f"{plan.task.task} · {plan.settings.model} · {plan.dataset.name}/{plan.dataset.split}: {len(plan.pairs)} pairs"
     )
-    print(f"would ask for {samples} answers to {len(generation.requests)} prompts, at most ", end="")
-    print(f"{plan.task.sampling.max_tokens} tokens each")
+    asked = f"answers: {samples}, to {len(generation.requests)} different prompts"
+    print(f"would ask for {asked}, each of at most {plan.task.sampling.max_tokens} tokens")
     if generation.prompts is not None and generation.requests:
         counted = generation.prompts.tokens
         sizes = sorted(counted[request.pair_id] for request in generation.requests)

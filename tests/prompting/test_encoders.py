@@ -69,7 +69,7 @@ def test_tfidf_learns_the_same_again(tmp_path: Path) -> None:
 
 
 def test_unknown_encoder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown encoder 'tfdif'; did you mean tfidf"):
+    with pytest.raises(UserError, match=r"unknown encoder 'tfdif'; did you mean tfidf\?; also: st:MODEL"):
         load_encoder("tfdif", CORPUS, tmp_path)
 
 
@@ -92,8 +92,9 @@ def test_codebert_without_its_weights(tmp_path: Path) -> None:
         CodeBertEncoder(tmp_path, str(tmp_path / "empty"))
 
 
-def test_codebert_pools_a_real_model(tmp_path: Path) -> None:
-    """A random RoBERTa of two layers, built here: shapes, lengths, truncation, and no trace of padding."""
+@pytest.fixture
+def tiny_roberta(tmp_path: Path) -> Path:
+    """A random RoBERTa of two layers with its tokenizer, built here."""
     torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'pie_bench[codebert]')")
     transformers = pytest.importorskip(
         "transformers", reason="transformers is not installed (pip install 'pie_bench[codebert]')"
@@ -109,7 +110,7 @@ def test_codebert_pools_a_real_model(tmp_path: Path) -> None:
         eos_token="</s>",
         unk_token="<unk>",
         mask_token="<mask>",
-    ).save_pretrained(tmp_path)
+    ).save_pretrained(tmp_path / "roberta")
     torch.manual_seed(0)
     config = transformers.RobertaConfig(
         vocab_size=300,
@@ -121,19 +122,66 @@ def test_codebert_pools_a_real_model(tmp_path: Path) -> None:
         type_vocab_size=1,
         pad_token_id=1,
     )
-    transformers.RobertaModel(config).save_pretrained(tmp_path)
+    transformers.RobertaModel(config).save_pretrained(tmp_path / "roberta")
+    return tmp_path / "roberta"
 
-    encoder = CodeBertEncoder(tmp_path / "vectors", str(tmp_path), batch_size=2)
+
+def test_codebert_pools_a_real_model(tiny_roberta: Path, tmp_path: Path) -> None:
+    """Shapes, lengths, truncation, and no trace of padding."""
+    encoder = CodeBertEncoder(tmp_path / "vectors", str(tiny_roberta), batch_size=2)
     long = "a + " * 2000
     rows = encoder.encode([*CORPUS[:3], long, long + "b"])
     assert rows.shape == (5, 32)
     assert rows.dtype == np.float32
     assert np.linalg.norm(rows, axis=1) == pytest.approx([1] * 5, abs=1e-5)
-    fresh = [CodeBertEncoder(tmp_path / f"alone {i}", str(tmp_path)) for i in range(3)]
+    fresh = [CodeBertEncoder(tmp_path / f"alone {i}", str(tiny_roberta)) for i in range(3)]
     alone = np.concatenate([one.encode([source]) for one, source in zip(fresh, CORPUS[:3], strict=True)])
     assert rows[:3] == pytest.approx(alone, abs=1e-4)
     assert rows[3] == pytest.approx(rows[4], abs=1e-4)  # they differ behind the 512th token only
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
+
+
+def test_an_interrupted_index_goes_on_where_it_was(tiny_roberta: Path, tmp_path: Path) -> None:
+    encoder = CodeBertEncoder(tmp_path / "vectors", str(tiny_roberta), batch_size=1)
+    encode_batch, done = encoder._encode_batch, []
+
+    def interrupted(sources: list[str]) -> np.ndarray:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.extend(sources)
+        return encode_batch(sources)
+
+    encoder._encode_batch = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode(CORPUS)
+    again = CodeBertEncoder(tmp_path / "vectors", str(tiny_roberta), batch_size=1)
+    asked: list[str] = []
+    again._encode_batch = lambda sources: asked.extend(sources) or encode_batch(sources)  # type: ignore
+    rows = again.encode([*CORPUS, CORPUS[0]])
+    assert sorted(asked + done) == sorted(CORPUS), "each program once"
+    assert np.array_equal(rows[0], rows[4])
+    assert np.array_equal(again.encode(CORPUS), rows[:4])
+
+
+def test_a_sentence_transformers_model(tiny_roberta: Path, tmp_path: Path) -> None:
+    pytest.importorskip(
+        "sentence_transformers",
+        reason="sentence-transformers is not installed (pip install 'pie_bench[sentence-transformers]')",
+    )
+    encoder = load_encoder(f"st:{tiny_roberta}", CORPUS, tmp_path / "vectors")
+    rows = encoder.encode(CORPUS)
+    assert rows.shape == (4, 32)
+    assert np.linalg.norm(rows, axis=1) == pytest.approx([1] * 4, abs=1e-5)
+    pooled = CodeBertEncoder(tmp_path / "pooled", str(tiny_roberta)).encode(CORPUS)
+    assert rows == pytest.approx(pooled, abs=1e-4), "its default is the mean over the tokens, too"
+    with pytest.raises(UserError, match=r"encoder st:/no/such: the weights /no/such cannot be loaded"):
+        load_encoder("st:/no/such", CORPUS, tmp_path)
+
+
+def test_a_sentence_transformers_model_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(UserError, match=r"encoder st:x needs sentence-transformers .*pip install 'pie_bench\[sent"):
+        load_encoder("st:x", CORPUS, tmp_path)
 
 
 def test_mean_pooled_ignores_padding() -> None:

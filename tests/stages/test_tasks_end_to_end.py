@@ -66,8 +66,8 @@ def test_a_dry_run_asks_nothing_and_leaves_nothing(
     options = ["--task", "pie_perf_cond_mixed,pie_cot_k2", "--model", "reference", "--limit", "2", "--dry-run"]
     assert main(["generate", *options, "--run-dir", str(directory)]) == 0
     said = capsys.readouterr().out
-    assert "would ask for 12 answers to 6 prompts, at most 1000 tokens each" in said
-    assert "would ask for 16 answers to 2 prompts, at most 1536 tokens each" in said
+    assert "would ask for answers: 12, to 6 different prompts, each of at most 1000 tokens" in said
+    assert "would ask for answers: 16, to 2 different prompts, each of at most 1536 tokens" in said
     assert "prompts: about" in said
     assert not directory.exists() or not any(directory.rglob("*.json*"))
 
@@ -126,7 +126,18 @@ def test_pairs_are_chosen_by_id_or_from_a_file(cache: Path, tmp_path: Path, caps
 def test_a_mistake_in_the_last_task_is_found_before_the_first_is_asked(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--model", "reference", "--encoder", "tfidf", "--run-dir", str(tmp_path / "run")]
-    assert main(["generate", "--task", "pie_retrieval_k1", "--task", "pie_instruct", *options]) == 2
-    assert "task pie_instruct does not retrieve examples" in capsys.readouterr().err
+    (tmp_path / "wrong.yaml").write_text("include: _base.yaml\ntask: wrong\nversion: 1\ndescription: x\n")
+    options = ["--model", "reference", "--include-path", str(tmp_path), "--run-dir", str(tmp_path / "run")]
+    assert main(["generate", "--task", "pie_instruct", "--task", "wrong", *options]) == 2
+    assert "wrong.yaml:1: prompt: Field required" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_of_several_tasks_an_encoder_is_for_those_that_retrieve(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--model", "reference", "--limit", "1", "--samples", "1", "--encoder", "tfidf", "--dry-run"]
+    assert main(["generate", "--task", "pie_prompting", *options]) == 0
+    assert capsys.readouterr().out.count("would ask for answers: 1, to 1 different prompts") == 6
+    assert main(["generate", "--task", "pie_instruct,pie_cot_k2", *options]) == 2
+    assert "task pie_instruct does not retrieve examples" in capsys.readouterr().err
