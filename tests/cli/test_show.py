@@ -57,3 +57,12 @@ def test_unknown_pairs(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "--task", "pie_instruct", "--pair", "m003_tree-m003_tabel"]) == 2
     assert "did you mean m003_tree-m003_table" in capsys.readouterr().err
     assert main(["show", "--task", "pie_instruct", "--pair", "0"]) == 2
+
+
+def test_tasks_and_groups_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.yaml").write_text("include: pie_instruct.yaml\ntask: mine\nversion: 1\ndescription: My own\n")
+    assert main(["tasks", "--include-path", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["mine", *task_names(), "pie_all", "pie_prompting"]
+    assert lines[0].split(maxsplit=1)[1] == "My own"
+    assert "group: pie_instruct, pie_fewshot_k2, pie_cot_k2," in lines[-1]
