@@ -67,17 +67,19 @@ def check_form(name: str, splits: Iterable[str] | None) -> tuple[DatasetSpec, di
     spec = load_spec(name)
     folder = spec.folder()
     stored = open_tests(folder / spec.tests, cache_dir())
-    reports = {}
+    reports: dict[str, SplitReport] = {}
+    absent: list[UserError] = []
     for split in splits or SPLITS:
         try:
             where, records = records_of(spec, split, folder)
-        except UserError:
+        except UserError as error:
             if splits is not None:
                 raise
+            absent.append(error)
             continue
         reports[split] = _check_split(spec, split, Path(where).name, records, stored)
     if not reports:
-        raise UserError(f"dataset {spec.dataset}: no split found in {folder}")
+        raise absent[-1]
     _find_leaks(reports)
     return spec, reports, stored
 

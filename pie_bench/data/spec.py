@@ -104,7 +104,7 @@ def load_spec(name: str) -> DatasetSpec:
     if name.startswith(HUB):
         return spec.model_copy(update={"dataset": name, "source": name, "published": Published()})
     if name not in DATASETS:
-        raise UserError(f"{unknown_name('dataset', name, DATASETS)}; also: {HUB}OWNER/NAME, or a YAML file")
+        raise UserError(f"{unknown_name('dataset', name, DATASETS)} (also: {HUB}OWNER/NAME, or a YAML file)")
     if name == "mini":
         return spec.model_copy(update={"dataset": name, "source": str(DATA_DIR / "mini"), "published": Published()})
     return spec

@@ -45,7 +45,7 @@ def load_encoder(name: str, corpus: Sequence[str], folder: Path) -> Encoder:
 
         return CodeBertEncoder(folder)
     if name != "tfidf":
-        raise UserError(f"{unknown_name('encoder', name, ENCODERS)}; also: {SENTENCE_TRANSFORMERS}MODEL")
+        raise UserError(f"{unknown_name('encoder', name, ENCODERS)} (also: {SENTENCE_TRANSFORMERS}MODEL)")
     return TfidfEncoder(corpus, folder)
 
 

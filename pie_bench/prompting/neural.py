@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _INSTEAD = "connect to the Hugging Face hub once, set HF_HOME to a cache that holds them, or take encoder tfidf"
 
 
-class _NeuralEncoder:
+class BatchEncoder:
     """Encodes in batches; a vector is kept in `folder` the moment its batch is done, by encoder and content.
 
     So an interrupted index build goes on where it was, and a corpus that grew by one program costs one program.
@@ -54,7 +54,7 @@ class _NeuralEncoder:
         return np.stack([known[sha256(source.encode(errors="surrogatepass"))] for source in sources])
 
 
-class CodeBertEncoder(_NeuralEncoder):
+class CodeBertEncoder(BatchEncoder):
     """CodeBERT for C++ (the paper, Section 3.1): the mean of the last hidden states of the first 512 tokens."""
 
     MAX_TOKENS = 512
@@ -99,7 +99,7 @@ class CodeBertEncoder(_NeuralEncoder):
         return mean_pooled(hidden.float().cpu().numpy(), batch["attention_mask"].cpu().numpy())
 
 
-class SentenceEncoder(_NeuralEncoder):
+class SentenceEncoder(BatchEncoder):
     """Any sentence-transformers model, by its name on the Hugging Face hub or its folder; pooling is its own."""
 
     def __init__(self, model: str, folder: Path, batch_size: int = 16) -> None:

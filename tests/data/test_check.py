@@ -101,6 +101,9 @@ def test_an_archive_does_as_well(data: Path, cache: Path, capsys: pytest.Capture
 def test_what_cannot_be_checked(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dataset", "check", "--split", "val"]) == 2
     assert "no split 'val'" in capsys.readouterr().err
+    (data / "train.jsonl").unlink()
+    assert main(["dataset", "check"]) == 2
+    assert "test.jsonl does not exist" in capsys.readouterr().err
 
 
 def test_mini_is_in_order(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ def test_a_wrong_yaml_says_where(tmp_path: Path, text: str, message: str) -> Non
 
 
 def test_names_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown dataset 'mnii'; did you mean mini\?; also: hf:OWNER/NAME"):
+    with pytest.raises(UserError, match=r"unknown dataset 'mnii'; did you mean mini\? \(also: hf:OWNER/NAME"):
         load_spec("mnii")
     with pytest.raises(UserError, match="no such file"):
         load_spec(str(tmp_path / "no.yaml"))

@@ -13,7 +13,7 @@ from pie_bench.prompting.encoders import (
     l2_normalised,
     load_encoder,
 )
-from pie_bench.prompting.neural import CodeBertEncoder, mean_pooled
+from pie_bench.prompting.neural import BatchEncoder, CodeBertEncoder, mean_pooled
 
 CORPUS = [
     "int main() { int a; std::cin >> a; std::cout << a; }",
@@ -69,7 +69,7 @@ def test_tfidf_learns_the_same_again(tmp_path: Path) -> None:
 
 
 def test_unknown_encoder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown encoder 'tfdif'; did you mean tfidf\?; also: st:MODEL"):
+    with pytest.raises(UserError, match=r"unknown encoder 'tfdif'; did you mean tfidf\? \(also: st:MODEL"):
         load_encoder("tfdif", CORPUS, tmp_path)
 
 
@@ -141,26 +141,43 @@ def test_codebert_pools_a_real_model(tiny_roberta: Path, tmp_path: Path) -> None
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
 
 
-def test_an_interrupted_index_goes_on_where_it_was(tiny_roberta: Path, tmp_path: Path) -> None:
-    encoder = CodeBertEncoder(tmp_path / "vectors", str(tiny_roberta), batch_size=1)
-    encode_batch, done = encoder._encode_batch, []
+class LetterCounts(BatchEncoder):
+    """Needs no torch: how often each letter occurs. Stops, as Ctrl-C does, after so many batches."""
 
-    def interrupted(sources: list[str]) -> np.ndarray:
-        if len(done) == 2:
+    def __init__(self, folder: Path, batches: int = 1000, name: str = "letters") -> None:
+        super().__init__({"name": name}, folder, batch_size=2)
+        self.batches, self.asked = batches, list[str]()
+
+    def _encode_batch(self, sources: list[str]) -> np.ndarray:
+        if self.batches == 0:
             raise KeyboardInterrupt
-        done.extend(sources)
-        return encode_batch(sources)
+        self.batches -= 1
+        self.asked += sources
+        return np.array([[source.count(letter) for letter in "abcdefin"] for source in sources], np.float32)
 
-    encoder._encode_batch = interrupted  # type: ignore[method-assign]
+
+def test_an_interrupted_index_goes_on_where_it_was(tmp_path: Path) -> None:
+    programs = [*CORPUS, "int main() {}", "a", "b"]
+    first = LetterCounts(tmp_path, batches=2)
     with pytest.raises(KeyboardInterrupt):
-        encoder.encode(CORPUS)
-    again = CodeBertEncoder(tmp_path / "vectors", str(tiny_roberta), batch_size=1)
-    asked: list[str] = []
-    again._encode_batch = lambda sources: asked.extend(sources) or encode_batch(sources)  # type: ignore
-    rows = again.encode([*CORPUS, CORPUS[0]])
-    assert sorted(asked + done) == sorted(CORPUS), "each program once"
-    assert np.array_equal(rows[0], rows[4])
-    assert np.array_equal(again.encode(CORPUS), rows[:4])
+        first.encode(programs)
+    again = LetterCounts(tmp_path)
+    rows = again.encode([*programs, programs[0]])
+    assert sorted(first.asked + again.asked) == sorted(programs), "each program once"
+    assert np.array_equal(rows[0], rows[-1])
+    assert np.linalg.norm(rows, axis=1) == pytest.approx([1] * len(rows))
+    assert np.array_equal(LetterCounts(tmp_path, batches=0).encode(programs), rows[:-1])
+    assert np.array_equal(LetterCounts(tmp_path / "new").encode(programs), rows[:-1]), "the batches do not matter"
+    with pytest.raises(KeyboardInterrupt):
+        LetterCounts(tmp_path, batches=0, name="another encoder").encode(programs[:1])
+
+
+def test_a_damaged_store_of_vectors_is_named(tmp_path: Path) -> None:
+    LetterCounts(tmp_path).encode(["a"])
+    [path] = tmp_path.glob("*.sqlite")
+    path.write_text("no database, but long enough to be read as one" * 10)
+    with pytest.raises(UserError, match=r"\.sqlite: not a usable store .*delete it to start anew"):
+        LetterCounts(tmp_path).encode(["a"])
 
 
 def test_a_sentence_transformers_model(tiny_roberta: Path, tmp_path: Path) -> None:
