@@ -25,11 +25,14 @@ class Strict(BaseModel):
 
 
 class Located:
-    """A configuration file's data after its includes, and where each key came from."""
+    """A configuration file's data after its includes, and where each key came from.
 
-    def __init__(self, path: Path):
+    What it includes lies beside the file that says so, else in the folder `shared`.
+    """
+
+    def __init__(self, path: Path, shared: Path | None = None):
         self.path = path
-        self.data, self._where = _load_with_includes(path, ())
+        self.data, self._where = _load_with_includes(path, shared, ())
 
     def where(self, *key_path: str | int) -> str:
         """`file:line` of a key, or of its nearest parent that is written down."""
@@ -60,11 +63,11 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml") if not path.stem.startswith("_"))
 
 
-def load_named(kind: str, name: str, folder: Path, model: type[M]) -> tuple[M, Located]:
+def load_named(kind: str, name: str, folder: Path, model: type[M], *, shared: Path | None = None) -> tuple[M, Located]:
     """The configuration `name` in `folder`; its key `kind` must repeat the file's name."""
     if name not in names_in(folder):
         raise unknown_name(kind, name, names_in(folder))
-    located = Located(folder / f"{name}.yaml")
+    located = Located(folder / f"{name}.yaml", shared)
     value = located.validate(model)
     if getattr(value, kind) != name:
         raise UserError(f"{located.where(kind)}: {kind}: expected {name!r}, the name of the file")
@@ -80,7 +83,9 @@ def _fields_at(model: type[BaseModel], location: KeyPath) -> list[str]:
     return list(model.model_fields)
 
 
-def _load_with_includes(path: Path, chain: tuple[Path, ...]) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
+def _load_with_includes(
+    path: Path, shared: Path | None, chain: tuple[Path, ...]
+) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
     """The YAML mapping at `path`, merged over what it includes, and where each key came from."""
     if path in chain:
         names = " → ".join(p.name for p in (*chain[chain.index(path) :], path))
@@ -97,9 +102,11 @@ def _load_with_includes(path: Path, chain: tuple[Path, ...]) -> tuple[dict[str, 
     merged_where: dict[KeyPath, Where] = {}
     for name in included:
         target = path.parent / name
+        if not target.is_file() and shared is not None:
+            target = shared / name
         if not target.is_file():
             raise UserError(f"{file}:{line}: include: no such file: {name}")
-        base, base_where = _load_with_includes(target, (*chain, path))
+        base, base_where = _load_with_includes(target, shared, (*chain, path))
         merged = deep_merge(merged, base)
         merged_where |= base_where
     return deep_merge(merged, data), merged_where | where

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pie_bench.config import Located, Strict, load_named, names_in
-from pie_bench.errors import UserError
+from pie_bench.config import Located, Strict, load_named, names_in, parse_yaml
+from pie_bench.errors import UserError, unknown_name
 from pie_bench.hashing import hash_of
 from pie_bench.paths import TASKS_DIR
 
@@ -25,13 +27,18 @@ class Sampling(Strict):
 
 
 class FewShot(Strict):
-    """Which training pairs a prompt shows (the paper, Section 3.1): none, `k` random ones, or the `k` nearest."""
+    """Which training pairs a prompt shows (the paper, Section 3.1): none, `k` random ones, or the `k` nearest.
+
+    `dataset` is where they come from (None: the dataset in question), `rationale` says that each must have one.
+    """
 
     strategy: Literal["none", "random", "retrieval"]
     k: int = Field(default=0, ge=0, le=64)
+    dataset: str | None = None
     split: str = "train"
     seed: int = Field(default=0, ge=0)
     encoder: str | None = None
+    rationale: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> FewShot:
@@ -43,10 +50,24 @@ class FewShot(Strict):
 
 
 class PromptSpec(Strict):
-    """Jinja2 templates. `template` sees `src_code` and `examples` (each with `src_code`, `tgt_code`)."""
+    """Jinja2 templates. `template` sees `src_code`, `examples` (each with `src_code`, `tgt_code`, `rationale`) and,
+    where there are `tags`, the `tag` of the sample: sample i has `tags[i % len(tags)]`.
+
+    Of a longer source program only the first `max_source_chars` characters are shown (None: all).
+    """
 
     template: str = Field(min_length=1)
     system: str | None = None
+    tags: tuple[int, ...] = ()
+    max_source_chars: int | None = Field(default=None, ge=1)
+
+    def tag(self, sample_index: int) -> int | None:
+        """The tag that a sample's prompt holds; None for prompts without."""
+        return self.tags[sample_index % len(self.tags)] if self.tags else None
+
+
+# Options that came later than the first tasks: they count in the hash only where they are used.
+_LATER_OPTIONS = {"prompt": ("tags", "max_source_chars"), "fewshot": ("dataset", "rationale")}
 
 
 class Task(Strict):
@@ -70,30 +91,97 @@ class Task(Strict):
         """
         decides = self.model_dump(mode="json", exclude={"description", "dataset", "split", "metrics"})
         del decides["sampling"]["n"]
+        for part, options in _LATER_OPTIONS.items():
+            for option in options:
+                if not decides[part][option]:
+                    del decides[part][option]
         return hash_of(decides)
 
 
-def task_names(folder: Path = TASKS_DIR) -> list[str]:
-    """Names of the tasks in a folder."""
-    return names_in(folder)
+class Group(Strict):
+    """Several tasks under one name: a YAML file beside theirs. `tasks` holds names, groups and globs."""
+
+    group: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str
+    tasks: tuple[str, ...] = Field(min_length=1)
 
 
-def load_task(name: str, folder: Path = TASKS_DIR) -> Task:
-    """The task called `name`.
+def task_names(*folders: Path) -> list[str]:
+    """Names of the tasks in the folders (default: the shipped ones)."""
+    return sorted(name for name, path in _files(folders).items() if not _is_group(path))
 
-    Raises UserError for an unknown name (with the closest known ones), broken YAML, a circular include, and anything
-    that is not as it should be: file, line and what was expected.
+
+def group_names(*folders: Path) -> list[str]:
+    """Names of the groups in the folders (default: the shipped ones)."""
+    return sorted(name for name, path in _files(folders).items() if _is_group(path))
+
+
+def select_tasks(wanted: Iterable[str], *folders: Path) -> list[str]:
+    """Task names for names, groups and globs (`pie_retrieval_*`), in the order given, each once.
+
+    Raises UserError for a name that does not exist, a glob that matches nothing, groups that contain each other.
     """
-    task, located = load_named("task", name, folder, Task)
+    tasks, groups = task_names(*folders), group_names(*folders)
+    files = _files(folders)
+
+    def expand(name: str, within: tuple[str, ...]) -> list[str]:
+        if name in tasks:
+            return [name]
+        if name in within:
+            raise UserError(f"group {within[0]} contains itself: {' → '.join((*within, name))}")
+        if name in groups:
+            group, _ = load_named("group", name, files[name].parent, Group)
+            return [task for part in group.tasks for task in expand(part, (*within, name))]
+        if any(sign in name for sign in "*?["):
+            matching = [task for task in tasks if fnmatchcase(task, name)]
+            if matching:
+                return matching
+        if within:
+            raise UserError(f"group {within[-1]}: {unknown_name('task', name, [*tasks, *groups])}")
+        raise unknown_name("task", name, [*tasks, *groups])
+
+    return list(dict.fromkeys(task for name in wanted for task in expand(name, ())))
+
+
+def load_task(name: str, *folders: Path) -> Task:
+    """The task called `name`, from the first folders on (default: the shipped ones).
+
+    What a file includes is looked for beside it, then among the shipped tasks. Raises UserError for an unknown name
+    (with the closest known ones), broken YAML, a circular include, and anything that is not as it should be: file,
+    line and what was expected.
+    """
+    files = _files(folders)
+    if name not in files or _is_group(files[name]):
+        raise unknown_name("task", name, task_names(*folders))
+    task, located = load_named("task", name, files[name].parent, Task, shared=TASKS_DIR)
     _check_templates(task, located)
     return task
+
+
+def _files(folders: Sequence[Path]) -> dict[str, Path]:
+    """Tasks and groups by name. UserError for a folder that is none, and for a name that is there twice."""
+    files: dict[str, Path] = {}
+    for folder in folders or (TASKS_DIR,):
+        if not folder.is_dir():
+            raise UserError(f"--include-path {folder}: not a folder; give one that holds task YAML files")
+        for name in names_in(folder):
+            path = folder / f"{name}.yaml"
+            if name in files:
+                raise UserError(f"{path}: there is already a task {name}: {files[name]}; give it another name")
+            files[name] = path
+    return files
+
+
+def _is_group(path: Path) -> bool:
+    return "group" in parse_yaml(path)[0]
 
 
 def _check_templates(task: Task, located: Located) -> None:
     from jinja2 import Environment, TemplateSyntaxError, meta
 
     environment = Environment()
-    for key, allowed in (("template", {"src_code", "examples"}), ("system", set())):
+    known = {"src_code", "examples"} | ({"tag"} if task.prompt.tags else set())
+    for key, allowed in (("template", known), ("system", set())):
         at = f"{located.where('prompt', key)}: prompt.{key}"
         try:
             variables = meta.find_undeclared_variables(environment.parse(getattr(task.prompt, key) or ""))
@@ -102,3 +190,5 @@ def _check_templates(task: Task, located: Located) -> None:
         if variables - allowed:
             expected = f"expected one of {', '.join(sorted(allowed))}" if allowed else "it takes none"
             raise UserError(f"{at}: unknown variable {min(variables - allowed)!r}; {expected}")
+        if key == "template" and task.prompt.tags and "tag" not in variables:
+            raise UserError(f"{at}: there are prompt.tags, but the template shows no tag")

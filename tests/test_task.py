@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pie_bench.config import deep_merge
 from pie_bench.errors import UserError
-from pie_bench.task import load_task, task_names
+from pie_bench.paths import TASKS_DIR
+from pie_bench.task import group_names, load_task, select_tasks, task_names
 
 GOOD = """\
 task: t
@@ -31,18 +32,74 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def test_the_shipped_tasks_load() -> None:
-    assert task_names() == [
-        "pie_fewshot_k2",
-        "pie_instruct",
-        "pie_retrieval_k1",
-        "pie_retrieval_k2",
-        "pie_retrieval_k4",
+    tasks = {name: load_task(name) for name in task_names()}
+    assert {name: task.fewshot.k for name, task in tasks.items()} == {
+        "pie_cot_k2": 2,
+        "pie_fewshot_k2": 2,
+        "pie_finetuned": 0,
+        "pie_instruct": 0,
+        "pie_perf_cond": 0,
+        "pie_perf_cond_mixed": 0,
+        "pie_retrieval_k1": 1,
+        "pie_retrieval_k2": 2,
+        "pie_retrieval_k4": 4,
+    }
+    assert {task.sampling.temperature for task in tasks.values()} == {0.7}
+    assert {name: task.sampling.n for name, task in tasks.items() if task.sampling.n != 8} == {"pie_perf_cond_mixed": 6}
+    assert {name: task.prompt.tags for name, task in tasks.items() if task.prompt.tags} == {
+        "pie_perf_cond": (10,),
+        "pie_perf_cond_mixed": (10, 9, 8),
+    }
+    assert len({task.task_hash for task in tasks.values()}) == len(tasks)
+
+
+def test_the_hashes_of_published_results_hold() -> None:
+    """An option that came later changes no hash of a task without it."""
+    assert load_task("pie_instruct").task_hash.startswith("6562db")
+    assert load_task("pie_retrieval_k2").task_hash.startswith("bcffac")
+
+
+def test_names_groups_and_globs_are_expanded_once_each_in_order() -> None:
+    assert select_tasks(["pie_retrieval_*", "pie_prompting"]) == [
+        *("pie_retrieval_k1", "pie_retrieval_k2", "pie_retrieval_k4"),
+        *("pie_instruct", "pie_fewshot_k2", "pie_cot_k2"),
     ]
-    tasks = [load_task(name) for name in task_names()]
-    assert {task.sampling.n for task in tasks} == {8}
-    assert {task.sampling.temperature for task in tasks} == {0.7}
-    assert [task.fewshot.k for task in tasks] == [2, 0, 1, 2, 4]
-    assert len({task.task_hash for task in tasks}) == len(tasks)
+    assert sorted(select_tasks(["pie_all"])) == task_names()
+    assert select_tasks(["pie_instruct", "pie_instruct"]) == ["pie_instruct"]
+    assert group_names() == ["pie_all", "pie_prompting"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("pie_promting", r"unknown task 'pie_promting'; did you mean pie_prompting"),
+        ("zzz_*", r"unknown task 'zzz_\*'"),
+        ("wrong", r"group wrong: unknown task 'pie_nothing'"),
+        ("a", r"group a contains itself: a → b → a"),
+        ("bad", r"bad\.yaml:3: tasks\.0: .*string"),
+    ],
+)
+def test_wrong_groups_and_names(tmp_path: Path, wanted: str, message: str) -> None:
+    write(
+        tmp_path,
+        wrong="group: wrong\ndescription: x\ntasks: [pie_nothing]\n",
+        a="group: a\ndescription: x\ntasks: [b]\n",
+        b="group: b\ndescription: x\ntasks: [a]\n",
+        bad="group: bad\ndescription: x\ntasks: [3]\n",
+    )
+    with pytest.raises(UserError, match=message):
+        select_tasks([wanted], TASKS_DIR, tmp_path)
+
+
+def test_a_users_own_folder_includes_the_shipped_files_and_hides_none(tmp_path: Path) -> None:
+    write(tmp_path, mine="include: _examples.yaml\ntask: mine\nversion: 1\ndescription: x\nfewshot: {strategy: none}\n")
+    assert load_task("mine", TASKS_DIR, tmp_path).sampling.n == 8
+    assert "mine" in task_names(TASKS_DIR, tmp_path)
+    write(tmp_path, pie_instruct="task: pie_instruct\n")
+    with pytest.raises(UserError, match=r"pie_instruct\.yaml: there is already a task pie_instruct: .*give it another"):
+        load_task("mine", TASKS_DIR, tmp_path)
+    with pytest.raises(UserError, match="not a folder"):
+        task_names(tmp_path / "missing")
 
 
 def test_includes_are_merged_key_by_key_and_lists_replaced(tmp_path: Path) -> None:
@@ -69,6 +126,13 @@ def test_includes_are_merged_key_by_key_and_lists_replaced(tmp_path: Path) -> No
         ("strategy: none", "strategy: none\n  k: 2", r"t\.yaml:7: fewshot: strategy none cannot have k = 2"),
         ("strategy: none", "strategy: retrieval\n  k: 2", r"t\.yaml:7: fewshot: an encoder belongs to"),
         ("{{ src_code }}", "{{ source }}", r"t\.yaml:6: prompt\.template: unknown variable 'source'; expected one of"),
+        (
+            "{{ src_code }}",
+            "{{ src_code }} {{ tag }}",
+            r"t\.yaml:6: prompt\.template: unknown variable 'tag'; expected",
+        ),
+        ("prompt:", "prompt:\n  tags: [10]", r"t\.yaml:7: prompt\.template: there are prompt\.tags, but the template"),
+        ("prompt:", "prompt:\n  max_source_chars: 0", r"t\.yaml:6: prompt\.max_source_chars: .*greater than or equal"),
         ("{{ src_code }}", "{% if %}", r"t\.yaml:6: prompt\.template: line 1 of the template: "),
         ("dataset: mini", "dataset: mini\ndataset: pie", r"t\.yaml:5: duplicate key 'dataset'"),
         ("dataset: mini", "dataset: [mini", r"t\.yaml:\d+: broken YAML: "),
@@ -113,7 +177,7 @@ def test_circular_includes_are_named(tmp_path: Path) -> None:
 def test_unknown_names_answer_with_the_closest() -> None:
     with pytest.raises(UserError, match="did you mean pie_retrieval_k2"):
         load_task("pie_retrieval_2")
-    with pytest.raises(UserError, match="known: pie_fewshot_k2"):
+    with pytest.raises(UserError, match="known: pie_cot_k2"):
         load_task("zzz")
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli import run
 from pie_bench.paths import cache_dir
+
+if TYPE_CHECKING:
+    from pie_bench.stages.estimate import Estimate
+    from pie_bench.stages.plan import Plan
 
 
 def add_verbs(verbs: Any) -> None:
@@ -20,11 +24,16 @@ def add_verbs(verbs: Any) -> None:
 
 
 def estimate(arguments: argparse.Namespace) -> int:
-    from pie_bench.cli.models import what_answers
     from pie_bench.stages.estimate import estimate as estimated
 
-    plan, _ = run.plan_and_directory(arguments)
-    found = estimated(plan, cache_dir())
+    for plan, _ in run.plans_and_directories(arguments):
+        _print(plan, estimated(plan, cache_dir()))
+    return 0
+
+
+def _print(plan: Plan, found: Estimate) -> None:
+    from pie_bench.cli.models import what_answers
+
     print(f"{plan.task.task} · {plan.settings.model} ({what_answers(plan.model)}) · {plan.dataset.name}")
     sampling = plan.task.sampling
     rows = [
@@ -57,7 +66,6 @@ def estimate(arguments: argparse.Namespace) -> int:
         rows.append(("simulation", f"{programs}: at most about {_duration(found.simulation_seconds)} of one core"))
     for name, value in rows:
         print(f"  {name:<11} {value}")
-    return 0
 
 
 def _duration(seconds: float) -> str:

@@ -51,6 +51,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         calibrate,
         compare,
         confirm,
+        dataset,
         environment,
         estimate,
         leaderboard,
@@ -58,6 +59,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         noise,
         report,
         run,
+        show,
         stages,
     )
 
@@ -74,12 +76,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
     for module in (
         run,
         stages,
+        show,
         estimate,
         report,
         compare,
         analyse,
         confirm,
         noise,
+        dataset,
         leaderboard,
         models,
         environment,

@@ -14,8 +14,9 @@ from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
+    from pie_bench.report.results import Results
     from pie_bench.stages.execute import Progress
-    from pie_bench.stages.generate import Tally
+    from pie_bench.stages.generate import Generation, Tally
     from pie_bench.stages.plan import Plan
     from pie_bench.store import RunDirectory
 
@@ -47,7 +48,11 @@ def add_max_cost(parser: argparse.ArgumentParser) -> None:
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The options that say what is run."""
     parser.add_argument(
-        "--task", required=True, metavar="T", help="a task of tasks/, e.g. pie_instruct, pie_retrieval_k2"
+        "--task",
+        required=True,
+        action="append",
+        metavar="T",
+        help="tasks, groups and globs, e.g. pie_instruct or pie_cot_k2,'pie_retrieval_*' or pie_all",
     )
     parser.add_argument(
         "--model", required=True, metavar="M", help="a name that `pie-bench models` lists, or ADAPTER:ID"
@@ -55,14 +60,33 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-args", nargs="+", action="extend", metavar="K=V", help="the adapter's settings: docs/models.md"
     )
-    parser.add_argument("--dataset", metavar="D", help="mini (bundled) or pie (in PIE_DATA_DIR); default: the task's")
+    add_sources(parser)
     parser.add_argument("--environment", metavar="E", default="cachegrind-host", help="default: %(default)s")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs")
+    parser.add_argument(
+        "--pairs", metavar="P", help="only these pairs: ids with commas between, or @FILE, an id a line"
+    )
     parser.add_argument("--samples", type=positive, metavar="K", help="answers a pair (default: the task's)")
     parser.add_argument(
-        "--encoder", metavar="X", help="what finds examples: tfidf or codebert-cpp; default: the task's"
+        "--context", type=positive, metavar="N", help="tokens the model has room for, where it does not say so itself"
     )
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: a folder of its own under runs/")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="prepare everything and say what would be asked, but ask nothing"
+    )
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """The options that say where pairs, tasks and examples come from."""
+    parser.add_argument(
+        "--dataset",
+        metavar="D",
+        help="mini (bundled), pie (in PIE_DATA_DIR), hf:OWNER/NAME or a YAML file; default: the task's",
+    )
+    parser.add_argument("--include-path", metavar="DIR", help="a folder with tasks of your own")
+    parser.add_argument(
+        "--encoder", metavar="X", help="what finds examples: tfidf, codebert-cpp or st:MODEL; default: the task's"
+    )
 
 
 def positive(text: str) -> int:
@@ -91,24 +115,63 @@ def model_args(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def plan_and_directory(arguments: argparse.Namespace) -> tuple[Plan, RunDirectory]:
-    """What the settings mean, and the folder they go to (not yet created)."""
-    from pie_bench.stages.plan import Settings, default_run_directory, make_plan
-    from pie_bench.store import RunDirectory
+def plans_and_directories(arguments: argparse.Namespace) -> list[tuple[Plan, RunDirectory]]:
+    """What the settings mean, and the folder each task's run goes to (not yet created).
 
-    plan = make_plan(
-        Settings(
-            task=arguments.task,
-            model=arguments.model,
-            dataset=arguments.dataset,
-            environment=arguments.environment,
-            limit=arguments.limit,
-            samples=arguments.samples,
-            encoder=arguments.encoder,
-            model_args=model_args(arguments.model_args or ()),
+    Everything is looked up before anything is asked: a mistake in the last task is found before the first is paid for.
+    """
+    from pie_bench.stages.plan import Settings, default_run_directory, make_plan, task_folders
+    from pie_bench.store import RunDirectory
+    from pie_bench.task import load_task, select_tasks
+
+    include_path = arguments.include_path and str(Path(arguments.include_path).expanduser().resolve())
+    folders = task_folders(include_path)
+    tasks = select_tasks([name for given in arguments.task for name in given.split(",") if name], *folders)
+    # Of several tasks the encoder is for those that retrieve; that one is for nothing is a mistake.
+    retrieve = [name for name in tasks if load_task(name, *folders).fewshot.strategy == "retrieval"] or tasks
+    dataset = arguments.dataset
+    if dataset is not None and dataset.endswith((".yaml", ".yml")):
+        dataset = str(Path(dataset).expanduser().resolve())  # later stages may be run from elsewhere
+    plans = [
+        make_plan(
+            Settings(
+                task=task,
+                model=arguments.model,
+                dataset=dataset,
+                environment=arguments.environment,
+                limit=arguments.limit,
+                samples=arguments.samples,
+                encoder=arguments.encoder if task in retrieve else None,
+                pairs=pair_ids(arguments.pairs),
+                include_path=include_path,
+                context=arguments.context,
+                model_args=model_args(arguments.model_args or ()),
+            )
         )
-    )
-    return plan, RunDirectory(arguments.run_dir or default_run_directory(plan))
+        for task in tasks
+    ]
+    own = arguments.run_dir
+    if own is not None and len(plans) > 1:
+        return [(plan, RunDirectory(own / plan.task.task)) for plan in plans]
+    return [(plan, RunDirectory(own or default_run_directory(plan))) for plan in plans]
+
+
+def pair_ids(text: str | None) -> tuple[str, ...] | None:
+    """The ids that `--pairs` names; UserError for a file that cannot be read, and for none at all."""
+    if text is None:
+        return None
+    ids = text.split(",")
+    if text.startswith("@"):
+        try:
+            ids = Path(text[1:]).expanduser().read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"--pairs {text}: cannot be read ({error}); expected a file with a pair id a line"
+            ) from None
+    found = tuple(name.strip() for name in ids if name.strip())
+    if not found:
+        raise UserError(f"--pairs {text}: names no pair")
+    return found
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -116,27 +179,63 @@ def run(arguments: argparse.Namespace) -> int:
     from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.pool import LocalPool
+    from pie_bench.report.summary import print_summary
     from pie_bench.stages.execute import execute, open_executor
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.plan import begin_run, check_run
 
-    plan, directory = plan_and_directory(arguments)
+    todo = plans_and_directories(arguments)
     if arguments.confirm is not None:
         load_environment_spec(arguments.confirm)  # an unknown name is said before anything is paid for
-    with directory.locked():
-        check_run(plan, directory)
-        say_what_is_left_out(plan)
-        build_root_of(plan.settings.environment)
-        executor = open_executor(plan, cache_dir())
-        with prepared(plan, directory, cache_dir(), arguments.max_cost) as generation:
-            begin_run(plan, directory)
-            with progress_bars(plan, directory, tally=generation.tally) as progress:
-                pool = LocalPool(arguments.workers)
-                execute(plan, directory, executor, pool, generation=generation, progress=progress)
-        code = score_and_print(plan, directory)
-        if arguments.confirm is not None:
-            confirm_and_print(plan, directory, arguments.confirm, arguments.workers)
-        return code
+    finished = []
+    left_to_pay = arguments.max_cost
+    for number, (plan, directory) in enumerate(todo, start=1):
+        if len(todo) > 1:
+            print(f"task {number} of {len(todo)}: {plan.task.task}", file=sys.stderr)
+        with directory.locked():
+            check_run(plan, directory)
+            say_what_is_left_out(plan)
+            build_root_of(plan.settings.environment)
+            executor = open_executor(plan, cache_dir())
+            with prepared(plan, directory, cache_dir(), left_to_pay) as generation:
+                say_what_was_done(generation)
+                if arguments.dry_run:
+                    print_dry_run(plan, directory, generation)
+                    continue
+                begin_run(plan, directory)
+                with progress_bars(plan, directory, tally=generation.tally) as progress:
+                    pool = LocalPool(arguments.workers)
+                    execute(plan, directory, executor, pool, generation=generation, progress=progress)
+            if left_to_pay is not None:  # what is left is for the tasks that follow
+                left_to_pay = max(0.0, left_to_pay - (generation.tally.cost_usd or 0.0))
+            finished.append((score_and_print(plan, directory), directory.results_path))
+            if arguments.confirm is not None:
+                confirm_and_print(plan, directory, arguments.confirm, arguments.workers)
+    if len(finished) > 1:
+        print_summary(finished)
+    return 1 if any(results.infra_errors for results, _ in finished) else 0
+
+
+def say_what_was_done(generation: Generation) -> None:
+    """One line on stderr for each thing done to prompts: examples left out, sources cut."""
+    for note in generation.prompts.notes() if generation.prompts is not None else ():
+        print(f"note: {note}", file=sys.stderr)
+
+
+def print_dry_run(plan: Plan, directory: RunDirectory, generation: Generation) -> None:
+    """What would be asked of the model, and where it would go."""
+    samples = sum(len(request.sample_indices) for request in generation.requests)
+    print(
+        f"{plan.task.task} · {plan.settings.model} · {plan.dataset.name}/{plan.dataset.split}: {len(plan.pairs)} pairs"
+    )
+    asked = f"answers: {samples}, to {len(generation.requests)} different prompts"
+    print(f"would ask for {asked}, each of at most {plan.task.sampling.max_tokens} tokens")
+    if generation.prompts is not None and generation.requests:
+        counted = generation.prompts.tokens
+        sizes = sorted(counted[request.pair_id] for request in generation.requests)
+        about = "" if generation.prompts.exact else "about "
+        print(f"prompts: {about}{sum(sizes)} tokens, the longest {about}{sizes[-1]}")
+    print(f"run directory: {directory.path}")
 
 
 def say_what_is_left_out(plan: Plan) -> None:
@@ -148,15 +247,15 @@ def say_what_is_left_out(plan: Plan) -> None:
         print(f"left out: {len(rejected) - 5} more, see manifest.json", file=sys.stderr)
 
 
-def score_and_print(plan: Plan, directory: RunDirectory) -> int:
-    """The last stage and its table; exit code 1 when executions failed on our side."""
+def score_and_print(plan: Plan, directory: RunDirectory) -> Results:
+    """The last stage and its table."""
     from pie_bench.report.table import print_results
     from pie_bench.stages.score import score
 
     results = score(plan, directory)
     print_results(results)
     print(f"results: {directory.results_path}")
-    return 1 if results.infra_errors else 0
+    return results
 
 
 @contextmanager

@@ -32,16 +32,23 @@ def generate(arguments: argparse.Namespace) -> int:
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.plan import begin_run, check_run
 
-    plan, directory = run.plan_and_directory(arguments)
-    with directory.locked():
-        check_run(plan, directory)
-        run.say_what_is_left_out(plan)
-        with prepared(plan, directory, cache_dir(), arguments.max_cost) as generation:
-            begin_run(plan, directory)
-            with run.progress_bars(plan, directory, tally=generation.tally, executing=False) as progress:
-                for _ in generation.completions():
-                    progress("generated")
-    print(f"generations: {directory.generations_path}\nnext: pie-bench execute {directory.path}")
+    left_to_pay = arguments.max_cost
+    for plan, directory in run.plans_and_directories(arguments):
+        with directory.locked():
+            check_run(plan, directory)
+            run.say_what_is_left_out(plan)
+            with prepared(plan, directory, cache_dir(), left_to_pay) as generation:
+                run.say_what_was_done(generation)
+                if arguments.dry_run:
+                    run.print_dry_run(plan, directory, generation)
+                    continue
+                begin_run(plan, directory)
+                with run.progress_bars(plan, directory, tally=generation.tally, executing=False) as progress:
+                    for _ in generation.completions():
+                        progress("generated")
+        if left_to_pay is not None:
+            left_to_pay = max(0.0, left_to_pay - (generation.tally.cost_usd or 0.0))
+        print(f"generations: {directory.generations_path}\nnext: pie-bench execute {directory.path}")
     return 0
 
 
@@ -73,7 +80,7 @@ def score(arguments: argparse.Namespace) -> int:
     plan = plan_of(directory)
     with directory.locked():
         if arguments.format is None:
-            return run.score_and_print(plan, directory)
+            return 1 if run.score_and_print(plan, directory).infra_errors else 0
         results = stage.score(plan, directory)
     if arguments.format == "json":
         print_json(results.model_dump(mode="json"))

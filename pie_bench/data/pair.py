@@ -22,7 +22,7 @@ class Pair:
     """A (slow, fast) pair of programs for one problem (the paper, Section 2).
 
     `src_seconds` / `tgt_seconds` are the times recorded in the dataset, by test id, in simulated seconds
-    (PIE's `src_code_tc2time`); None where the dataset has none.
+    (PIE's `src_code_tc2time`); None where the dataset has none. `rationale` says in words why the target is faster.
     """
 
     pair_id: str
@@ -33,3 +33,4 @@ class Pair:
     kind: str | None = None
     src_seconds: Mapping[str, float] | None = None
     tgt_seconds: Mapping[str, float] | None = None
+    rationale: str | None = None

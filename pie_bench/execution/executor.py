@@ -50,11 +50,14 @@ class Executor:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._locks_lock = threading.Lock()
 
-    def execute(self, candidate: Candidate, tests: Sequence[TestCase]) -> Verdict:
-        """The verdict on one candidate. What fails on our side is tried once more, then an `infra_error`."""
+    def execute(self, candidate: Candidate, tests: Sequence[TestCase], *, measured: bool = True) -> Verdict:
+        """The verdict on one candidate. What fails on our side is tried once more, then an `infra_error`.
+
+        Without `measured` it is only compiled and run against the tests: no times.
+        """
         for attempt in (1, 2):
             try:
-                verdict = self._execute(candidate, tests)
+                verdict = self._execute(candidate, tests, measured)
             except SandboxError as error:
                 verdict = self._verdict(candidate, "infra_error", detail=str(error))
             if verdict.outcome != "infra_error" or attempt == 2:
@@ -78,7 +81,7 @@ class Executor:
         """Simulated seconds of what the program does before `main`."""
         return self._simulator.seconds(measurement.startup_counters)
 
-    def _execute(self, candidate: Candidate, tests: Sequence[TestCase]) -> Verdict:
+    def _execute(self, candidate: Candidate, tests: Sequence[TestCase], measured: bool) -> Verdict:
         if candidate.code is None:
             return self._verdict(candidate, candidate.reason)
         compiled = self._toolchain.compile(candidate.code)
@@ -91,7 +94,9 @@ class Executor:
             # An error of ours on any test says that the others may not be complete either.
             worst = next((r for r in results if r.outcome == "infra_error"), failed)
             return self._verdict(candidate, worst.outcome, f"test {worst.test_id}", tests=tuple(results), **sums)
-        results, measured = self._measure(compiled.binary, tests, digests)
+        if not measured:
+            return self._verdict(candidate, "ok", tests=tuple(results), **sums)
+        results, measurements = self._measure(compiled.binary, tests, digests)
         failed = next((result for result in results if result.outcome != "ok"), None)
         if failed is not None:
             detail = f"test {failed.test_id} in the simulator"
@@ -102,8 +107,8 @@ class Executor:
             tests=tuple(results),
             runtime_seconds=sum(result.seconds or 0.0 for result in results),
             startup_seconds=sum(result.startup_seconds or 0.0 for result in results),
-            counters=_summed(measurement.counters for measurement in measured),
-            startup_counters=_summed(measurement.startup_counters for measurement in measured),
+            counters=_summed(measurement.counters for measurement in measurements),
+            startup_counters=_summed(measurement.startup_counters for measurement in measurements),
             **sums,
         )
 

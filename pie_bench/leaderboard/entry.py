@@ -50,9 +50,9 @@ class Entry(BaseModel):
     @property
     def file_name(self) -> str:
         """Task, model, dataset and a piece of each hash: the same run always goes to the same file."""
-        model = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(self.model).name)
+        model, dataset = (re.sub(r"[^A-Za-z0-9._-]+", "_", name) for name in (Path(self.model).name, self.dataset))
         sums = "-".join(value[:6] for value in (self.task_hash, self.dataset_fingerprint, self.environment_id))
-        return f"{self.task}--{model}--{self.dataset}-n{self.n_samples}-p{self.n_pairs}--{sums}.json"
+        return f"{self.task}--{model}--{dataset}-n{self.n_samples}-p{self.n_pairs}--{sums}.json"
 
 
 def add_entry(directory: RunDirectory, leaderboard: Path) -> Path:

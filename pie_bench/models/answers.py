@@ -11,7 +11,7 @@ from pie_bench.models.dialect import cut_at_stop
 from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.failures import Retry
 from pie_bench.models.model import Completion, Request
-from pie_bench.models.tokens import MOST_CHARACTERS_PER_TOKEN, estimated_tokens
+from pie_bench.prompting.tokens import MOST_CHARACTERS_PER_TOKEN, estimated_tokens
 
 _LENGTH = frozenset({"length", "max_tokens", "model_length"})  # TGI, Mistral and others say it otherwise
 

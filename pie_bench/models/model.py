@@ -64,6 +64,8 @@ class Model(Protocol):
     `identity` is all that decides an answer beside prompt, sampling and seed; answers are shared between runs by it.
     It is None where that cannot be known (another model may answer under the same name), or sharing is pointless.
     `notes` are what was found out about the provider while asking, for the manifest.
+    One that knows may also have `context: int` (tokens of prompt and answer together) and
+    `count_tokens(prompt: Prompt) -> int`: prompts are then made to fit before anything is asked.
     """
 
     name: str

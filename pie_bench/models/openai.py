@@ -25,8 +25,8 @@ from pie_bench.models.entries import OpenAIEntry, checked_base_url
 from pie_bench.models.failures import Provider, Refused, Retry
 from pie_bench.models.model import Completion, Request, consecutive
 from pie_bench.models.pace import Pace, backoff_seconds
-from pie_bench.models.tokens import most_tokens
 from pie_bench.models.transport import Transport
+from pie_bench.prompting.tokens import most_tokens
 
 OPENAI_URL = "https://api.openai.com/v1"
 _VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by

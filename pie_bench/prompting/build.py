@@ -21,6 +21,14 @@ from pie_bench.task import Task
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """A training pair that a prompt shows; `similarity` (of retrieved ones) is the cosine to the query's source."""
+
+    pair: Pair
+    similarity: float | None = None
+
+
+@dataclass(frozen=True)
 class _Example:
     """A training source with its fastest target, and every problem that the source was written for."""
 
@@ -41,6 +49,8 @@ class PromptBuilder:
         self._templates = Environment(
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
         )
+        if self._fewshot.rationale:
+            train_pairs = [pair for pair in train_pairs if pair.rationale]
         self._corpus = [] if self._fewshot.strategy == "none" else _one_per_source(train_pairs)
         self._require(len(self._corpus), "")
         if self._fewshot.strategy == "random":
@@ -49,20 +59,29 @@ class PromptBuilder:
         elif self._fewshot.encoder is not None:
             sources = [example.pair.src_code for example in self._corpus]
             self._index = SourceIndex(self._fewshot.encoder, sources, cache_dir)
-        blank = {"src_code": "", "tgt_code": ""}
+        blank = {"src_code": "", "tgt_code": "", "rationale": ""}
         self._render("system", {})  # a template that cannot be rendered is found out here
-        self._render("template", {"src_code": "", "examples": [blank] * self._fewshot.k})
+        self._render("template", {"src_code": "", "examples": [blank] * self._fewshot.k} | self._tag(0))
 
-    def build(self, pair: Pair) -> Prompt:
-        """What the model is shown for `pair`: the text, and the same as messages behind the system message, if any."""
-        shown = [{"src_code": example.src_code, "tgt_code": example.tgt_code} for example in self.examples(pair)]
-        text = self._render("template", {"src_code": pair.src_code, "examples": shown})
+    def build(self, pair: Pair, sample_index: int = 0, *, leave_out: int = 0) -> Prompt:
+        """What the model is shown for a sample of `pair`: the text, and the same as messages behind the system
+        message, if any. `leave_out` examples are not shown, the first ones (of retrieved ones the farthest)."""
+        shown = [
+            {
+                "src_code": chosen.pair.src_code,
+                "tgt_code": chosen.pair.tgt_code,
+                "rationale": chosen.pair.rationale or "",
+            }
+            for chosen in self.examples(pair)[leave_out:]
+        ]
+        source = pair.src_code[: self._task.prompt.max_source_chars]
+        text = self._render("template", {"src_code": source, "examples": shown} | self._tag(sample_index))
         messages = [Message("user", text)]
         if self._task.prompt.system is not None:
             messages.insert(0, Message("system", self._render("system", {})))
         return Prompt(text, tuple(messages))
 
-    def examples(self, pair: Pair) -> tuple[Pair, ...]:
+    def examples(self, pair: Pair) -> tuple[Chosen, ...]:
         """The training pairs shown for `pair`, in prompt order: as drawn (random), or the nearest last (retrieval)."""
         k = self._fewshot.k
 
@@ -71,12 +90,31 @@ class PromptBuilder:
 
         if self._fewshot.strategy == "none":
             return ()
+        found: list[tuple[int, float | None]]
         if self._fewshot.strategy == "random":
-            rows = list(islice(filter(eligible, self._drawn), k))
+            found = [(row, None) for row in islice(filter(eligible, self._drawn), k)]
         else:
-            rows = self._index.nearest(pair.src_code, k, eligible)[::-1]
-        self._require(len(rows), f" of another problem than {pair.problem_id}")
-        return tuple(self._corpus[row].pair for row in rows)
+            found = [*self._index.nearest(pair.src_code, k, eligible)[::-1]]
+        self._require(len(found), f" of another problem than {pair.problem_id}")
+        return tuple(Chosen(self._corpus[row].pair, similarity) for row, similarity in found)
+
+    def passed_over(self, pair: Pair) -> int:
+        """How many sources nearer than the farthest example shown were left out: they are of the same problem."""
+        if self._fewshot.strategy != "retrieval":
+            return 0
+        shown = {chosen.pair.pair_id for chosen in self.examples(pair)}
+        passed = 0
+        for row, _ in self._index.nearest(pair.src_code, len(self._corpus), lambda _: True):
+            shown.discard(self._corpus[row].pair.pair_id)
+            if not shown:
+                break
+            passed += pair.problem_id in self._corpus[row].problem_ids
+        return passed
+
+    def characters_cut(self, pair: Pair) -> int:
+        """How many characters of the pair's source the task's limit keeps out of the prompt."""
+        limit = self._task.prompt.max_source_chars
+        return 0 if limit is None else max(0, len(pair.src_code) - limit)
 
     def describe(self) -> dict[str, Any]:
         """What decides the examples: strategy, k, encoder, and the corpus' size and hash (None where none is used)."""
@@ -93,10 +131,15 @@ class PromptBuilder:
     def _require(self, count: int, which: str) -> None:
         k = self._fewshot.k
         if count < k:
+            sources = "sources with a rationale" if self._fewshot.rationale else "sources"
             raise UserError(
                 f"task {self._task.task}: fewshot.k is {k}, but split {self._fewshot.split!r} has only {count} "
-                f"different sources{which}; give a dataset with more training pairs, or a smaller k"
+                f"different {sources}{which}; give a dataset with more training pairs, or a smaller k"
             )
+
+    def _tag(self, sample_index: int) -> dict[str, Any]:
+        tag = self._task.prompt.tag(sample_index)
+        return {} if tag is None else {"tag": tag}
 
     def _render(self, key: str, values: dict[str, Any]) -> str:
         try:

@@ -1,10 +1,10 @@
-"""Encoders: what turns programs into vectors whose inner product says how alike the programs are."""
+"""Encoders: what turns programs into vectors whose inner product says how alike the programs are. The embedded one."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -12,6 +12,9 @@ from uuid import uuid4
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.hashing import hash_of, sha256
 from pie_bench.prompting.cpp import PLAIN_TOKEN, code_tokens
+
+ENCODERS = ("tfidf", "codebert-cpp")
+SENTENCE_TRANSFORMERS = "st:"
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,19 +31,33 @@ class Encoder(Protocol):
 
 
 def load_encoder(name: str, corpus: Sequence[str], folder: Path) -> Encoder:
-    """The encoder called `name`; one that learns from the corpus keeps what it learnt in `folder`.
+    """The encoder called `name`: `tfidf`, `codebert-cpp`, or `st:MODEL` (any sentence-transformers model).
 
+    What one learns from the corpus, and single vectors of those that learn nothing, are kept in `folder`.
     Raises UserError for an unknown name, and for an encoder that cannot be loaded here.
     """
-    if name not in ENCODERS:
-        raise unknown_name("encoder", name, ENCODERS)
-    return ENCODERS[name](corpus, folder)
+    if name.startswith(SENTENCE_TRANSFORMERS):
+        from pie_bench.prompting.neural import SentenceEncoder
+
+        return SentenceEncoder(name.removeprefix(SENTENCE_TRANSFORMERS), folder)
+    if name == "codebert-cpp":
+        from pie_bench.prompting.neural import CodeBertEncoder
+
+        return CodeBertEncoder(folder)
+    if name != "tfidf":
+        raise UserError(f"{unknown_name('encoder', name, ENCODERS)} (also: {SENTENCE_TRANSFORMERS}MODEL)")
+    return TfidfEncoder(corpus, folder)
 
 
 class TfidfEncoder:
-    """TF-IDF over C++ tokens, single and in twos, reduced to dense vectors by a truncated SVD (LSA)."""
+    """TF-IDF over C++ tokens, single and in twos, reduced to dense vectors by a truncated SVD (LSA).
+
+    Of a large corpus only the most frequent terms count: the rare ones tell single programs apart, which the reduced
+    vectors cannot hold anyway, and would decide the time and memory of the reduction.
+    """
 
     DIMENSIONS = 256
+    MAX_TERMS = 50_000
 
     def __init__(self, corpus: Sequence[str], folder: Path) -> None:
         import sklearn
@@ -50,8 +67,10 @@ class TfidfEncoder:
             "token_pattern": sha256(PLAIN_TOKEN.pattern.encode()),
             "ngrams": [1, 2],
             "dimensions": self.DIMENSIONS,
+            "max_terms": self.MAX_TERMS,
             "scikit-learn": sklearn.__version__,
         }
+        self._just_fitted: tuple[list[str], Any] | None = None  # tokens of the corpus: reading it again takes as long
         key = {"what": "fitted", "encoder": self.identity, "corpus": list(corpus)}
         fitted = cached_arrays(folder, key, lambda: self._fit(corpus))
         terms = json.loads(fitted["terms"].tobytes())
@@ -59,8 +78,8 @@ class TfidfEncoder:
         self._vectorizer.idf_ = fitted["idf"]
         self._projection = fitted["projection"]  # (terms, dimensions)
 
-    @staticmethod
-    def _new_vectorizer(vocabulary: Mapping[str, int] | None = None) -> Any:
+    @classmethod
+    def _new_vectorizer(cls, vocabulary: Mapping[str, int] | None = None) -> Any:
         import numpy as np
         from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -71,6 +90,7 @@ class TfidfEncoder:
             ngram_range=(1, 2),
             sublinear_tf=True,
             dtype=np.float32,
+            max_features=cls.MAX_TERMS,
             vocabulary=vocabulary,
         )
 
@@ -81,7 +101,9 @@ class TfidfEncoder:
         if not any(map(code_tokens, corpus)):
             raise UserError("encoder tfidf: no training program holds a C++ token; give a training split with programs")
         vectorizer = self._new_vectorizer()
-        weights = vectorizer.fit_transform(corpus).astype(np.float64)
+        fitted = vectorizer.fit_transform(with_progress(corpus, "tfidf: reading"))
+        self._just_fitted = list(corpus), fitted
+        weights = fitted.astype(np.float64)
         # What TruncatedSVD does, which refuses a corpus of a single term.
         _, _, components = randomized_svd(weights, min(self.DIMENSIONS, *weights.shape), n_iter=5, random_state=0)
         terms = json.dumps(list(vectorizer.get_feature_names_out())).encode()
@@ -93,77 +115,19 @@ class TfidfEncoder:
 
     def encode(self, sources: Sequence[str]) -> np.ndarray:
         """(n, at most 256) float32, rows of length 1 (0 for a program without a known token)."""
-        return l2_normalised(self._vectorizer.transform(sources) @ self._projection)
+        if self._just_fitted is not None and self._just_fitted[0] == list(sources):
+            weights, self._just_fitted = self._just_fitted[1], None
+        else:
+            weights = self._vectorizer.transform(with_progress(sources, "tfidf: encoding"))
+        weights.sort_indices()  # sums in one order, whoever made the matrix: the same bits
+        return l2_normalised(weights @ self._projection)
 
 
-class CodeBertEncoder:
-    """CodeBERT for C++ (the paper, Section 3.1): the mean of the last hidden states of the first 512 tokens."""
+def with_progress(programs: Sequence[str], what: str) -> Iterable[str]:
+    """The programs, with a bar on a terminal when it takes more than two seconds."""
+    from tqdm import tqdm
 
-    MAX_TOKENS = 512
-
-    def __init__(self, model: str = "neulab/codebert-cpp", batch_size: int = 16) -> None:
-        try:
-            import torch
-            import transformers
-        except ImportError as error:
-            raise UserError(
-                f"encoder codebert-cpp needs torch and transformers ({error}); "
-                "pip install 'pie_bench[codebert]', or take encoder tfidf"
-            ) from None
-        try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-            self._model = transformers.AutoModel.from_pretrained(model)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"encoder codebert-cpp: the weights {model} cannot be loaded ({' '.join(str(error).split())[:200]}); "
-                "connect to the Hugging Face hub once, set HF_HOME to a cache that holds them, or take encoder tfidf"
-            ) from None
-        self._model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        self._batch_size = batch_size
-        self.identity: dict[str, Any] = {
-            "name": "codebert-cpp",
-            "model": model,
-            "revision": getattr(self._model.config, "_commit_hash", None),
-            "max_tokens": self.MAX_TOKENS,
-            "pooling": "mean",
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        }
-
-    def encode(self, sources: Sequence[str]) -> np.ndarray:
-        """(n, hidden size) float32, rows of length 1; a progress bar on a terminal when there are several batches."""
-        import numpy as np
-        import torch
-        from tqdm import tqdm
-
-        starts = range(0, len(sources), self._batch_size)
-        rows = []
-        for start in tqdm(starts, desc="codebert-cpp", unit="batch", disable=len(starts) < 2 or None):
-            batch = self._tokenizer(
-                list(sources[start : start + self._batch_size]),
-                padding=True,
-                truncation=True,
-                max_length=self.MAX_TOKENS,
-                return_tensors="pt",
-            ).to(self._model.device)
-            with torch.inference_mode():
-                hidden = self._model(**batch).last_hidden_state
-            rows.append(mean_pooled(hidden.float().cpu().numpy(), batch["attention_mask"].cpu().numpy()))
-        return l2_normalised(np.concatenate(rows))
-
-
-ENCODERS: Mapping[str, Callable[[Sequence[str], Path], Encoder]] = {
-    "tfidf": TfidfEncoder,
-    "codebert-cpp": lambda corpus, folder: CodeBertEncoder(),
-}
-
-
-def mean_pooled(hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(n, tokens, d) hidden states and their (n, tokens) 0/1 mask to (n, d): the mean over the tokens that count."""
-    import numpy as np
-
-    weights: np.ndarray = mask[:, :, None].astype(np.float32)
-    return (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
+    return tqdm(programs, desc=what, unit="program", delay=2, disable=None)
 
 
 def l2_normalised(rows: np.ndarray) -> np.ndarray:

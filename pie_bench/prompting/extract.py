@@ -27,6 +27,19 @@ _CODE_LINE = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 
+# The lines that the tasks' prompts are made of. A model that goes on writing repeats them; one that reasons first says
+# with them where its program begins.
+_MARKER = re.compile(
+    r"""^[ \t]*(?:\#{1,4}|>>>|//)[ \t]*(?:
+      (?P<slow>slower[ ](?:version|program)|program)
+    | optimized[ ]version(?P<rest>[ ]of[ ]the[ ]same[ ]code(?P<strategy>[ ]with[ ]the[ ]strategy[ ][^\n:]*)?
+      |[ ]with[ ]score[ ]\d+/10)?
+    )[ \t]*:[ \t]*$""",
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
+_THINKING, _THOUGHT = "<think>", "</think>"  # what reasoning models put around what is no part of the answer
+_FINAL = re.compile(r"\bfinal\b[^\n]*\b(?:code|program|version|solution|implementation|answer)\b", re.IGNORECASE)
+
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b", re.MULTILINE)
 _OTHER_BEGINNING = re.compile(r"^[ \t]*(?:/[/*]|(?:int|signed|auto|void)[ \t]+main\b)", re.MULTILINE)
 _BEFORE_BODY = ("{", "try", "noexcept", "->")
@@ -41,20 +54,50 @@ class Extraction:
     reason: str | None
 
 
+class _Block(NamedTuple):
+    code: str
+    introduction: str  # the last lines before it
+
+
 class _Found(NamedTuple):
     code: str
     complete: bool  # its last brace closes
 
 
 def extract_code(text: str, finish_reason: str, *, src_code: str | None = None) -> Extraction:
-    """The first program (something with a `main`) in an answer: in a fenced block, else in the text itself.
+    """The program (something with a `main`) that an answer gives: in a fenced block, else in the text itself.
 
-    `finish_reason` is the provider's word; "length" means that the answer was cut. A fenced block that only repeats
-    `src_code`, layout and comments aside, gives way to a program after it: chat models like to begin with the original.
-    Never raises.
+    `finish_reason` is the provider's word; "length" means that the answer was cut. Of several programs it is the first,
+    with these exceptions: what stands behind a chain of thought's ">>> optimized version …"; a block that is called
+    final; not what was only thought of (`<think>`); not what only repeats `src_code`, layout and comments aside; not
+    what stands under "# slower version:". Never raises.
     """
     text = text.replace("\r\n", "\n")
     cut = finish_reason == "length"
+    if text.lstrip().startswith(_THINKING) and _THOUGHT not in text:
+        return Extraction(None, "truncated" if cut else "no_code")
+    text = text.rpartition(_THOUGHT)[2]
+    original = None if src_code is None else code_tokens(src_code)
+    strategy = next((marker for marker in _MARKER.finditer(text) if marker["strategy"]), None)
+    parts = [*(_answered(text[strategy.end() :]) if strategy else ()), *_answered(text), text]
+    found = Extraction(None, "no_code")
+    for part in parts:
+        found = _extract(part, cut, original)
+        if found.code is not None or found.reason == "truncated":
+            break
+    return found
+
+
+def _answered(text: str) -> list[str]:
+    """The parts of an answer between the prompt's own marker lines that hold answers, not questions."""
+    markers = list(_MARKER.finditer(text))
+    starts = [0, *(marker.end() for marker in markers)]
+    ends = [*(marker.start() for marker in markers), len(text)]
+    slow = [False, *(marker["slow"] is not None for marker in markers)]
+    return [text[start:end] for start, end, question in zip(starts, ends, slow, strict=True) if not question]
+
+
+def _extract(text: str, cut: bool, original: list[str] | None) -> Extraction:
     first_fence = _OPENING_FENCE.search(text)
     if first_fence and not first_fence[2]:
         # A bare fence behind a complete program closes what the prompt's end left open; what follows is other talk.
@@ -63,11 +106,10 @@ def extract_code(text: str, finish_reason: str, *, src_code: str | None = None) 
             return _program(before.code)
 
     blocks, unclosed, outside = _split_fences(text)
-    programs = [block for block in blocks if _main_and_body(*_parsed(block))]
-    original = None if src_code is None else code_tokens(src_code)
-    for block in programs:
-        if original is None or code_tokens(block) != original:
-            return _program(block)
+    programs = [block for block in blocks if _main_and_body(*_parsed(block.code))]
+    own = [block for block in programs if original is None or code_tokens(block.code) != original]
+    if own:
+        return _program(next((block for block in reversed(own) if _FINAL.search(block.introduction)), own[0]).code)
     if unclosed is not None and cut:
         return Extraction(None, "truncated")
     if unclosed is not None and _main_and_body(*_parsed(unclosed)):
@@ -76,7 +118,7 @@ def extract_code(text: str, finish_reason: str, *, src_code: str | None = None) 
     if found and (found.complete or not cut):
         return _program(found.code)
     if programs:
-        return _program(programs[0])
+        return _program(programs[0].code)
     code_began = _CODE_LINE.search(text) or _OTHER_BEGINNING.search(text)
     return Extraction(None, "truncated" if cut and code_began else "no_code")
 
@@ -85,12 +127,20 @@ def _program(code: str) -> Extraction:
     return Extraction(code.strip("\n") + "\n", None)
 
 
-def _split_fences(text: str) -> tuple[list[str], str | None, str]:
-    """The contents of the closed fenced blocks, of the one left open at the end, and the text outside of blocks."""
-    closed: list[str] = []
+def _split_fences(text: str) -> tuple[list[_Block], str | None, str]:
+    """The closed fenced blocks, the contents of the one left open at the end, and the text outside of blocks."""
+    closed: list[_Block] = []
     outside: list[str] = []
     block: list[str] | None = None
     fence = ""
+    introduced = 0  # where in `outside` the lines between the blocks begin
+
+    def close(lines: list[str]) -> None:
+        nonlocal introduced
+        said = [line for line in outside[introduced:] if line.strip()]
+        closed.append(_Block("\n".join(lines), "\n".join(said[-3:])))
+        introduced = len(outside)
+
     for line in text.split("\n"):
         opening = _OPENING_FENCE.match(line)
         if block is None:
@@ -101,10 +151,10 @@ def _split_fences(text: str) -> tuple[list[str], str | None, str]:
             continue
         code = line.rstrip().rstrip(fence[0])
         if len(line.rstrip()) - len(code) >= len(fence):  # also behind the last line of code
-            closed.append("\n".join([*block, code] if code.strip() else block))
+            close([*block, code] if code.strip() else block)
             block = None
         elif opening and opening[2]:  # a language tag only ever opens a block
-            closed.append("\n".join(block))
+            close(block)
             fence, block = opening[1], []
         else:
             block.append(line)

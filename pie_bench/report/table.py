@@ -7,7 +7,7 @@ from typing import IO
 from pie_bench.metrics.best_at_k import METRICS
 from pie_bench.report.results import Results, Score
 
-_HEADLINE = ("percent_optimized", "speedup", "percent_correct")
+HEADLINE = ("percent_optimized", "speedup", "percent_correct")
 
 
 def print_results(results: Results, file: IO[str] | None = None) -> None:
@@ -19,9 +19,9 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     console = Console(file=file, highlight=False, width=None if file is None else 100)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
-    for name in _HEADLINE:
+    for name in HEADLINE:
         table.add_column(METRICS[name].title, justify="right", no_wrap=True)
-    for name in _HEADLINE:
+    for name in HEADLINE:
         if METRICS[name].uses_time:
             table.add_column(f"{METRICS[name].title}*", justify="right", no_wrap=True)
     wanted = sorted({score.k for score in results.scores if score.of == "model"})
@@ -105,7 +105,7 @@ def format_interval(score: Score) -> str:
 def _cells(results: Results, k: int, method: str, of: str, *, bounds: bool = True) -> list[str]:
     cells = []
     for time in ("process", "after_main"):
-        for name in _HEADLINE:
+        for name in HEADLINE:
             if time == "process" or METRICS[name].uses_time:
                 score = results.score(name, k, method=method, time=time, of=of)
                 interval = format_interval(score) if bounds else ""

@@ -9,12 +9,13 @@ from pathlib import Path
 from pie_bench.models.budget import price_of
 from pie_bench.models.checkpoint import local_tokenizer, prompting_of, token_ids
 from pie_bench.models.entries import Entry, HfEntry, OpenAIEntry, VllmEntry
-from pie_bench.models.tokens import (
+from pie_bench.prompting.fit import Room, fitting_prompts
+from pie_bench.prompting.prompt import Prompt
+from pie_bench.prompting.tokens import (
     CHARACTERS_PER_TOKEN,
     CHARACTERS_PER_TOKEN_SMALL_VOCABULARY,
     estimated_tokens,
 )
-from pie_bench.prompting.prompt import Prompt
 from pie_bench.stages.generate import prompt_builder
 from pie_bench.stages.plan import Plan
 
@@ -50,7 +51,9 @@ def estimate(plan: Plan, cache_dir: Path) -> Estimate:
     builder = prompt_builder(plan, cache_dir)
     n = plan.task.sampling.n
     count, counted = _counter(plan.model)
-    tokens_in = sum(count(builder.build(pair)) for pair in plan.pairs)
+    made = fitting_prompts(plan.task, builder, plan.pairs, Room(None, count, exact=False)).by_sample
+    prompts = {(pair_id, prompt) for (pair_id, _), prompt in made.items()}  # a pair may have several
+    tokens_in = sum(count(prompt) for _, prompt in prompts)
     text = _text_counter(plan.model)
     likely_out = n * sum(min(text(pair.tgt_code), plan.task.sampling.max_tokens) for pair in plan.pairs)
     most_out = n * len(plan.pairs) * plan.task.sampling.max_tokens
@@ -63,7 +66,7 @@ def estimate(plan: Plan, cache_dir: Path) -> Estimate:
     programs = len(plan.pairs) * (n + 2)
     tests = sum(len(pair.tests) for pair in plan.pairs) * (n + 2)
     return Estimate(
-        prompts=len(plan.pairs),
+        prompts=len(prompts),
         samples=n * len(plan.pairs),
         tokens_in=tokens_in,
         likely_tokens_out=likely_out,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from pie_bench.models.budget import Budget
 from pie_bench.models.model import Completion, Model, Request
 from pie_bench.models.registry import load_model
 from pie_bench.prompting.build import PromptBuilder
+from pie_bench.prompting.fit import Prompts, fitting_prompts, room_of
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.stages.plan import Plan, note, settle
 from pie_bench.store import GenerationStore, RunDirectory, read_jsonl
@@ -29,40 +30,38 @@ def read_generations(directory: RunDirectory) -> dict[tuple[str, int], Mapping[s
 def prepared(
     plan: Plan, directory: RunDirectory, cache_dir: Path, max_cost: float | None = None
 ) -> Iterator[Generation]:
-    """The stage made ready: prompts rendered, model loaded; nothing is written or paid for until `completions`.
+    """The stage made ready: model loaded, prompts rendered so that they fit; nothing is written or paid for until
+    `completions`.
 
     `max_cost` (USD) is what the whole run may cost, earlier commands included.
-    Raises UserError for what stands in the way: an encoder or model that cannot be had, prompts that are no longer
-    those the run was begun with.
+    Raises UserError for what stands in the way: an encoder or model that cannot be had, prompts that are too long, or
+    no longer those the run was begun with.
     """
     done = read_generations(directory)
     n = plan.task.sampling.n
-    wanted = {pair.pair_id: tuple(i for i in range(n) if (pair.pair_id, i) not in done) for pair in plan.pairs}
     tally = Tally(max_cost)
     for record in done.values():
         tally.add(record)
-    if not any(wanted.values()):
+    if all((pair.pair_id, index) in done for pair in plan.pairs for index in range(n)):
         yield Generation(directory, [], None, {}, tally)
         return
     builder = prompt_builder(plan, cache_dir)
-    prompts = {pair.pair_id: builder.build(pair) for pair in plan.pairs}
-    sums = {pair_id: prompt_sha256(prompt) for pair_id, prompt in prompts.items()}
-    for (pair_id, _), record in done.items():
-        if record["prompt_sha256"] != sums.get(pair_id):
-            raise UserError(f"{directory.generations_path}: pair {pair_id}: its prompt changed; use a new --run-dir")
-    sampling = plan.task.sampling
-    requests = [
-        Request(pair_id, prompts[pair_id], sampling, sampling.seed, samples)
-        for pair_id, samples in wanted.items()
-        if samples
-    ]
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     budget = Budget(max_cost, spent=tally.cost_usd or 0.0)
     model = load_model(plan.settings.model, plan.model, pairs, cache_dir, budget)
     try:
-        facts = {"model_resolved": model.resolved, "examples": builder.describe()}
+        room = room_of(model, plan.task, plan.settings.context)
+        prompts = fitting_prompts(plan.task, builder, plan.pairs, room)
+        for (pair_id, index), record in done.items():
+            prompt = prompts.by_sample.get((pair_id, index))
+            if prompt is None or record["prompt_sha256"] != prompt_sha256(prompt):
+                raise UserError(
+                    f"{directory.generations_path}: pair {pair_id}: its prompt changed; use a new --run-dir"
+                )
+        facts = {"model_resolved": model.resolved, "examples": builder.describe() | prompts.describe()}
+        requests = _requests(plan, prompts, done.keys())
         with closing(GenerationStore(cache_dir / "generations.sqlite")) as shared:
-            yield Generation(directory, requests, model, facts, tally, shared)
+            yield Generation(directory, requests, model, facts, tally, shared, prompts)
     finally:
         model.close()
 
@@ -103,6 +102,21 @@ def _short(count: int) -> str:
     return str(count)
 
 
+def _requests(plan: Plan, prompts: Prompts, done: Collection[tuple[str, int]]) -> list[Request]:
+    """What is still to be asked: a request for each different prompt of a pair."""
+    sampling = plan.task.sampling
+    requests = []
+    for pair in plan.pairs:
+        wanted: dict[Prompt, list[int]] = {}
+        for index in range(sampling.n):
+            if (pair.pair_id, index) not in done:
+                wanted.setdefault(prompts.by_sample[pair.pair_id, index], []).append(index)
+        requests += [
+            Request(pair.pair_id, prompt, sampling, sampling.seed, tuple(samples)) for prompt, samples in wanted.items()
+        ]
+    return requests
+
+
 @dataclass(frozen=True)
 class Generation:
     """What is still to be asked, and the model to ask (None when nothing is). `shared` holds answers of other runs."""
@@ -113,6 +127,7 @@ class Generation:
     facts: Mapping[str, Any]
     tally: Tally = field(default_factory=Tally)
     shared: GenerationStore | None = None
+    prompts: Prompts | None = None
 
     def completions(self) -> Iterator[Completion]:
         """The missing completions as they arrive, each kept in the run directory before it is yielded.
@@ -187,7 +202,8 @@ def completion_key(identity: Mapping[str, Any], request: Request, index: int) ->
 def prompt_builder(plan: Plan, cache_dir: Path) -> PromptBuilder:
     """The task's prompt builder over its training pairs (read only when the task shows examples)."""
     fewshot = plan.task.fewshot
-    train = load_dataset(plan.dataset.name, fewshot.split, with_tests=False).pairs if fewshot.k else ()
+    source = fewshot.dataset or plan.dataset_name
+    train = load_dataset(source, fewshot.split, with_tests=False).pairs if fewshot.k else ()
     return PromptBuilder(plan.task, train, cache_dir)
 
 

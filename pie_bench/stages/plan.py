@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -15,11 +15,12 @@ from typing import Any
 
 from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.pair import Pair
-from pie_bench.errors import UserError
+from pie_bench.errors import UserError, unknown_name
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.hashing import hash_of
 from pie_bench.models.entries import Entry
 from pie_bench.models.registry import find_model
+from pie_bench.paths import TASKS_DIR
 from pie_bench.store import RunDirectory, write_json
 from pie_bench.task import Task, load_task
 
@@ -52,6 +53,9 @@ class Settings:
     samples: int | None = None
     encoder: str | None = None
     model_args: Mapping[str, str] = field(default_factory=dict)
+    pairs: tuple[str, ...] | None = None  # only these, in this order
+    include_path: str | None = None  # a folder with tasks of the user's own
+    context: int | None = None  # tokens that the model has room for, where it does not say so itself
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,15 @@ class Plan:
     dataset: PairDataset
     pairs: tuple[Pair, ...]
 
+    @property
+    def dataset_name(self) -> str:
+        """What was asked for: a name, `hf:OWNER/NAME` or a YAML file."""
+        return self.settings.dataset or self.task.dataset
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What makes a run this run: a run directory belongs to one identity for good."""
-        identity = {
+        identity: dict[str, Any] = {
             "task": self.task.task,
             "task_hash": self.task.task_hash,
             "model": self.settings.model,
@@ -78,6 +87,8 @@ class Plan:
             "limit": self.settings.limit,
             "samples": self.task.sampling.n,
         }
+        if self.settings.pairs is not None:
+            identity["pairs"] = list(self.settings.pairs)
         deciding = self.model.deciding(self.settings.model_args)
         return identity | ({"model_args": deciding} if deciding else {})
 
@@ -86,7 +97,7 @@ def make_plan(settings: Settings) -> Plan:
     """Looks everything up. UserError for unknown names and unusable data, before anything is written or paid for."""
     load_environment_spec(settings.environment)
     model = find_model(settings.model, settings.model_args)
-    task = load_task(settings.task)
+    task = load_task(settings.task, *task_folders(settings.include_path))
     changes: dict[str, Any] = {}
     if settings.samples is not None:
         changes["sampling"] = task.sampling.model_copy(update={"n": settings.samples})
@@ -96,14 +107,30 @@ def make_plan(settings: Settings) -> Plan:
         changes["fewshot"] = task.fewshot.model_copy(update={"encoder": settings.encoder})
     task = task.model_copy(update=changes)
     dataset = load_dataset(settings.dataset or task.dataset, task.split, with_tests=True)
-    return Plan(settings, model, task, dataset, dataset.pairs[: settings.limit])
+    pairs = dataset.pairs if settings.pairs is None else chosen_pairs(dataset, settings.pairs)
+    return Plan(settings, model, task, dataset, pairs[: settings.limit])
+
+
+def task_folders(include_path: str | None) -> tuple[Path, ...]:
+    """Where tasks are looked for: the shipped ones, and the user's own."""
+    return (TASKS_DIR,) if include_path is None else (TASKS_DIR, Path(include_path))
+
+
+def chosen_pairs(dataset: PairDataset, pair_ids: Sequence[str]) -> tuple[Pair, ...]:
+    """The pairs with these ids, in this order, each once. UserError for an id that the dataset does not have."""
+    by_id = {pair.pair_id: pair for pair in dataset.pairs}
+    for pair_id in pair_ids:
+        if pair_id not in by_id:
+            raise unknown_name("pair", pair_id, by_id)
+    return tuple(by_id[pair_id] for pair_id in dict.fromkeys(pair_ids))
 
 
 def default_run_directory(plan: Plan) -> Path:
     """`runs/<task>--<model>--<dataset>--<hash>`: the same command finds the same folder."""
     model = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(plan.settings.model).name)
     digest = hash_of(plan.identity)[:8]
-    return Path("runs") / f"{plan.task.task}--{model}--{plan.dataset.name}--{digest}"
+    dataset = re.sub(r"[^A-Za-z0-9._-]+", "_", plan.dataset.name)
+    return Path("runs") / f"{plan.task.task}--{model}--{dataset}--{digest}"
 
 
 def check_run(plan: Plan, directory: RunDirectory) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pie_bench.data.load import PairDataset, dataset_folder, features, load_dataset
+from pie_bench.data.load import PairDataset, features, load_dataset
 from pie_bench.errors import UserError
 
 ROW = {
@@ -94,7 +94,7 @@ def test_wrong_files_are_named(pie, rows: tuple, message: str) -> None:
 
 def test_unknown_names_and_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="unknown dataset 'mnii'; did you mean mini"):
-        dataset_folder("mnii")
+        load_dataset("mnii", "test", with_tests=True)
     with pytest.raises(UserError, match="unknown split 'tset'; did you mean test"):
         load_dataset("mini", "tset", with_tests=True)
     monkeypatch.delenv("PIE_DATA_DIR", raising=False)

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 
 from pie_bench.errors import UserError
 from pie_bench.prompting.encoders import (
-    CodeBertEncoder,
     TfidfEncoder,
     cached_arrays,
     l2_normalised,
     load_encoder,
-    mean_pooled,
 )
+from pie_bench.prompting.neural import BatchEncoder, CodeBertEncoder, mean_pooled
 
 CORPUS = [
     "int main() { int a; std::cin >> a; std::cout << a; }",
@@ -70,7 +69,7 @@ def test_tfidf_learns_the_same_again(tmp_path: Path) -> None:
 
 
 def test_unknown_encoder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown encoder 'tfdif'; did you mean tfidf"):
+    with pytest.raises(UserError, match=r"unknown encoder 'tfdif'; did you mean tfidf\? \(also: st:MODEL"):
         load_encoder("tfdif", CORPUS, tmp_path)
 
 
@@ -90,11 +89,12 @@ def test_codebert_without_its_weights(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed (pip install 'pie_bench[codebert]')")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"cannot be loaded .*connect to the Hugging Face hub once"):
-        CodeBertEncoder(str(tmp_path / "empty"))
+        CodeBertEncoder(tmp_path, str(tmp_path / "empty"))
 
 
-def test_codebert_pools_a_real_model(tmp_path: Path) -> None:
-    """A random RoBERTa of two layers, built here: shapes, lengths, truncation, and no trace of padding."""
+@pytest.fixture
+def tiny_roberta(tmp_path: Path) -> Path:
+    """A random RoBERTa of two layers with its tokenizer, built here."""
     torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'pie_bench[codebert]')")
     transformers = pytest.importorskip(
         "transformers", reason="transformers is not installed (pip install 'pie_bench[codebert]')"
@@ -110,7 +110,7 @@ def test_codebert_pools_a_real_model(tmp_path: Path) -> None:
         eos_token="</s>",
         unk_token="<unk>",
         mask_token="<mask>",
-    ).save_pretrained(tmp_path)
+    ).save_pretrained(tmp_path / "roberta")
     torch.manual_seed(0)
     config = transformers.RobertaConfig(
         vocab_size=300,
@@ -122,18 +122,83 @@ def test_codebert_pools_a_real_model(tmp_path: Path) -> None:
         type_vocab_size=1,
         pad_token_id=1,
     )
-    transformers.RobertaModel(config).save_pretrained(tmp_path)
+    transformers.RobertaModel(config).save_pretrained(tmp_path / "roberta")
+    return tmp_path / "roberta"
 
-    encoder = CodeBertEncoder(str(tmp_path), batch_size=2)
+
+def test_codebert_pools_a_real_model(tiny_roberta: Path, tmp_path: Path) -> None:
+    """Shapes, lengths, truncation, and no trace of padding."""
+    encoder = CodeBertEncoder(tmp_path / "vectors", str(tiny_roberta), batch_size=2)
     long = "a + " * 2000
     rows = encoder.encode([*CORPUS[:3], long, long + "b"])
     assert rows.shape == (5, 32)
     assert rows.dtype == np.float32
     assert np.linalg.norm(rows, axis=1) == pytest.approx([1] * 5, abs=1e-5)
-    alone = np.concatenate([encoder.encode([source]) for source in CORPUS[:3]])
+    fresh = [CodeBertEncoder(tmp_path / f"alone {i}", str(tiny_roberta)) for i in range(3)]
+    alone = np.concatenate([one.encode([source]) for one, source in zip(fresh, CORPUS[:3], strict=True)])
     assert rows[:3] == pytest.approx(alone, abs=1e-4)
     assert rows[3] == pytest.approx(rows[4], abs=1e-4)  # they differ behind the 512th token only
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
+
+
+class LetterCounts(BatchEncoder):
+    """Needs no torch: how often each letter occurs. Stops, as Ctrl-C does, after so many batches."""
+
+    def __init__(self, folder: Path, batches: int = 1000, name: str = "letters") -> None:
+        super().__init__({"name": name}, folder, batch_size=2)
+        self.batches, self.asked = batches, list[str]()
+
+    def _encode_batch(self, sources: list[str]) -> np.ndarray:
+        if self.batches == 0:
+            raise KeyboardInterrupt
+        self.batches -= 1
+        self.asked += sources
+        return np.array([[source.count(letter) for letter in "abcdefin"] for source in sources], np.float32)
+
+
+def test_an_interrupted_index_goes_on_where_it_was(tmp_path: Path) -> None:
+    programs = [*CORPUS, "int main() {}", "a", "b"]
+    first = LetterCounts(tmp_path, batches=2)
+    with pytest.raises(KeyboardInterrupt):
+        first.encode(programs)
+    again = LetterCounts(tmp_path)
+    rows = again.encode([*programs, programs[0]])
+    assert sorted(first.asked + again.asked) == sorted(programs), "each program once"
+    assert np.array_equal(rows[0], rows[-1])
+    assert np.linalg.norm(rows, axis=1) == pytest.approx([1] * len(rows))
+    assert np.array_equal(LetterCounts(tmp_path, batches=0).encode(programs), rows[:-1])
+    assert np.array_equal(LetterCounts(tmp_path / "new").encode(programs), rows[:-1]), "the batches do not matter"
+    with pytest.raises(KeyboardInterrupt):
+        LetterCounts(tmp_path, batches=0, name="another encoder").encode(programs[:1])
+
+
+def test_a_damaged_store_of_vectors_is_named(tmp_path: Path) -> None:
+    LetterCounts(tmp_path).encode(["a"])
+    [path] = tmp_path.glob("*.sqlite")
+    path.write_text("no database, but long enough to be read as one" * 10)
+    with pytest.raises(UserError, match=r"\.sqlite: not a usable store .*delete it to start anew"):
+        LetterCounts(tmp_path).encode(["a"])
+
+
+def test_a_sentence_transformers_model(tiny_roberta: Path, tmp_path: Path) -> None:
+    pytest.importorskip(
+        "sentence_transformers",
+        reason="sentence-transformers is not installed (pip install 'pie_bench[sentence-transformers]')",
+    )
+    encoder = load_encoder(f"st:{tiny_roberta}", CORPUS, tmp_path / "vectors")
+    rows = encoder.encode(CORPUS)
+    assert rows.shape == (4, 32)
+    assert np.linalg.norm(rows, axis=1) == pytest.approx([1] * 4, abs=1e-5)
+    pooled = CodeBertEncoder(tmp_path / "pooled", str(tiny_roberta)).encode(CORPUS)
+    assert rows == pytest.approx(pooled, abs=1e-4), "its default is the mean over the tokens, too"
+    with pytest.raises(UserError, match=r"encoder st:/no/such: the weights /no/such cannot be loaded"):
+        load_encoder("st:/no/such", CORPUS, tmp_path)
+
+
+def test_a_sentence_transformers_model_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(UserError, match=r"encoder st:x needs sentence-transformers .*pip install 'pie_bench\[sent"):
+        load_encoder("st:x", CORPUS, tmp_path)
 
 
 def test_mean_pooled_ignores_padding() -> None:

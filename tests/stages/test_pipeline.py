@@ -18,8 +18,8 @@ from pie_bench.store import read_jsonl
 pytestmark = pytest.mark.slow
 
 
-def run(directory: Path, *options: str, model: str = "reference") -> Results:
-    arguments = ["run", "--task", "pie_instruct", "--model", model, "--samples", "1", "--run-dir", str(directory)]
+def run(directory: Path, *options: str, model: str = "reference", task: str = "pie_instruct") -> Results:
+    arguments = ["run", "--task", task, "--model", model, "--samples", "1", "--run-dir", str(directory)]
     assert main([*arguments, *options]) == 0
     return Results.model_validate_json((directory / "results.json").read_text())
 
@@ -209,7 +209,7 @@ def test_a_pair_whose_source_fails_is_left_out_and_named(
 
 
 def test_retrieval_with_the_embedded_encoder(cache: Path, tmp_path: Path) -> None:
-    results = run(tmp_path / "run", "--limit", "1", "--task", "pie_retrieval_k2")
+    results = run(tmp_path / "run", "--limit", "1", task="pie_retrieval_k2")
     assert results.task == "pie_retrieval_k2"
     assert results.examples["encoder"] == "tfidf"
     assert results.examples["k"] == 2

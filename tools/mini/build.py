@@ -45,7 +45,7 @@ class Problem:
     inputs: list[str]
     outputs: list[str]
     programs: dict[str, str]  # file name -> code
-    pairs: list[dict[str, str]]  # src, tgt, kind
+    pairs: list[dict[str, str]]  # src, tgt, kind; of training pairs also rationale: why the target is faster
 
     @property
     def tests(self) -> list[tuple[str, str]]:
@@ -67,7 +67,8 @@ def load(folder: Path) -> Problem:
 def faults_of_form(problem: Problem) -> list[str]:
     faults = []
     for pair in problem.pairs:
-        if set(pair) != {"src", "tgt", "kind"} or pair["kind"] not in KINDS:
+        keys = {"src", "tgt", "kind"} | ({"rationale"} if SPLITS[problem.name[:2]] == "train" else set())
+        if set(pair) != keys or pair["kind"] not in KINDS:
             faults.append(f"{problem.name}: bad pair {pair}")
     named = {pair.get(side, "") for pair in problem.pairs for side in ("src", "tgt")}
     faults += [f"{problem.name}: {name}: only in pairs.yaml" for name in sorted(named - set(problem.programs))]
@@ -164,6 +165,8 @@ def dataset(problems: list[Problem]) -> dict[str, str]:
         for pair in problem.pairs:
             row: dict[str, object] = {"problem_id": problem.name, "kind": pair["kind"], "tests": tests}
             row["language"] = "cpp"
+            if "rationale" in pair:
+                row["rationale"] = pair["rationale"]
             for side in ("src", "tgt"):
                 row |= {f"{side}_id": row_id(problem, pair[side]), f"{side}_code": problem.programs[pair[side]]}
             files[f"{SPLITS[problem.name[:2]]}.jsonl"] += json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n"

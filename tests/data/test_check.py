@@ -1,0 +1,110 @@
+"""`dataset check` finds what would change scores, says where, and exits 1 for it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pie_bench.cli.main import main
+
+FINE = '#include <cstdio>\nint main() { int a; scanf("%d", &a); printf("%d\\n", a + 1); }\n'
+FAST = '#include <cstdio>\nint main() { int a = 0; if (scanf("%d", &a)) printf("%d\\n", 1 + a); }\n'
+WRONG = '#include <cstdio>\nint main() { puts("7"); }\n'
+ROW = {"problem_id": "p1", "src_code": FINE, "tgt_code": FAST, "tests": ["0", "1"]}
+TIMES = {f"{side}_code_tc2time": {"0": 0.5, "1": 0.25} for side in ("src", "tgt")}
+
+
+def row(number: int, **other: object) -> dict[str, object]:
+    code = {"tgt_code": FAST + f"// {number}"}  # no two pairs alike
+    return ROW | TIMES | code | {"src_id": f"a{number}", "tgt_id": f"b{number}"} | other
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for problem in ("p1", "p2"):
+        folder = tmp_path / "merged_test_cases" / problem
+        folder.mkdir(parents=True)
+        for test in (0, 1):
+            (folder / f"input.{test}.txt").write_text(f"{test}\n")
+            (folder / f"output.{test}.txt").write_text(f"{test + 1}\n")
+    monkeypatch.setenv("PIE_DATA_DIR", str(tmp_path))
+    write(tmp_path, "train", row(1, problem_id="p2"))
+    return tmp_path
+
+
+def write(folder: Path, split: str, *rows: dict[str, object]) -> None:
+    (folder / f"{split}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+
+
+def check(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
+    code = main(["dataset", "check", *options])
+    return code, capsys.readouterr().out
+
+
+def test_a_dataset_in_order(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(data, "test", row(1), row(2))
+    code, said = check(capsys)
+    assert code == 0
+    assert "no fault that changes scores" in said
+    assert "note: test: 2 of the 978 pairs of the paper" in said
+    assert "programs: compiled and run" in said
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([row(1), row(1)], "fault: test: pair given twice: 1\n    test.jsonl:2 a1-b1: also on line 1"),
+        ([row(1), row(2, tgt_code=row(1)["tgt_code"])], "fault: test: same programs as another pair: 1"),
+        ([row(1), row(2, tests=["0", "9"])], "test.jsonl:2 a2-b2: test 9: merged_test_cases/p1/input.9.txt is missing"),
+        ([row(1), row(2, tgt_code=" ")], "fault: test: tgt_code is missing: 1"),
+        ([row(1), row(2, tgt_code=FINE)], "fault: test: target is the source: 1"),
+        ([row(1), row(2, problem_id="p2")], "fault: test: problem also in another split: 1\n    p2: also in train"),
+    ],
+)
+def test_faults_of_form(
+    data: Path, cache: Path, capsys: pytest.CaptureFixture[str], rows: list[dict[str, object]], said: str
+) -> None:
+    write(data, "test", *rows)
+    code, out = check(capsys, "--quick")
+    assert code == 1
+    assert said in out
+    assert "faults that change scores" in out
+    assert "no program was run" in out
+
+
+def test_programs_that_fail(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = FINE.replace(";", "", 1)
+    write(data, "test", row(1), row(2, src_code=WRONG), row(3, tgt_code=broken))
+    code, out = check(capsys)
+    assert code == 1
+    assert "fault: test: program fails: wrong_output: 1\n    a2-b2 source: test 0" in out
+    assert "fault: test: program fails: compile_error: 1\n    a3-b3 target: " in out
+    assert check(capsys, "--quick")[0] == 0
+
+
+def test_missing_times_are_counted_and_no_fault(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(data, "test", row(1), row(2, src_code_tc2time={"0": 0.5, "1": None}))
+    code, out = check(capsys, "--quick")
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.strip().startswith("test "))
+    assert line.split()[1:] == ["2", "978", "1", "41", "1", "0", "0"]
+
+
+def test_an_archive_does_as_well(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(data, "test", row(1))
+    shutil.make_archive(str(data / "merged_test_cases"), "gztar", data, "merged_test_cases")
+    shutil.rmtree(data / "merged_test_cases")
+    assert check(capsys, "--split", "test")[0] == 0
+
+
+def test_what_cannot_be_checked(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dataset", "check", "--split", "val"]) == 2
+    assert "no split 'val'" in capsys.readouterr().err
+    (data / "train.jsonl").unlink()
+    assert main(["dataset", "check"]) == 2
+    assert "test.jsonl does not exist" in capsys.readouterr().err
+
+
+def test_mini_is_in_order(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(capsys, "mini", "--quick")[0] == 0
