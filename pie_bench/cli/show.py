@@ -57,7 +57,7 @@ def show(arguments: argparse.Namespace) -> int:
     plan = make_plan(
         Settings(
             task=arguments.task,
-            model="",
+            model="reference",  # none is asked
             dataset=arguments.dataset,
             encoder=arguments.encoder,
             include_path=arguments.include_path,

@@ -31,7 +31,7 @@ MODEL: tuple[tuple[tuple[str, ...], float], ...] = (
     (("Bcm",), 3.75e-9),
     (("Bim",), 27.9e-9),
 )
-PRIOR_STRENGTH = 1e-3  # of a relative error, squared, against all data's: the choice hardly matters from 1e-4 to 1e-2
+PRIOR_STRENGTH = 1e-4  # of a relative error, squared, against all data's
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.prompting.build import PromptBuilder
 from pie_bench.prompting.prompt import Prompt
-from pie_bench.prompting.tokens import estimated_tokens
+from pie_bench.prompting.tokens import CHARACTERS_PER_TOKEN_SMALL_VOCABULARY, estimated_tokens
 from pie_bench.task import Task
 
 
@@ -73,7 +73,7 @@ def room_of(model: Any, task: Task, context: int | None) -> Room:
 
 def estimated_prompt_tokens(prompt: Prompt) -> int:
     """About how many tokens a prompt has: rather too many than too few."""
-    return sum(estimated_tokens(message.content) for message in prompt.messages)
+    return sum(estimated_tokens(message.content, CHARACTERS_PER_TOKEN_SMALL_VOCABULARY) for message in prompt.messages)
 
 
 def fitting_prompts(task: Task, builder: PromptBuilder, pairs: Iterable[Pair], room: Room) -> Prompts:

@@ -156,8 +156,14 @@ def test_startup_needs_a_symbol_main(toolchain: Toolchain) -> None:
 
 
 def test_identities() -> None:
-    assert environment_names() == ["cachegrind-host", "cachegrind-host-strict"]
-    paper, strict = map(load_environment_spec, environment_names())
+    assert environment_names() == [
+        "cachegrind",
+        "cachegrind-host",
+        "cachegrind-host-strict",
+        "gem5-pie",
+        "gem5-skylake",
+    ]
+    paper, strict = map(load_environment_spec, ("cachegrind-host", "cachegrind-host-strict"))
     facts = {"compiler": "g++ 12", "valgrind": "valgrind-3.19.0"}
     one, other = Environment(paper, facts), Environment(strict, facts)
     assert (paper.comparator, strict.comparator) == ("paper", "strict")

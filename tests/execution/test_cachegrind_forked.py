@@ -117,7 +117,7 @@ def counting(sandbox: Sandbox) -> Counting:
 @pytest.fixture
 def forked(environment: Environment, counting: Counting, monkeypatch: pytest.MonkeyPatch) -> CachegrindSimulator:
     """Trusts forks from the start and checks none."""
-    monkeypatch.setattr(cachegrind, "_CHECKED_ONE_IN", 1 << 60)
+    monkeypatch.setattr(cachegrind, "is_verified", lambda *_: False)
     simulator = CachegrindSimulator(environment, counting)
     simulator._fork_known_to_work = True
     return simulator
@@ -186,7 +186,7 @@ def test_what_must_not_be_forked_is_simulated_alone(
 def test_a_child_that_runs_too_long_is_stopped_and_the_rest_goes_on(
     environment: Environment, counting: Counting, toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cachegrind, "_CHECKED_ONE_IN", 1 << 60)
+    monkeypatch.setattr(cachegrind, "is_verified", lambda *_: False)
     code = '#include <cstdio>\nint main(){ int n; scanf("%d", &n); while (n == 9) asm volatile(""); printf("%d", n); }'
     binary = compiled(toolchain, code)
     limits = environment.spec.simulator_limits.model_copy(update={"cpu_seconds": 1, "wall_seconds": 600})

@@ -52,6 +52,7 @@ class Behaviour:
     usage: bool = True
     seconds: float = 0.0
     slow_seconds: float = 0.3
+    retry_after_ms: int = 20
     most_at_once: int | None = None
     delta: str = "int main() {}"
 
@@ -164,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "429":
             self._error(429, "slow down")
         elif fault == "429 with Retry-After":
-            self._error(429, "slow down", {"retry-after-ms": "20"})
+            self._error(429, "slow down", {"retry-after-ms": str(self.server.behaviour.retry_after_ms)})
         elif fault == "429 with a date":
             self._error(429, "slow down", {"Retry-After": email.utils.formatdate(time.time(), usegmt=True)})
         elif fault == "429 for an hour":
