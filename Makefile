@@ -7,7 +7,10 @@ PYTHON_BIN := .venv/bin
 
 run: setup-run
 	@$(PYTHON_BIN)/pie-bench models get smollm2 >/dev/null
-	$(PYTHON_BIN)/python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --limit 4 --samples 2
+	@environment=cachegrind; $(PYTHON_BIN)/pie-bench environment build $$environment >/dev/null || { \
+	    environment=cachegrind-host; echo "make run: measuring with this machine's own compiler instead ($$environment)"; }; \
+	set -x; $(PYTHON_BIN)/python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --limit 4 --samples 2 \
+	    --environment $$environment
 
 test: setup-test lint
 	$(PYTHON_BIN)/python -m pytest -x -q --cov --cov-fail-under=90

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pie_bench import DEFAULT_ENVIRONMENT
 from pie_bench.cli.run import positive
 from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
@@ -29,7 +30,7 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("name", nargs="?", default="pie", metavar="D", help="as --dataset takes it; default: pie")
     action.add_argument("--split", action="append", metavar="S", help="train, val or test; default: those there are")
     action.add_argument("--quick", action="store_true", help="run no program")
-    action.add_argument("--environment", metavar="E", default="cachegrind-host", help="default: %(default)s")
+    action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
     action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one a core)")
     action.set_defaults(verb=check)
     action = actions.add_parser("fetch", help="where PIE's files are; verify those that arrived, lay them out")
@@ -59,21 +60,14 @@ def check(arguments: argparse.Namespace) -> int:
 def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: Any) -> None:
     from tqdm import tqdm
 
+    from pie_bench.cli.environment import build_root_of
     from pie_bench.data.check import Program, check_programs
-    from pie_bench.execution.environment import load_environment_spec
-    from pie_bench.execution.executor import Executor, open_environment
     from pie_bench.execution.pool import LocalPool
-    from pie_bench.execution.sandbox.choose import choose_sandbox
-    from pie_bench.execution.sandbox.sandbox import SandboxError
     from pie_bench.execution.verdict import Candidate
-    from pie_bench.store import MeasurementStore
+    from pie_bench.stages.execute import open_executor_of
 
-    sandbox = choose_sandbox()
-    try:
-        environment = open_environment(load_environment_spec(arguments.environment), sandbox)
-    except SandboxError as error:
-        raise UserError(f"environment {arguments.environment}: {error}") from None
-    executor = Executor(environment, sandbox, MeasurementStore(cache_dir() / "measurements.sqlite"))
+    build_root_of(arguments.environment)
+    executor = open_executor_of(arguments.environment, cache_dir())
 
     def judge(program: Program, tests: Any) -> tuple[str, str]:
         verdict = executor.execute(Candidate(program.name, "source", 0, program.code), tests, measured=False)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from pie_bench import DEFAULT_ENVIRONMENT
 from pie_bench.errors import PieBenchError
 from pie_bench.paths import roots_dir
 
@@ -16,7 +17,7 @@ def add_verbs(verbs: Any) -> None:
     action = actions.add_parser("list", help="the environments, and what is missing for each here")
     action.set_defaults(verb=list_environments)
     action = actions.add_parser("build", help="make an environment's root file system from Debian's packages")
-    action.add_argument("environment", nargs="?", default="cachegrind", metavar="E", help="default: %(default)s")
+    action.add_argument("environment", nargs="?", default=DEFAULT_ENVIRONMENT, metavar="E", help="default: %(default)s")
     action.set_defaults(verb=build)
     parser = verbs.add_parser("doctor", help="what works on this machine, and what to do about the rest")
     parser.set_defaults(verb=doctor)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pie_bench import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
 
@@ -61,7 +62,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--model-args", nargs="+", action="extend", metavar="K=V", help="the adapter's settings: docs/models.md"
     )
     add_sources(parser)
-    parser.add_argument("--environment", metavar="E", default="cachegrind-host", help="default: %(default)s")
+    parser.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs")
     parser.add_argument(
         "--pairs", metavar="P", help="only these pairs: ids with commas between, or @FILE, an id a line"

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pie_bench import DEFAULT_ENVIRONMENT
 from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError, unknown_name
@@ -48,7 +49,7 @@ class Settings:
     task: str
     model: str
     dataset: str | None = None
-    environment: str = "cachegrind-host"
+    environment: str = DEFAULT_ENVIRONMENT
     limit: int | None = None
     samples: int | None = None
     encoder: str | None = None
