@@ -34,13 +34,23 @@ class CacheModel(Strict):
 
 
 class CachegrindSpec(Strict):
-    """valgrind's cachegrind: pinned caches, and what each counted event costs in simulated seconds."""
+    """valgrind's cachegrind: pinned caches, and what each counted event costs in simulated seconds.
+
+    Instructions of the dynamic loader wait for memory and for each other more than those of a program's loops: events
+    before `main` may have costs of their own.
+    """
 
     kind: Literal["cachegrind"]
     first_level_instruction: CacheModel
     first_level_data: CacheModel
     last_level: CacheModel
     seconds_per_event: Mapping[str, float] = Field(min_length=1)
+    startup_seconds_per_event: Mapping[str, float] | None = None
+
+    @property
+    def startup_costs(self) -> Mapping[str, float]:
+        """What events before `main` cost."""
+        return self.startup_seconds_per_event or self.seconds_per_event
 
 
 class Gem5Spec(Strict):
@@ -117,7 +127,7 @@ class Environment:
         spec = self.spec.model_dump(
             mode="json", include={"simulator", "program_environment", "max_instructions", "simulator_limits"}
         )
-        for irrelevant in ("seconds_per_event", "versions", "images", "golden_ticks"):
+        for irrelevant in ("seconds_per_event", "startup_seconds_per_event", "versions", "images", "golden_ticks"):
             spec["simulator"].pop(irrelevant, None)
         return hash_of({"spec": spec, "facts": {k: v for k, v in self.facts.items() if k != "compiler"}})
 

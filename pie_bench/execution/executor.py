@@ -75,11 +75,11 @@ class Executor:
 
     def seconds(self, measurement: Measurement) -> float:
         """Simulated seconds of a measurement in this environment."""
-        return self._simulator.seconds(measurement.counters)
+        return self._simulator.seconds(measurement.counters, measurement.startup_counters)
 
     def startup_seconds(self, measurement: Measurement) -> float:
         """Simulated seconds of what the program does before `main`."""
-        return self._simulator.seconds(measurement.startup_counters)
+        return self._simulator.seconds(measurement.startup_counters, measurement.startup_counters)
 
     def _execute(self, candidate: Candidate, tests: Sequence[TestCase], measured: bool) -> Verdict:
         if candidate.code is None:
@@ -192,8 +192,8 @@ class Executor:
                     TestResult(
                         test.test_id,
                         "ok",
-                        self._simulator.seconds(measurement.counters),
-                        self._simulator.seconds(measurement.startup_counters),
+                        self._simulator.seconds(measurement.counters, measurement.startup_counters),
+                        self._simulator.seconds(measurement.startup_counters, measurement.startup_counters),
                         measurement.counters.get("Ir", measurement.counters.get("instructions")),
                     )
                 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.environment import CachegrindSpec, load_environment_spec
 from pie_bench.metrics.analyses import ERROR_CLASSES
 from pie_bench.metrics.best_at_k import METHODS, METRICS
 from pie_bench.report import charts
@@ -152,13 +152,15 @@ def _embedded(value: Any) -> str:
     return text
 
 
-def _costs(run: FinishedRun) -> Mapping[str, float]:
-    """Seconds an event, where the run's simulator is a cost model over counts."""
+def _costs(run: FinishedRun) -> Mapping[str, Mapping[str, float]]:
+    """Seconds an event, after the start of `main` and before it, where the simulator is a cost model over counts."""
     try:
         simulator = load_environment_spec(run.plan.settings.environment).simulator
     except UserError:
-        return {}
-    return dict(getattr(simulator, "seconds_per_event", {}))
+        simulator = None
+    if not isinstance(simulator, CachegrindSpec):
+        return {"after_main": {}, "startup": {}}
+    return {"after_main": dict(simulator.seconds_per_event), "startup": dict(simulator.startup_costs)}
 
 
 def _headline(run: FinishedRun) -> list[dict[str, Any]]:

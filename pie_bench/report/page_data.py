@@ -43,14 +43,15 @@ COUNTERS = {
 _LOG_CHARACTERS = 1_500
 
 
-def page_data(runs: Sequence[FinishedRun], costs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """`{"counters", "costs", "pairs"}`: JSON for the page. `costs` has for each run seconds an event, if known."""
+def page_data(runs: Sequence[FinishedRun], costs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+    """`{"counters", "costs", "pairs"}`: JSON for the page. `costs` has for each run seconds an event, after the
+    start of `main` and before it; empty where they are not known."""
     by_run = [{pair.pair_id: pair for pair in run.results.pairs} for run in runs]
     classes = [error_classes(run) for run in runs]
     ids = sorted({pair_id for pairs in by_run for pair_id in pairs})
     return {
         "counters": COUNTERS,
-        "costs": [dict(cost) for cost in costs],
+        "costs": list(costs),
         "pairs": [_pair(pair_id, runs, by_run, classes) for pair_id in ids],
     }
 

@@ -1,5 +1,6 @@
 """The embedded simulator: the same counts whatever the machine is doing, start-up apart, failures classified."""
 
+import dataclasses
 import multiprocessing
 import os
 from pathlib import Path
@@ -87,13 +88,27 @@ def test_work_is_what_main_does_and_startup_what_comes_before(
     assert work[1] > 3_000_000
     assert work[2] == pytest.approx(work[0], abs=200)
     assert before.startup_counters["Ir"] > 3_000_000
-    assert simulator.seconds(nothing.startup_counters) < 0.0003 < simulator.seconds(in_main.counters)
+    startup = nothing.startup_counters
+    assert simulator.seconds(startup, startup) < 0.0003 < simulator.seconds(in_main.counters, startup)
 
 
 def test_seconds_are_the_environments_costs_times_counts(simulator: CachegrindSimulator, spec: EnvironmentSpec) -> None:
     costs = spec.simulator.seconds_per_event
-    assert simulator.seconds({"Ir": 1000, "Bcm": 10}) == pytest.approx(1000 * costs["Ir"] + 10 * costs["Bcm"])
-    assert simulator.seconds({}) == 0
+    assert simulator.seconds({"Ir": 1000, "Bcm": 10}, {}) == pytest.approx(1000 * costs["Ir"] + 10 * costs["Bcm"])
+    assert simulator.seconds({}, {}) == 0
+
+
+def test_events_before_main_can_cost_otherwise(environment: Environment, sandbox: Sandbox) -> None:
+    ruler = environment.spec.simulator.model_copy(update={"startup_seconds_per_event": {"Ir": 3e-9}})
+    changed = dataclasses.replace(environment, spec=environment.spec.model_copy(update={"simulator": ruler}))
+    simulator = CachegrindSimulator(changed, sandbox)
+    assert simulator.seconds({"Ir": 100}, {"Ir": 100}) == pytest.approx(300e-9)
+    costs = ruler.seconds_per_event
+    assert simulator.seconds({"Ir": 100, "Bcm": 5}, {"Ir": 60}) == pytest.approx(
+        180e-9 + 40 * costs["Ir"] + 5 * costs["Bcm"]
+    )
+    assert changed.simulation_id == environment.simulation_id, "counts are the same, whatever they cost"
+    assert changed.environment_id != environment.environment_id
 
 
 def test_the_end_of_a_run_is_classified(simulator: CachegrindSimulator, toolchain: Toolchain) -> None:

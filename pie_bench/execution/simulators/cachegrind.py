@@ -68,10 +68,14 @@ class CachegrindSimulator:
                     detail=detail,
                 )
 
-    def seconds(self, counters: Mapping[str, int]) -> float:
-        """Simulated seconds of event counts."""
-        costs = self._ruler.seconds_per_event
-        return sum(cost * counters.get(event, 0) for event, cost in sorted(costs.items()))
+    def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
+        """Simulated seconds of event counts: those of the start-up at their own costs, the rest at the others."""
+        before, after = self._ruler.startup_costs, self._ruler.seconds_per_event
+        return sum(
+            after[event] * (counters.get(event, 0) - startup_counters.get(event, 0))
+            + before.get(event, 0.0) * startup_counters.get(event, 0)
+            for event in sorted(after)
+        )
 
     def _run_apart(self, binary: bytes, jobs: Sequence[_Job]) -> Generator[_Run, None, None]:
         for job in jobs:

@@ -183,6 +183,12 @@ function detail(pair, run) {
   }
   return inside;
 }
+/** Seconds that the cost model puts down to a program's events of one kind; start-up's may cost otherwise. */
+function spent(program, name) {
+  const { after_main, startup } = data.costs[state.run];
+  const before = program.startupCounters[name] ?? 0;
+  return after_main[name] * ((program.counters[name] ?? 0) - before) + startup[name] * before;
+}
 function sentence(run, source, answer) {
   if (!run.usable) return "The source program fails its tests here, so this pair is in no metric.";
   if (run.best === null) {
@@ -193,8 +199,7 @@ function sentence(run, source, answer) {
   const saved = source.seconds - answer.seconds;
   const start = source.startup - answer.startup;
   let text = `Answer ${run.best} takes ${seconds(answer.seconds)} where the source takes ${seconds(source.seconds)}: ${times(run.samples[run.best][2])} (${times(run.samples[run.best][3])} without start-up).`;
-  const cost = data.costs[state.run];
-  const parts = Object.keys(cost).map((name) => [name, cost[name] * ((source.counters[name] ?? 0) - (answer.counters[name] ?? 0))]).sort((a, b) => b[1] - a[1]);
+  const parts = Object.keys(data.costs[state.run].after_main).map((name) => [name, spent(source, name) - spent(answer, name)]).sort((a, b) => b[1] - a[1]);
   if (saved > 0 && parts.length && Object.keys(source.counters).length) {
     const [name, most] = parts[0];
     text += ` Of ${seconds(saved)} saved, ${Math.round((100 * most) / saved)} % are fewer ${data.counters[name] ?? name}`;
@@ -315,12 +320,12 @@ function testTimes(pair, ...programs) {
 function why(source, human, answer) {
   const compared = answer ?? human;
   if (!compared) return el("p", { class: "note" }, "Nothing else was measured.");
-  const cost = data.costs[state.run];
+  const cost = data.costs[state.run].after_main;
   const names = Object.keys(source.counters);
   const saved = source.seconds - compared.seconds;
   const rows = names.map((name) => {
     const [before, after] = [source.counters[name], compared.counters[name] ?? 0];
-    return { title: data.counters[name] ?? name, before, after, human: human?.counters[name], share: cost[name] ? (cost[name] * (before - after)) / Math.abs(saved) : null };
+    return { title: data.counters[name] ?? name, before, after, human: human?.counters[name], share: name in cost ? (spent(source, name) - spent(compared, name)) / Math.abs(saved) : null };
   }).sort((a, b) => (b.share !== null) - (a.share !== null) || Math.abs(b.share ?? 0) - Math.abs(a.share ?? 0) || Math.abs(b.before - b.after) - Math.abs(a.before - a.after));
   const table = el("table", { class: "why" }, el("thead", {}, el("tr", {}, ...["", "source", answer ? "answer" : "human", ...(answer && human ? ["human"] : []), "change", "of the time saved"].map((text, i) => el("th", { scope: "col", class: i ? "" : "left" }, text)))));
   const body = el("tbody");
