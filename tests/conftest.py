@@ -65,9 +65,9 @@ def measured_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def cache(measured_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(measured_cache: Path, pinned_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shared cache folder, as the one that commands use."""
-    monkeypatch.setenv("PIE_BENCH_ROOTS", str(roots_dir()))  # not in the cache of a test: it takes a download
+    monkeypatch.setenv("PIE_BENCH_ROOTS", str(pinned_root.parent))  # not in the cache of a test: it takes a download
     monkeypatch.setenv("PIE_BENCH_CACHE", str(measured_cache))
     return measured_cache
 
