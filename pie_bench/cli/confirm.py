@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,10 +59,8 @@ def confirm_and_print(plan: Plan, directory: RunDirectory, environment: str, wor
         found = stage.confirm(plan, directory, executor, LocalPool(workers), progress=advance)
     print(f"confirmed in {environment} ({executor.environment.environment_id[:12]}): {found.programs} programs")
     if found.programs:
-        print(
-            f"  optimised or not: the same for {found.same_verdict} of {found.programs}; "
-            f"rank correlation of speedups {found.rank_correlation:.4f}"
-        )
+        ranks = "" if math.isnan(found.rank_correlation) else f"; rank correlation {found.rank_correlation:.4f}"
+        print(f"  optimised or not: the same for {found.same_verdict} of {found.programs}{ranks}")
         print(f"  speedups differ by {found.median_error:.2%} (median), {found.worst_error:.2%} at most")
     for one in found.disagreements:
         print(
