@@ -1,0 +1,38 @@
+"""`environment` and `doctor`: what can be measured in here, and what to do about the rest."""
+
+from pathlib import Path
+
+import pytest
+
+from pie_bench.cli.main import main
+from pie_bench.execution.environment import environment_names
+from pie_bench.execution.rootfs import load_root_spec
+
+
+def test_every_environment_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["environment", "list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == environment_names()
+
+
+def test_building_says_where_and_with_which_sum(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["environment", "build"]) == 0
+    assert load_root_spec("debian-11").tree_sha256 in capsys.readouterr().out
+    assert main(["environment", "build", "cachegrind-host"]) == 0
+    assert "nothing to build" in capsys.readouterr().out
+
+
+def test_doctor_tries_everything_and_names_the_remedies(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIE_GEM5_BINARY", "/nowhere/gem5.opt")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    lines = {line[9:33].strip(): line for line in said.splitlines()}
+    assert lines["sandbox"].startswith("ok")
+    assert lines["cachegrind"].startswith("ok")
+    assert "g++-9 (Debian 9.3.0-22) 9.3.0, valgrind-3.16.1" in lines["cachegrind"]
+    if lines["gem5-skylake"].startswith("missing"):  # a machine may have one on its PATH
+        assert "no usable gem5, see above" in lines["gem5-skylake"]
+    assert "/nowhere/gem5.opt: no program there; set it to a gem5 binary built for X86" in said
+    assert "start Docker, or Podman" in said
