@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from pie_bench.cli.output import program_bar
 from pie_bench.cli.run import positive
 from pie_bench.paths import cache_dir
 
@@ -36,8 +36,6 @@ def add_verbs(verbs: Any) -> None:
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from pie_bench.cli.environment import build_root_of
     from pie_bench.data.load import load_dataset
     from pie_bench.execution import calibrate as calibration
@@ -50,12 +48,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     dataset = load_dataset(arguments.dataset, "test", with_tests=True)
     ruler = open_executor_of(arguments.ruler, cache_dir())
     reference = None if arguments.environment == RECORDED else open_executor_of(arguments.environment, cache_dir())
-    with tqdm(desc="count", unit="program", file=sys.stderr, dynamic_ncols=True) as bar:
-
-        def advance(total: int) -> None:
-            bar.total = total
-            bar.update()
-
+    with program_bar("count") as advance:
         observations = calibration.observe(
             dataset,
             ruler,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pie_bench.cli.output import program_bar
 from pie_bench.cli.run import positive
 from pie_bench.paths import cache_dir
 
@@ -41,8 +41,6 @@ def confirm(arguments: argparse.Namespace) -> int:
 
 def confirm_and_print(plan: Plan, directory: RunDirectory, environment: str, workers: int | None) -> None:
     """Runs the second ruler with a progress bar and prints how far the two agree."""
-    from tqdm import tqdm
-
     from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.pool import LocalPool
     from pie_bench.stages import confirm as stage
@@ -50,12 +48,7 @@ def confirm_and_print(plan: Plan, directory: RunDirectory, environment: str, wor
 
     build_root_of(environment)
     executor = open_executor_of(environment, cache_dir())
-    with tqdm(desc="confirm ", unit="program", file=sys.stderr, dynamic_ncols=True) as bar:
-
-        def advance(total: int) -> None:
-            bar.total = total
-            bar.update()
-
+    with program_bar("confirm ") as advance:
         found = stage.confirm(plan, directory, executor, LocalPool(workers), progress=advance)
     print(f"confirmed in {environment} ({executor.environment.environment_id[:12]}): {found.programs} programs")
     if found.programs:

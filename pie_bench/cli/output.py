@@ -6,7 +6,8 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pie_bench.report.text import cell_text
@@ -17,6 +18,20 @@ def add_formats(parser: argparse.ArgumentParser) -> None:
     formats = parser.add_mutually_exclusive_group()
     formats.add_argument("--json", dest="format", action="store_const", const="json", help="print JSON")
     formats.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
+
+
+@contextmanager
+def program_bar(title: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar over programs; what it gives is called once a program, with how many there are."""
+    from tqdm import tqdm
+
+    with tqdm(desc=title, unit="program", file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def advance(total: int) -> None:
+            bar.total = total
+            bar.update()
+
+        yield advance
 
 
 def print_json(value: Any) -> None:

@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-OPTIMIZED_FROM = 1.1  # the paper, Section 4: at least 10 % faster
+import numpy as np
+
+from pie_bench.metrics.analyses import ranks
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Compared:
     @property
     def agrees(self) -> bool:
         """Whether both say the same of "optimised"."""
-        return (self.screened_speedup >= OPTIMIZED_FROM) == (self.confirmed_speedup >= OPTIMIZED_FROM)
+        return (self.screened_speedup >= OPTIMIZED_SPEEDUP) == (self.confirmed_speedup >= OPTIMIZED_SPEEDUP)
 
     @property
     def relative_error(self) -> float:
@@ -59,25 +62,6 @@ def agreement(compared: Sequence[Compared]) -> Agreement:
 
 def _spearman(one: Sequence[float], other: Sequence[float]) -> float:
     """Pearson's correlation of ranks; equal values share their mean rank."""
-    x, y = _ranks(one), _ranks(other)
-    n = len(x)
-    if n < 2:
+    if len(set(one)) < 2 or len(set(other)) < 2:
         return math.nan
-    mean = (n + 1) / 2
-    covariance = math.fsum((a - mean) * (b - mean) for a, b in zip(x, y, strict=True))
-    spread = math.fsum((a - mean) ** 2 for a in x) * math.fsum((b - mean) ** 2 for b in y)
-    return covariance / math.sqrt(spread) if spread else math.nan
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
-    start = 0
-    while start < len(order):
-        end = start
-        while end < len(order) and values[order[end]] == values[order[start]]:
-            end += 1
-        for position in range(start, end):
-            ranks[order[position]] = (start + 1 + end) / 2
-        start = end
-    return ranks
+    return float(np.corrcoef(ranks(np.array(one)), ranks(np.array(other)))[0, 1])

@@ -77,11 +77,11 @@ class Correlation:
 def correlation(x: Array, y: Array, clusters: Array, *, resamples: int = 2_000, seed: int = SEED) -> Correlation:
     """How x and y go together (Appendix A.4); NaN where one of them does not vary."""
     pearson = _pearson(x, y, clusters, resamples, seed)
-    spearman = _pearson(_ranks(x), _ranks(y), clusters, resamples, seed)
+    spearman = _pearson(ranks(x), ranks(y), clusters, resamples, seed)
     return Correlation(len(x), *pearson, *spearman)
 
 
-def _ranks(values: Array) -> Array:
+def ranks(values: Array) -> Array:
     """Ranks from 1; ties get the mean of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)

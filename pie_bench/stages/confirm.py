@@ -11,14 +11,15 @@ from pie_bench.data.pair import Pair
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.verdict import Candidate, Verdict
-from pie_bench.metrics.agreement import OPTIMIZED_FROM, Agreement, Compared, agreement
+from pie_bench.metrics.agreement import Agreement, Compared, agreement
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.stages.execute import candidate_of, own_programs, read_verdicts
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan
 from pie_bench.store import RunDirectory, write_json
 
 BEST_PER_PAIR = 2
-NEAR_THRESHOLD = 0.05  # relative distance from OPTIMIZED_FROM within which the slower ruler could decide otherwise
+NEAR_THRESHOLD = 0.05  # relative distance from OPTIMIZED_SPEEDUP within which the slower ruler could decide otherwise
 
 Key = tuple[str, str, int]
 
@@ -36,7 +37,7 @@ def worth_confirming(plan: Plan, verdicts: Mapping[Key, Verdict]) -> list[Key]:
         answers = [v for k, v in sorted(verdicts.items()) if k[:2] == (pair.pair_id, "candidate")]
         timed = sorted((v.runtime_seconds, v.key) for v in answers if v.runtime_seconds is not None)
         for rank, (seconds, key) in enumerate(timed):
-            near = abs(source.runtime_seconds / seconds / OPTIMIZED_FROM - 1) <= NEAR_THRESHOLD
+            near = abs(source.runtime_seconds / seconds / OPTIMIZED_SPEEDUP - 1) <= NEAR_THRESHOLD
             if rank < BEST_PER_PAIR or near:
                 chosen.append(key)
     return chosen
