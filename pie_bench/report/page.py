@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from pie_bench.report.paper import paper_numbers
 from pie_bench.report.results import PairResult
 from pie_bench.report.scores import TIMES, Time, samples_of
 from pie_bench.report.table import format_interval, format_value, warnings
-from pie_bench.report.text import cell_text, with_bounds_beside
+from pie_bench.report.text import cell_text, embedded, with_bounds_beside
 
 _FOLDER = Path(__file__).with_name("page")
 _HEADLINE = ("percent_optimized", "speedup", "percent_correct")
@@ -57,7 +56,7 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
         style=(_FOLDER / "page.css").read_text(),
         script=script,
         script_sha256=allowed,
-        data=_embedded({"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_costs(run) for run in runs])}),
+        data=embedded({"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_costs(run) for run in runs])}),
         runs=[
             {
                 "name": name,
@@ -142,14 +141,6 @@ def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:
         cairosvg.svg2png(bytestring=text.encode(), write_to=str(path), scale=2)
         written.append(path)
     return written
-
-
-def _embedded(value: Any) -> str:
-    """JSON that is safe inside a script element: no text in it can end the element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 def _costs(run: FinishedRun) -> Mapping[str, Mapping[str, float]]:

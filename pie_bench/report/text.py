@@ -1,7 +1,8 @@
-"""Numbers as people read them: in tables of the terminal and of the page."""
+"""Numbers as people read them: in tables of the terminal and of the page; and data inside a page."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,3 +31,11 @@ def with_bounds_beside(
 
     records = [dict(zip(columns, row, strict=True)) for row in rows]
     return kept, [[cell(record, name) for name in kept] for record in records]
+
+
+def embedded(value: Any) -> str:
+    """JSON that is safe inside a script element: no text in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

@@ -1,0 +1,298 @@
+"""The leaderboard as a static site: `index.html` and a page an entry, which need no server and no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pie_bench.errors import UserError
+from pie_bench.report.text import embedded
+
+_FOLDER = Path(__file__).with_name("site")
+_COLUMNS = ("speedup", "percent_optimized", "percent_correct")
+_METHODS = {"default": "expected", "paper": "first k (paper)"}
+_TIMES = {"process": "whole process", "after_main": "without start-up"}
+_GENERATOR = b'<meta name="generator" content="pie-bench leaderboard render">'
+_UNKNOWN = "—"
+_GROUPED_BY = ("task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id")
+_TEXTS = (*_GROUPED_BY, "split", "model", "model_resolved", "status", "date", "submitter")
+
+State = tuple[int, str, str]  # k, method, time
+Bounded = tuple[float | None, float | None, float | None]  # value, low, high
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An entry as the site shows it: empty text or None where the file does not say."""
+
+    id: str
+    texts: Mapping[str, str]  # status, date, task, ..., and the hashes
+    n_pairs: int | None
+    n_problems: int | None
+    n_samples: int | None
+    cost: float | None  # US dollars
+    scores: Mapping[str, Mapping[State, Bounded]]  # by metric
+    human: Mapping[str, Mapping[State, Bounded]]
+    counts: Mapping[str, Mapping[str, int]]  # outcomes, tokens
+    versions: Mapping[str, str]
+
+    @property
+    def page(self) -> str:
+        return f"entries/{quote(self.id)}.html"
+
+    @property
+    def name(self) -> str:
+        return self.texts["model"] or _UNKNOWN
+
+
+def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
+    """The one place that knows an entry's fields: any may be missing, or of a type that is not expected."""
+    texts = {name: _text(raw.get(name)) for name in _TEXTS}
+    n_samples = _whole(raw.get("n_samples"))
+    scores: dict[str, dict[State, Bounded]] = {}
+    human: dict[str, dict[State, Bounded]] = {}
+    for suffix, time in (("", "process"), ("_without_startup", "after_main")):
+        _read_scores(scores, raw.get(f"metrics{suffix}"), time, n_samples)
+        _read_scores(human, raw.get(f"human_reference{suffix}"), time, 1)
+    listed = raw.get("scores")  # as in results.json: both ways, with intervals
+    for score in map(_mapping, listed if isinstance(listed, list) else []):
+        k, into = _whole(score.get("k")), human if score.get("of") == "human" else scores
+        method, time = _text(score.get("method")), _text(score.get("time"))
+        if k and method in _METHODS and time in _TIMES:
+            value, low, high = (_number(score.get(name)) for name in ("value", "low", "high"))
+            into.setdefault(_text(score.get("metric")), {})[k, method, time] = value, low, high
+    return Shown(
+        id=identity,
+        texts=texts,
+        n_pairs=_whole(raw.get("n_pairs")),
+        n_problems=_whole(raw.get("n_problems")),
+        n_samples=n_samples,
+        cost=_number(raw.get("cost", raw.get("cost_usd"))),
+        scores=scores,
+        human=human,
+        counts={name: _counts(raw.get(name)) for name in ("outcomes", "tokens")},
+        versions={name: _text(value) for name, value in _mapping(raw.get("versions")).items()},
+    )
+
+
+def read_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
+    """Every entry with its file's bytes, by file name; UserError where there is none, or one is not JSON."""
+    found = []
+    for path in sorted((leaderboard / "entries").glob("*.json")):
+        text = path.read_bytes()
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise UserError(f"{path}: not an entry: {error}; mend or remove the file") from None
+        if not isinstance(raw, dict):
+            raise UserError(f"{path}: not an entry: {type(raw).__name__}, not an object; mend or remove the file")
+        found.append((adapt(_identity(path.stem), raw), text))
+    if not found:
+        raise UserError(f"{leaderboard / 'entries'}: no entries; make one: pie-bench leaderboard add RUN_DIR")
+    return found
+
+
+def write_site(leaderboard: Path, folder: Path) -> tuple[Path, int]:
+    """Writes the site into `folder`; returns the index and the number of entries.
+
+    Pages of entries that are gone are removed, other files in the folder stay. UserError as `read_entries`, and where
+    the folder cannot be written.
+    """
+    entries = read_entries(leaderboard)
+    if folder.resolve() == leaderboard.resolve():
+        raise UserError(f"{folder}: the entries lie there; give another --out")
+    environment = _templates()
+    index = _index(environment, [entry for entry, _ in entries])
+    page = environment.get_template("entry.html.j2")
+    try:
+        (folder / "entries").mkdir(parents=True, exist_ok=True)
+        for entry, recorded in entries:
+            text = page.render(**_page_of(entry))
+            (folder / "entries" / f"{entry.id}.html").write_bytes(text.encode("utf-8", "replace"))
+            (folder / "entries" / f"{entry.id}.json").write_bytes(recorded)
+        (folder / "index.html").write_bytes(index.encode("utf-8", "replace"))
+        (folder / ".nojekyll").touch()  # GitHub Pages would leave out names that begin with an underscore
+        kept = {entry.id for entry, _ in entries}
+        for old in (folder / "entries").glob("*.html"):
+            if old.stem not in kept and _GENERATOR in old.read_bytes()[:600]:
+                old.unlink()
+                old.with_suffix(".json").unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write the site: {error.strerror or error}; give another --out") from None
+    return folder / "index.html", len(entries)
+
+
+def _templates() -> Any:
+    import jinja2
+
+    from pie_bench.metrics.best_at_k import METRICS
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.globals |= {
+        "style": (_FOLDER / "site.css").read_text(),
+        "generator": _GENERATOR.decode(),
+        "or_dash": lambda value: _UNKNOWN if value in (None, "") else value,
+        "titles": [METRICS[name].title for name in _COLUMNS],
+        "methods": _METHODS,
+        "times": _TIMES,
+    }
+    return environment
+
+
+def _index(environment: Any, entries: Sequence[Shown]) -> str:
+    grouped: dict[tuple[Any, ...], list[Shown]] = {}
+    for entry in entries:
+        grouped.setdefault(_group_key(entry), []).append(entry)
+    ks = sorted({k for entry in entries for of in entry.scores.values() for k, _, _ in of}) or [1]
+    first: State = (ks[0], "default", "process")
+    groups = []
+    for key, members in sorted(grouped.items(), key=lambda item: str(item[0])):
+        members.sort(key=lambda entry: (-(_cells(entry.scores, first)[0][0] or -math.inf), entry.id))
+        groups.append((_group_id(key), members, _human(members)))
+    rows = [
+        {"id": name, "entries": [_row(each) for each in members], "human": human} for name, members, human in groups
+    ]
+    script = (_FOLDER / "site.js").read_text()
+    text: str = environment.get_template("index.html.j2").render(
+        script=script,
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        data=embedded({"ks": ks, "groups": rows}),
+        groups=groups,
+        n_entries=len(entries),
+        ks=ks,
+        statuses=sorted({entry.texts["status"] for entry in entries} - {""}),
+        cells=lambda entry: _cells(entry.scores, first),
+        money=_money,
+        costs=any(entry.cost is not None for entry in entries),
+    )
+    return text
+
+
+def _group_key(entry: Shown) -> tuple[Any, ...]:
+    """What must be the same for entries to be ranked against each other."""
+    return (*(entry.texts[name] for name in _GROUPED_BY), entry.n_pairs)
+
+
+def _group_id(key: tuple[Any, ...]) -> str:
+    words = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(str(key[place]) for place in (0, 2, 4, 6))).strip("-")
+    return f"{words}-{hashlib.sha256(repr(key).encode()).hexdigest()[:6]}"
+
+
+def _row(entry: Shown) -> dict[str, Any]:
+    """What the index's script knows of an entry."""
+    states = sorted({state for name in _COLUMNS for state in entry.scores.get(name, {})})
+    words = (entry.texts[name] for name in ("model", "model_resolved", "submitter", "status", "task", "environment"))
+    return {
+        "id": entry.id,
+        "page": entry.page,
+        "name": entry.name,
+        "text": "\n".join((*words, entry.texts["dataset"], entry.texts["date"])).lower(),
+        "status": entry.texts["status"],
+        "date": entry.texts["date"],
+        "cost": entry.cost,
+        "samples": entry.n_samples,
+        "cells": {"|".join(map(str, state)): _cells(entry.scores, state) for state in states},
+    }
+
+
+def _human(members: Sequence[Shown]) -> dict[str, list[list[Any]]]:
+    """The human rewrites by time: they are the same pairs in the same environment, so any entry knows them."""
+    found: dict[str, list[list[Any]]] = {}
+    for time in _TIMES:
+        known = [each for entry in members for each in [_cells(entry.human, (1, "default", time))] if each[0][0]]
+        if known:
+            found[time] = known[0]
+    return found
+
+
+def _cells(scores: Mapping[str, Mapping[State, Bounded]], state: State) -> list[list[Any]]:
+    """(value, its text, its interval's text, low, high) a column."""
+    return [_cell(name, scores.get(name, {}).get(state, (None, None, None))) for name in _COLUMNS]
+
+
+def _cell(metric: str, score: Bounded) -> list[Any]:
+    from pie_bench.report.table import format_value
+
+    value, low, high = score
+    if value is None:
+        return [None, _UNKNOWN, "", None, None]
+    bounds = "–".join(format_value(metric, bound, unit=False) for bound in (low, high) if bound is not None)
+    return [value, format_value(metric, value), bounds if low is not None and high is not None else "", low, high]
+
+
+def _money(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"${value:.2f}" if value == 0 or value >= 0.01 else f"${value:.2g}"
+
+
+def _page_of(entry: Shown) -> dict[str, Any]:
+    states = sorted(
+        {state for name in _COLUMNS for state in entry.scores.get(name, {})},
+        key=lambda state: (state[2] != "process", state[1] != "default", state[0]),
+    )
+    return {
+        "entry": entry,
+        "group": _group_id(_group_key(entry)),
+        "rows": [(state, _cells(entry.scores, state)) for state in states],
+        "human": [(time, cells) for time, cells in _human([entry]).items()],
+        "answers": sum(entry.counts["outcomes"].values()),
+        "cost": _money(entry.cost),
+        "command": _command(entry),
+        "file": quote(entry.id) + ".json",
+    }
+
+
+def _command(entry: Shown) -> str:
+    """What measures the entry again, for a POSIX shell."""
+    options: list[tuple[str, str | int | None]] = [(f"--{name}", entry.texts[name]) for name in ("task", "model")]
+    options += [(f"--{name}", entry.texts[name]) for name in ("dataset", "environment")]
+    options += [("--samples", entry.n_samples), ("--limit", entry.n_pairs)]
+    return "python harness.py " + " ".join(f"{name} {shlex.quote(str(value))}" for name, value in options if value)
+
+
+def _identity(stem: str) -> str:
+    """A file name that needs no escape anywhere."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)
+    return safe if safe == stem else f"{safe}-{hashlib.sha256(stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def _read_scores(into: dict[str, dict[State, Bounded]], raw: Any, time: str, samples: int | None) -> None:
+    for metric, values in _mapping(raw).items():
+        for name, value in _mapping(values).items():
+            k = re.fullmatch(r"best@([1-9][0-9]{0,5})", name)
+            if k is None:
+                continue
+            bounded = (_number(value), None, None)
+            into.setdefault(metric, {})[int(k[1]), "default", time] = bounded
+            if int(k[1]) == samples:  # with all samples the two ways are the same
+                into[metric][int(k[1]), "paper", time] = bounded
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _counts(value: Any) -> dict[str, int]:
+    return {name: count for name, each in _mapping(value).items() if (count := _whole(each)) is not None}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int else None
