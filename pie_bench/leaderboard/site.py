@@ -224,7 +224,7 @@ def _cells(scores: Mapping[str, Mapping[State, Bounded]], state: State) -> list[
 def _cell(metric: str, score: Bounded) -> list[Any]:
     from pie_bench.report.table import format_value
 
-    value, low, high = score
+    value, low, high = (None if each is None else round(each, 6) for each in score)
     if value is None:
         return [None, _UNKNOWN, "", None, None]
     bounds = "–".join(format_value(metric, bound, unit=False) for bound in (low, high) if bound is not None)

@@ -253,6 +253,27 @@ def test_hostile_names_are_only_text(page: Any, site: Path) -> None:
                for path in (site / "entries").iterdir())  # fmt: skip
 
 
+def test_long_tables_begin_with_their_best_and_can_be_opened(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "entries").mkdir()
+    for number in range(130):
+        entry = GROUP | {"model": f"model-{number:03d}", "scores": scores(1 + number / 100, 50)}
+        (tmp_path / "entries" / f"{number}.json").write_text(json.dumps(entry))
+    assert main(["leaderboard", "render", "--leaderboard", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    page = browser.new_page()
+    page.goto((tmp_path / "out" / "index.html").as_uri())
+    page.wait_for_selector("body[data-ready]")
+    assert names(page) == [f"model-{number:03d}" for number in range(129, 79, -1)]
+    page.fill("#q", "model-007")
+    assert names(page) == ["model-007"]
+    assert made(page).locator("tbody .rank").inner_text() == "123"
+    page.fill("#q", "")
+    page.get_by_role("button", name="Show all 130").press("Enter")
+    assert len(names(page)) == 130
+    assert page.evaluate("document.activeElement.textContent") == "model-079", "the keyboard goes on where it was"
+    assert page.get_by_role("button", name="Show all").count() == 0
+    page.close()
+
+
 CONTRAST = """() => {
   const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) =>

@@ -4,15 +4,16 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const first = { k: String(data.ks[0]), method: "default", time: "process", q: "", status: "", group: "", sort: "0", dir: "desc", x: "correct" };
 const state = { ...first };
+const ROWS = 50; // a table of thousands would make every key press wait for its layout
+const parts = (row) => [2, 3, 4].map((column) => [row.cells[column].firstChild, row.cells[column].lastChild]);
 const sections = [...document.querySelectorAll(".group")];
 const groups = data.groups.map((group, number) => {
   const section = sections[number], body = section.querySelector("tbody");
   const rows = [...body.rows].map((row, place) => {
-    const cells = [2, 3, 4].map((column) => [row.cells[column].firstChild, row.cells[column].lastChild]);
-    return { ...group.entries[place], row, rank: row.cells[0], shown: cells, place, visible: true, point: null };
+    return { ...group.entries[place], row, number: place, rank: row.cells[0], shown: parts(row), visible: true, point: null };
   });
   const foot = section.querySelector("tfoot");
-  return { ...group, section, body, rows, feet: foot ? [2, 3, 4].map((column) => foot.rows[0].cells[column]) : null, foot,
+  return { ...group, section, body, rows, foot, feet: foot ? parts(foot.rows[0]) : null, most: ROWS, more: section.querySelector(".more"),
     figure: section.querySelector("figure"), plot: section.querySelector(".plot"), choice: section.querySelector("figure select") };
 });
 const everything = groups.flatMap((group) => group.rows);
@@ -22,18 +23,14 @@ const view = (row) => row.cells[`${state.k}|${state.method}|${state.time}`] ?? [
 // ---- numbers of the chosen view, and ranks by them: filters and sorting leave ranks as they are
 function numbers() {
   for (const group of groups) {
-    for (const row of group.rows) {
-      row.now = view(row);
-      row.now.forEach((cell, column) => { row.shown[column][0].textContent = cell[1]; row.shown[column][1].textContent = cell[2]; });
-    }
+    for (const row of group.rows) { row.now = view(row); row.place = "—"; row.filled = false; }
     const ranked = group.rows.filter((row) => row.now[0][0] !== null).sort((a, b) => b.now[0][0] - a.now[0][0]);
-    for (const row of group.rows) row.rank.textContent = "—";
-    ranked.forEach((row, place) => {
-      row.rank.textContent = place && ranked[place - 1].now[0][0] === row.now[0][0] ? ranked[place - 1].rank.textContent : String(place + 1);
-    });
-    const human = group.human[state.time];
-    if (group.foot) group.feet.forEach((cell, column) => { cell.firstChild.textContent = (human ?? [missing, missing, missing])[column][1]; cell.lastChild.textContent = (human ?? [missing, missing, missing])[column][2]; });
+    ranked.forEach((row, place) => { row.place = place && ranked[place - 1].now[0][0] === row.now[0][0] ? ranked[place - 1].place : String(place + 1); });
+    if (group.foot) fill(group.feet, group.human[state.time] ?? [missing, missing, missing]);
   }
+}
+function fill(shown, cells) {
+  cells.forEach((cell, column) => { shown[column][0].textContent = cell[1]; shown[column][1].textContent = cell[2]; });
 }
 
 // ---- sort: unknown values last, whatever the direction
@@ -46,8 +43,8 @@ function sort() {
   const sign = state.dir === "asc" ? 1 : -1;
   for (const group of groups) {
     const keyed = group.rows.map((row) => [key(row), row]);
-    keyed.sort(([a, one], [b, other]) => (a === null) - (b === null) || (a === null || a === b ? one.place - other.place : a < b ? -sign : sign));
-    group.body.append(...keyed.map(([, row]) => row.row));
+    keyed.sort(([a, one], [b, other]) => (a === null) - (b === null) || (a === null || a === b ? one.number - other.number : a < b ? -sign : sign));
+    group.order = keyed.map(([, row]) => row);
     for (const head of group.section.querySelectorAll("thead th")) {
       if (head.querySelector("button")?.dataset.sort === state.sort) head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
       else head.removeAttribute("aria-sort");
@@ -63,15 +60,25 @@ function filter() {
     let some = 0;
     for (const row of group.rows) {
       const visible = (!state.group || state.group === group.id) && (!state.status || row.status === state.status) && words.every((word) => row.text.includes(word));
-      if (visible !== row.visible) { row.visible = visible; row.row.hidden = !visible; if (row.point) row.point.style.display = visible ? "" : "none"; }
+      if (visible !== row.visible) { row.visible = visible; if (row.point) row.point.style.display = visible ? "" : "none"; }
       some += visible;
     }
     const gone = some === 0;
     if (group.section.hidden !== gone) group.section.hidden = gone;
     count += some;
+    show(group);
     label(group);
   }
   $("count").textContent = count === everything.length ? `${count} ${count === 1 ? "entry" : "entries"}` : `${count} of ${everything.length} entries`;
+}
+
+// ---- the rows that are in the page: the first of those that pass
+function show(group) {
+  const passed = group.order.filter((row) => row.visible), shown = passed.slice(0, group.most);
+  for (const row of shown) if (!row.filled) { fill(row.shown, row.now); row.rank.textContent = row.place; row.filled = true; }
+  if (shown.length !== group.body.rows.length || shown.some((row, place) => row.row !== group.body.rows[place])) group.body.replaceChildren(...shown.map((row) => row.row));
+  group.more.hidden = shown.length === passed.length;
+  group.more.textContent = `Show all ${passed.length}`;
 }
 
 // ---- plot: a point an entry, drawn at the figure's own width so that its text stays readable on a phone
@@ -188,8 +195,10 @@ for (const group of groups) {
     state.dir = state.sort === column ? (state.dir === "asc" ? "desc" : "asc") : text ? "asc" : "desc";
     state.sort = column;
     sort();
+    groups.forEach(show);
     write();
   });
+  group.more.addEventListener("click", () => { group.most = Infinity; const next = group.body.rows.length; show(group); group.body.rows[next].querySelector("a").focus(); });
   const mark = (event, lit) => { const row = group.rows.find((each) => each.row === event.target.closest?.("tr")); if (row?.point) row.dot.classList.toggle("on", lit); };
   group.body.addEventListener("mouseover", (event) => mark(event, true));
   group.body.addEventListener("mouseout", (event) => mark(event, false));
