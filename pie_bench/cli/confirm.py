@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.output import program_bar
-from pie_bench.cli.run import positive
+from pie_bench.cli.run import add_sandbox, chosen_sandbox, positive
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
+    from pie_bench.execution.sandbox.sandbox import Sandbox
     from pie_bench.stages.plan import Plan
     from pie_bench.store import RunDirectory
 
@@ -25,6 +26,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("--environment", default="gem5-skylake", metavar="E", help="default: %(default)s")
     parser.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
+    add_sandbox(parser)
     parser.set_defaults(verb=confirm)
 
 
@@ -35,19 +37,21 @@ def confirm(arguments: argparse.Namespace) -> int:
     directory = RunDirectory(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
-        confirm_and_print(plan, directory, arguments.environment, arguments.workers)
+        confirm_and_print(plan, directory, arguments.environment, arguments.workers, chosen_sandbox(arguments))
     return 0
 
 
-def confirm_and_print(plan: Plan, directory: RunDirectory, environment: str, workers: int | None) -> None:
+def confirm_and_print(
+    plan: Plan, directory: RunDirectory, environment: str, workers: int | None, sandbox: Sandbox
+) -> None:
     """Runs the second ruler with a progress bar and prints how far the two agree."""
     from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.pool import LocalPool
     from pie_bench.stages import confirm as stage
     from pie_bench.stages.execute import open_executor_of
 
-    build_root_of(environment)
-    executor = open_executor_of(environment, cache_dir())
+    build_root_of(environment, sandbox)
+    executor = open_executor_of(environment, cache_dir(), sandbox)
     with program_bar("confirm ") as advance:
         found = stage.confirm(plan, directory, executor, LocalPool(workers), progress=advance)
     print(f"confirmed in {environment} ({executor.environment.environment_id[:12]}): {found.programs} programs")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pie_bench import DEFAULT_ENVIRONMENT
-from pie_bench.errors import PieBenchError
+from pie_bench.errors import PieBenchError, UserError
 from pie_bench.paths import roots_dir
+
+if TYPE_CHECKING:
+    from pie_bench.execution.sandbox.sandbox import Sandbox
 
 
 def add_verbs(verbs: Any) -> None:
@@ -18,8 +21,10 @@ def add_verbs(verbs: Any) -> None:
     action.set_defaults(verb=list_environments)
     action = actions.add_parser("build", help="make an environment's root file system from Debian's packages")
     action.add_argument("environment", nargs="?", default=DEFAULT_ENVIRONMENT, metavar="E", help="default: %(default)s")
+    action.add_argument("--sandbox", metavar="NAME", help="what Debian's ldconfig is run in")
     action.set_defaults(verb=build)
     parser = verbs.add_parser("doctor", help="what works on this machine, and what to do about the rest")
+    parser.add_argument("--sandbox", metavar="NAME", help="examine the environments in this one")
     parser.set_defaults(verb=doctor)
 
 
@@ -34,33 +39,41 @@ def list_environments(arguments: argparse.Namespace) -> int:
 def build(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.rootfs import load_root_spec
+    from pie_bench.execution.sandbox.choose import choose_sandbox
 
     spec = load_environment_spec(arguments.environment)
     if spec.root is None:
         print(f"{arguments.environment}: uses this machine's compiler and libraries; there is nothing to build")
         return 0
-    path = build_root_of(arguments.environment)
+    path = build_root_of(arguments.environment, choose_sandbox(arguments.sandbox))
     print(f"{spec.root}: {path}\nsha256 of the tree: {load_root_spec(spec.root).tree_sha256}")
     return 0
 
 
-def build_root_of(environment: str) -> str:
-    """Makes the environment's root file system if it has one that is not there yet, with a progress bar."""
+def build_root_of(environment: str, sandbox: Sandbox | None = None) -> str:
+    """Makes the environment's root file system if it has one that is not there yet, with a progress bar.
+
+    UserError when the sandbox cannot show one.
+    """
     from tqdm import tqdm
 
     from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.rootfs import build_root, load_root_spec, root_path
     from pie_bench.execution.sandbox.choose import choose_sandbox
+    from pie_bench.execution.sandbox.folder import NO_ROOT
+    from pie_bench.execution.sandbox.unmounted import UnmountedSandbox
 
     name = load_environment_spec(environment).root
     if name is None:
         return ""
+    if isinstance(sandbox, UnmountedSandbox):
+        raise UserError(f"environment {environment}: the sandbox {sandbox.name} {NO_ROOT}")
     spec = load_root_spec(name)
     path = root_path(spec, roots_dir())
     if not path.is_dir():
         total = sum(package.bytes for package in spec.packages)
         with tqdm(desc=name, total=total, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True) as bar:
-            path = build_root(spec, roots_dir(), choose_sandbox(), progress=bar.update)
+            path = build_root(spec, roots_dir(), sandbox or choose_sandbox(), progress=bar.update)
     return str(path)
 
 
@@ -69,7 +82,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.doctor import examine
 
     usable = 0
-    for finding in examine():
+    for finding in examine(arguments.sandbox):
         print(f"{'ok     ' if finding.usable else 'missing'}  {finding.what:24}{finding.says}")
         usable += finding.usable and finding.is_environment
     if not usable:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
-from pie_bench.cli.run import positive
+from pie_bench.cli.run import add_sandbox, chosen_sandbox, positive
 
 if TYPE_CHECKING:
     from pie_bench.stages.noise import Spread
@@ -24,6 +24,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("--environment", metavar="E", default="cachegrind-host", help="default: %(default)s")
     parser.add_argument("--pairs", type=positive, default=40, metavar="N", help="identical pairs; default: %(default)s")
     parser.add_argument("--runs", type=positive, default=10, metavar="N", help="runs a side; default: %(default)s")
+    add_sandbox(parser)
     add_formats(parser)
     parser.set_defaults(verb=noise)
 
@@ -35,16 +36,14 @@ def noise(arguments: argparse.Namespace) -> int:
 
     from pie_bench.data.load import load_dataset
     from pie_bench.execution.environment import load_environment_spec
-    from pie_bench.execution.sandbox.choose import choose_sandbox
     from pie_bench.stages.noise import Spread, check_hyperfine, identical_pairs
 
     check_hyperfine()
+    sandbox = chosen_sandbox(arguments)
     spec = load_environment_spec(arguments.environment)
     dataset = load_dataset(arguments.dataset, "test", with_tests=True)
     with tqdm(total=arguments.pairs, unit="pair", file=sys.stderr, dynamic_ncols=True) as bar:
-        found = identical_pairs(
-            dataset, spec, choose_sandbox(), pairs=arguments.pairs, runs=arguments.runs, progress=bar.update
-        )
+        found = identical_pairs(dataset, spec, sandbox, pairs=arguments.pairs, runs=arguments.runs, progress=bar.update)
     records = [
         {
             "program": pair.program,

@@ -15,6 +15,7 @@ from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
+    from pie_bench.execution.sandbox.sandbox import Sandbox
     from pie_bench.report.results import Results
     from pie_bench.stages.execute import Progress
     from pie_bench.stages.generate import Generation, Tally
@@ -39,7 +40,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--confirm", metavar="E", help="measure what the numbers rest on again in this environment, e.g. gem5-skylake"
     )
+    add_sandbox(parser)
     parser.set_defaults(verb=run)
+
+
+def add_sandbox(parser: argparse.ArgumentParser) -> None:
+    """The options that say what foreign code runs in: docs/security.md."""
+    parser.add_argument("--sandbox", metavar="NAME", help="default: the first of doctor's list that works here")
+    parser.add_argument(
+        "--unsafe", action="store_true", help="where no sandbox works, run programs without; no leaderboard takes it"
+    )
+
+
+def chosen_sandbox(arguments: argparse.Namespace) -> Sandbox:
+    """What `add_sandbox`'s options say; UserError when it does not work here."""
+    from pie_bench.execution.sandbox.choose import choose_sandbox
+
+    return choose_sandbox(arguments.sandbox, unsafe=arguments.unsafe)
 
 
 def add_max_cost(parser: argparse.ArgumentParser) -> None:
@@ -188,6 +205,7 @@ def run(arguments: argparse.Namespace) -> int:
     todo = plans_and_directories(arguments)
     if arguments.confirm is not None:
         load_environment_spec(arguments.confirm)  # an unknown name is said before anything is paid for
+    sandbox = chosen_sandbox(arguments)
     finished = []
     left_to_pay = arguments.max_cost
     for number, (plan, directory) in enumerate(todo, start=1):
@@ -196,8 +214,8 @@ def run(arguments: argparse.Namespace) -> int:
         with directory.locked():
             check_run(plan, directory)
             say_what_is_left_out(plan)
-            build_root_of(plan.settings.environment)
-            executor = open_executor(plan, cache_dir())
+            build_root_of(plan.settings.environment, sandbox)
+            executor = open_executor(plan, cache_dir(), sandbox)
             with prepared(plan, directory, cache_dir(), left_to_pay) as generation:
                 say_what_was_done(generation)
                 if arguments.dry_run:
@@ -211,7 +229,7 @@ def run(arguments: argparse.Namespace) -> int:
                 left_to_pay = max(0.0, left_to_pay - (generation.tally.cost_usd or 0.0))
             finished.append((score_and_print(plan, directory), directory.results_path))
             if arguments.confirm is not None:
-                confirm_and_print(plan, directory, arguments.confirm, arguments.workers)
+                confirm_and_print(plan, directory, arguments.confirm, arguments.workers, sandbox)
     if len(finished) > 1:
         print_summary(finished)
     return 1 if any(results.infra_errors for results, _ in finished) else 0

@@ -21,6 +21,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument(
         "--workers", type=run.positive, metavar="N", help="programs executed at once (default: one a core)"
     )
+    run.add_sandbox(parser)
     parser.set_defaults(verb=execute)
     parser = verbs.add_parser("score", help="compute the metrics of a finished run", description="Compute the metrics.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
@@ -62,8 +63,9 @@ def execute(arguments: argparse.Namespace) -> int:
     directory = RunDirectory(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
-        build_root_of(plan.settings.environment)
-        executor = stage.open_executor(plan, cache_dir())
+        sandbox = run.chosen_sandbox(arguments)
+        build_root_of(plan.settings.environment, sandbox)
+        executor = stage.open_executor(plan, cache_dir(), sandbox)
         with run.progress_bars(plan, directory) as progress:
             stage.execute(plan, directory, executor, LocalPool(arguments.workers), progress=progress)
     print(f"verdicts: {directory.verdicts_path}\nnext: pie-bench score {directory.path}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pie_bench.errors import PieBenchError
 from pie_bench.execution.environment import Gem5Spec, environment_names, load_environment_spec
 from pie_bench.execution.executor import open_environment
-from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.sandbox.choose import choose_sandbox, probe_sandboxes
 from pie_bench.execution.simulators.gem5.golden import golden_ticks, not_usable
 from pie_bench.execution.simulators.gem5.launch import gem5_candidates
 
@@ -23,14 +23,17 @@ class Finding:
     is_environment: bool = False
 
 
-def examine() -> Iterator[Finding]:
-    """The sandbox, every way to a gem5, and every environment, in this order; each is really run."""
+def examine(sandbox_name: str | None = None) -> Iterator[Finding]:
+    """Every sandbox, every way to a gem5, and every environment, in this order; each is really run."""
+    probed = probe_sandboxes()
+    for name, found in probed.items():
+        yield Finding(f"sandbox {name}", not isinstance(found, str), found if isinstance(found, str) else "works")
     try:
-        sandbox = choose_sandbox()
+        sandbox = choose_sandbox(sandbox_name)
     except PieBenchError as error:
         yield Finding("sandbox", False, str(error))
         return
-    yield Finding("sandbox", True, sandbox.name)
+    yield Finding("sandbox", True, f"{sandbox.name} is used")
     for name in environment_names():
         spec = load_environment_spec(name)
         if isinstance(spec.simulator, Gem5Spec):

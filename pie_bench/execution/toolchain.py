@@ -11,6 +11,8 @@ from pie_bench.execution.sandbox.sandbox import Command, File, Limits, Sandbox, 
 from pie_bench.hashing import sha256
 
 _LOG_CHARACTERS = 4000
+# Whatever a sandbox calls the folder, in the program (`__FILE__`) it is /w. Sandboxes leave alone what is in quotes.
+_NAMED = "-ffile-prefix-map=/w/='/w/'"
 _LIBRARIES = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2")
 
 
@@ -39,7 +41,7 @@ class Toolchain:
         Raises SandboxError when the compiler could not be run or was stopped by the wall clock.
         """
         flags = " ".join(self._spec.flags)
-        script = f"{self._spec.compiler} {flags} /w/program.cpp -o /tmp/program && cat /tmp/program"
+        script = f"{self._spec.compiler} {flags} {_NAMED} /w/program.cpp -o /tmp/program && cat /tmp/program"
         finished = self._sandbox.run(
             Command(
                 argv=["/bin/sh", "-c", script],

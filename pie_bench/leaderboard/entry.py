@@ -66,6 +66,8 @@ def add_entry(directory: RunDirectory, leaderboard: Path) -> Path:
         raise UserError(
             f"{directory.path}: {results.infra_errors} executions failed on our side; run the command again"
         )
+    if results.sandbox == "unsafe":
+        raise UserError(f"{directory.path}: was run with --unsafe, which no leaderboard takes; run it in a sandbox")
     if not results.n_pairs:
         raise UserError(f"{directory.path}: no usable pair, nothing to enter")
     fields: dict[str, Any] = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}

@@ -62,6 +62,10 @@ def legend(results: Results) -> list[str]:
 def warnings(results: Results) -> list[str]:
     """What a reader of the numbers must know, each with its remedy."""
     found = []
+    if results.sandbox == "unsafe":
+        found.append(
+            "UNSAFE: programs ran without a sandbox; what they did on this machine and to these results is unknown"
+        )
     if results.infra_errors:
         found.append(
             f"{results.infra_errors} executions failed on our side (infra_error) and are in no metric; "

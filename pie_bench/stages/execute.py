@@ -12,8 +12,8 @@ from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
 from pie_bench.execution.pool import Pool
-from pie_bench.execution.sandbox.choose import choose_sandbox
-from pie_bench.execution.sandbox.sandbox import SandboxError
+from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
+from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
 from pie_bench.execution.verdict import Candidate, Role, Verdict
 from pie_bench.prompting.extract import extract_code
 from pie_bench.stages.generate import Generation, read_generations
@@ -52,20 +52,25 @@ def counts(plan: Plan, directory: RunDirectory) -> Counts:
     return Counts(len(read_generations(directory)), samples, executed, samples + 2 * len(plan.pairs))
 
 
-def open_executor(plan: Plan, cache_dir: Path) -> Executor:
+def open_executor(plan: Plan, cache_dir: Path, sandbox: Sandbox | None = None) -> Executor:
     """The plan's environment on this machine. UserError when sandbox, compiler or simulator do not work here."""
-    return open_executor_of(plan.settings.environment, cache_dir)
+    return open_executor_of(plan.settings.environment, cache_dir, sandbox)
 
 
-def open_executor_of(environment_name: str, cache_dir: Path) -> Executor:
-    """The environment of this name on this machine, with the machine's measurement store."""
+def open_executor_of(environment_name: str, cache_dir: Path, sandbox: Sandbox | None = None) -> Executor:
+    """The environment of this name on this machine, with the machine's measurement store.
+
+    Without a `sandbox` the one that works here is chosen.
+    """
     spec = load_environment_spec(environment_name)
-    sandbox = choose_sandbox()
+    sandbox = sandbox or choose_sandbox()
     try:
         environment = open_environment(spec, sandbox)
     except SandboxError as error:
         raise UserError(f"environment {environment_name}: {error}") from None
-    return Executor(environment, sandbox, MeasurementStore(cache_dir / "measurements.sqlite"))
+    # What was measured without a sandbox is never taken for what was measured in one.
+    store = "measurements-unsafe.sqlite" if sandbox.name == UNSAFE else "measurements.sqlite"
+    return Executor(environment, sandbox, MeasurementStore(cache_dir / store))
 
 
 def execute(

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from pie_bench.errors import UserError
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from pie_bench.errors import UserError, unknown_name
 from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
 from pie_bench.execution.sandbox.sandbox import Command, Limits, Sandbox, SandboxError, Stage
+from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 
+MECHANISMS: Mapping[str, Callable[[], Sandbox]] = {"bubblewrap": BubblewrapSandbox}
+"""What makes each sandbox, in order of preference."""
+UNSAFE = "unsafe"
+VARIABLE = "PIE_BENCH_SANDBOX"
+
+_REMEDIES = {
+    "bubblewrap": "needed: the package bubblewrap, and user namespaces allowed for ordinary users: "
+    "sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0",
+}
 _PROBE_LIMITS = Limits(
     cpu_seconds=10,
     wall_seconds=60,
@@ -18,17 +32,53 @@ _PROBE_LIMITS = Limits(
 _STAGES: tuple[Stage, ...] = ("compile", "payload", "simulator")
 
 
-def choose_sandbox() -> Sandbox:
-    """A sandbox that works here. UserError with the remedy when there is none: foreign code never runs without."""
+def probe_sandboxes() -> dict[str, Sandbox | str]:
+    """Every mechanism that works here, by name in order of preference; for the others why not, and the remedy."""
+    return {name: probe_sandbox(name) for name in MECHANISMS}
+
+
+def probe_sandbox(name: str) -> Sandbox | str:
+    """One mechanism, or why it does not work here, with the remedy. A program really runs in every stage."""
     try:
-        sandbox = BubblewrapSandbox()
+        sandbox = MECHANISMS[name]()
         for stage in _STAGES:
             finished = sandbox.run(Command(["/usr/bin/echo", "works"]), _PROBE_LIMITS, stage)
             if finished.stdout != b"works\n":
-                raise SandboxError(f"bubblewrap: {finished.stderr.decode(errors='replace').strip() or 'no output'}")
+                raise SandboxError(f"{name}: {finished.stderr.decode(errors='replace').strip() or 'no output'}")
     except SandboxError as error:
-        raise UserError(
-            f"no usable sandbox: {error} (needed: the package bubblewrap, and user namespaces allowed for ordinary "
-            "users: sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
-        ) from None
+        return f"{error} ({_REMEDIES[name]})"
     return sandbox
+
+
+def choose_sandbox(name: str | None = None, *, unsafe: bool = False) -> Sandbox:
+    """The mechanism called `name` (default: what PIE_BENCH_SANDBOX says), or the first that works here.
+
+    UserError with every mechanism's reason and remedy when there is none: foreign code never runs without, unless
+    `unsafe` says that it may. A safe one is preferred even then.
+    """
+    name = name or os.environ.get(VARIABLE) or None
+    if name == UNSAFE:
+        if not unsafe:
+            raise UserError("the sandbox unsafe contains nothing: give --unsafe too if that is really meant")
+        return _unsafe("asked for by name")
+    if name is not None and name not in MECHANISMS:
+        raise unknown_name("sandbox", name, [*MECHANISMS, UNSAFE])
+    refused = {}
+    for tried in [name] if name is not None else MECHANISMS:
+        found = probe_sandbox(tried)
+        if not isinstance(found, str):
+            return found
+        refused[tried] = found
+    reasons = "; ".join(f"{tried}: {reason}" for tried, reason in refused.items())
+    if unsafe and name is None:
+        return _unsafe(f"no usable sandbox: {reasons}")
+    raise UserError(f"no usable sandbox: {reasons}; pie-bench doctor says more; --unsafe does without")
+
+
+def _unsafe(why: str) -> Sandbox:
+    print(
+        f"warning: UNSAFE, {why}; programs run with limits only: they can read this user's files, use the network and "
+        "end its processes",
+        file=sys.stderr,
+    )
+    return UnsafeSandbox()

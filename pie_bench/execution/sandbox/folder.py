@@ -1,0 +1,105 @@
+"""A place of its own for each run, for mechanisms that mount nothing: `/w` and `/tmp` stand for folders in there.
+
+Names are as long as those that they stand for: what a simulator counts depends on the length of a program's path.
+The working directory is `/tmp` (in front of everyone's eyes, but the run's own folder is elsewhere), so that PWD is the
+same too.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import string
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pie_bench.execution.sandbox.sandbox import Command, SandboxError
+
+CWD = "/tmp"
+NO_ROOT = (
+    "shows no root file system but this machine's: use --environment cachegrind-host, or install bubblewrap "
+    "(sudo apt-get install bubblewrap)"
+)
+_LETTERS = string.ascii_letters + string.digits
+_MARK = ".pie_bench-"  # and the harness's process id
+
+
+@dataclass(frozen=True)
+class Folder:
+    """`path` is read-only to the run; `path/t` is its temporary folder."""
+
+    path: Path
+
+    def inside(self, text: str) -> str:
+        """An argument with `/w/…` and `/tmp/…` as they are called here, in as many characters.
+
+        Only where they begin a word: what stands in quotes is left alone.
+        """
+        text = re.sub(r"(?:(?<=^)|(?<=[\s=]))/w(?=/)", self.path.name, text)
+        return re.sub(r"(?:(?<=^)|(?<=[\s=]))/tmp(?=/)", f"{self.path.name}/t", text)
+
+    def outside(self, said: bytes, command: Command) -> bytes:
+        """What was said of the given files, with the names they were given by."""
+        for path in command.files:
+            said = said.replace(self.inside(path).encode(), path.encode())
+        return said
+
+
+@contextmanager
+def run_folder(command: Command, uid: int | None) -> Iterator[Folder]:
+    """The command's files in a folder, which is removed at the end; its temporary part belongs to `uid`.
+
+    Raises SandboxError for a command that needs mounts: another root file system, folders of the host.
+    """
+    if command.root is not None or command.shown:
+        raise SandboxError(f"a sandbox without mounts {NO_ROOT}")
+    path = _new_folder()
+    try:
+        (path / f"{_MARK}{os.getpid()}").touch()
+        temporary = path / "t"
+        temporary.mkdir(mode=0o700)
+        if uid is not None:
+            os.chown(temporary, uid, uid)
+        for name, given in command.files.items():
+            if not re.fullmatch(r"/w/[^/]+", name):
+                raise SandboxError(f"{name}: without mounts, files can be given in /w only")
+            place = path / name.removeprefix("/w/")
+            place.write_bytes(given.content)
+            place.chmod(0o555 if given.executable else 0o444)
+        path.chmod(0o555 if uid is not None else 0o755)
+        yield Folder(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _new_folder() -> Path:
+    names = [first + second for first in _LETTERS for second in _LETTERS]
+    random.shuffle(names)
+    for name in names:
+        path = Path(CWD, name)
+        try:
+            path.mkdir(mode=0o755)
+        except FileExistsError:
+            if not _is_left_over(path):
+                continue
+            shutil.rmtree(path, ignore_errors=True)
+            with suppress(FileExistsError):
+                path.mkdir(mode=0o755)
+                return path
+            continue
+        except OSError as error:
+            raise SandboxError(f"{path}: cannot be made ({error.strerror})") from None
+        return path
+    raise SandboxError(f"{CWD}: all folders with names of two letters exist; remove some")
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether it is a run's whose harness has ended."""
+    if not path.is_dir() or path.is_symlink():
+        return False
+    marks = list(path.glob(f"{_MARK}*"))
+    return len(marks) == 1 and not Path("/proc", marks[0].name.removeprefix(_MARK)).exists()

@@ -1,0 +1,214 @@
+"""How a sandboxed process is started, waited for and ended: what all mechanisms have in common."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pie_bench.execution.sandbox import seccomp
+from pie_bench.execution.sandbox.memory import content_of, memory_file
+from pie_bench.execution.sandbox.sandbox import Finished, Limits, SandboxError, Served, Stage
+
+REPORT_BYTES = 64 << 20  # what a simulator may write in one file
+_GRACE_SECONDS = 10  # for what ends by itself when its socket is closed, or when it is asked to
+
+
+@dataclass(frozen=True)
+class Streams:
+    """A run's standard streams, its report and what the mechanism says of it, as memory files."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    report: int
+    status: int
+
+
+@contextmanager
+def streams(stdin: bytes) -> Iterator[Streams]:
+    """Open as long as the block."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(memory_file("stdin", stdin))]
+        files += [stack.enter_context(memory_file(name)) for name in ("stdout", "stderr", "report", "status")]
+        os.fchmod(files[3], 0o666)  # reopened by its path, from inside, by the sandbox's uid
+        yield Streams(*files)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A mechanism's command line, with all that goes with it.
+
+    `stop` ends it and everything that it started; where that is not SIGKILL, what is left after a while is killed.
+    """
+
+    line: list[str]
+    streams: Streams
+    inherited: list[int] = field(default_factory=list)
+    environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": "/usr/bin"})
+    cwd: str = "/"
+    options: Mapping[str, Any] = field(default_factory=dict)  # of Popen
+    stop: signal.Signals = signal.SIGKILL
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self.line,
+            stdin=self.streams.stdin,
+            stdout=self.streams.stdout,
+            stderr=self.streams.stderr,
+            pass_fds=self.inherited,
+            env=dict(self.environment),  # a mechanism's own environment may be readable from inside
+            cwd=self.cwd,
+            start_new_session=True,  # Ctrl-C at the terminal is the harness's to handle
+            **self.options,
+        )
+
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """Ends it, and everything that it started."""
+        if process.poll() is None and self.stop != signal.SIGKILL:
+            os.killpg(process.pid, self.stop)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def run(self, limits: Limits) -> Ended:
+        """To its end, or until `wall_seconds` have passed."""
+        start = time.monotonic()
+        process = self.start()
+        try:
+            handle = os.pidfd_open(process.pid)
+            try:
+                in_time = bool(select.select([handle], [], [], limits.wall_seconds)[0])
+            finally:
+                os.close(handle)
+        finally:
+            self.end(process)
+        status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        return Ended(status, time.monotonic() - start, not in_time)
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int  # as a shell gives it: 128 + the signal
+    wall_seconds: float
+    wall_timeout: bool
+
+
+@contextmanager
+def serving(launch: Launch, limits: Limits) -> Iterator[Served]:
+    """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair."""
+    with ExitStack() as stack:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        stack.enter_context(ours)
+        with theirs:
+            process = replace(launch, streams=replace(launch.streams, stdin=theirs.fileno())).start()
+        stack.callback(launch.end, process)
+        handle = os.pidfd_open(process.pid)
+        stack.callback(os.close, handle)
+        served = _Served(ours, handle, launch.streams, limits)
+        try:
+            yield served
+        finally:
+            ours.close()  # it ends by itself; if not, by force
+            select.select([handle], [], [], 0 if served.is_stuck else _GRACE_SECONDS)
+
+
+class _Served:
+    """The contract's `Served`."""
+
+    def __init__(self, control: socket.socket, handle: int, streams: Streams, limits: Limits):
+        self.report_descriptor = streams.report
+        self.child_filter = seccomp.filter_program("simulator")
+        self.is_stuck = False
+        self._control, self._handle, self._stderr, self._limits = control, handle, streams.stderr, limits
+
+    def send(self, message: bytes) -> None:
+        try:
+            self._control.send(message)
+        except OSError:
+            raise self._gone() from None
+
+    def run(self, stdin: bytes, tag: bytes = b"\0") -> Finished:
+        with streams(stdin) as files:
+            start = time.monotonic()
+            try:
+                socket.send_fds(self._control, [tag], [files.stdin, files.stdout, files.stderr, files.report])
+                ready = select.select([self._control], [], [], self._limits.wall_seconds)[0]
+                reply = self._control.recv(4) if ready else None
+                self.is_stuck = reply is None
+            except OSError:
+                raise self._gone() from None
+            if reply == b"":
+                raise self._gone()
+            status = os.waitstatus_to_exitcode(struct.unpack("<i", reply)[0]) if reply else -signal.SIGKILL
+            ended = Ended(status if status >= 0 else 128 - status, time.monotonic() - start, reply is None)
+            return finished_of(ended, self._limits, files)
+
+    def stderr(self) -> bytes:
+        return content_of(self._stderr)
+
+    def _gone(self) -> SandboxError:
+        select.select([self._handle], [], [], _GRACE_SECONDS)
+        return SandboxError(f"the process that serves inputs has ended: {said_last(self.stderr())}")
+
+
+def finished_of(ended: Ended, limits: Limits, files: Streams) -> Finished:
+    """The contract's `Finished`."""
+    code = ended.status if ended.status < 128 else None
+    ended_by = None if code is not None else ended.status - 128
+    return Finished(
+        exit_code=code,
+        signal=ended_by,
+        stdout=content_of(files.stdout),
+        stderr=content_of(files.stderr),
+        report=content_of(files.report),
+        wall_seconds=ended.wall_seconds,
+        wall_timeout=ended.wall_timeout,
+        # A program that ignores SIGXCPU is killed a CPU second later.
+        cpu_limit=ended_by == signal.SIGXCPU
+        or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
+    )
+
+
+def rlimits(limits: Limits, stage: Stage, *, is_gem5: bool = False) -> dict[str, tuple[int, int]]:
+    """Soft and hard limit of each resource, by prlimit's names."""
+    output = limits.output_bytes if stage == "payload" or is_gem5 else REPORT_BYTES
+    return {
+        "nproc": (limits.processes, limits.processes),
+        "as": (limits.memory_bytes, limits.memory_bytes),
+        "cpu": (limits.cpu_seconds, limits.cpu_seconds + 1),
+        "fsize": (output, output),
+        "stack": (limits.stack_bytes, limits.stack_bytes),
+        "nofile": (64, 64),
+        "core": (0, 0),
+    }
+
+
+def prlimit_options(limits: Mapping[str, tuple[int, int]]) -> list[str]:
+    """`rlimits` for the command prlimit."""
+    return [f"--{name}={soft}:{hard}" for name, (soft, hard) in limits.items()]
+
+
+def find_program(program: str, package: str) -> str:
+    """Where it is; SandboxError with the package to install when it is nowhere."""
+    path = shutil.which(program)
+    if path is None:
+        raise SandboxError(f"{program} not found; install it: sudo apt-get install {package}")
+    return path
+
+
+def said_last(stderr: bytes) -> str:
+    """The last line of what was written to standard error."""
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no message"

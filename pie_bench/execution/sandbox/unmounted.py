@@ -1,0 +1,93 @@
+"""What the mechanisms have in common that mount nothing: a run's files lie in a folder of its own (folder.py)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from pie_bench.execution.sandbox import seccomp
+from pie_bench.execution.sandbox.folder import CWD, Folder, run_folder
+from pie_bench.execution.sandbox.process import Launch, Streams, finished_of, serving, streams
+from pie_bench.execution.sandbox.sandbox import (
+    REPORT_PATH,
+    Command,
+    Connected,
+    Finished,
+    Limits,
+    SandboxError,
+    Served,
+    Stage,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command as it is really run: `argv` and `environment` with the folder's names and the report's path."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    limits: Limits
+    stage: Stage
+    profile: seccomp.Filter
+    files: Streams
+    has_report: bool
+    folder: Folder
+    uid: int | None
+
+
+class UnmountedSandbox(ABC):
+    """The `Sandbox` contract but for `connect` (gem5), root file systems and shown folders: those need mounts."""
+
+    name: str
+
+    @abstractmethod
+    def _launch(self, job: Job, stack: ExitStack) -> Launch:
+        """How the job is started; what must stay until it has ended goes on the stack."""
+
+    def _user(self, stack: ExitStack) -> int | None:
+        """The uid that a run gets; None for the harness's own."""
+        return None
+
+    def _failure(self, launch: Launch) -> str | None:
+        """What went wrong in the mechanism itself, if anything did."""
+        return None
+
+    def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
+        """Runs to the end or a limit. Raises SandboxError when the command could not be started."""
+        with ExitStack() as stack:
+            job = self._job(command, limits, stage, stage, stack)
+            launch = self._launch(job, stack)
+            ended = launch.run(limits)
+            failure = None if ended.wall_timeout else self._failure(launch)
+            if failure is not None:
+                raise SandboxError(f"{self.name} could not run the command: {failure}")
+            finished = finished_of(ended, limits, job.files)
+            return replace(finished, stderr=job.folder.outside(finished.stderr, command))
+
+    @contextmanager
+    def serve(self, command: Command, limits: Limits) -> Iterator[Served]:
+        """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair."""
+        with ExitStack() as stack:
+            launch = self._launch(self._job(command, limits, "simulator", "server", stack), stack)
+            yield stack.enter_context(serving(launch, limits))
+
+    def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
+        """Not to be had: gem5 needs folders of its own."""
+        raise SandboxError(
+            f"gem5 does not run in the sandbox {self.name}: install bubblewrap (sudo apt-get install bubblewrap), "
+            "or use gem5's container"
+        )
+
+    def _job(self, command: Command, limits: Limits, stage: Stage, profile: seccomp.Filter, stack: ExitStack) -> Job:
+        uid = self._user(stack)
+        files = stack.enter_context(streams(command.stdin))
+        folder = stack.enter_context(run_folder(command, uid))
+        environment = {**dict(sorted(command.environment.items())), "PWD": CWD}  # as bubblewrap does
+        if stage == "compile":
+            environment["TMPDIR"] = str(folder.path / "t")
+        report = f"/proc/self/fd/{files.report}"
+        argv = [folder.inside(argument).replace(REPORT_PATH, report) for argument in command.argv]
+        has_report = any(REPORT_PATH in argument for argument in command.argv)
+        return Job(argv, environment, limits, stage, profile, files, has_report, folder, uid)
