@@ -1,4 +1,4 @@
-"""What a program can and cannot do in the sandbox. Every program here really runs."""
+"""What a program can and cannot do in a sandbox, in each that works here. Every program here really runs."""
 
 import os
 import threading
@@ -22,6 +22,20 @@ LIMITS = Limits(
     processes=16,
     tmp_bytes=1 << 20,
 )
+
+
+@pytest.fixture(scope="module", params=list(choose.MECHANISMS))
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Every mechanism that works on this machine."""
+    found = choose.probe_sandbox(request.param)
+    if isinstance(found, str):
+        pytest.skip(f"{request.param}: {found}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def toolchain(spec: EnvironmentSpec, sandbox: Sandbox) -> Toolchain:
+    return Toolchain(spec.toolchain, spec.compile_limits, sandbox)
 
 
 @pytest.fixture
@@ -53,19 +67,31 @@ def test_it_sees_only_usr_and_what_it_was_given(sandbox: Sandbox, tmp_path: Path
     secret = tmp_path / "expected_output"
     secret.write_text("42")
     secret.chmod(0o644)
-    seen = shell(sandbox, "ls / /w; cat /w/given; cat $1 /etc/passwd", files={"/w/given": File(b"input")})
-    assert seen.stdout.decode().split() == "/: bin dev lib lib64 proc tmp usr w /w: given input".split()
+    seen = shell(sandbox, "ls /w/; cat /w/given; cat /etc/passwd", files={"/w/given": File(b"input")})
+    assert [x for x in seen.stdout.decode().split() if x != "t"] == ["given", "input"]
+    if sandbox.name == "bubblewrap":
+        assert shell(sandbox, "ls /").stdout.decode().split() == "bin dev lib lib64 proc tmp usr w".split()
     assert shell(sandbox, f"cat {secret}").exit_code != 0
+    assert shell(sandbox, f"ls {tmp_path} || ls /etc/apt || ls /usr/../home || ls /sys").stdout == b""
     assert shell(sandbox, "echo x > /w/new || echo x > /usr/new || echo x > /new || echo x > /dev/new").exit_code != 0
     assert shell(sandbox, "echo x > /w/given", files={"/w/given": File(b"input")}).exit_code != 0
 
 
 def test_it_is_nobody_and_alone(sandbox: Sandbox) -> None:
-    seen = shell(sandbox, "id -u; ls /proc | grep -c '^[0-9]'; cat /proc/sys/kernel/hostname; ls /proc/self/fd")
-    uid, processes, host, *descriptors = seen.stdout.decode().split()
-    assert (uid, host) == ("65534", "sandbox")
+    look = "for i in 0 1 2 3 4 5 6 7 8 9; do test -e /proc/self/fd/$i && echo $i; done"
+    seen = shell(sandbox, f"id -u; ls /proc | grep -c '^[0-9]'; {look}; cat /proc/sys/kernel/hostname")
+    uid, processes, *descriptors = seen.stdout.decode().split()
     assert int(processes) <= 6
-    assert descriptors == ["0", "1", "2", "3"]  # 3 is ls reading the folder
+    assert descriptors[:3] == ["0", "1", "2"]
+    assert descriptors[3:] == (["sandbox"] if sandbox.name == "bubblewrap" else [])
+    assert (uid == "65534") if sandbox.name == "bubblewrap" else (uid not in ("0", "65534") or os.geteuid() != 0)
+    assert shell(sandbox, f"kill -0 {os.getpid()} || kill -0 {os.getppid()}").exit_code != 0
+
+
+def test_nothing_is_left_running(sandbox: Sandbox) -> None:
+    shell(sandbox, "setsid sh -c 'sleep 86123 & setsid sleep 86123' & sleep 86123 &")
+    running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [line for line in running if b"86123" in line]
 
 
 def test_the_harness_environment_is_out_of_reach(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +173,7 @@ def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)  # it is started by a user without rights
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    old = choose.choose_sandbox()
+    old = choose.choose_sandbox("bubblewrap")
     script = "echo x > /tmp/x; cat /tmp/x; /usr/bin/unshare -U true && echo namespace"
     assert shell(old, script).stdout == b"x\n"
 
@@ -155,7 +181,7 @@ def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_a_command_that_cannot_start_is_our_error(sandbox: Sandbox) -> None:
     missing = sandbox.run(Command(["/w/missing"]), LIMITS, "payload")
     assert missing.exit_code == 127
-    with pytest.raises(SandboxError, match="bubblewrap could not run the command"):
+    with pytest.raises(SandboxError, match="bubblewrap could not run the command|in /w only"):
         sandbox.run(Command(["/bin/true"], files={"/proc/x": File(b"")}), LIMITS, "payload")
 
 
@@ -183,6 +209,36 @@ def test_no_descriptor_is_left_open(sandbox: Sandbox) -> None:
 def test_without_a_sandbox_there_is_a_remedy_and_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="bwrap not found; install it: sudo apt-get install bubblewrap"):
+        choose.choose_sandbox("bubblewrap")
+    probed = choose.probe_sandboxes()
+    assert isinstance(probed["bubblewrap"], str)
+    usable = [name for name, found in probed.items() if not isinstance(found, str)]
+    if usable:
+        assert choose.choose_sandbox().name == usable[0]
+    monkeypatch.setattr(choose, "MECHANISMS", {"bubblewrap": BubblewrapSandbox})
+    with pytest.raises(UserError, match="no usable sandbox: bubblewrap: bwrap not found"):
+        choose.choose_sandbox()
+
+
+def test_without_any_only_what_is_said_to_be_unsafe_is_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert choose.choose_sandbox(unsafe=True).name != "unsafe"  # where there is another
+    monkeypatch.setattr(choose, "MECHANISMS", {})
+    with pytest.raises(UserError, match="no usable sandbox"):
+        choose.choose_sandbox()
+    with pytest.raises(UserError, match="give --unsafe too"):
+        choose.choose_sandbox("unsafe")
+    assert not capsys.readouterr().err
+    unsafe = choose.choose_sandbox(unsafe=True)
+    assert unsafe.name == "unsafe"
+    assert capsys.readouterr().err.startswith("warning: UNSAFE")
+    assert unsafe.run(Command(["/bin/cat"], b"input"), LIMITS, "payload").stdout == b"input"
+
+
+def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIE_BENCH_SANDBOX", "bublewrap")
+    with pytest.raises(UserError, match="unknown sandbox 'bublewrap'; did you mean bubblewrap"):
         choose.choose_sandbox()
 
 
@@ -194,7 +250,7 @@ def test_a_sandbox_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch
         folder.chmod(0o755)  # it is started by a user without rights
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(UserError, match="no usable sandbox: .*No permissions to create new namespace"):
-        choose.choose_sandbox()
+        choose.choose_sandbox("bubblewrap")
 
 
 def test_the_limits_of_an_environment_are_checked(spec: EnvironmentSpec) -> None:

@@ -19,6 +19,7 @@ from pie_bench.execution.sandbox.sandbox import Stage
 
 Filter = Literal[Stage, "server", "gem5"]
 
+_EXCLUSIVE = os.O_CREAT | os.O_EXCL
 _CLONE_THREAD = 0x00010000
 _CLONE_NEW_NAMESPACES = 0x7E020000  # NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 
@@ -79,6 +80,25 @@ def filter_program(stage: Filter) -> bytes:
         rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD))
     # ENOSYS makes the C library fall back to clone, whose flags a filter can see.
     rules.add_rule(seccomp.ERRNO(38), "clone3")
+    return _exported(rules)
+
+
+@functools.cache
+def temporary_files() -> bytes:
+    """A filter for a simulator where /tmp is closed: a file's exclusive creation is left to a listener to answer.
+
+    What such a file's maker then does, to remove it by its name, succeeds without doing anything.
+    """
+    import pyseccomp as seccomp
+
+    rules = seccomp.SyscallFilter(seccomp.ALLOW)
+    for name, flags in (("open", 1), ("openat", 2)):
+        rules.add_rule(seccomp.NOTIFY, name, seccomp.Arg(flags, seccomp.MASKED_EQ, _EXCLUSIVE, _EXCLUSIVE))
+    rules.add_rule(seccomp.ERRNO(0), "unlink")
+    return _exported(rules)
+
+
+def _exported(rules: Any) -> bytes:
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
         file.seek(0)

@@ -26,6 +26,7 @@ from pie_bench.execution.sandbox.sandbox import (
 class Job:
     """A command as it is really run: `argv` and `environment` with the folder's names and the report's path."""
 
+    name: str  # the program by the name it was given
     argv: list[str]
     environment: dict[str, str]
     limits: Limits
@@ -90,4 +91,4 @@ class UnmountedSandbox(ABC):
         report = f"/proc/self/fd/{files.report}"
         argv = [folder.inside(argument).replace(REPORT_PATH, report) for argument in command.argv]
         has_report = any(REPORT_PATH in argument for argument in command.argv)
-        return Job(argv, environment, limits, stage, profile, files, has_report, folder, uid)
+        return Job(command.argv[0], argv, environment, limits, stage, profile, files, has_report, folder, uid)

@@ -1,0 +1,95 @@
+"""Landlock + seccomp + limits, without namespaces: works in a container, and where user namespaces are forbidden.
+
+Nothing is mounted. What a program can open is named in a rule set; what is not, it cannot open, though it can learn
+that it exists. For root every run has a user of its own.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import pwd
+import signal
+import socket
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from pie_bench.execution.sandbox import launcher, seccomp
+from pie_bench.execution.sandbox.folder import CWD
+from pie_bench.execution.sandbox.memory import content_of, memory_file
+from pie_bench.execution.sandbox.process import Launch, rlimits
+from pie_bench.execution.sandbox.sandbox import SandboxError
+from pie_bench.execution.sandbox.unmounted import Job, UnmountedSandbox
+
+_UIDS = range(60706, 61184)  # of no one: neither Debian nor systemd gives these out
+_READABLE = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/proc/meminfo", "/proc/cpuinfo", "/proc/stat"]
+_READABLE += ["/proc/sys/vm/overcommit_memory"]
+_DEVICES = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
+
+
+class LandlockSandbox(UnmountedSandbox):
+    """For root with Landlock's first version (Linux 5.13) or later, for others with its sixth (Linux 6.12)."""
+
+    name = "landlock"
+
+    def __init__(self) -> None:
+        if os.uname().machine != "x86_64":
+            raise SandboxError(f"made for x86-64, not {os.uname().machine}")
+        abi = launcher.landlock_abi()
+        if abi == 0:
+            raise SandboxError("this kernel has no Landlock, or it is turned off")
+        if abi < 6 and os.geteuid() != 0:
+            raise SandboxError(
+                f"Landlock's version here is {abi}; below 6 an ordinary user's other processes are open to signals"
+            )
+
+    def _user(self, stack: ExitStack) -> int | None:
+        """A uid that no other run on this machine has: held by an abstract socket, which goes with its process."""
+        if os.geteuid() != 0:
+            return None
+        for uid in _UIDS:
+            try:
+                pwd.getpwuid(uid)
+                continue
+            except KeyError:
+                lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                lock.bind(f"\0pie_bench-uid-{uid}")
+            except OSError:
+                lock.close()
+                continue
+            stack.enter_context(lock)
+            return uid
+        raise SandboxError(f"all of the user ids {_UIDS[0]} to {_UIDS[-1]} are taken")
+
+    def _launch(self, job: Job, stack: ExitStack) -> Launch:
+        path = str(job.folder.path)
+        limits = rlimits(job.limits, job.stage)
+        processes = max(1, job.limits.processes - 1)  # bubblewrap's count has one of its own in it
+        limits["nproc"] = (processes, processes)
+        if job.stage == "compile":
+            limits["fsize"] = (job.limits.tmp_bytes, job.limits.tmp_bytes)
+        told = {
+            "argv": job.argv,
+            "name": job.name,
+            "environment": job.environment,
+            "uid": job.uid,
+            "parent": os.getpid(),
+            "limits": {name.upper(): limit for name, limit in limits.items()},
+            "readable": [*_READABLE, path],
+            "writable": [f"{path}/t"] if job.stage == "compile" else [],
+            "writable_bytes": job.limits.tmp_bytes,
+            "devices": _DEVICES,
+            "filter": seccomp.filter_program(job.profile),
+            "temporary_filter": seccomp.temporary_files() if job.stage == "simulator" else b"",
+            "status": job.files.status,
+        }
+        spec = stack.enter_context(memory_file("job", marshal.dumps(told)))
+        inherited = [spec, job.files.status, *([job.files.report] if job.has_report else [])]
+        line = [sys.executable, "-I", "-S", str(Path(launcher.__file__)), str(spec)]
+        return Launch(line, job.files, inherited, cwd=CWD, stop=signal.SIGTERM)
+
+    def _failure(self, launch: Launch) -> str | None:
+        said = content_of(launch.streams.status).decode(errors="replace")
+        return None if said == "ended" else said or "the launcher was ended"

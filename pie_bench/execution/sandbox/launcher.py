@@ -1,0 +1,289 @@
+"""Run as a program of its own: puts a child behind Landlock, seccomp and limits, waits for it, and leaves nothing.
+
+    python -I -S launcher.py FD
+
+FD is a file with the job (see landlock.py), as `marshal` writes it. Nothing of pie_bench is imported, and little else:
+every run waits for this to start. The launcher stays outside as the one that inherits what the child leaves running,
+and that gives memory files to those who ask for temporary ones (see `_give_memory_file`).
+"""
+
+from __future__ import annotations
+
+import _socket
+import ctypes
+import errno
+import fcntl
+import marshal
+import os
+import resource
+import select
+import signal
+import struct
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing takes time
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
+_SECCOMP, _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 317, 444, 445, 446  # system calls, x86-64
+_SET_MODE_FILTER, _NEW_LISTENER, _MODE_FILTER = 1, 8, 2
+_NO_RANDOM_ADDRESSES = 0x0040000
+_RECEIVE, _SEND, _ADD_DESCRIPTOR = 0xC0502100, 0xC0182101, 0x40182103  # ioctls of a seccomp listener
+_LOOK_EVERY_MS = 50
+_TEMPORARY_FILES = 4  # valgrind makes two
+
+_FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl of devices
+_RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
+_ALL_RIGHTS = (1 << 16) - 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Stopped(BaseException):
+    """SIGTERM."""
+
+
+def landlock_abi() -> int:
+    """The version of Landlock's interface; 0 where there is none."""
+    return max(0, _libc.syscall(_CREATE_RULESET, None, 0, 1))
+
+
+def main() -> None:
+    descriptor = int(sys.argv[1])
+    with os.fdopen(descriptor, "rb") as file:
+        job = marshal.load(file)
+    os.set_inheritable(job["status"], False)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # when the harness's thread ends, so does all of this
+    _prctl(_PR_SET_DUMPABLE, 0)
+    if os.getppid() != job["parent"]:
+        os._exit(1)
+    ours, theirs = _socket.socketpair()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _become(job, theirs)
+    theirs.close()
+    status = 128 + signal.SIGKILL
+    try:
+        signal.signal(signal.SIGTERM, _stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        nothing = os.open("/dev/null", os.O_RDWR)
+        for stream in (0, 1):
+            os.dup2(nothing, stream)
+        status = _wait_for(child, _listener(ours) if job["temporary_filter"] else None, job)
+    except Stopped:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _end_all()
+    if not os.fstat(job["status"]).st_size:
+        os.write(job["status"], b"ended")
+    os._exit(status)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise Stopped
+
+
+def _wait_for(child: int, listener: int | None, job: Mapping[str, Any]) -> int:
+    """The child's exit status as a shell gives it; what fills its temporary folder is ended."""
+    handle = os.pidfd_open(child)
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    if listener is not None:
+        poll.register(listener, select.POLLIN)
+    given = 0
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll(_LOOK_EVERY_MS if job["writable"] else None)]
+        if any(_size_of(folder) > job["writable_bytes"] for folder in job["writable"]):
+            return 128 + signal.SIGXFSZ
+        if handle in ready:
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            return code if code >= 0 else 128 - code
+        if listener in ready:
+            assert listener is not None
+            given += _give_memory_file(listener, given < _TEMPORARY_FILES)
+
+
+def _size_of(folder: str) -> int:
+    """Bytes on the disk of a folder without folders; a file takes a block at least."""
+    size = 0
+    for entry in os.scandir(folder):
+        try:
+            size += max(4096, entry.stat(follow_symlinks=False).st_blocks * 512)
+        except OSError:  # gone by now
+            continue
+    return size
+
+
+def _give_memory_file(listener: int, allowed: bool) -> int:
+    """Answers one exclusive creation of a file: whatever its name, it is a nameless file in memory.
+
+    valgrind must make two such files, in /tmp, which is not to be opened to foreign programs. 1 when one was given.
+    """
+    request = bytearray(80)
+    try:
+        fcntl.ioctl(listener, _RECEIVE, request)
+    except OSError:  # who asked has ended
+        return 0
+    (identity,) = struct.unpack_from("Q", request)
+    try:
+        if not allowed:
+            fcntl.ioctl(listener, _SEND, struct.pack("QqiI", identity, 0, -errno.ENOSPC, 0))
+            return 0
+        file = os.memfd_create("temporary")
+        try:
+            fcntl.ioctl(listener, _ADD_DESCRIPTOR, struct.pack("QIIII", identity, 2, file, 0, 0))
+        finally:
+            os.close(file)
+    except OSError:
+        return 0
+    return 1
+
+
+def _listener(channel: _socket.socket) -> int | None:
+    """The descriptor that the child sends; None when it has ended before."""
+    _, ancillary, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(4))
+    channel.close()
+    return struct.unpack("i", ancillary[0][2])[0] if ancillary else None
+
+
+def _end_all() -> None:
+    """Kills all that is left: whatever loses its parent becomes a child of this process."""
+    while True:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                for process in _children():
+                    os.kill(process, signal.SIGKILL)
+                os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _children() -> Iterator[int]:
+    own = str(os.getpid()).encode()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/" + name + "/stat", "rb") as file:
+                    if file.read().rpartition(b")")[2].split()[1] == own:
+                        yield int(name)
+            except (OSError, IndexError):  # it has ended
+                continue
+
+
+def _become(job: Mapping[str, Any], channel: _socket.socket) -> None:
+    """Turns this process into the job's."""
+    try:
+        os.setsid()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        ruleset = _ruleset(job)
+        limits = dict(job["limits"])
+        if job["uid"] is None:  # the limit is on all that the user runs
+            running = _threads_of(os.getuid())
+            limits["NPROC"] = tuple(limit + running for limit in limits["NPROC"])
+        else:
+            if os.getgroups():
+                os.setgroups([])
+            os.setresgid(job["uid"], job["uid"], job["uid"])
+            os.setresuid(job["uid"], job["uid"], job["uid"])
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        _libc.personality(_NO_RANDOM_ADDRESSES)  # where that is refused, addresses differ from run to run
+        _checked("landlock_restrict_self", _libc.syscall(_RESTRICT_SELF, ruleset, 0))
+        os.close(ruleset)
+        if job["temporary_filter"]:
+            listener = _checked(
+                "seccomp listener",
+                _libc.syscall(_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER, _program(job["temporary_filter"])),
+            )
+            os.set_inheritable(listener, False)
+            channel.sendmsg([b"x"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", listener))])
+            os.close(listener)
+        channel.close()
+        arguments, environment, program = job["argv"], job["environment"], _program(job["filter"])
+        for name, limit in limits.items():
+            resource.setrlimit(getattr(resource, "RLIMIT_" + name), limit)
+        _prctl(_PR_SET_SECCOMP, _MODE_FILTER, program)
+    except BaseException as error:
+        os.write(job["status"], str(error).encode())
+        os._exit(125)
+    try:
+        os.execve(arguments[0], arguments, environment)
+    except OSError as error:
+        message = "failed to execute " + job["name"] + ": " + (error.strerror or "") + "\n"
+        os.write(2, message.encode())
+        os._exit(127 if error.errno == errno.ENOENT else 126)
+
+
+def _ruleset(job: Mapping[str, Any]) -> int:
+    """A Landlock rule set: what is not named in `readable`, `writable`, `devices` cannot be opened."""
+    abi = landlock_abi()
+    handled = _RIGHTS_BY_ABI.get(abi, _ALL_RIGHTS)
+    # File system, TCP (none is allowed), signals and abstract sockets: none to outside.
+    attributes = struct.pack("QQQ", handled, 3, 3)[: 8 if abi < 4 else 16 if abi < 6 else 24]
+    ruleset = _checked("landlock_create_ruleset", _libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0))
+    read = 1 << 0 | 1 << 2 | 1 << 3  # execute, read files and folders
+    own = "/proc/" + str(os.getpid()) + "/"
+    allowed = [(path, read) for path in job["readable"]]
+    allowed += [(own + name, 1 << 2) for name in ("maps", "status", "stat", "statm", "cmdline", "auxv")]
+    allowed += [(path, 1 << 1 | 1 << 2) for path in job["devices"]]
+    # Regular files, made and removed; no folders, links, devices, sockets or pipes.
+    allowed += [(path, read | 1 << 1 | 1 << 5 | 1 << 8 | 1 << 14) for path in job["writable"]]
+    for path, rights in allowed:
+        try:
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue  # what is not there cannot be opened
+        try:
+            if not os.path.isdir(path):
+                rights &= _FILE_RIGHTS
+            rule = struct.pack("=Qi", rights & handled, place)
+            _checked(path, _libc.syscall(_ADD_RULE, ruleset, 1, rule, 0))
+        finally:
+            os.close(place)
+    return ruleset
+
+
+def _threads_of(uid: int) -> int:
+    running = 0
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and os.stat("/proc/" + name).st_uid == uid:
+                running += len(os.listdir("/proc/" + name + "/task"))
+        except OSError:
+            continue
+    return running
+
+
+class _Program(ctypes.Structure):
+    """The kernel's struct sock_fprog."""
+
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
+def _program(instructions: bytes) -> Any:
+    return ctypes.byref(_Program(len(instructions) // 8, instructions))
+
+
+def _prctl(option: int, *arguments: Any) -> None:
+    values = [ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments]
+    _checked("prctl " + str(option), _libc.prctl(option, *values, *[ctypes.c_ulong(0)] * (4 - len(values))))
+
+
+def _checked(what: str, result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, what + ": " + os.strerror(number))
+    return result
+
+
+if __name__ == "__main__":
+    main()
