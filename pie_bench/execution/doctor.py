@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pie_bench.errors import PieBenchError
 from pie_bench.execution.environment import Gem5Spec, environment_names, load_environment_spec
 from pie_bench.execution.executor import open_environment
+from pie_bench.execution.sandbox.cgroups import find_cgroups
 from pie_bench.execution.sandbox.choose import choose_sandbox, probe_sandboxes
 from pie_bench.execution.simulators.gem5.golden import golden_ticks, not_usable
 from pie_bench.execution.simulators.gem5.launch import gem5_candidates
@@ -28,6 +29,12 @@ def examine(sandbox_name: str | None = None) -> Iterator[Finding]:
     probed = probe_sandboxes()
     for name, found in probed.items():
         yield Finding(f"sandbox {name}", not isinstance(found, str), found if isinstance(found, str) else "works")
+    groups = find_cgroups()
+    says = groups if isinstance(groups, str) else f"version {groups.version}: {', '.join(groups.parents)}"
+    remedy = (
+        "; without, a compiler's processes are limited one by one only (run as root, or systemd-run --user --scope)"
+    )
+    yield Finding("control groups", not isinstance(groups, str), says + (remedy if isinstance(groups, str) else ""))
     try:
         sandbox = choose_sandbox(sandbox_name)
     except PieBenchError as error:

@@ -1,6 +1,7 @@
 """What a program can and cannot do in a sandbox, in each that works here. Every program here really runs."""
 
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pie_bench.errors import UserError
 from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.sandbox import choose
 from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
+from pie_bench.execution.sandbox.cgroups import find_cgroups
 from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Limits, Sandbox, SandboxError
 from pie_bench.execution.toolchain import Toolchain
 
@@ -90,8 +92,20 @@ def test_it_is_nobody_and_alone(sandbox: Sandbox) -> None:
 
 def test_nothing_is_left_running(sandbox: Sandbox) -> None:
     shell(sandbox, "setsid sh -c 'sleep 86123 & setsid sleep 86123' & sleep 86123 &")
-    running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not [line for line in running if b"86123" in line]
+    assert subprocess.run(["pgrep", "-f", "sleep 8612[3]"], check=False).returncode == 1
+
+
+def test_a_compilers_processes_are_limited_together(sandbox: Sandbox) -> None:
+    groups = find_cgroups()
+    if isinstance(groups, str):
+        pytest.skip(f"no control groups: {groups}")
+    hog = "(x=$(head -c 60000000 /dev/zero | tr '\\0' a); sleep 1; echo had it)"
+    limits = LIMITS.model_copy(update={"memory_bytes": 128 << 20})
+    one = sandbox.run(Command(["/bin/sh", "-c", hog]), limits, "compile")
+    four = sandbox.run(Command(["/bin/sh", "-c", " & ".join([hog] * 4) + "; wait"]), limits, "compile")
+    assert one.stdout == b"had it\n"
+    assert four.stdout.count(b"had it") < 4
+    assert not [left for parent in groups.parents.values() for left in parent.glob(f"pie_bench-{os.getpid()}-*")]
 
 
 def test_the_harness_environment_is_out_of_reach(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

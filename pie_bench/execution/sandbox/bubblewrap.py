@@ -122,7 +122,7 @@ class BubblewrapSandbox:
         argv = [argument.replace(REPORT_PATH, f"/proc/self/fd/{files.report}") for argument in command.argv]
         line = [self._setarch, "-R", self._bwrap, *options, "--", "/usr/bin/prlimit", *limited, *argv]
         drop = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        return Launch(line, files, inherited, options=drop)
+        return Launch(line, files, inherited, options=drop, forks=stage == "compile")
 
 
 def _check_can_enter(path: Path) -> None:

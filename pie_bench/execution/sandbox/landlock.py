@@ -88,7 +88,7 @@ class LandlockSandbox(UnmountedSandbox):
         spec = stack.enter_context(memory_file("job", marshal.dumps(told)))
         inherited = [spec, job.files.status, *([job.files.report] if job.has_report else [])]
         line = [sys.executable, "-I", "-S", str(Path(launcher.__file__)), str(spec)]
-        return Launch(line, job.files, inherited, cwd=CWD, stop=signal.SIGTERM)
+        return Launch(line, job.files, inherited, cwd=CWD, stop=signal.SIGTERM, forks=job.stage == "compile")
 
     def _failure(self, launch: Launch) -> str | None:
         said = content_of(launch.streams.status).decode(errors="replace")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pie_bench.execution.sandbox import seccomp
+from pie_bench.execution.sandbox.cgroups import Cgroups, find_cgroups
 from pie_bench.execution.sandbox.memory import content_of, memory_file
 from pie_bench.execution.sandbox.sandbox import Finished, Limits, SandboxError, Served, Stage
 
@@ -49,6 +50,7 @@ class Launch:
     """A mechanism's command line, with all that goes with it.
 
     `stop` ends it and everything that it started; where that is not SIGKILL, what is left after a while is killed.
+    Where it `forks`, what all its processes use together is limited too, if the machine lets us.
     """
 
     line: list[str]
@@ -58,6 +60,7 @@ class Launch:
     cwd: str = "/"
     options: Mapping[str, Any] = field(default_factory=dict)  # of Popen
     stop: signal.Signals = signal.SIGKILL
+    forks: bool = False
 
     def start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -85,15 +88,16 @@ class Launch:
     def run(self, limits: Limits) -> Ended:
         """To its end, or until `wall_seconds` have passed."""
         start = time.monotonic()
-        process = self.start()
-        try:
+        with ExitStack() as stack:
+            cgroups = find_cgroups() if self.forks else ""
+            add = stack.enter_context(cgroups.group(limits)) if isinstance(cgroups, Cgroups) else None
+            process = self.start()
+            stack.callback(self.end, process)
+            if add is not None:
+                add(process.pid)
             handle = os.pidfd_open(process.pid)
-            try:
-                in_time = bool(select.select([handle], [], [], limits.wall_seconds)[0])
-            finally:
-                os.close(handle)
-        finally:
-            self.end(process)
+            stack.callback(os.close, handle)
+            in_time = bool(select.select([handle], [], [], limits.wall_seconds)[0])
         status = process.returncode if process.returncode >= 0 else 128 - process.returncode
         return Ended(status, time.monotonic() - start, not in_time)
 

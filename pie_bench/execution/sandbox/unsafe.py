@@ -25,4 +25,5 @@ class UnsafeSandbox(UnmountedSandbox):
         # The number of processes is counted for the whole user, not for the run.
         limited = {name: limit for name, limit in rlimits(job.limits, job.stage).items() if name != "nproc"}
         line = [*self._start, *prlimit_options(limited), *job.argv]
-        return Launch(line, job.files, [job.files.report] if job.has_report else [], job.environment, CWD)
+        inherited = [job.files.report] if job.has_report else []
+        return Launch(line, job.files, inherited, job.environment, CWD, forks=job.stage == "compile")

@@ -1,0 +1,143 @@
+"""A limit on what a compiler and all that it starts use together: control groups, version 1 or 2, where writable.
+
+Resource limits hold for each process; only where processes can be forked (the stage `compile`) does that not limit the
+sum. Without a writable control group the sum is `processes` times `memory_bytes`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pie_bench.execution.sandbox.sandbox import Limits
+
+_REMOVAL_SECONDS = 5
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Cgroups:
+    """Where groups can be made: the parent folder by controller (the same for all of version 2)."""
+
+    version: int
+    parents: Mapping[str, Path]
+
+    @contextmanager
+    def group(self, limits: Limits) -> Iterator[Callable[[int], None]]:
+        """A group with these limits; what is yielded puts a process and its children in it.
+
+        At the end whatever is left in it is killed, and the group removed.
+        """
+        # The name says whose it is, so that what a killed harness leaves can be found.
+        name = f"pie_bench-{os.getpid()}-{next(_numbers)}"
+        folders = {parent / name: self._settings(limits, {c for c, p in self.parents.items() if p == parent})
+                   for parent in dict.fromkeys(self.parents.values())}  # fmt: skip
+        try:
+            for folder, settings in folders.items():
+                folder.mkdir()
+                for file, value in settings.items():
+                    if "sw" not in file or (folder / file).exists():  # swap may be accounted for or not
+                        (folder / file).write_text(str(value))
+            yield lambda process: _add(process, list(folders))
+        finally:
+            for folder in folders:
+                _remove(folder)
+
+    def _settings(self, limits: Limits, controllers: set[str]) -> dict[str, int]:
+        settings = {}
+        if "memory" in controllers and self.version == 1:
+            settings["memory.limit_in_bytes"] = settings["memory.memsw.limit_in_bytes"] = limits.memory_bytes
+        elif "memory" in controllers:
+            settings |= {"memory.max": limits.memory_bytes, "memory.swap.max": 0, "memory.oom.group": 1}
+        if "pids" in controllers:
+            settings["pids.max"] = limits.processes + 4  # the sandbox's own
+        return settings
+
+
+@functools.cache
+def find_cgroups() -> Cgroups | str:
+    """What this process may use, found out by making a group and removing it; else why there is none."""
+    own = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    problem = "no control groups with memory and processes are mounted"
+    for version, parents in _places(own):
+        found = Cgroups(version, parents)
+        limits = Limits(
+            cpu_seconds=1, wall_seconds=1, memory_bytes=1 << 30, output_bytes=1, stack_bytes=1 << 16, processes=16,
+            tmp_bytes=1 << 12,
+        )  # fmt: skip
+        try:
+            with found.group(limits):
+                return found
+        except OSError as error:
+            problem = f"{error.filename}: {error.strerror}"
+    return problem
+
+
+def _places(own: list[list[str]]) -> Iterator[tuple[int, dict[str, Path]]]:
+    mounted = [
+        (point.replace("\\040", " "), root, kind, options.split(","))
+        for root, point, kind, options in re.findall(
+            r"^\d+ \d+ \S+ (\S+) (\S+) .* - (cgroup2?) \S+ (\S+)$", Path("/proc/self/mountinfo").read_text(), re.M
+        )
+    ]
+    for point, root, kind, _ in mounted:
+        if kind == "cgroup2":
+            path = next((path for _, names, path in own if names == ""), "/")
+            place = _below(point, root, path)
+            for parent in (place, place.parent):  # a group with processes in it cannot pass controllers on
+                if parent.is_relative_to(point) and _passes_on(parent):
+                    yield 2, {"memory": parent, "pids": parent}
+    parents = {}
+    for controller in ("memory", "pids"):
+        for point, root, kind, options in mounted:
+            paths = [path for _, names, path in own if controller in names.split(",")]
+            if kind == "cgroup" and controller in options and paths:
+                parents[controller] = _below(point, root, paths[0])
+    if "memory" in parents:
+        yield 1, parents
+
+
+def _below(point: str, root: str, path: str) -> Path:
+    """The folder of the group `path` where the group `root` is mounted at `point`."""
+    inside = os.path.relpath(path, root)
+    return Path(point) if inside.startswith("..") else Path(point, inside)
+
+
+def _passes_on(parent: Path) -> bool:
+    control = parent / "cgroup.subtree_control"
+    with suppress(OSError):
+        if not {"memory", "pids"} <= set(control.read_text().split()):
+            control.write_text("+memory +pids")
+        return True
+    return False
+
+
+def _add(process: int, folders: list[Path]) -> None:
+    """With the children that it already has: those that it gets from then on are in the group by themselves."""
+    with suppress(OSError):  # it has ended
+        for folder in folders:
+            (folder / "cgroup.procs").write_text(str(process))
+        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+            _add(int(child), folders)
+
+
+def _remove(folder: Path) -> None:
+    until = time.monotonic() + _REMOVAL_SECONDS
+    while folder.exists():
+        with suppress(OSError):
+            folder.rmdir()
+            return
+        with suppress(OSError, ProcessLookupError):
+            for process in (folder / "cgroup.procs").read_text().split():
+                os.kill(int(process), signal.SIGKILL)
+        if time.monotonic() > until:
+            return
+        time.sleep(0.001)
