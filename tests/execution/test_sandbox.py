@@ -1,5 +1,6 @@
 """What a program can and cannot do in a sandbox, in each that works here. Every program here really runs."""
 
+import functools
 import os
 import subprocess
 import threading
@@ -9,10 +10,12 @@ import pytest
 
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import EnvironmentSpec
+from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox import choose
 from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
 from pie_bench.execution.sandbox.cgroups import find_cgroups
 from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Limits, Sandbox, SandboxError
+from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
 from pie_bench.execution.toolchain import Toolchain
 
 LIMITS = Limits(
@@ -36,19 +39,20 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
 
 
 @pytest.fixture(scope="module")
-def toolchain(spec: EnvironmentSpec, sandbox: Sandbox) -> Toolchain:
-    return Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+def compiled(spec: EnvironmentSpec):
+    """Compiles a program, once for all mechanisms."""
+    return functools.cache(Toolchain(spec.toolchain, spec.compile_limits, choose.choose_sandbox()).compile)
 
 
 @pytest.fixture
-def run(sandbox: Sandbox, toolchain: Toolchain):
+def run(sandbox: Sandbox, compiled):
     """Compiles a program and runs it as a payload."""
 
     def run(code: str, stdin: bytes = b"", limits: Limits = LIMITS) -> Finished:
-        compiled = toolchain.compile("#include <bits/stdc++.h>\nusing namespace std;\n" + code)
-        assert compiled.binary is not None, compiled.log
+        program = compiled("#include <bits/stdc++.h>\nusing namespace std;\n" + code)
+        assert program.binary is not None, program.log
         return sandbox.run(
-            Command(["/w/program"], stdin, {"/w/program": File(compiled.binary, True)}), limits, "payload"
+            Command(["/w/program"], stdin, {"/w/program": File(program.binary, True)}), limits, "payload"
         )
 
     return run
@@ -115,7 +119,7 @@ def test_the_harness_environment_is_out_of_reach(sandbox: Sandbox, monkeypatch: 
     assert b"PATH=/usr/bin" in seen.stdout
 
 
-def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, toolchain: Toolchain, run) -> None:
+def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, run) -> None:
     code = """
     #include <sys/socket.h>
     #include <sys/ptrace.h>
@@ -270,3 +274,26 @@ def test_a_sandbox_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_the_limits_of_an_environment_are_checked(spec: EnvironmentSpec) -> None:
     assert spec.native_limits.wall_seconds >= 10 * spec.native_limits.cpu_seconds
     assert isinstance(choose.choose_sandbox(), BubblewrapSandbox)
+
+
+def test_every_sandbox_compiles_and_counts_alike(spec: EnvironmentSpec, sandbox: Sandbox, compiled) -> None:
+    code = """#include <cassert>
+    #include <iostream>
+    int main(int argc, char** argv) {
+        int n;
+        assert(std::cin >> n);
+        for (volatile int i = 0; i < n; i++);
+        std::cout << __FILE__ << argv[0][0] - argv[0][0] << std::endl;
+    }"""
+    toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+    here = toolchain.compile(code)
+    assert here == compiled(code)
+    assert toolchain.compile("int main() { return x; }") == compiled("int main() { return x; }")
+    assert here.binary is not None
+    environment = open_environment(spec, sandbox)
+    reference = CachegrindSimulator(environment, choose.choose_sandbox())
+    inputs = [b"10\n", b"1000\n", b"x"]
+    expected = list(reference.measure(here.binary, inputs))
+    assert [measurement.outcome for measurement in expected] == ["ok", "ok", "runtime_error"]
+    for fork in (False, True):
+        assert list(CachegrindSimulator(environment, sandbox, fork).measure(here.binary, inputs)) == expected
