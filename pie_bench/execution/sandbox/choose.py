@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping
 
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
+from pie_bench.execution.sandbox.container import ContainerSandbox
 from pie_bench.execution.sandbox.landlock import LandlockSandbox
 from pie_bench.execution.sandbox.sandbox import Command, Limits, Sandbox, SandboxError, Stage
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 
-MECHANISMS: Mapping[str, Callable[[], Sandbox]] = {"bubblewrap": BubblewrapSandbox, "landlock": LandlockSandbox}
+MECHANISMS: Mapping[str, Callable[[], Sandbox]] = {
+    "bubblewrap": BubblewrapSandbox,
+    "landlock": LandlockSandbox,
+    "container": ContainerSandbox,
+}
 """What makes each sandbox, in order of preference."""
 UNSAFE = "unsafe"
 VARIABLE = "PIE_BENCH_SANDBOX"
@@ -21,6 +26,8 @@ _REMEDIES = {
     "bubblewrap": "needed: the package bubblewrap, and user namespaces allowed for ordinary users: "
     "sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0",
     "landlock": "needed: Linux 5.13 for root, 6.12 for others, with landlock among the kernel's lsm=",
+    "container": "needed: the package docker (pip install docker) and a Docker or Podman daemon on this machine, "
+    "in DOCKER_HOST if not at the usual place",
 }
 _PROBE_LIMITS = Limits(
     cpu_seconds=10,

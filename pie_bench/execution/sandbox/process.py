@@ -169,14 +169,19 @@ class _Served:
 
 def finished_of(ended: Ended, limits: Limits, files: Streams) -> Finished:
     """The contract's `Finished`."""
+    return finished_with(ended, limits, *map(content_of, (files.stdout, files.stderr, files.report)))
+
+
+def finished_with(ended: Ended, limits: Limits, stdout: bytes, stderr: bytes, report: bytes) -> Finished:
+    """`finished_of` with what was written."""
     code = ended.status if ended.status < 128 else None
     ended_by = None if code is not None else ended.status - 128
     return Finished(
         exit_code=code,
         signal=ended_by,
-        stdout=content_of(files.stdout),
-        stderr=content_of(files.stderr),
-        report=content_of(files.report),
+        stdout=stdout,
+        stderr=stderr,
+        report=report,
         wall_seconds=ended.wall_seconds,
         wall_timeout=ended.wall_timeout,
         # A program that ignores SIGXCPU is killed a CPU second later.

@@ -21,6 +21,10 @@ class SandboxError(PieBenchError):
     """The sandbox itself failed, not what ran in it: an `infra_error`, never the program's fault."""
 
 
+class NotServedError(SandboxError):
+    """The mechanism has no `serve`: a run each instead."""
+
+
 class Limits(Strict):
     """What one run may use. `cpu_seconds` and `wall_seconds` are backstops on host time; all others are exact."""
 
@@ -125,7 +129,10 @@ class Sandbox(Protocol):
         ...
 
     def serve(self, command: Command, limits: Limits) -> AbstractContextManager[Served]:
-        """Starts a command of the stage `simulator` that serves inputs; `limits` hold for it and each child."""
+        """Starts a command of the stage `simulator` that serves inputs; `limits` hold for it and each child.
+
+        Raises NotServedError where the mechanism cannot.
+        """
         ...
 
     def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:

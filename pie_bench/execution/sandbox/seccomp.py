@@ -43,6 +43,8 @@ clone vfork pselect6 select poll ppoll sendmsg recvfrom getsockname getsockopt s
 fchown umask setitimer getitimer timer_create timer_settime timer_delete clock_nanosleep nanosleep
 """
 
+_RUNC = "capget capset close_range getdents64 personality prctl"  # between the profile and the program, runc
+
 _NEVER_WHILE_COMPILING = """
 acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init finit_module fsconfig
 fsmount fsopen fspick init_module io_setup io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp
@@ -81,6 +83,31 @@ def filter_program(stage: Filter) -> bytes:
     # ENOSYS makes the C library fall back to clone, whose flags a filter can see.
     rules.add_rule(seccomp.ERRNO(38), "clone3")
     return _exported(rules)
+
+
+def docker_profile(stage: Stage) -> dict[str, Any]:
+    """A profile as Docker takes it. What starts the program in the container is behind it too."""
+    calls: list[dict[str, Any]]
+    if stage == "compile":
+        default, refused = "SCMP_ACT_ALLOW", _NEVER_WHILE_COMPILING.replace(" personality", "").split()
+        calls = [{"names": refused, "action": "SCMP_ACT_ERRNO"}]
+        calls += [
+            {"names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [_masked(1 << i)]}
+            for i in range(32)
+            if _CLONE_NEW_NAMESPACES >> i & 1
+        ]
+    else:
+        default, allowed = "SCMP_ACT_ERRNO", (_PROGRAM + _OF_PROFILE[stage] + _RUNC).split()
+        calls = [
+            {"names": allowed, "action": "SCMP_ACT_ALLOW"},
+            {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [_masked(_CLONE_THREAD)]},
+        ]
+    calls.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38})
+    return {"defaultAction": default, "architectures": ["SCMP_ARCH_X86_64"], "syscalls": calls}
+
+
+def _masked(bits: int) -> dict[str, Any]:
+    return {"index": 0, "value": bits, "valueTwo": bits, "op": "SCMP_CMP_MASKED_EQ"}
 
 
 @functools.cache

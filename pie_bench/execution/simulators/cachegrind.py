@@ -15,7 +15,16 @@ from contextlib import closing
 from pathlib import Path
 
 from pie_bench.execution.environment import CachegrindSpec, CacheModel, Environment, EnvironmentSpec
-from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Sandbox, SandboxError, Served
+from pie_bench.execution.sandbox.sandbox import (
+    REPORT_PATH,
+    Command,
+    File,
+    Finished,
+    NotServedError,
+    Sandbox,
+    SandboxError,
+    Served,
+)
 from pie_bench.execution.simulators.fork_server import START_UP, Forking, forking, starts_unseeing
 from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError, is_verified
 from pie_bench.execution.simulators.startup import stopped_at_main
@@ -104,6 +113,9 @@ class CachegrindSimulator:
                     yield run
                     if stopped := run[0].wall_timeout:  # and the server with it
                         break
+        except NotServedError as error:
+            _log.warning("%s", error)
+            self._forks = False
         except SandboxError as error:
             _log.warning("%s; program %s goes on with one simulation a process", error, sha256(binary)[:12])
         if stopped:

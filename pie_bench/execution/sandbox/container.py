@@ -1,0 +1,253 @@
+"""Containers through the Docker SDK: for machines where a daemon is all there is.
+
+The image is nearly empty; `/usr` is this machine's, or the root file system's, mounted read-only, so a program sees
+what it sees in bubblewrap. The streams are files: what a simulator counts depends on that.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import itertools
+import json
+import os
+import select
+import signal
+import tarfile
+import tempfile
+import threading
+import time
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any
+
+from pie_bench.execution.sandbox import seccomp
+from pie_bench.execution.sandbox.process import Ended, finished_with, prlimit_options, rlimits
+from pie_bench.execution.sandbox.sandbox import (
+    REPORT_PATH,
+    Command,
+    Connected,
+    Finished,
+    Limits,
+    NotServedError,
+    SandboxError,
+    Served,
+    Stage,
+)
+
+_IMAGE = "pie-bench-sandbox:1"
+_LABEL = "pie_bench.harness"
+_NOBODY = "65534:65534"
+_START = 'exec "$@" </streams/stdin >/streams/stdout 2>/streams/stderr'
+_SLACK_BYTES = 64 << 20  # a program is to meet its own limit, not the container's
+_numbers = itertools.count()
+
+
+class ContainerSandbox:
+    """The `Sandbox` contract but for `serve` and `connect`, on a Docker daemon of this machine.
+
+    A compiler or simulator gets a container of its own. Programs, which can leave nothing behind (nothing to write to,
+    no process to fork), get one that has run others.
+    """
+
+    name = "container"
+
+    def __init__(self) -> None:
+        try:
+            import docker
+        except ModuleNotFoundError:
+            raise SandboxError("the Docker SDK is not installed: pip install docker") from None
+        self._errors = docker.errors.DockerException
+        self._idle: dict[Any, list[_Container]] = {}
+        self._lock = threading.Lock()
+        try:
+            self._client = docker.from_env(timeout=60)
+            self._client.ping()
+            self._remove_left_over()
+            if not self._client.images.list(_IMAGE):
+                repository, tag = _IMAGE.split(":")
+                self._client.api.import_image_from_data(_image(), repository=repository, tag=tag)
+        except self._errors as error:
+            host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+            missing = "FileNotFoundError" in str(error)
+            reason = "there is no such socket" if missing else str(error).splitlines()[0]
+            raise SandboxError(f"no Docker daemon answers at {host} ({reason})") from None
+        atexit.register(self._remove_idle)
+
+    def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
+        """Runs to the end or a limit. Raises SandboxError when the container could not be started."""
+        key = (json.dumps(limits.model_dump()), command.root, tuple(sorted(command.shown.items())))
+        container = None
+        try:
+            if stage == "payload":
+                with self._lock:
+                    idle = self._idle.setdefault(key, [])
+                    container = idle.pop() if idle else None
+            container = container or _Container(self._client, command, limits, stage)
+            finished = container.run(command, limits, stage)
+            if stage == "payload" and not finished.wall_timeout:
+                with self._lock:
+                    self._idle[key].append(container)
+                container = None
+            return finished
+        except self._errors as error:
+            raise SandboxError(f"container: {str(error).splitlines()[0]}") from None
+        finally:
+            if container is not None:
+                container.remove()
+
+    def serve(self, command: Command, limits: Limits) -> AbstractContextManager[Served]:
+        """Not to be had: descriptors cannot be handed into a container."""
+        raise NotServedError("the sandbox container runs every simulation in a process of its own")
+
+    def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
+        """Not to be had: gem5 brings its own container."""
+        raise SandboxError("a gem5 of this machine does not run in the sandbox container: use gem5's own image")
+
+    def _remove_idle(self) -> None:
+        for containers in self._idle.values():
+            for container in containers:
+                with suppress(self._errors):
+                    container.remove()
+        self._idle.clear()
+
+    def _remove_left_over(self) -> None:
+        for container in self._client.containers.list(all=True, filters={"label": _LABEL}):
+            if not Path("/proc", container.labels[_LABEL]).exists():
+                with suppress(self._errors):
+                    container.remove(force=True, v=True)
+
+
+class _Container:
+    """A container that waits, and the folder of this machine that it sees: /w, and a file for each stream."""
+
+    def __init__(self, client: Any, command: Command, limits: Limits, stage: Stage):
+        self._api = client.api
+        self._given: list[Path] = []
+        self._temporary = tempfile.TemporaryDirectory(prefix=f"pie_bench-{os.getpid()}-")
+        self._folder = Path(self._temporary.name)
+        for part in (self._folder, self._folder / "w", self._folder / "streams"):
+            part.mkdir(exist_ok=True)
+            part.chmod(0o755)  # the container's user is another one
+        self._container = None
+        try:
+            self._container = client.containers.create(**_options(command, limits, stage, self._folder))
+            self._container.start()
+        except BaseException:
+            self.remove()
+            raise
+
+    def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
+        """The command to its end. After a `wall_timeout` it still runs: the container is to be removed."""
+        assert self._container is not None
+        self._put(command)
+        start = time.monotonic()
+        job = self._api.exec_create(self._container.id, _command_line(command, limits, stage), workdir="/tmp")["Id"]
+        channel = self._api.exec_start(job, socket=True)
+        try:
+            in_time = bool(select.select([channel], [], [], limits.wall_seconds)[0])  # closed, as nothing is written
+        finally:
+            channel._response.close()  # closing the channel would leave the connection open
+        status = self._status(job) if in_time else 128 + signal.SIGKILL
+        ended = Ended(status, time.monotonic() - start, not in_time)
+        streams = ((self._folder / "streams" / name).read_bytes() for name in ("stdout", "stderr", "report"))
+        return finished_with(ended, limits, *streams)
+
+    def _status(self, job: str) -> int:
+        """The exit status as a shell gives it; the daemon may learn it a moment after the end."""
+        for _ in range(1000):
+            state = self._api.exec_inspect(job)
+            if not state["Running"] and state["ExitCode"] is not None:
+                return int(state["ExitCode"])
+            time.sleep(0.005)
+        raise SandboxError("container: the daemon does not say how the command ended")
+
+    def remove(self) -> None:
+        try:
+            if self._container is not None:
+                self._container.remove(force=True, v=True)
+        finally:
+            self._temporary.cleanup()
+
+    def _put(self, command: Command) -> None:
+        for place in self._given:
+            place.unlink()
+        self._given = []
+        for path, given in command.files.items():
+            if Path(path).parent != Path("/w"):
+                raise SandboxError(f"{path}: in a container, files can be given in /w only")
+            self._given.append(_written(self._folder / "w" / Path(path).name, given.content, 0o444))
+            if given.executable:
+                self._given[-1].chmod(0o555)
+        for stream in ("stdin", "stdout", "stderr", "report"):
+            is_input = stream == "stdin"
+            _written(
+                self._folder / "streams" / stream, command.stdin if is_input else b"", 0o444 if is_input else 0o666
+            )
+
+
+def _written(place: Path, content: bytes, mode: int) -> Path:
+    place.unlink(missing_ok=True)
+    place.write_bytes(content)
+    place.chmod(mode)
+    return place
+
+
+def _command_line(command: Command, limits: Limits, stage: Stage) -> list[str]:
+    # All that runs under this uid counts as one user's processes: the container has a limit of its own for them.
+    limited = prlimit_options({name: limit for name, limit in rlimits(limits, stage).items() if name != "nproc"})
+    environment = [f"{key}={value}" for key, value in sorted(command.environment.items())]
+    argv = [argument.replace(REPORT_PATH, "/streams/report") for argument in command.argv]
+    clean = ["/usr/bin/env", "-i", *environment, "PWD=/tmp"]
+    return ["/bin/sh", "-c", _START, "sh", *clean, "/usr/bin/setarch", "-R", "/usr/bin/prlimit", *limited, *argv]
+
+
+def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> dict[str, Any]:
+    """The Docker SDK's options of a container that waits for a command."""
+    usr = command.root / "usr" if command.root is not None else Path("/usr")
+    volumes = {
+        str(usr): {"bind": "/usr", "mode": "ro"},
+        str(folder / "w"): {"bind": "/w", "mode": "ro"},
+        str(folder / "streams"): {"bind": "/streams", "mode": "rw"},
+    }
+    volumes |= {str(place): {"bind": path, "mode": "ro"} for path, place in command.shown.items()}
+    cache = command.root / "etc" / "ld.so.cache" if command.root is not None else None
+    if cache is not None and cache.exists():
+        volumes[str(cache)] = {"bind": "/etc/ld.so.cache", "mode": "ro"}
+    return {
+        "image": _IMAGE,
+        "name": f"pie_bench-{os.getpid()}-{next(_numbers)}",
+        "labels": {_LABEL: str(os.getpid())},
+        "entrypoint": ["/bin/cat"],  # waits: its input stays open
+        "stdin_open": True,
+        "user": _NOBODY,
+        "hostname": "sandbox",
+        "working_dir": "/tmp",
+        "network_mode": "none",
+        "ipc_mode": "none",  # no /dev/shm
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges", f"seccomp={json.dumps(seccomp.docker_profile(stage))}"],
+        "pids_limit": limits.processes,
+        "mem_limit": limits.memory_bytes + _SLACK_BYTES,
+        "memswap_limit": limits.memory_bytes + _SLACK_BYTES,
+        "tmpfs": {"/tmp": f"size={limits.tmp_bytes},mode=1777"} if stage != "payload" else {},
+        "log_config": {"Type": "none"},
+        "volumes": volumes,
+    }
+
+
+def _image() -> bytes:
+    """A tar archive of an empty file system: folders to mount on, and links into /usr."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name in ("usr", "w", "tmp", "streams", "etc", "dev", "proc", "sys"):
+            folder = tarfile.TarInfo(name)
+            folder.type = tarfile.DIRTYPE
+            folder.mode = 0o1777 if name == "tmp" else 0o755  # what is mounted there gets the same
+            tar.addfile(folder)
+        for name in ("lib", "lib64", "bin"):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, f"usr/{name}"
+            tar.addfile(link)
+    return content.getvalue()
