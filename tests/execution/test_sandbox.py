@@ -5,17 +5,22 @@ import gc
 import os
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from pie_bench.cli.environment import build_root_of
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox import choose
+from pie_bench.execution.sandbox import folder as folders
 from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
 from pie_bench.execution.sandbox.cgroups import find_cgroups
+from pie_bench.execution.sandbox.folder import Folder
 from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Limits, Sandbox, SandboxError
+from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
 from pie_bench.execution.toolchain import Toolchain
 
@@ -218,6 +223,15 @@ def test_many_threads_can_run_at_once(sandbox: Sandbox) -> None:
     assert outputs == {index: str(index).encode() * 70000 for index in range(8)}
 
 
+def test_what_one_thread_writes_can_be_run_while_another_starts_a_process(compiled) -> None:
+    """A file that a process, or one forked at that moment, has open for writing is refused as "text file busy"."""
+    sandbox = UnsafeSandbox()  # the quickest to start, and with the same folders as landlock
+    command = Command(["/w/program"], files={"/w/program": File(compiled("int main() {}").binary, True)})
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: sandbox.run(command, LIMITS, "payload").exit_code, range(300)))
+    assert set(codes) == {0}
+
+
 def test_no_descriptor_is_left_open(sandbox: Sandbox) -> None:
     def after_three() -> int:
         for _ in range(3):
@@ -256,6 +270,33 @@ def test_without_any_only_what_is_said_to_be_unsafe_is_used(
     assert unsafe.name == "unsafe"
     assert capsys.readouterr().err.startswith("warning: UNSAFE")
     assert unsafe.run(Command(["/bin/cat"], b"input"), LIMITS, "payload").stdout == b"input"
+
+
+def test_what_needs_mounts_is_refused_with_the_remedy(spec: EnvironmentSpec, tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="use --environment cachegrind-host, or install bubblewrap"):
+        UnsafeSandbox().run(Command(["/bin/true"], root=tmp_path), LIMITS, "payload")
+    with pytest.raises(UserError, match="environment cachegrind: the sandbox unsafe shows no root file system"):
+        build_root_of("cachegrind", UnsafeSandbox())
+
+
+def test_arguments_keep_their_length_and_quotes_their_meaning() -> None:
+    folder = Folder(Path("/tmp/xy"))
+    text = "g++ -ffile-prefix-map=/w/='/w/' /w/a.cpp -o /tmp/a && cat /tmp/a /usr/w/a"
+    assert folder.inside(text) == "g++ -ffile-prefix-map=xy/='/w/' xy/a.cpp -o xy/t/a && cat xy/t/a /usr/w/a"
+
+
+def test_what_a_killed_harness_left_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "_LETTERS", "_")  # one name is left
+    with folders.run_folder(Command([]), None) as mine:
+        assert mine.path == Path("/tmp/__")
+        with pytest.raises(SandboxError, match="remove some"), folders.run_folder(Command([]), None):
+            pass
+        (mark,) = mine.path.glob(".pie_bench-*")
+        gone = subprocess.run(["/bin/sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
+        mark.rename(mark.with_name(f".pie_bench-{gone}"))
+        with folders.run_folder(Command([]), None) as again:
+            assert again.path == mine.path
+    assert not mine.path.exists()
 
 
 def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,11 @@ def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(finished, tm
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"infra_errors": 1}, "1 executions failed on our side"), ({"n_pairs": 0}, "no usable pair")],
+    [
+        ({"infra_errors": 1}, "1 executions failed on our side"),
+        ({"n_pairs": 0}, "no usable pair"),
+        ({"sandbox": "unsafe"}, "--unsafe, which no leaderboard takes"),
+    ],
 )
 def test_what_cannot_be_entered(finished, tmp_path: Path, changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.execution.sandbox import seccomp
+from pie_bench.execution.sandbox.folder import write_file
 from pie_bench.execution.sandbox.process import Ended, finished_with, prlimit_options, rlimits
 from pie_bench.execution.sandbox.sandbox import (
     REPORT_PATH,
@@ -176,21 +177,13 @@ class _Container:
         for path, given in command.files.items():
             if Path(path).parent != Path("/w"):
                 raise SandboxError(f"{path}: in a container, files can be given in /w only")
-            self._given.append(_written(self._folder / "w" / Path(path).name, given.content, 0o444))
-            if given.executable:
-                self._given[-1].chmod(0o555)
+            self._given.append(self._folder / "w" / Path(path).name)
+            write_file(self._given[-1], given)
         for stream in ("stdin", "stdout", "stderr", "report"):
-            is_input = stream == "stdin"
-            _written(
-                self._folder / "streams" / stream, command.stdin if is_input else b"", 0o444 if is_input else 0o666
-            )
-
-
-def _written(place: Path, content: bytes, mode: int) -> Path:
-    place.unlink(missing_ok=True)
-    place.write_bytes(content)
-    place.chmod(mode)
-    return place
+            place = self._folder / "streams" / stream
+            place.unlink(missing_ok=True)
+            place.write_bytes(command.stdin if stream == "stdin" else b"")
+            place.chmod(0o444 if stream == "stdin" else 0o666)
 
 
 def _command_line(command: Command, limits: Limits, stage: Stage) -> list[str]:

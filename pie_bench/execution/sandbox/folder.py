@@ -12,12 +12,14 @@ import random
 import re
 import shutil
 import string
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pie_bench.execution.sandbox.sandbox import Command, SandboxError
+from pie_bench.execution.sandbox.memory import memory_file
+from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError
 
 CWD = "/tmp"
 NO_ROOT = (
@@ -68,12 +70,28 @@ def run_folder(command: Command, uid: int | None) -> Iterator[Folder]:
             if not re.fullmatch(r"/w/[^/]+", name):
                 raise SandboxError(f"{name}: without mounts, files can be given in /w only")
             place = path / name.removeprefix("/w/")
-            place.write_bytes(given.content)
-            place.chmod(0o555 if given.executable else 0o444)
+            write_file(place, given)
         path.chmod(0o555 if uid is not None else 0o755)
         yield Folder(path)
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def write_file(place: Path, given: File) -> None:
+    """Read-only for all; by another process if it is to be executed.
+
+    While a file is open for writing, here or in a process that this one forks at that moment, the kernel refuses to
+    execute it.
+    """
+    if not given.executable:
+        place.write_bytes(given.content)
+        place.chmod(0o444)
+        return
+    with memory_file("program", given.content) as content:
+        done = subprocess.run(["/bin/cp", "/dev/stdin", place], stdin=content, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise SandboxError(f"{place}: cannot be written ({done.stderr.decode(errors='replace').strip()})")
+    place.chmod(0o555)
 
 
 def _new_folder() -> Path:
