@@ -5,22 +5,15 @@ import gc
 import os
 import subprocess
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pie_bench.cli.environment import build_root_of
-from pie_bench.errors import UserError
 from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox import choose
-from pie_bench.execution.sandbox import folder as folders
-from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
 from pie_bench.execution.sandbox.cgroups import find_cgroups
-from pie_bench.execution.sandbox.folder import Folder
 from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Limits, Sandbox, SandboxError
-from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
 from pie_bench.execution.toolchain import Toolchain
 
@@ -184,24 +177,6 @@ def test_a_program_has_nothing_to_write_to(run) -> None:
     assert run(code).stdout == b"00000"
 
 
-def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Ubuntu 22.04 has 0.6.1: without --size and --disable-userns."""
-    older = tmp_path / "bwrap"
-    older.write_text(
-        "#!/bin/sh\n"
-        'case "$*" in --help) /usr/bin/bwrap --help | grep -v -e --size -e userns; exit;; esac\n'
-        'case " $* " in *" --size "*|*" --disable-userns "*) echo "bwrap: Unknown option" >&2; exit 1;; esac\n'
-        'exec /usr/bin/bwrap "$@"\n'
-    )
-    older.chmod(0o755)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # it is started by a user without rights
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    old = choose.choose_sandbox("bubblewrap")
-    script = "echo x > /tmp/x; cat /tmp/x; /usr/bin/unshare -U true && echo namespace"
-    assert shell(old, script).stdout == b"x\n"
-
-
 def test_a_command_that_cannot_start_is_our_error(sandbox: Sandbox) -> None:
     missing = sandbox.run(Command(["/w/missing"]), LIMITS, "payload")
     assert missing.exit_code == 127
@@ -223,15 +198,6 @@ def test_many_threads_can_run_at_once(sandbox: Sandbox) -> None:
     assert outputs == {index: str(index).encode() * 70000 for index in range(8)}
 
 
-def test_what_one_thread_writes_can_be_run_while_another_starts_a_process(compiled) -> None:
-    """A file that a process, or one forked at that moment, has open for writing is refused as "text file busy"."""
-    sandbox = UnsafeSandbox()  # the quickest to start, and with the same folders as landlock
-    command = Command(["/w/program"], files={"/w/program": File(compiled("int main() {}").binary, True)})
-    with ThreadPoolExecutor(8) as pool:
-        codes = list(pool.map(lambda _: sandbox.run(command, LIMITS, "payload").exit_code, range(300)))
-    assert set(codes) == {0}
-
-
 def test_no_descriptor_is_left_open(sandbox: Sandbox) -> None:
     def after_three() -> int:
         for _ in range(3):
@@ -240,85 +206,6 @@ def test_no_descriptor_is_left_open(sandbox: Sandbox) -> None:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     assert after_three() >= after_three()
-
-
-def test_without_a_sandbox_there_is_a_remedy_and_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="bwrap not found; install it: sudo apt-get install bubblewrap"):
-        choose.choose_sandbox("bubblewrap")
-    probed = choose.probe_sandboxes()
-    assert isinstance(probed["bubblewrap"], str)
-    usable = [name for name, found in probed.items() if not isinstance(found, str)]
-    if usable:
-        assert choose.choose_sandbox().name == usable[0]
-    monkeypatch.setattr(choose, "MECHANISMS", {"bubblewrap": BubblewrapSandbox})
-    with pytest.raises(UserError, match="no usable sandbox: bubblewrap: bwrap not found"):
-        choose.choose_sandbox()
-
-
-def test_without_any_only_what_is_said_to_be_unsafe_is_used(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert choose.choose_sandbox(unsafe=True).name != "unsafe"  # where there is another
-    monkeypatch.setattr(choose, "MECHANISMS", {})
-    with pytest.raises(UserError, match="no usable sandbox"):
-        choose.choose_sandbox()
-    with pytest.raises(UserError, match="give --unsafe too"):
-        choose.choose_sandbox("unsafe")
-    assert not capsys.readouterr().err
-    unsafe = choose.choose_sandbox(unsafe=True)
-    assert unsafe.name == "unsafe"
-    assert capsys.readouterr().err.startswith("warning: UNSAFE")
-    assert unsafe.run(Command(["/bin/cat"], b"input"), LIMITS, "payload").stdout == b"input"
-
-
-def test_what_needs_mounts_is_refused_with_the_remedy(spec: EnvironmentSpec, tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match="use --environment cachegrind-host, or install bubblewrap"):
-        UnsafeSandbox().run(Command(["/bin/true"], root=tmp_path), LIMITS, "payload")
-    with pytest.raises(UserError, match="environment cachegrind: the sandbox unsafe shows no root file system"):
-        build_root_of("cachegrind", UnsafeSandbox())
-
-
-def test_arguments_keep_their_length_and_quotes_their_meaning() -> None:
-    folder = Folder(Path("/tmp/xy"))
-    text = "g++ -ffile-prefix-map=/w/='/w/' /w/a.cpp -o /tmp/a && cat /tmp/a /usr/w/a"
-    assert folder.inside(text) == "g++ -ffile-prefix-map=xy/='/w/' xy/a.cpp -o xy/t/a && cat xy/t/a /usr/w/a"
-
-
-def test_what_a_killed_harness_left_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "_LETTERS", "_")  # one name is left
-    with folders.run_folder(Command([]), None) as mine:
-        assert mine.path == Path("/tmp/__")
-        with pytest.raises(SandboxError, match="remove some"), folders.run_folder(Command([]), None):
-            pass
-        (mark,) = mine.path.glob(".pie_bench-*")
-        gone = subprocess.run(["/bin/sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
-        mark.rename(mark.with_name(f".pie_bench-{gone}"))
-        with folders.run_folder(Command([]), None) as again:
-            assert again.path == mine.path
-    assert not mine.path.exists()
-
-
-def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIE_BENCH_SANDBOX", "bublewrap")
-    with pytest.raises(UserError, match="unknown sandbox 'bublewrap'; did you mean bubblewrap"):
-        choose.choose_sandbox()
-
-
-def test_a_sandbox_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    broken = tmp_path / "bwrap"
-    broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
-    broken.chmod(0o755)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # it is started by a user without rights
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(UserError, match="no usable sandbox: .*No permissions to create new namespace"):
-        choose.choose_sandbox("bubblewrap")
-
-
-def test_the_limits_of_an_environment_are_checked(spec: EnvironmentSpec) -> None:
-    assert spec.native_limits.wall_seconds >= 10 * spec.native_limits.cpu_seconds
-    assert isinstance(choose.choose_sandbox(), BubblewrapSandbox)
 
 
 def test_every_sandbox_compiles_and_counts_alike(spec: EnvironmentSpec, sandbox: Sandbox, compiled) -> None:
