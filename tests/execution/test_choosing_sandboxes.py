@@ -101,14 +101,14 @@ def test_arguments_keep_their_length_and_quotes_their_meaning() -> None:
 
 def test_what_a_killed_harness_left_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "_LETTERS", "_")  # one name is left
-    with folders.run_folder(Command([]), None) as mine:
+    with folders.run_folder(Command([]), None, "payload") as mine:
         assert mine.path == Path("/tmp/__")
-        with pytest.raises(SandboxError, match="remove some"), folders.run_folder(Command([]), None):
+        with pytest.raises(SandboxError, match="remove some"), folders.run_folder(Command([]), None, "payload"):
             pass
         (mark,) = mine.path.glob(".pie_bench-*")
         gone = subprocess.run(["/bin/sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
         mark.rename(mark.with_name(f".pie_bench-{gone}"))
-        with folders.run_folder(Command([]), None) as again:
+        with folders.run_folder(Command([]), None, "payload") as again:
             assert again.path == mine.path
     assert not mine.path.exists()
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pie_bench.execution.sandbox.memory import memory_file
-from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError
+from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError, Stage
 
 CWD = "/tmp"
 NO_ROOT = (
@@ -32,7 +32,7 @@ _MARK = ".pie_bench-"  # and the harness's process id
 
 @dataclass(frozen=True)
 class Folder:
-    """`path` is read-only to the run; `path/t` is its temporary folder."""
+    """`path` is read-only to the run; `path/t` is a compiler's temporary folder."""
 
     path: Path
 
@@ -52,8 +52,8 @@ class Folder:
 
 
 @contextmanager
-def run_folder(command: Command, uid: int | None) -> Iterator[Folder]:
-    """The command's files in a folder, which is removed at the end; its temporary part belongs to `uid`.
+def run_folder(command: Command, uid: int | None, stage: Stage) -> Iterator[Folder]:
+    """The command's files in a folder, which is removed at the end; a compiler has a temporary one in it, as `uid`.
 
     Raises SandboxError for a command that needs mounts: another root file system, folders of the host.
     """
@@ -62,10 +62,11 @@ def run_folder(command: Command, uid: int | None) -> Iterator[Folder]:
     path = _new_folder()
     try:
         (path / f"{_MARK}{os.getpid()}").touch()
-        temporary = path / "t"
-        temporary.mkdir(mode=0o700)
-        if uid is not None:
-            os.chown(temporary, uid, uid)
+        if stage == "compile":
+            temporary = path / "t"
+            temporary.mkdir(mode=0o700)
+            if uid is not None:
+                os.chown(temporary, uid, uid)
         for name, given in command.files.items():
             if not re.fullmatch(r"/w/[^/]+", name):
                 raise SandboxError(f"{name}: without mounts, files can be given in /w only")
@@ -95,10 +96,11 @@ def write_file(place: Path, given: File) -> None:
 
 
 def _new_folder() -> Path:
-    names = [first + second for first in _LETTERS for second in _LETTERS]
-    random.shuffle(names)
-    for name in names:
-        path = Path(CWD, name)
+    names = len(_LETTERS) ** 2
+    start = random.randrange(names)
+    for number in range(start, start + names):
+        first, second = divmod(number % names, len(_LETTERS))
+        path = Path(CWD, _LETTERS[first] + _LETTERS[second])
         try:
             path.mkdir(mode=0o755)
         except FileExistsError:

@@ -17,14 +17,16 @@ import marshal
 import os
 import resource
 import select
-import signal
 import struct
 import sys
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing typing takes time
+if TYPE_CHECKING:  # importing these takes as long as all else
+    import signal
     from collections.abc import Iterator, Mapping
     from typing import Any
+else:
+    import _signal as signal  # without enums
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38

@@ -84,7 +84,7 @@ class UnmountedSandbox(ABC):
     def _job(self, command: Command, limits: Limits, stage: Stage, profile: seccomp.Filter, stack: ExitStack) -> Job:
         uid = self._user(stack)
         files = stack.enter_context(streams(command.stdin))
-        folder = stack.enter_context(run_folder(command, uid))
+        folder = stack.enter_context(run_folder(command, uid, stage))
         environment = {**dict(sorted(command.environment.items())), "PWD": CWD}  # as bubblewrap does
         if stage == "compile":
             environment["TMPDIR"] = str(folder.path / "t")
