@@ -184,6 +184,29 @@ def test_a_command_that_cannot_start_is_our_error(sandbox: Sandbox) -> None:
         sandbox.run(Command(["/bin/true"], files={"/proc/x": File(b"")}), LIMITS, "payload")
 
 
+def test_what_a_simulated_program_writes_is_gone_with_it(sandbox: Sandbox, compiled) -> None:
+    """valgrind makes temporary files, so a program in it may ask for them too; the next must not find them."""
+    name = f"/tmp/pie_bench-test-{os.getpid()}"
+    code = f"""#include <bits/stdc++.h>
+    #include <fcntl.h>
+    #include <signal.h>
+    #include <unistd.h>
+    #include <sys/stat.h>
+    int main() {{
+        printf("%d", open("{name}", O_RDONLY) >= 0);
+        int made = open("{name}", O_CREAT | O_EXCL | O_WRONLY, 0666);
+        write(made, "state", 5);
+        open("{name}", O_CREAT | O_WRONLY, 0666);
+        mknod("{name}", S_IFREG | 0666, 0);
+        kill({os.getpid()}, SIGTERM);
+        printf("%d", fork() >= 0);
+    }}"""
+    command = Command(["/w/program"], files={"/w/program": File(compiled(code).binary, True)})
+    for _ in range(2):
+        assert sandbox.run(command, LIMITS, "simulator").stdout == b"00"
+    assert not Path(name).exists()
+
+
 def test_many_threads_can_run_at_once(sandbox: Sandbox) -> None:
     outputs: dict[int, bytes] = {}
 
