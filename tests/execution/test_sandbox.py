@@ -141,6 +141,22 @@ def test_threads_work(run) -> None:
     assert run("int main(){ int x = 0; thread t([&]{ x = 7; }); t.join(); cout << x; }").stdout == b"7"
 
 
+def test_as_many_threads_everywhere_and_no_descriptor_of_ours(run) -> None:
+    code = """
+    #include <fcntl.h>
+    #include <unistd.h>
+    int main(){
+        vector<thread> threads;
+        try { for (;;) threads.emplace_back([]{ for (;;) this_thread::yield(); }); } catch (system_error&) {}
+        printf("%zu", threads.size());
+        for (int i = 3; i < 4096; i++) if (fcntl(i, F_GETFD) >= 0) printf(" open: %d", i);
+        fflush(stdout);
+        _exit(0);
+    }"""
+    limits = LIMITS.model_copy(update={"memory_bytes": 1 << 30})
+    assert run(code, limits=limits).stdout == b"%d" % (LIMITS.processes - 2)
+
+
 def test_limits(run) -> None:
     spin = run("int main(){ for (volatile long i = 0;; i++); }")
     assert (spin.signal, spin.cpu_limit, spin.wall_timeout) == (24, True, False)

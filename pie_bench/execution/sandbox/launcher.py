@@ -189,7 +189,7 @@ def _become(job: Mapping[str, Any], channel: _socket.socket) -> None:
         ruleset = _ruleset(job)
         limits = dict(job["limits"])
         if job["uid"] is None:  # the limit is on all that the user runs
-            running = _threads_of(os.getuid())
+            running = _threads_of(os.getuid()) - 1  # but for this one
             limits["NPROC"] = tuple(limit + running for limit in limits["NPROC"])
         else:
             if os.getgroups():
