@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import expect
 
 from pie_bench.cli.main import main
-from pie_bench.leaderboard.site import adapt
+from pie_bench.leaderboard.shown import adapt
 from pie_bench.paths import LEADERBOARD_DIR
 from tests.report.browser import chromium
 
