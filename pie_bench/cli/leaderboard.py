@@ -1,4 +1,4 @@
-"""`leaderboard`: entries from finished runs, and the site made from them."""
+"""`leaderboard`: bundles of finished runs, the checks on them, entries, the board and its site."""
 
 from __future__ import annotations
 
@@ -6,30 +6,136 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pie_bench.cli.run import positive
+from pie_bench.errors import UserError
 from pie_bench.paths import LEADERBOARD_DIR
 
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
-        "leaderboard", help="enter a finished run, make the site", description="The leaderboard's entries."
+        "leaderboard", help="submit a run, check one, make the site", description="The leaderboard."
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    action = actions.add_parser("add", help="write a run's entry and refresh leaderboard.json")
+
+    action = actions.add_parser("submit", help="pack a finished run into a bundle that others can check")
     action.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    action.add_argument("--leaderboard", type=Path, default=LEADERBOARD_DIR, metavar="DIR", help="default: the clone's")
-    action.set_defaults(verb=add)
+    action.add_argument("--submitter", required=True, metavar="NAME", help="who answers for it")
+    action.add_argument("--link", action="append", default=[], metavar="URL", help="paper, model card, …; repeatable")
+    action.add_argument("--out", type=Path, metavar="FILE", help="default: in the run's folder")
+    action.set_defaults(verb=submit)
+
+    action = actions.add_parser("validate", help="check that a bundle holds together; nothing is run")
+    action.add_argument("bundle", type=Path, metavar="BUNDLE")
+    action.set_defaults(verb=validate)
+
+    action = actions.add_parser("verify", help="measure a sample of a bundle's programs again, and sign")
+    action.add_argument("bundle", type=Path, metavar="BUNDLE")
+    action.add_argument("--sample", type=share, default=0.02, metavar="P%", help="of its programs (default: 2%%)")
+    action.add_argument("--seed", default="0", help="decides, with the bundle's sum, which (default: %(default)s)")
+    action.add_argument("--by", required=True, metavar="NAME", help="who answers for the verification")
+    action.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
+    action.set_defaults(verb=verify)
+
+    action = actions.add_parser("merge", help="add a bundle's entry to the board, verified if it was signed")
+    action.add_argument("bundle", type=Path, metavar="BUNDLE")
+    _add_leaderboard(action)
+    action.set_defaults(verb=merge)
+
+    action = actions.add_parser("rebuild", help="make leaderboard.json and schema.json from the entries")
+    action.add_argument("--check", action="store_true", help="change nothing; fail where they are not so")
+    _add_leaderboard(action)
+    action.set_defaults(verb=rebuild)
+
     action = actions.add_parser("render", help="make a static site from the entries: index.html and a page an entry")
     action.add_argument("--out", type=Path, metavar="DIR", help="default: site/ in the leaderboard's folder")
-    action.add_argument("--leaderboard", type=Path, default=LEADERBOARD_DIR, metavar="DIR", help="default: the clone's")
+    _add_leaderboard(action)
     action.set_defaults(verb=render)
 
 
-def add(arguments: argparse.Namespace) -> int:
-    from pie_bench.leaderboard.entry import add_entry
+def _add_leaderboard(action: argparse.ArgumentParser) -> None:
+    action.add_argument("--leaderboard", type=Path, default=LEADERBOARD_DIR, metavar="DIR", help="default: the clone's")
+
+
+def share(text: str) -> float:
+    """A percentage such as `2%` as a number above 0, 1 at most."""
+    value = float(text.removesuffix("%")) / 100
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a percentage, such as 2%")
+    return value
+
+
+def submit(arguments: argparse.Namespace) -> int:
+    from pie_bench.leaderboard.bundle import pack
+    from pie_bench.leaderboard.validate import validated
     from pie_bench.store import RunDirectory
 
-    path = add_entry(RunDirectory(arguments.run_dir), arguments.leaderboard)
-    print(f"entry: {path}\nboard: {arguments.leaderboard / 'leaderboard.json'}")
+    for link in arguments.link:
+        if not link.startswith(("https://", "http://")):
+            raise UserError(f"--link {link}: expected a URL")
+    path = pack(
+        RunDirectory(arguments.run_dir),
+        arguments.out,
+        submitter=arguments.submitter,
+        links=arguments.link,
+        commit=_commit(),
+    )
+    with validated(path) as checked:  # what nobody else could check is not worth sending
+        programs, digest = len(checked.programs), checked.bundle.sha256
+    print(f"bundle: {path} ({path.stat().st_size / 1e3:.0f} kB, {programs} programs, sha256 {digest[:12]})")
+    print(f"next:   pie-bench leaderboard merge {path}")
+    print("        then open a pull request with the changes under leaderboard/, and attach the bundle to it")
+    return 0
+
+
+def validate(arguments: argparse.Namespace) -> int:
+    from pie_bench.leaderboard.validate import validated
+
+    with validated(arguments.bundle) as checked:
+        entry = checked.bundle.entry
+        print(
+            f"valid: {entry.model} on {entry.task} ({entry.dataset}, {entry.n_pairs} pairs, {entry.n_samples} samples, "
+            f"{entry.environment}): every number follows from its {len(checked.verdicts)} verdicts"
+        )
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    from pie_bench.cli.environment import build_root_of
+    from pie_bench.cli.output import program_bar
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.leaderboard import verify as stage
+    from pie_bench.leaderboard.validate import validated
+
+    with validated(arguments.bundle) as checked:
+        build_root_of(checked.plan.settings.environment)
+        with program_bar("verified ") as advance:
+            pool = LocalPool(arguments.workers)
+            verification = stage.verify(checked, arguments.sample, arguments.seed, arguments.by, pool, advance)
+        path = stage.sign(checked.bundle, verification)
+    count = len(verification.programs)
+    print(f"verified: {count} of {verification.of} programs compiled and measured again here, all the same bit by bit")
+    print(f"signed:   {path}\nnext:     pie-bench leaderboard merge {arguments.bundle}")
+    return 0
+
+
+def merge(arguments: argparse.Namespace) -> int:
+    from pie_bench.leaderboard.board import put
+    from pie_bench.leaderboard.validate import validated
+    from pie_bench.leaderboard.verify import verified_entry
+
+    with validated(arguments.bundle) as checked:
+        entry = verified_entry(checked.bundle)
+    path = put(entry, arguments.leaderboard)
+    print(f"entry: {path} ({entry.status})\nboard: {arguments.leaderboard / 'leaderboard.json'}")
+    return 0
+
+
+def rebuild(arguments: argparse.Namespace) -> int:
+    from pie_bench.leaderboard import board
+
+    count = (board.check if arguments.check else board.rebuild)(arguments.leaderboard)
+    said = "is what its entries say" if arguments.check else "made"
+    print(f"board: {arguments.leaderboard / 'leaderboard.json'} {said} ({count} entries)")
     return 0
 
 
@@ -39,3 +145,19 @@ def render(arguments: argparse.Namespace) -> int:
     index, entries = write_site(arguments.leaderboard, arguments.out or arguments.leaderboard / "site")
     print(f"site: {index} ({entries} {'entry' if entries == 1 else 'entries'})")
     return 0
+
+
+def _commit() -> str | None:
+    """The commit of the pie_bench that runs; None when it is not in a clone."""
+    import subprocess
+
+    from pie_bench.paths import PACKAGE_DIR
+
+    clone = PACKAGE_DIR.parent
+    if not (clone / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None

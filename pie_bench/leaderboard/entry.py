@@ -1,96 +1,179 @@
-"""Leaderboard entries: one JSON file a run, and the board derived from all of them."""
+"""A leaderboard entry: what a board says of one run. One JSON file each; its schema is `leaderboard/schema.json`."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pie_bench.errors import UserError
-from pie_bench.hashing import canonical_json
-from pie_bench.report.finished import read_results
-from pie_bench.report.results import Scores
-from pie_bench.store import RunDirectory, write_json
+from pie_bench.hashing import hash_of
+from pie_bench.report.results import Results, Score, Scores
 
-# Rows are comparable only where all of these are the same; a run of the first n pairs is another benchmark.
-_GROUPED_BY = {"task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id", "n_pairs"}
-_ROW = {"model", "model_resolved", "status", "date", "n_samples", "metrics"}
+SCHEMA_VERSION = 2
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Url = Annotated[str, StringConstraints(max_length=500, pattern=r"^https?://[^\s<>\"]+$")]
+Date = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Count = Annotated[int, Field(ge=0)]
+Status = Literal["self-reported", "verified", "published"]
+
+# The same run always has the same name: what makes it this run, and who made it.
+_NAMED_BY = (
+    *("task", "task_hash", "model", "model_resolved", "model_args", "dataset", "split", "dataset_fingerprint"),
+    *("environment", "environment_id", "n_pairs", "n_samples", "submitter"),
+)
+_MEASURED = ("task_hash", "dataset_fingerprint", "environment_id", "sandbox")
 
 
-class Entry(BaseModel):
-    """What a leaderboard says of a run."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: int = 1
-    status: str = Field(default="self-reported", description="self-reported or verified")
-    date: str = Field(description="day the run was begun, UTC")
-    task: str
-    task_hash: str
-    model: str
-    model_resolved: str
-    dataset: str
-    split: str
-    dataset_fingerprint: str
-    environment: str
-    environment_id: str
-    n_pairs: int
-    n_problems: int
-    n_samples: int
-    metrics: Scores
-    metrics_without_startup: Scores
-    human_reference: Scores
-    outcomes: dict[str, int]
-    tokens: dict[str, int]
-    versions: dict[str, str]
+
+class Verification(_Part):
+    """What a reviewer compiled and measured again, from the bundle with this sum; all of it came out the same."""
+
+    by: Line
+    date: Date
+    bundle_sha256: Sha256
+    seed: Line = Field(description="with the bundle's sum it decides which programs were drawn")
+    of: Count = Field(description="programs in the bundle that could have been drawn")
+    programs: tuple[Line, ...] = Field(description="those drawn: pair id, role and sample")
+    environment_facts: dict[str, str]
+
+
+class Entry(_Part):
+    """What the leaderboard says of a run. Null: not recorded."""
+
+    schema_version: Literal[2] = 2
+    status: Status = Field(
+        default="self-reported",
+        description="self-reported: recomputed from the verdicts, not measured again; verified: a sample was; "
+        "published: somebody else's numbers, as `source` gives them",
+    )
+    source: Line | None = Field(default=None, description="where published numbers stand")
+    verification: Verification | None = None
+    date: Date = Field(description="day the run was begun, UTC; of published numbers, the year's first")
+    submitter: Line | None = None
+    links: tuple[Url, ...] = Field(default=(), max_length=10)
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+        default=None, description="of the pie_bench that packed the bundle"
+    )
+    task: Line
+    task_hash: Sha256 | None
+    model: Line
+    model_resolved: Line
+    adapter: Line | None = Field(default=None, description="what asked the model: openai, vllm, hf, …")
+    model_args: dict[str, str] = {}
+    dataset: Line
+    split: Line
+    dataset_fingerprint: Sha256 | None
+    environment: Line
+    environment_id: Sha256 | None
+    environment_facts: dict[str, str] = {}
+    sandbox: Line | None = None
+    n_pairs: Annotated[int, Field(ge=1)]
+    n_problems: Annotated[int, Field(ge=1)]
+    n_samples: Annotated[int, Field(ge=1)]
+    metrics: Scores = Field(description="the paper's metrics of the model's answers, whole process")
+    metrics_without_startup: Scores = {}
+    human_reference: Scores = {}
+    human_reference_without_startup: Scores = {}
+    scores: tuple[Score, ...] = Field(default=(), description="every number, both methods, with its 95 % interval")
+    interval: dict[str, Any] = Field(default={}, description="how the intervals were made")
+    guards: dict[str, Any] | None = Field(default=None, description="what the guards found; null: not run")
+    outcomes: dict[str, Count] = {}
+    tokens: dict[str, Count] = {}
+    cost_usd: float | None = Field(default=None, ge=0)
+    cpu_hours: float | None = Field(default=None, ge=0, description="of execution, where the run recorded it")
+    versions: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Entry:
+        missing = [name for name in _MEASURED if getattr(self, name) is None]
+        if self.status == "published":
+            if self.source is None or len(missing) != len(_MEASURED):
+                raise ValueError("published: it has a source, and no hashes or sandbox of its own")
+        elif missing or self.source is not None:
+            raise ValueError(f"{missing[0] if missing else 'source'}: only published numbers are so")
+        if (self.status == "verified") != (self.verification is not None):
+            raise ValueError("verification: goes with the status verified, and only with it")
+        return self
 
     @property
     def file_name(self) -> str:
-        """Task, model, dataset and a piece of each hash: the same run always goes to the same file."""
-        model, dataset = (re.sub(r"[^A-Za-z0-9._-]+", "_", name) for name in (Path(self.model).name, self.dataset))
-        sums = "-".join(value[:6] for value in (self.task_hash, self.dataset_fingerprint, self.environment_id))
-        return f"{self.task}--{model}--{dataset}-n{self.n_samples}-p{self.n_pairs}--{sums}.json"
+        """Task, model, dataset, sizes, and a sum over all that makes it this run and this submitter's."""
+        names = (self.task, Path(self.model).name, self.dataset)
+        task, model, dataset = (re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:60] for name in names)
+        digest = hash_of(self.model_dump(mode="json", include=set(_NAMED_BY)))[:12]
+        return f"{task}--{model}--{dataset}-n{self.n_samples}-p{self.n_pairs}--{digest}.json"
 
 
-def add_entry(directory: RunDirectory, leaderboard: Path) -> Path:
-    """Writes a finished run's entry under `entries/` and refreshes `leaderboard.json`; returns the entry's path.
-
-    UserError for a run without results, with errors of ours in it, or without a single usable pair.
-    """
-    manifest = directory.manifest()
-    results = read_results(directory)
-    if results.infra_errors:
-        raise UserError(
-            f"{directory.path}: {results.infra_errors} executions failed on our side; run the command again"
-        )
-    if results.sandbox == "unsafe":
-        raise UserError(f"{directory.path}: was run with --unsafe, which no leaderboard takes; run it in a sandbox")
-    if not results.n_pairs:
-        raise UserError(f"{directory.path}: no usable pair, nothing to enter")
-    fields: dict[str, Any] = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}
-    fields |= {"schema_version": 1, "date": manifest["created"][:10]}
-    entry = Entry(**fields)
-    path = leaderboard / "entries" / entry.file_name
-    write_json(path, entry.model_dump(mode="json"))
-    refresh(leaderboard)
-    return path
+def entry_of(results: Results, manifest: Mapping[str, Any], **provenance: Any) -> Entry:
+    """The entry of a run's results; `provenance`: what the run does not know of itself (submitter, links, …)."""
+    fields = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}
+    fields |= {"schema_version": SCHEMA_VERSION, "date": str(manifest.get("created", ""))[:10]}
+    # By way of JSON: what is written and what is read are validated by the same rules.
+    data = {name: _plain(value) for name, value in (fields | provenance).items()}
+    return read_entry(json.dumps(data).encode(), "entry")
 
 
-def refresh(leaderboard: Path) -> None:
-    """Rebuilds `leaderboard.json` from `entries/`: grouped by what makes rows comparable, best speedup first."""
-    groups: dict[str, dict[str, Any]] = {}
-    for path in sorted((leaderboard / "entries").glob("*.json")):
-        try:
-            entry = Entry.model_validate(json.loads(path.read_text()))
-        except (ValidationError, json.JSONDecodeError) as error:
-            raise UserError(f"{path}: not an entry: {str(error).splitlines()[0]}") from None
-        group = entry.model_dump(mode="json", include=_GROUPED_BY)
-        row = entry.model_dump(mode="json", include=_ROW) | {"entry": f"entries/{path.name}"}
-        groups.setdefault(canonical_json(group), group | {"rows": []})["rows"].append(row)
-    for group in groups.values():
-        group["rows"].sort(key=lambda row: (-(row["metrics"].get("speedup", {}).get("best@1") or 0.0), row["entry"]))
-    board = [group for _, group in sorted(groups.items())]
-    write_json(leaderboard / "leaderboard.json", {"schema_version": 1, "groups": board})
+def read_entry(data: bytes, name: str) -> Entry:
+    """The entry in a file's bytes. UserError that names the field: `NAME: field: what is wrong`."""
+    raw = strict_json(data, name)
+    if not isinstance(raw, dict):
+        raise UserError(f"{name}: not an entry: {type(raw).__name__}, not an object")
+    version = raw.get("schema_version")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        remedy = "update pie_bench" if newer else "make it again: pie-bench leaderboard submit RUN_DIR"
+        raise UserError(f"{name}: schema_version: it is {version!r}, this pie_bench reads {SCHEMA_VERSION}; {remedy}")
+    try:
+        return Entry.model_validate_json(json.dumps(raw), strict=True)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        said = problem["msg"].removeprefix("Value error, ")
+        where = ".".join(map(str, problem["loc"]))
+        raise UserError(f"{name}: {where and where + ': '}{said}") from None
+
+
+def strict_json(data: bytes, name: str) -> Any:
+    """JSON as the standard has it: UTF-8, each key once, no NaN or infinite numbers. UserError else."""
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is no number of JSON")
+
+    def number(text: str) -> float:
+        value = float(text)
+        return value if math.isfinite(value) else refuse(text)
+
+    def unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in items:
+            if key in found:
+                raise ValueError(f"{key}: given twice")
+            if isinstance(value, float) and not math.isfinite(value):
+                refuse(f"{key}: {value}")
+            found[key] = value
+        return found
+
+    try:
+        text = data.decode("utf-8")
+        return json.loads(text, parse_constant=refuse, parse_float=number, object_pairs_hook=unique)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name}: not UTF-8 at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name}: broken JSON: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value

@@ -9,79 +9,17 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from pie_bench.errors import UserError
+from pie_bench.leaderboard.shown import GROUPED_BY, METHODS, TIMES, UNKNOWN, Bounded, Shown, State, adapt, or_dash
 from pie_bench.report.text import embedded
 
 _FOLDER = Path(__file__).with_name("site")
 _COLUMNS = ("speedup", "percent_optimized", "percent_correct")
-_METHODS = {"default": "expected", "paper": "first k (paper)"}
-_TIMES = {"process": "whole process", "after_main": "without start-up"}
 _GENERATOR = b'<meta name="generator" content="pie-bench leaderboard render">'
-_UNKNOWN = "—"
-_GROUPED_BY = ("task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id")
-_TEXTS = (*_GROUPED_BY, "split", "model", "model_resolved", "status", "date", "submitter")
-
-State = tuple[int, str, str]  # k, method, time
-Bounded = tuple[float | None, float | None, float | None]  # value, low, high
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An entry as the site shows it: empty text or None where the file does not say."""
-
-    id: str
-    texts: Mapping[str, str]  # status, date, task, ..., and the hashes
-    n_pairs: int | None
-    n_problems: int | None
-    n_samples: int | None
-    cost: float | None  # US dollars
-    scores: Mapping[str, Mapping[State, Bounded]]  # by metric
-    human: Mapping[str, Mapping[State, Bounded]]
-    counts: Mapping[str, Mapping[str, int]]  # outcomes, tokens
-    versions: Mapping[str, str]
-
-    @property
-    def page(self) -> str:
-        return f"entries/{quote(self.id)}.html"
-
-    @property
-    def name(self) -> str:
-        return self.texts["model"] or _UNKNOWN
-
-
-def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
-    """The one place that knows an entry's fields: any may be missing, or of a type that is not expected."""
-    texts = {name: _text(raw.get(name)) for name in _TEXTS}
-    n_samples = _whole(raw.get("n_samples"))
-    scores: dict[str, dict[State, Bounded]] = {}
-    human: dict[str, dict[State, Bounded]] = {}
-    for suffix, time in (("", "process"), ("_without_startup", "after_main")):
-        _read_scores(scores, raw.get(f"metrics{suffix}"), time, n_samples)
-        _read_scores(human, raw.get(f"human_reference{suffix}"), time, 1)
-    listed = raw.get("scores")  # as in results.json: both ways, with intervals
-    for score in map(_mapping, listed if isinstance(listed, list) else []):
-        k, into = _whole(score.get("k")), human if score.get("of") == "human" else scores
-        method, time = _text(score.get("method")), _text(score.get("time"))
-        if k and method in _METHODS and time in _TIMES:
-            value, low, high = (_number(score.get(name)) for name in ("value", "low", "high"))
-            into.setdefault(_text(score.get("metric")), {})[k, method, time] = value, low, high
-    return Shown(
-        id=identity,
-        texts=texts,
-        n_pairs=_whole(raw.get("n_pairs")),
-        n_problems=_whole(raw.get("n_problems")),
-        n_samples=n_samples,
-        cost=_number(raw.get("cost", raw.get("cost_usd"))),
-        scores=scores,
-        human=human,
-        counts={name: _counts(raw.get(name)) for name in ("outcomes", "tokens")},
-        versions={name: _text(value) for name, value in _mapping(raw.get("versions")).items()},
-    )
 
 
 def read_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
@@ -97,7 +35,7 @@ def read_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
             raise UserError(f"{path}: not an entry: {type(raw).__name__}, not an object; mend or remove the file")
         found.append((adapt(_identity(path.stem), raw), text))
     if not found:
-        raise UserError(f"{leaderboard / 'entries'}: no entries; make one: pie-bench leaderboard add RUN_DIR")
+        raise UserError(f"{leaderboard / 'entries'}: no entries; make one: pie-bench leaderboard submit RUN_DIR")
     return found
 
 
@@ -142,10 +80,10 @@ def _templates() -> Any:
     environment.globals |= {
         "style": (_FOLDER / "site.css").read_text(),
         "generator": _GENERATOR.decode(),
-        "or_dash": lambda value: _UNKNOWN if value in (None, "") else value,
+        "or_dash": or_dash,
         "titles": [METRICS[name].title for name in _COLUMNS],
-        "methods": _METHODS,
-        "times": _TIMES,
+        "methods": METHODS,
+        "times": TIMES,
     }
     return environment
 
@@ -181,7 +119,7 @@ def _index(environment: Any, entries: Sequence[Shown]) -> str:
 
 def _group_key(entry: Shown) -> tuple[Any, ...]:
     """What must be the same for entries to be ranked against each other."""
-    return (*(entry.texts[name] for name in _GROUPED_BY), entry.n_pairs)
+    return (*(entry.texts[name] for name in GROUPED_BY), entry.n_pairs)
 
 
 def _group_id(key: tuple[Any, ...]) -> str:
@@ -209,7 +147,7 @@ def _row(entry: Shown) -> dict[str, Any]:
 def _human(members: Sequence[Shown]) -> dict[str, list[list[Any]]]:
     """The human rewrites by time: they are the same pairs in the same environment, so any entry knows them."""
     found: dict[str, list[list[Any]]] = {}
-    for time in _TIMES:
+    for time in TIMES:
         known = [each for entry in members for each in [_cells(entry.human, (1, "default", time))] if each[0][0]]
         if known:
             found[time] = known[0]
@@ -226,13 +164,13 @@ def _cell(metric: str, score: Bounded) -> list[Any]:
 
     value, low, high = (None if each is None else round(each, 6) for each in score)
     if value is None:
-        return [None, _UNKNOWN, "", None, None]
+        return [None, UNKNOWN, "", None, None]
     bounds = "–".join(format_value(metric, bound, unit=False) for bound in (low, high) if bound is not None)
     return [value, format_value(metric, value), bounds if low is not None and high is not None else "", low, high]
 
 
 def _money(value: float | None) -> str:
-    return _UNKNOWN if value is None else f"${value:.2f}" if value == 0 or value >= 0.01 else f"${value:.2g}"
+    return UNKNOWN if value is None else f"${value:.2f}" if value == 0 or value >= 0.01 else f"${value:.2g}"
 
 
 def _page_of(entry: Shown) -> dict[str, Any]:
@@ -247,7 +185,7 @@ def _page_of(entry: Shown) -> dict[str, Any]:
         "human": [(time, cells) for time, cells in _human([entry]).items()],
         "answers": sum(entry.counts["outcomes"].values()),
         "cost": _money(entry.cost),
-        "command": _command(entry),
+        "command": "" if entry.texts["source"] else _command(entry),
         "file": quote(entry.id) + ".json",
     }
 
@@ -257,6 +195,7 @@ def _command(entry: Shown) -> str:
     options: list[tuple[str, str | int | None]] = [(f"--{name}", entry.texts[name]) for name in ("task", "model")]
     options += [(f"--{name}", entry.texts[name]) for name in ("dataset", "environment")]
     options += [("--samples", entry.n_samples), ("--limit", entry.n_pairs)]
+    options += [("--model-args", ",".join(f"{name}={value}" for name, value in sorted(entry.model_args.items())))]
     return "python harness.py " + " ".join(f"{name} {shlex.quote(str(value))}" for name, value in options if value)
 
 
@@ -264,35 +203,3 @@ def _identity(stem: str) -> str:
     """A file name that needs no escape anywhere."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)
     return safe if safe == stem else f"{safe}-{hashlib.sha256(stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
-
-
-def _read_scores(into: dict[str, dict[State, Bounded]], raw: Any, time: str, samples: int | None) -> None:
-    for metric, values in _mapping(raw).items():
-        for name, value in _mapping(values).items():
-            k = re.fullmatch(r"best@([1-9][0-9]{0,5})", name)
-            if k is None:
-                continue
-            bounded = (_number(value), None, None)
-            into.setdefault(metric, {})[int(k[1]), "default", time] = bounded
-            if int(k[1]) == samples:  # with all samples the two ways are the same
-                into[metric][int(k[1]), "paper", time] = bounded
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _counts(value: Any) -> dict[str, int]:
-    return {name: count for name, each in _mapping(value).items() if (count := _whole(each)) is not None}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if type(value) is int else None

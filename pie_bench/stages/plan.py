@@ -94,10 +94,13 @@ class Plan:
         return identity | ({"model_args": deciding} if deciding else {})
 
 
-def make_plan(settings: Settings) -> Plan:
-    """Looks everything up. UserError for unknown names and unusable data, before anything is written or paid for."""
+def make_plan(settings: Settings, model: Entry | None = None) -> Plan:
+    """Looks everything up. UserError for unknown names and unusable data, before anything is written or paid for.
+
+    `model` stands in for one that need not be known here: that of a run made elsewhere.
+    """
     load_environment_spec(settings.environment)
-    model = find_model(settings.model, settings.model_args)
+    model = model or find_model(settings.model, settings.model_args)
     task = load_task(settings.task, *task_folders(settings.include_path))
     changes: dict[str, Any] = {}
     if settings.samples is not None:

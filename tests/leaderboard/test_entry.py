@@ -1,103 +1,102 @@
-"""Entries and the board derived from them."""
+"""Entries: what one run says, and what no file may say."""
 
 import json
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pie_bench.cli.main import main
 from pie_bench.errors import UserError
-from pie_bench.leaderboard.entry import Entry, add_entry, refresh
-from pie_bench.report.results import Results
-from pie_bench.store import RunDirectory, write_json
+from pie_bench.leaderboard.entry import Entry, entry_of, read_entry, strict_json
 from tests.report.test_table import RESULTS
 
-
-@pytest.fixture
-def finished(tmp_path: Path):
-    """Makes a finished run with some results changed."""
-
-    def make(name: str, **changes: object) -> RunDirectory:
-        directory = RunDirectory(tmp_path / name)
-        write_json(directory.manifest_path, {"created": "2026-01-02T03:04:05+00:00"})
-        results: Results = RESULTS.model_copy(update=changes)
-        write_json(directory.results_path, results.model_dump(mode="json"))
-        return directory
-
-    return make
+HASHES = {"task_hash": "a" * 64, "dataset_fingerprint": "d" * 64, "environment_id": "e" * 64}
+MANIFEST = {"created": "2026-01-02T03:04:05+00:00"}
 
 
-def test_an_entry_says_what_was_measured_in_what(finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    board = tmp_path / "board"
-    directory = finished("run")
-    assert main(["leaderboard", "add", str(directory.path), "--leaderboard", str(board)]) == 0
-    (path,) = (board / "entries").iterdir()
-    assert str(path) in capsys.readouterr().out
-    entry = Entry.model_validate_json(path.read_text())
-    assert (entry.model, entry.date, entry.status) == ("smollm2", "2026-01-02", "self-reported")
+def made(**changes: Any) -> Entry:
+    """An entry of made-up results."""
+    return entry_of(RESULTS.model_copy(update=HASHES), MANIFEST, submitter="somebody").model_copy(update=changes)
+
+
+def test_an_entry_says_what_was_measured_in_what() -> None:
+    entry = made()
+    assert (entry.model, entry.date, entry.status, entry.submitter) == (
+        "smollm2",
+        "2026-01-02",
+        "self-reported",
+        "somebody",
+    )
     assert entry.metrics == RESULTS.metrics
-    assert entry.environment_id == RESULTS.environment_id
-    assert path.name == "pie_instruct--smollm2--mini-n2-p8--tttttt-dddddd-eeeeee.json"
+    assert entry.scores == RESULTS.scores, "with intervals, by both methods"
+    assert (entry.environment_id, entry.sandbox) == ("e" * 64, "bubblewrap")
+    assert entry.cpu_hours is None, "a run does not record it"
 
 
-def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(finished, tmp_path: Path) -> None:
-    board = tmp_path / "board"
-    slow, fast = ({**RESULTS.metrics, "speedup": {"best@1": value}} for value in (1.0, 3.0))
-    for name, changes in {
-        "a": {"model": "slow", "metrics": slow},
-        "b": {"model": "fast", "metrics": fast},
-        "c": {"model": "elsewhere", "environment_id": "f" * 64},
-        "d": {"model": "on fewer pairs", "n_pairs": 3},
-    }.items():
-        add_entry(finished(name, **changes), board)
-    groups = json.loads((board / "leaderboard.json").read_text())["groups"]
-    assert [[row["model"] for row in group["rows"]] for group in groups] == [
-        ["on fewer pairs"],
-        ["fast", "slow"],
-        ["elsewhere"],
+def test_what_is_written_reads_back_the_same() -> None:
+    entry = made()
+    assert read_entry(json.dumps(entry.model_dump(mode="json")).encode(), "x") == entry
+
+
+def test_a_files_name_tells_runs_apart_that_differ_in_anything() -> None:
+    entry = made()
+    assert entry.file_name.startswith("pie_instruct--smollm2--mini-n2-p8--")
+    others = [
+        made(model="elsewhere/smollm2"),
+        made(model_resolved="weights.gguf@sha256:1"),
+        made(model_args={"temperature": "default"}),
+        made(submitter="somebody else"),
+        made(environment_id="f" * 64),
     ]
-    before = (board / "leaderboard.json").read_bytes()
-    add_entry(finished("a", model="slow", metrics=slow), board)
-    refresh(board)
-    assert (board / "leaderboard.json").read_bytes() == before
+    assert len({one.file_name for one in (entry, *others)}) == 6
+    assert made(date="2027-01-01", status="verified", links=("https://a.b",)).file_name == entry.file_name
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"infra_errors": 1}, "1 executions failed on our side"),
-        ({"n_pairs": 0}, "no usable pair"),
-        ({"sandbox": "unsafe"}, "--unsafe, which no leaderboard takes"),
+        ({"schema_version": 3}, "schema_version: it is 3, this pie_bench reads 2; update pie_bench"),
+        ({"schema_version": 1}, "schema_version: it is 1, this pie_bench reads 2; make it again"),
+        ({"schema_version": True}, "schema_version: it is True"),
+        ({"status": "best"}, "status: Input should be"),
+        ({"rank": 1}, "rank: Extra inputs are not permitted"),
+        ({"n_pairs": "8"}, "n_pairs: Input should be a valid integer"),
+        ({"n_pairs": 0}, "n_pairs: Input should be greater"),
+        ({"task_hash": "abc"}, "task_hash: String should match"),
+        ({"task_hash": None}, "task_hash: only published numbers are so"),
+        ({"source": "my blog"}, "source: only published numbers are so"),
+        ({"status": "published"}, "published: it has a source, and no hashes"),
+        ({"status": "verified"}, "verification: goes with the status verified"),
+        ({"cost_usd": -1.0}, "cost_usd: Input should be greater"),
+        ({"cost_usd": float("nan")}, "NaN is no number of JSON"),
+        ({"cost_usd": float("inf")}, "Infinity is no number of JSON"),
+        ({"submitter": "a\nb"}, "submitter: String should match"),
+        ({"links": ["javascript:alert(1)"]}, "links.0: String should match"),
+        ({"date": "yesterday"}, "date: String should match"),
+        ({"outcomes": {"ok": -1}}, "outcomes.ok: Input should be greater"),
+        ({"commit": "main"}, "commit: String should match"),
     ],
 )
-def test_what_cannot_be_entered(finished, tmp_path: Path, changes: dict, message: str) -> None:
+def test_what_no_entry_may_say(changes: dict, message: str) -> None:
+    raw = made().model_dump(mode="json") | changes
     with pytest.raises(UserError, match=message):
-        add_entry(finished("run", **changes), tmp_path / "board")
-    assert not (tmp_path / "board").exists()
+        read_entry(json.dumps(raw).encode(), "entry.json")
 
 
-def test_runs_without_or_with_broken_results(finished, tmp_path: Path) -> None:
-    directory = finished("run")
-    directory.results_path.write_text("{}")
-    with pytest.raises(UserError, match=r"results\.json: task: Field required"):
-        add_entry(directory, tmp_path / "board")
-    directory.results_path.unlink()
-    with pytest.raises(UserError, match="no results.json yet; run: pie-bench score"):
-        add_entry(directory, tmp_path / "board")
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\xff{}", "not UTF-8 at byte 0"),
+        (b'{"a": 1e999}', "1e999 is no number of JSON"),
+        (b'{"a": 1, "a": 2}', "a: given twice"),
+        (b"[" * 100_000, "broken JSON"),
+        (b"{", "broken JSON"),
+    ],
+)
+def test_json_is_read_as_the_standard_has_it(data: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=f"^x: .*{message}"):
+        strict_json(data, "x")
 
 
-def test_a_broken_entry_is_named(tmp_path: Path) -> None:
-    entries = tmp_path / "entries"
-    entries.mkdir()
-    (entries / "x.json").write_text("{")
-    with pytest.raises(UserError, match=r"x\.json: not an entry"):
-        refresh(tmp_path)
-
-
-def test_the_shipped_board_is_what_its_entries_say(pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    shipped = pytestconfig.rootpath / "leaderboard"
-    (tmp_path / "entries").mkdir()
-    for path in (shipped / "entries").glob("*.json"):
-        (tmp_path / "entries" / path.name).write_bytes(path.read_bytes())
-    refresh(tmp_path)
-    assert (tmp_path / "leaderboard.json").read_text() == (shipped / "leaderboard.json").read_text()
+def test_only_an_object_is_an_entry() -> None:
+    with pytest.raises(UserError, match=r"^x: not an entry: list"):
+        read_entry(b"[]", "x")

@@ -1,0 +1,90 @@
+"""`leaderboard/`: its `entries/`, and the two files made from them and from the types: `leaderboard.json`, the board,
+and `schema.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pie_bench.errors import UserError
+from pie_bench.hashing import canonical_json
+from pie_bench.leaderboard.entry import SCHEMA_VERSION, Entry, read_entry
+from pie_bench.store import write_json
+
+# Rows are comparable only where all of these are the same; a run of the first n pairs is another benchmark.
+_GROUPED_BY = {"task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id", "n_pairs"}
+_ROW = {"model", "model_resolved", "status", "source", "submitter", "date", "n_samples", "metrics"}
+
+
+def read_entries(leaderboard: Path) -> dict[str, Entry]:
+    """The entries by file name. UserError that names file and field for one that is not as it should be."""
+    entries = {}
+    for path in sorted((leaderboard / "entries").glob("*.json")):
+        entry = read_entry(path.read_bytes(), str(path))
+        if path.name != entry.file_name:
+            raise UserError(f"{path}: the name does not go with what is in it; it should be {entry.file_name}")
+        entries[path.name] = entry
+    return entries
+
+
+def derived(entries: Mapping[str, Entry]) -> dict[str, Any]:
+    """What `leaderboard.json` and `schema.json` hold, by file name: groups of what can be compared, best speedup first
+    (of the largest k), those without one last."""
+    groups: dict[str, dict[str, Any]] = {}
+    for name, entry in sorted(entries.items()):
+        group = entry.model_dump(mode="json", include=_GROUPED_BY)
+        row = entry.model_dump(mode="json", include=_ROW) | {"entry": f"entries/{name}"}
+        groups.setdefault(canonical_json(group), group | {"rows": []})["rows"].append(row)
+    for group in groups.values():
+        group["rows"].sort(key=lambda row: (_rank(row["metrics"].get("speedup", {})), row["entry"]))
+    board = [group for _, group in sorted(groups.items())]
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Entry.model_json_schema()
+    return {
+        "leaderboard.json": {"schema_version": SCHEMA_VERSION, "groups": board},
+        "schema.json": schema | {"title": f"pie_bench leaderboard entry, version {SCHEMA_VERSION}"},
+    }
+
+
+def rebuild(leaderboard: Path) -> int:
+    """Makes the derived files anew; returns the number of entries. UserError as `read_entries`."""
+    entries = read_entries(leaderboard)
+    for name, value in derived(entries).items():
+        write_json(leaderboard / name, value)
+    return len(entries)
+
+
+def check(leaderboard: Path) -> int:
+    """UserError when a derived file is not what `rebuild` makes of the entries; returns the number of entries."""
+    entries = read_entries(leaderboard)
+    for name, value in derived(entries).items():
+        try:
+            same = json.loads((leaderboard / name).read_text()) == json.loads(json.dumps(value))
+        except (OSError, ValueError):
+            same = False
+        if not same:
+            raise UserError(f"{leaderboard / name}: not what the entries say; run: pie-bench leaderboard rebuild")
+    return len(entries)
+
+
+def put(entry: Entry, leaderboard: Path) -> Path:
+    """Adds an entry and rebuilds; returns its file. The same entry again changes nothing, a verified one takes the
+    place of the same one self-reported; UserError where the board says anything else of this run."""
+    path = leaderboard / "entries" / entry.file_name
+    if path.exists():
+        old = read_entry(path.read_bytes(), str(path))
+        ours, theirs = (e.model_dump(exclude={"status", "verification"}) for e in (entry, old))
+        if ours != theirs:
+            field = next(name for name in ours if ours[name] != theirs[name])
+            raise UserError(f"{path}: says something else of this run ({field}); withdraw that entry first")
+        if old.status == "verified":
+            entry = old
+    write_json(path, entry.model_dump(mode="json"))
+    rebuild(leaderboard)
+    return path
+
+
+def _rank(speedups: Mapping[str, float | None]) -> tuple[bool, float]:
+    value = speedups.get("best@1")
+    return value is None, -(value or 0.0)

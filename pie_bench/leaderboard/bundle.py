@@ -1,0 +1,194 @@
+"""A bundle: a run in one file, for others to check. The same run always makes the same bytes.
+
+A zip with exactly these members: the entry, the run's manifest (without the command line and the machine's name),
+generations and verdicts (the last of each program, in order), results, and the sums of all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pie_bench.errors import UserError
+from pie_bench.hashing import file_sha256, sha256
+from pie_bench.leaderboard.entry import Entry, entry_of, read_entry, strict_json
+from pie_bench.report.finished import read_results
+from pie_bench.stages.execute import read_verdicts
+from pie_bench.stages.generate import read_generations
+from pie_bench.stages.plan import Plan, plan_of
+from pie_bench.store import RunDirectory
+
+SUMS = "SHA256SUMS"
+# In this order. Bytes: far more than a run of the whole test set has (978 pairs, 8 samples, 104 tests: 200 MB).
+LIMITS = {
+    "entry.json": 16 << 20,
+    "generations.jsonl": 512 << 20,
+    "manifest.json": 16 << 20,
+    "results.json": 64 << 20,
+    "verdicts.jsonl": 512 << 20,
+    SUMS: 4096,
+}
+_MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
+_MAX_LINE = 64 << 20
+_MANIFEST = ("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions")
+SAFE_SANDBOXES = frozenset({"bubblewrap", "landlock", "container"})
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An unpacked bundle: every sum was right. `directory` reads like the run's own folder."""
+
+    path: Path
+    sha256: str
+    entry: Entry
+    directory: RunDirectory
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return self.directory.manifest()
+
+
+def pack(directory: RunDirectory, path: Path | None = None, **provenance: Any) -> Path:
+    """Writes the bundle of a finished run to `path` (default: in its folder, named after the entry); returns the path.
+
+    UserError for a run that cannot be entered: unfinished, with errors of ours in it, without a usable pair, made
+    without a sandbox, or with a task of the user's own.
+    """
+    plan, results = plan_of(directory), read_results(directory)
+    if results.infra_errors:
+        raise UserError(
+            f"{directory.path}: {results.infra_errors} executions failed on our side; run the command again"
+        )
+    if not results.n_pairs:
+        raise UserError(f"{directory.path}: no usable pair, nothing to enter")
+    if results.sandbox not in SAFE_SANDBOXES:
+        raise UserError(f"{directory.path}: sandbox: run with {results.sandbox!r}, which proves nothing; run it in one")
+    if plan.settings.include_path is not None:
+        raise UserError(f"{directory.path}: task {plan.task.task} is your own; propose it to the project first")
+    manifest = {name: value for name, value in directory.manifest().items() if name in _MANIFEST}
+    manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are the user's affair
+    entry = entry_of(results, manifest, adapter=plan.model.adapter, **provenance)
+    members = {
+        "entry.json": _text(entry.model_dump(mode="json")),
+        "generations.jsonl": _lines(_wanted(read_generations(directory), plan)),
+        "manifest.json": _text(manifest),
+        "results.json": _text(results.model_dump(mode="json")),
+        "verdicts.jsonl": _lines(v.to_json() for _, v in sorted(read_verdicts(directory).items())),
+    }
+    path = path or directory.path / f"{Path(entry.file_name).stem}.zip"
+    write_bundle(path, members)
+    return path
+
+
+def write_bundle(path: Path, members: Mapping[str, bytes]) -> None:
+    """Writes members and their sums, in order, without dates. UserError where the file cannot be written."""
+    sums = "".join(f"{sha256(data)}  {name}\n" for name, data in members.items())
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name, data in {**members, SUMS: sums.encode()}.items():
+                info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+                info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o100644 << 16
+                archive.writestr(info, data, compresslevel=9)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Bundle]:
+    """The bundle unpacked into a folder of its own, which is gone afterwards.
+
+    UserError that names the member for anything that `pack` does not write: nothing is unpacked before names, kinds and
+    sizes of all members are known to be right, and nothing is read past a limit.
+    """
+    with TemporaryDirectory(prefix="pie_bench-bundle-") as folder:
+        _unpack(path, Path(folder))
+        entry = read_entry((Path(folder) / "entry.json").read_bytes(), f"{path}: entry.json")
+        for name in ("manifest.json", "results.json"):
+            strict_json((Path(folder) / name).read_bytes(), f"{path}: {name}")
+        yield Bundle(path, file_sha256(path), entry, RunDirectory(Path(folder)))
+
+
+def records(bundle: Bundle, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A JSONL member's records, each with the name of its line. UserError for what is not one."""
+    with (bundle.directory.path / name).open("rb") as file:
+        number = 0
+        while line := file.readline(_MAX_LINE):
+            number += 1
+            where = f"{bundle.path}: {name}:{number}"
+            if not line.endswith(b"\n"):
+                raise UserError(f"{where}: the line does not end")
+            record = strict_json(line, where)
+            if not isinstance(record, dict):
+                raise UserError(f"{where}: not a record")
+            yield where, record
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            _check_members(path, members)
+            for member in members:
+                with archive.open(member) as source, (folder / member.filename).open("wb") as target:
+                    left = LIMITS[member.filename]
+                    while data := source.read(1 << 20):
+                        left -= len(data)
+                        if left < 0:
+                            raise UserError(f"{path}: {member.filename}: larger than it says")
+                        target.write(data)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such bundle; make one: pie-bench leaderboard submit RUN_DIR") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a usable zip file: {error}") from None
+    sums = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in LIMITS if name != SUMS)
+    found = (folder / SUMS).read_bytes()
+    if found != sums.encode():
+        wrong = [line.split()[-1] for line in sums.splitlines() if line.encode() not in found.splitlines()]
+        raise UserError(f"{path}: {SUMS}: the sum of {wrong[0] if wrong else 'something else'} is not right")
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    seen: set[str] = set()
+    for member in members[: len(LIMITS) + 1]:
+        name = member.filename
+        if name not in LIMITS:
+            raise UserError(f"{path}: {name!r}: no member of a bundle has this name")
+        if name in seen:
+            raise UserError(f"{path}: {name}: there are two of it")
+        seen.add(name)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG) or member.flag_bits & 1:
+            raise UserError(f"{path}: {name}: not a plain file")
+        if member.file_size > LIMITS[name]:
+            raise UserError(f"{path}: {name}: {member.file_size} bytes, more than any run has ({LIMITS[name]})")
+        if member.file_size > _MAX_RATIO * max(member.compress_size, 1 << 12):
+            raise UserError(f"{path}: {name}: {member.compress_size} bytes that become {member.file_size}: a bomb")
+    for name in LIMITS:
+        if name not in seen:
+            raise UserError(f"{path}: {name}: is missing")
+
+
+def _wanted(generations: Mapping[tuple[str, int], Mapping[str, Any]], plan: Plan) -> Iterable[Mapping[str, Any]]:
+    wanted = {(pair.pair_id, index) for pair in plan.pairs for index in range(plan.task.sampling.n)}
+    return (record for key, record in sorted(generations.items()) if key in wanted)
+
+
+def _text(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _lines(values: Iterable[Mapping[str, Any]]) -> bytes:
+    # ASCII: an answer may hold half a surrogate pair, which UTF-8 has no bytes for.
+    return b"".join(json.dumps(value, sort_keys=True, allow_nan=False).encode() + b"\n" for value in values)

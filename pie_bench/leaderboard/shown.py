@@ -1,0 +1,137 @@
+"""An entry as the site shows it: read leniently, since a page must come of any file that is JSON."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+METHODS = {"default": "expected", "paper": "first k (paper)"}
+TIMES = {"process": "whole process", "after_main": "without start-up"}
+UNKNOWN = "—"
+GROUPED_BY = ("task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id")
+_TEXTS = (
+    *GROUPED_BY,
+    "split",
+    "model",
+    "model_resolved",
+    "status",
+    "date",
+    "submitter",
+    "source",
+    "commit",
+    "sandbox",
+)
+
+State = tuple[int, str, str]  # k, method, time
+Bounded = tuple[float | None, float | None, float | None]  # value, low, high
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An entry as the site shows it: empty text or None where the file does not say."""
+
+    id: str
+    texts: Mapping[str, str]  # status, date, task, ..., and the hashes
+    n_pairs: int | None
+    n_problems: int | None
+    n_samples: int | None
+    cost: float | None  # US dollars
+    scores: Mapping[str, Mapping[State, Bounded]]  # by metric
+    human: Mapping[str, Mapping[State, Bounded]]
+    counts: Mapping[str, Mapping[str, int]]  # outcomes, tokens
+    versions: Mapping[str, str]
+    model_args: Mapping[str, str]
+    links: Sequence[str]
+    verification: str  # who measured what again, and when
+
+    @property
+    def page(self) -> str:
+        return f"entries/{quote(self.id)}.html"
+
+    @property
+    def name(self) -> str:
+        return self.texts["model"] or UNKNOWN
+
+
+def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
+    """The one place that knows an entry's fields: any may be missing, or of a type that is not expected."""
+    texts = {name: _text(raw.get(name)) for name in _TEXTS}
+    n_samples = _whole(raw.get("n_samples"))
+    scores: dict[str, dict[State, Bounded]] = {}
+    human: dict[str, dict[State, Bounded]] = {}
+    for suffix, time in (("", "process"), ("_without_startup", "after_main")):
+        _read_scores(scores, raw.get(f"metrics{suffix}"), time, n_samples)
+        _read_scores(human, raw.get(f"human_reference{suffix}"), time, 1)
+    for score in map(_mapping, _list(raw.get("scores"))):  # as in results.json: both ways, with intervals
+        k, into = _whole(score.get("k")), human if score.get("of") == "human" else scores
+        method, time = _text(score.get("method")), _text(score.get("time"))
+        if k and method in METHODS and time in TIMES:
+            value, low, high = (_number(score.get(name)) for name in ("value", "low", "high"))
+            into.setdefault(_text(score.get("metric")), {})[k, method, time] = value, low, high
+    return Shown(
+        id=identity,
+        texts=texts,
+        n_pairs=_whole(raw.get("n_pairs")),
+        n_problems=_whole(raw.get("n_problems")),
+        n_samples=n_samples,
+        cost=_number(raw.get("cost", raw.get("cost_usd"))),
+        scores=scores,
+        human=human,
+        counts={name: _counts(raw.get(name)) for name in ("outcomes", "tokens")},
+        versions={name: _text(value) for name, value in _mapping(raw.get("versions")).items()},
+        model_args={name: _text(value) for name, value in _mapping(raw.get("model_args")).items()},
+        links=[link for link in _list(raw.get("links")) if _text(link).startswith(("https://", "http://"))],
+        verification=_verification(_mapping(raw.get("verification"))),
+    )
+
+
+def _read_scores(into: dict[str, dict[State, Bounded]], raw: Any, time: str, samples: int | None) -> None:
+    for metric, values in _mapping(raw).items():
+        for name, value in _mapping(values).items():
+            k = re.fullmatch(r"best@([1-9][0-9]{0,5})", name)
+            if k is None:
+                continue
+            bounded = (_number(value), None, None)
+            into.setdefault(metric, {})[int(k[1]), "default", time] = bounded
+            if int(k[1]) == samples:  # with all samples the two ways are the same
+                into[metric][int(k[1]), "paper", time] = bounded
+
+
+def _verification(raw: Mapping[str, Any]) -> str:
+    if not raw:
+        return ""
+    drawn, of = len(_list(raw.get("programs"))), _whole(raw.get("of"))
+    return f"{drawn} of {or_dash(of)} programs measured again by {or_dash(raw.get('by'))} on {or_dash(raw.get('date'))}"
+
+
+def or_dash(value: Any) -> Any:
+    """The value, or a dash where there is none."""
+    return UNKNOWN if value in (None, "") else value
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _counts(value: Any) -> dict[str, int]:
+    return {name: count for name, each in _mapping(value).items() if (count := _whole(each)) is not None}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int else None

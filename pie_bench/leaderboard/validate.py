@@ -1,0 +1,249 @@
+"""What can be known of a bundle without running anything: that its numbers follow from its verdicts, its verdicts
+belong to its answers, and all of it to a task, a dataset and an environment that are known here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+from pie_bench.data.pair import Pair
+from pie_bench.errors import UserError
+from pie_bench.execution.environment import Environment, load_environment_spec
+from pie_bench.execution.verdict import OUTCOMES, Candidate, Role, TestResult, Verdict
+from pie_bench.hashing import sha256
+from pie_bench.leaderboard.bundle import SAFE_SANDBOXES, Bundle, opened, records
+from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
+from pie_bench.models.entries import ReferenceEntry
+from pie_bench.models.model import Completion
+from pie_bench.stages.execute import candidate_of, own_programs
+from pie_bench.stages.plan import Plan, Settings, make_plan
+from pie_bench.stages.score import score
+
+_COMPLETION = {field.name: field.type for field in fields(Completion)} | {
+    "prompt_sha256": "str",
+    "seed": "int",
+    "shared": "bool",
+}
+_TYPES: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
+_PROVENANCE = {"status", "verification", "submitter", "links", "commit", "adapter"}
+_TOLERANCE = 1e-9  # relative: another build of numpy may add in another order
+
+Key = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A bundle that holds together, its plan made here, and its programs and verdicts by pair, role and sample."""
+
+    bundle: Bundle
+    plan: Plan
+    programs: Mapping[Key, Candidate]
+    verdicts: Mapping[Key, Verdict]
+
+
+@contextmanager
+def validated(path: Any) -> Iterator[Checked]:
+    """The bundle, once everything that can be checked without running it was. UserError that names the field."""
+    with opened(path) as bundle:
+        if bundle.entry.status != "self-reported":
+            raise UserError(f"{path}: entry.json: status: a bundle is self-reported; reviewers verify it")
+        plan = _plan_of(bundle)
+        programs = {candidate.key: candidate for candidate in own_programs(plan)}
+        programs |= _answers(bundle, plan)
+        verdicts = _verdicts(bundle, plan, programs)
+        _check_results(bundle, plan)
+        yield Checked(bundle, plan, programs, verdicts)
+
+
+def _plan_of(bundle: Bundle) -> Plan:
+    """The run's plan, looked up here: its task, dataset and environment must be those that are known here."""
+    where = f"{bundle.path}: manifest.json"
+    manifest = strict_json(bundle.directory.manifest_path.read_bytes(), where)
+    try:
+        settings = Settings(**manifest["settings"])
+        theirs, execution = dict(manifest["identity"]), manifest["execution"]
+        facts, sandbox = dict(execution["facts"]), execution["sandbox"]
+        environment_id, generation = execution["environment_id"], manifest["generation"]
+        if not {"model_resolved", "examples"} <= generation.keys():
+            raise ValueError("generation: model_resolved and examples belong to it")
+        named = {name: getattr(settings, name) for name in ("task", "model", "environment")}
+        if not all(isinstance(value, str) for value in named.values()) or settings.include_path is not None:
+            raise ValueError("task, model and environment are names, and include_path is null")
+        if settings.pairs is not None:
+            settings = Settings(**(manifest["settings"] | {"pairs": tuple(settings.pairs)}))
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise UserError(f"{where}: not a run's manifest: {error}") from None
+    try:
+        # The model need not be known here; that its arguments are what the entry says is seen below.
+        stand_in = ReferenceEntry(adapter="reference", answer="tgt_code")
+        plan = make_plan(Settings(**(vars(settings) | {"model_args": {}})), stand_in)
+    except UserError as error:
+        raise UserError(f"{where}: settings: {error}") from None
+    _compare(f"{where}: identity", {k: v for k, v in theirs.items() if k != "model_args"}, plan.identity)
+    if theirs.get("model_args", {}) != dict(settings.model_args):
+        raise UserError(f"{where}: identity.model_args: not those of the settings")
+    spec = load_environment_spec(settings.environment)
+    if execution.get("name") != spec.environment:
+        raise UserError(f"{where}: execution.name: it is {execution.get('name')!r}, not {spec.environment!r}")
+    if Environment(spec, facts).environment_id != environment_id:
+        raise UserError(
+            f"{where}: execution.environment_id: not that of {spec.environment} with these facts: "
+            "made with another pie_bench, or changed"
+        )
+    if sandbox not in SAFE_SANDBOXES:
+        raise UserError(f"{where}: execution.sandbox: {sandbox!r} is none; known: {', '.join(sorted(SAFE_SANDBOXES))}")
+    return Plan(settings, plan.model, plan.task, plan.dataset, plan.pairs)
+
+
+def _answers(bundle: Bundle, plan: Plan) -> dict[Key, Candidate]:
+    """The programs in the answers, taken out of them again. Every sample of every pair is there once."""
+    pairs = {pair.pair_id: pair for pair in plan.pairs}
+    found: dict[Key, Candidate] = {}
+    for where, record in records(bundle, "generations.jsonl"):
+        if record.keys() != _COMPLETION.keys():
+            raise UserError(f"{where}: {min(record.keys() ^ _COMPLETION.keys())}: missing, or unknown")
+        for name, value in record.items():
+            kind = _TYPES.get(str(_COMPLETION[name]))
+            if kind is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+                raise UserError(f"{where}: {name}: {value!r:.40} is not of type {_COMPLETION[name]}")
+        for name in ("prompt_tokens", "completion_tokens", "latency_seconds", "cost_usd"):
+            if not isinstance(record[name] or 0, (int, float)) or (record[name] or 0) < 0:
+                raise UserError(f"{where}: {name}: {record[name]!r:.40} is not zero or more")
+        if record["pair_id"] not in pairs:
+            raise UserError(f"{where}: pair_id: the run has no pair {record['pair_id']!r:.60}")
+        if not 0 <= record["sample_index"] < plan.task.sampling.n:
+            raise UserError(f"{where}: sample_index: {record['sample_index']} of {plan.task.sampling.n}")
+        if record["seed"] != plan.task.sampling.seed + record["sample_index"]:
+            raise UserError(f"{where}: seed: {record['seed']} is not the task's for this sample")
+        candidate = candidate_of(record, pairs[record["pair_id"]])
+        if candidate.key in found:
+            raise UserError(f"{where}: sample_index: a second answer for {_named(candidate.key)}")
+        found[candidate.key] = candidate
+    for pair in plan.pairs:
+        for index in range(plan.task.sampling.n):
+            if (pair.pair_id, "candidate", index) not in found:
+                raise UserError(f"{bundle.path}: generations.jsonl: pair {pair.pair_id}: sample {index} is missing")
+    return found
+
+
+def _verdicts(bundle: Bundle, plan: Plan, programs: Mapping[Key, Candidate]) -> dict[Key, Verdict]:
+    pairs = {pair.pair_id: pair for pair in plan.pairs}
+    found: dict[Key, Verdict] = {}
+    for where, record in records(bundle, "verdicts.jsonl"):
+        unknown = record.keys() ^ {field.name for field in fields(Verdict)}
+        if unknown:
+            raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
+        try:
+            verdict = Verdict.from_json(record)
+            known = verdict.key in programs and verdict.role in get_args(Role)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{where}: tests: not a verdict: {error}") from None
+        if not known:
+            raise UserError(f"{where}: pair_id, role, sample_index: the run has no {_named(verdict.key)}")
+        if verdict.key in found:
+            raise UserError(f"{where}: sample_index: a second verdict on {_named(verdict.key)}")
+        found[verdict.key] = verdict
+        try:
+            _check_verdict(verdict, programs[verdict.key], pairs[verdict.pair_id], plan, bundle.entry)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        except (TypeError, AttributeError) as error:
+            raise UserError(f"{where}: tests: a value of the wrong type: {error}") from None
+    for key in programs:
+        if key not in found:
+            raise UserError(f"{bundle.path}: verdicts.jsonl: {_named(key)} has no verdict")
+    return found
+
+
+def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan, entry: Entry) -> None:
+    """That the verdict is on this program, and that its parts agree."""
+    if verdict.environment_id != entry.environment_id:
+        raise UserError("environment_id: not the entry's")
+    code_sha256 = sha256(program.code.encode(errors="replace")) if program.code is not None else None
+    if verdict.code_sha256 != code_sha256:
+        raise UserError(f"code_sha256: not the sum of the program of {_named(verdict.key)}")
+    if verdict.outcome not in OUTCOMES or verdict.outcome == "infra_error":
+        raise UserError(f"outcome: {verdict.outcome!r:.40} is none that a finished run has")
+    if program.code is None and verdict.outcome != program.reason:
+        raise UserError(f"outcome: {verdict.outcome} for an answer without a program ({program.reason})")
+    if program.code is not None and verdict.outcome in ("no_code", "truncated"):
+        raise UserError(f"outcome: {verdict.outcome} for an answer that holds a program")
+    known = [test.test_id for test in plan.dataset.tests(pair)]
+    if verdict.tests and [test.test_id for test in verdict.tests] != known:
+        raise UserError(f"tests: not the {len(known)} tests of pair {pair.pair_id}, in order")
+    failed = {test.outcome for test in verdict.tests} - {"ok"}
+    if not failed <= set(OUTCOMES):
+        raise UserError(f"tests: outcome: {min(map(str, failed - set(OUTCOMES)))!r} is unknown")
+    if verdict.outcome != "ok":
+        if verdict.tests and verdict.outcome not in failed and verdict.outcome != "forbidden":
+            raise UserError(f"outcome: {verdict.outcome}, but no test failed so")
+        if verdict.runtime_seconds is not None or verdict.startup_seconds is not None:
+            raise UserError(f"runtime_seconds: a time for a program that is {verdict.outcome}")
+        return
+    if failed or not verdict.tests:
+        raise UserError(f"outcome: ok, but not every test is ({min(failed) if failed else 'none was run'})")
+    _check_times(verdict)
+
+
+def _check_times(verdict: Verdict) -> None:
+    for name, of_test in (("runtime_seconds", "seconds"), ("startup_seconds", "startup_seconds")):
+        total, parts = getattr(verdict, name), [getattr(test, of_test) for test in verdict.tests]
+        if not all(_positive(value) for value in (total, *parts)):
+            raise UserError(f"{name}: not a time, nor are all of its tests'")
+        if abs(total - sum(parts)) > _TOLERANCE * total:
+            raise UserError(f"{name}: {total} is not the sum over the tests, {sum(parts)}")
+    if any(_startup(test) > _seconds(test) for test in verdict.tests):
+        raise UserError("tests: startup_seconds: more than the whole process")
+    counted = verdict.counters.get("Ir", verdict.counters.get("instructions"))
+    if counted is None or counted != sum(test.instructions or 0 for test in verdict.tests):
+        raise UserError(f"counters: {counted} instructions are not the sum over the tests")
+
+
+def _check_results(bundle: Bundle, plan: Plan) -> None:
+    """That results and entry are what the project's own scoring makes of these verdicts."""
+    results_path = bundle.directory.results_path
+    theirs = strict_json(results_path.read_bytes(), f"{bundle.path}: results.json")
+    results = score(plan, bundle.directory)
+    ours = results.model_dump(mode="json")
+    versions = theirs.get("versions") if isinstance(theirs, dict) else None
+    _compare(f"{bundle.path}: results.json", theirs, ours | {"versions": versions})
+    results = results.model_copy(update={"versions": versions})
+    given = {name: getattr(bundle.entry, name) for name in _PROVENANCE}
+    expected = entry_of(results, bundle.manifest, **given)
+    _compare(f"{bundle.path}: entry.json", bundle.entry.model_dump(mode="json"), expected.model_dump(mode="json"))
+
+
+def _compare(where: str, found: Any, expected: Any) -> None:
+    """UserError that names the first part that differs."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in sorted(found.keys() | expected.keys()):
+            if name not in found or name not in expected:
+                raise UserError(f"{where}.{name}: {'missing' if name in expected else 'unknown'}")
+            _compare(f"{where}.{name}", found[name], expected[name])
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+            _compare(f"{where}.{index}", one, other)
+    elif isinstance(found, float) and isinstance(expected, float):
+        if abs(found - expected) > _TOLERANCE * max(abs(found), abs(expected)):
+            raise UserError(f"{where}: it is {found!r}; recomputed: {expected!r}")
+    elif found != expected or isinstance(found, bool) != isinstance(expected, bool):
+        raise UserError(f"{where}: it is {found!r:.80}; recomputed: {expected!r:.80}")
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def _seconds(test: TestResult) -> float:
+    return test.seconds or 0.0
+
+
+def _startup(test: TestResult) -> float:
+    return test.startup_seconds or 0.0
+
+
+def _named(key: Key) -> str:
+    pair_id, role, index = key
+    return f"pair {pair_id!r:.60}, {role} {index}"

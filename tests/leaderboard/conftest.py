@@ -1,0 +1,34 @@
+"""A real run on two pairs of `mini`, packed once for all tests of bundles."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pie_bench.cli.main import main
+from pie_bench.leaderboard.bundle import pack
+from pie_bench.store import RunDirectory
+
+RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment cachegrind-host".split()
+
+
+@pytest.fixture(scope="session")
+def finished_run(measured_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run: two pairs, the human rewrite twice each."""
+    directory = tmp_path_factory.mktemp("board") / "run"
+    before = os.environ.get("PIE_BENCH_CACHE")
+    os.environ["PIE_BENCH_CACHE"] = str(measured_cache)
+    try:
+        assert main(["run", *RUN, "--run-dir", str(directory)]) == 0
+    finally:
+        os.environ.pop("PIE_BENCH_CACHE")
+        if before is not None:
+            os.environ["PIE_BENCH_CACHE"] = before
+    return directory
+
+
+@pytest.fixture(scope="session")
+def packed(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That run's bundle."""
+    path = tmp_path_factory.mktemp("bundle") / "bundle.zip"
+    return pack(RunDirectory(finished_run), path, submitter="somebody", links=["https://example.org/run"])

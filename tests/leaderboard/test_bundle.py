@@ -1,0 +1,143 @@
+"""From a run to the board: submit, validate, verify, merge, render; here and on another machine."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pie_bench.cli.main import main
+from pie_bench.errors import UserError
+from pie_bench.leaderboard.bundle import pack
+from pie_bench.store import RunDirectory, read_jsonl, write_json
+from tests.leaderboard.test_validate import faster, parts_of
+
+
+def command(*arguments: object) -> int:
+    return main(["leaderboard", *map(str, arguments)])
+
+
+def test_the_round_trip(finished_run: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle, board = tmp_path / "bundle.zip", tmp_path / "board"
+    assert command("submit", finished_run, "--submitter", "somebody", "--out", bundle) == 0
+    assert f"next:   pie-bench leaderboard merge {bundle}" in capsys.readouterr().out
+    assert command("validate", bundle) == 0
+    assert "valid: reference on pie_instruct (mini, 2 pairs, 2 samples" in capsys.readouterr().out
+    assert command("merge", bundle, "--leaderboard", board) == 0
+    assert "(self-reported)" in capsys.readouterr().out
+    assert command("verify", bundle, "--by", "a reviewer", "--sample", "30%", "--seed", "7") == 0
+    assert "verified: 3 of 8 programs compiled and measured again here" in capsys.readouterr().out
+    assert command("merge", bundle, "--leaderboard", board) == 0
+    assert "(verified)" in capsys.readouterr().out
+    (path,) = (board / "entries").iterdir()
+    entry = json.loads(path.read_text())
+    assert (entry["status"], entry["submitter"]) == ("verified", "somebody")
+    assert (entry["verification"]["by"], len(entry["verification"]["programs"])) == ("a reviewer", 3)
+    assert command("rebuild", "--check", "--leaderboard", board) == 0
+    assert command("render", "--leaderboard", board) == 0
+    assert "reference" in (board / "site" / "index.html").read_text()
+
+
+def test_the_same_run_makes_the_same_bytes_wherever_it_lies(finished_run: Path, packed: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(finished_run, copy)
+    lines = (copy / "verdicts.jsonl").read_text().splitlines(keepends=True)
+    (copy / "verdicts.jsonl").write_text("".join(reversed(lines)))  # executed in another order
+    again = pack(RunDirectory(copy), tmp_path / "b.zip", submitter="somebody", links=["https://example.org/run"])
+    assert again.read_bytes() == packed.read_bytes()
+
+
+def test_nothing_of_the_machine_is_in_it(packed: Path, finished_run: Path) -> None:
+    manifest = parts_of(packed)["manifest.json"]
+    assert "command" not in manifest
+    assert "host" not in manifest
+    assert str(finished_run.parent) not in json.dumps(parts_of(packed))
+
+
+def test_another_machine_measures_the_same(packed: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """Another home, folder and cache, another environment; nothing measured before."""
+    (tmp_path / "home").mkdir()
+    shutil.copy(packed, tmp_path / "home" / "theirs.zip")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIE_", "XDG_", "HF_"))}
+    environment |= {"HOME": str(tmp_path / "home"), "PIE_BENCH_CACHE": str(tmp_path / "cache"), "LANG": "C"}
+    environment |= {"PYTHONPATH": str(pytestconfig.rootpath), "SOMETHING": "else " * 50}
+    arguments = "leaderboard verify theirs.zip --by them --sample 100%".split()
+    verified = subprocess.run(
+        [sys.executable, "-m", "pie_bench.cli", *arguments],
+        cwd=tmp_path / "home", env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert verified.returncode == 0, verified.stderr
+    assert "8 of 8 programs compiled and measured again here, all the same bit by bit" in verified.stdout
+
+
+def test_a_lie_that_holds_together_is_found_by_measuring(
+    finished_run: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    liar = tmp_path / "liar"
+    shutil.copytree(finished_run, liar)
+    verdicts = read_jsonl(liar / "verdicts.jsonl")
+    for verdict in verdicts:
+        if verdict["role"] == "candidate":
+            faster(verdict)
+    (liar / "verdicts.jsonl").write_text("".join(json.dumps(verdict) + "\n" for verdict in verdicts))
+    assert main(["score", str(liar)]) == 0
+    assert command("submit", liar, "--submitter", "x", "--out", tmp_path / "x.zip") == 0
+    assert command("validate", tmp_path / "x.zip") == 0
+    assert command("verify", tmp_path / "x.zip", "--by", "r", "--sample", "100%") == 2
+    said = capsys.readouterr().err
+    assert "runtime_seconds: it says" in said
+    assert said.strip().endswith("not verified")
+    assert not (tmp_path / "x.zip.verified.json").exists()
+
+
+def test_a_verification_of_another_bundle_counts_nothing(
+    packed: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "b.zip"
+    shutil.copy(packed, bundle)
+    assert command("verify", bundle, "--by", "r", "--sample", "1%") == 0
+    signed = json.loads((tmp_path / "b.zip.verified.json").read_text())
+    write_json(tmp_path / "b.zip.verified.json", signed | {"bundle_sha256": "0" * 64})
+    assert command("merge", bundle, "--leaderboard", tmp_path / "board") == 2
+    assert "bundle_sha256: of another bundle" in capsys.readouterr().err
+    assert not (tmp_path / "board").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"infra_errors": 1}, "1 executions failed on our side"),
+        ({"n_pairs": 0}, "no usable pair"),
+        ({"sandbox": "unsafe"}, "sandbox: run with 'unsafe'"),
+    ],
+)
+def test_what_cannot_be_submitted(finished_run: Path, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished_run, copy)
+    results = json.loads((copy / "results.json").read_text())
+    write_json(copy / "results.json", results | changes)
+    with pytest.raises(UserError, match=message):
+        pack(RunDirectory(copy), tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_a_run_without_or_with_broken_results(finished_run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished_run, copy)
+    (copy / "results.json").write_text("{}")
+    with pytest.raises(UserError, match=r"results\.json: task: Field required"):
+        pack(RunDirectory(copy))
+    (copy / "results.json").unlink()
+    with pytest.raises(UserError, match="no results.json yet; run: pie-bench score"):
+        pack(RunDirectory(copy))
+
+
+@pytest.mark.parametrize("text", ["0%", "101%", "-1%", "some"])
+def test_a_share_is_a_percentage(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command("verify", "x.zip", "--by", "r", "--sample", text)
+    assert "--sample" in capsys.readouterr().err
