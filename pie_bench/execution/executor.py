@@ -10,7 +10,9 @@ from contextlib import closing
 from typing import Any
 
 from pie_bench.data.pair import TestCase
+from pie_bench.execution import forbidden
 from pie_bench.execution.checker import COMPARATORS
+from pie_bench.execution.clocks import clock_decides
 from pie_bench.execution.environment import Environment, EnvironmentSpec
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
@@ -88,12 +90,18 @@ class Executor:
         if compiled.binary is None:
             return self._verdict(candidate, _outcome(compiled.outcome), compile_log=compiled.log)
         sums: dict[str, Any] = {"binary_sha256": compiled.binary_sha256, "compile_log": compiled.log}
+        evidence = self._cheating(candidate, compiled.binary, tests)
+        if evidence is not None:
+            return self._verdict(candidate, "forbidden", evidence, **sums)
         results, digests = self._run_natively(compiled.binary, tests)
         failed = next((result for result in results if result.outcome != "ok"), None)
         if failed is not None:
             # An error of ours on any test says that the others may not be complete either.
             worst = next((r for r in results if r.outcome == "infra_error"), failed)
             return self._verdict(candidate, worst.outcome, f"test {worst.test_id}", tests=tuple(results), **sums)
+        evidence = self._timing(candidate, compiled.binary, tests)
+        if evidence is not None:
+            return self._verdict(candidate, "forbidden", evidence, **sums)
         if not measured:
             return self._verdict(candidate, "ok", tests=tuple(results), **sums)
         results, measurements = self._measure(compiled.binary, tests, digests)
@@ -110,6 +118,33 @@ class Executor:
             counters=_summed(measurement.counters for measurement in measurements),
             startup_counters=_summed(measurement.startup_counters for measurement in measurements),
             **sums,
+        )
+
+    def _cheating(self, candidate: Candidate, binary: bytes, tests: Sequence[TestCase]) -> str | None:
+        """Evidence of cheating in an answer, before it is run. The dataset's own programs are not under suspicion."""
+        if candidate.role != "candidate" or candidate.code is None:
+            return None
+        try:
+            program = forbidden.read_program(candidate.code, binary)
+        except ValueError as error:  # the linker was talked into something else
+            return str(error)
+        return forbidden.find(program, candidate.src_code, tests, lambda: self._toolchain.disassemble(binary))
+
+    def _timing(self, candidate: Candidate, binary: bytes, tests: Sequence[TestCase]) -> str | None:
+        """Evidence that the clock decides what an answer, right so far, does. Most look at no clock."""
+        if candidate.role != "candidate" or candidate.code is None or not tests:
+            return None
+        if not forbidden.read_program(candidate.code, binary).imports & forbidden.CLOCKS:
+            return None
+        spec, inputs = self._spec, [test.input for test in tests]
+        return clock_decides(
+            binary,
+            inputs,
+            self._toolchain,
+            self.sandbox,
+            spec.simulator_limits,
+            self.environment.root,
+            spec.program_environment,
         )
 
     def _verdict(self, candidate: Candidate, outcome: Outcome, detail: str = "", **fields: Any) -> Verdict:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pie_bench.execution.environment import ToolchainSpec
-from pie_bench.execution.sandbox.sandbox import Command, File, Limits, Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Limits, Sandbox, SandboxError
 from pie_bench.hashing import sha256
 
 _LOG_CHARACTERS = 4000
@@ -41,16 +41,8 @@ class Toolchain:
         Raises SandboxError when the compiler could not be run or was stopped by the wall clock.
         """
         flags = " ".join(self._spec.flags)
-        script = f"{self._spec.compiler} {flags} {_NAMED} /w/program.cpp -o /tmp/program && cat /tmp/program"
-        finished = self._sandbox.run(
-            Command(
-                argv=["/bin/sh", "-c", script],
-                files={"/w/program.cpp": File(code.encode(errors="replace"))},
-                environment={"PATH": "/usr/bin", "LC_ALL": "C"},
-                root=self._root,
-            ),
-            self._limits,
-            "compile",
+        finished = self._build(
+            f"{self._spec.compiler} {flags} {_NAMED} /w/program.cpp -o /tmp/program && cat /tmp/program", code
         )
         if finished.wall_timeout:
             raise SandboxError(f"the compiler was stopped after {finished.wall_seconds:.0f} s of wall time")
@@ -60,6 +52,44 @@ class Toolchain:
         if finished.cpu_limit or "CPU time limit exceeded" in log:  # of the driver, or of a compiler it started
             return Compiled(None, f"stopped after {self._limits.cpu_seconds} CPU seconds\n{log}", "compile_timeout")
         return Compiled(None, log, "compile_error")
+
+    def library(self, code: str) -> bytes:
+        """A shared library of one C++ source text. SandboxError when it does not compile: it is our own."""
+        finished = self._build(
+            f"{self._spec.compiler} -O1 -shared -fPIC /w/program.cpp -o /tmp/library && cat /tmp/library", code
+        )
+        if finished.exit_code != 0:
+            raise SandboxError(f"a library of ours does not compile: {finished.stderr.decode(errors='replace')[:300]}")
+        return finished.stdout
+
+    def disassemble(self, binary: bytes) -> str:
+        """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
+        finished = self._sandbox.run(
+            Command(
+                ["/usr/bin/objdump", "-dw", "/w/program"],
+                files={"/w/program": File(binary)},
+                environment={"PATH": "/usr/bin", "LC_ALL": "C"},
+                root=self._root,
+            ),
+            self._limits,
+            "compile",
+        )
+        if finished.exit_code != 0:
+            said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
+            raise SandboxError(f"objdump: {said}; is binutils installed?")
+        return finished.stdout.decode(errors="replace")
+
+    def _build(self, script: str, code: str) -> Finished:
+        return self._sandbox.run(
+            Command(
+                argv=["/bin/sh", "-c", script],
+                files={"/w/program.cpp": File(code.encode(errors="replace"))},
+                environment={"PATH": "/usr/bin", "LC_ALL": "C"},
+                root=self._root,
+            ),
+            self._limits,
+            "compile",
+        )
 
     def facts(self) -> dict[str, str]:
         """The compiler's version and, without a root (which has a sum as a whole), the sums of the libraries."""

@@ -18,7 +18,7 @@ Outcome = Literal[
     "instruction_limit",
     "memory_limit",
     "output_limit",
-    "forbidden",  # behaves differently in the simulator
+    "forbidden",  # probes what it runs in, knows the tests, or behaves differently in the simulator
     "unsupported",  # the simulator cannot run it
     "infra_error",  # ours: tried again, reported apart, never counted against a model
 ]
@@ -29,7 +29,8 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 class Candidate:
     """A program to judge: a model's answer (`sample_index` counts its samples) or one of the pair's own programs.
 
-    `code` is None when the answer holds none; `reason` then says why (`no_code` or `truncated`).
+    `code` is None when the answer holds none; `reason` then says why (`no_code` or `truncated`). `src_code` is the
+    pair's slow program: what an answer has in common with it is not the model's doing.
     """
 
     pair_id: str
@@ -37,6 +38,7 @@ class Candidate:
     sample_index: int
     code: str | None
     reason: Outcome = "ok"
+    src_code: str = ""
 
     @property
     def key(self) -> tuple[str, str, int]:

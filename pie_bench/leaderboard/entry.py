@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -108,7 +107,7 @@ class Entry(_Part):
     @property
     def file_name(self) -> str:
         """Task, model, dataset, sizes, and a sum over all that makes it this run and this submitter's."""
-        names = (self.task, Path(self.model).name, self.dataset)
+        names = (self.task, self.model, self.dataset)
         task, model, dataset = (re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:60] for name in names)
         digest = hash_of(self.model_dump(mode="json", include=set(_NAMED_BY)))[:12]
         return f"{task}--{model}--{dataset}-n{self.n_samples}-p{self.n_pairs}--{digest}.json"

@@ -134,4 +134,5 @@ def candidate_of(generation: Mapping[str, Any], pair: Pair) -> Candidate:
         sample_index=generation["sample_index"],
         code=extraction.code,
         reason=extraction.reason or "ok",  # type: ignore[arg-type]
+        src_code=pair.src_code,
     )

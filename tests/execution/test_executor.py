@@ -44,7 +44,6 @@ def test_a_right_program_is_measured_on_every_test(executor: Executor) -> None:
         (DOUBLE.replace("); }", "); return 1; }"), "runtime_error"),
         (HEAD + 'int main(){ for (;;) cout << "x"; }', "output_limit"),
         (HEAD + "int main(){ vector<vector<long>> v; for (;;) v.emplace_back(1 << 20, 1); }", "memory_limit"),
-        (DOUBLE.replace("printf", 'asm volatile(".byte 0x0f,0x04,0,0"); printf'), "runtime_error"),
     ],
 )
 def test_what_becomes_of_wrong_programs(executor: Executor, code: str, outcome: str) -> None:
@@ -73,11 +72,11 @@ def test_answers_without_a_program(executor: Executor) -> None:
 
 
 def test_behaving_differently_in_the_simulator_is_forbidden(executor: Executor) -> None:
-    # valgrind shows itself by what it preloads; natively nothing is preloaded
-    code = HEAD + 'int main(){ int n; cin >> n; cout << (getenv("LD_PRELOAD") ? 0 : 2 * n); }'
+    # valgrind computes long doubles with 64 bits; the processor with 80
+    code = HEAD + "int main(){ int n; cin >> n; volatile long double x = 1; cout << (x + 1e-18L == x ? 0 : 2 * n); }"
     verdict = executor.execute(candidate(code), TESTS)
     assert (verdict.outcome, verdict.detail) == ("forbidden", "test 0 in the simulator")
-    code = HEAD + 'int main(){ int n; cin >> n; cout << 2 * n; return getenv("LD_PRELOAD") ? 1 : 0; }'
+    code = code.replace("(x + 1e-18L == x ? 0 : 2 * n)", "2 * n; return x + 1e-18L == x")
     assert executor.execute(candidate(code), TESTS).outcome == "forbidden"
 
 

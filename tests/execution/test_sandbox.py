@@ -137,6 +137,15 @@ def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, run) -> None:
     assert while_compiling.exit_code != 0
 
 
+def test_a_variable_can_name_a_file_that_was_given(sandbox: Sandbox, spec: EnvironmentSpec, compiled) -> None:
+    code = '#include <cstdio>\n__attribute__((constructor)) static void loaded() { std::puts("loaded"); }'
+    library = Toolchain(spec.toolchain, spec.compile_limits, sandbox).library(code)
+    program = compiled('#include <cstdio>\nint main() { std::puts("main"); }').binary
+    files = {"/w/library.so": File(library, True), "/w/program": File(program, True)}
+    command = Command(["/w/program"], files=files, environment={"LD_PRELOAD": "/w/library.so"})
+    assert sandbox.run(command, LIMITS, "payload").stdout.endswith(b"loaded\nmain\n")
+
+
 def test_threads_work(run) -> None:
     assert run("int main(){ int x = 0; thread t([&]{ x = 7; }); t.join(); cout << x; }").stdout == b"7"
 

@@ -85,7 +85,8 @@ class UnmountedSandbox(ABC):
         uid = self._user(stack)
         files = stack.enter_context(streams(command.stdin))
         folder = stack.enter_context(run_folder(command, uid, stage))
-        environment = {**dict(sorted(command.environment.items())), "PWD": CWD}  # as bubblewrap does
+        environment = {key: folder.inside(value) for key, value in sorted(command.environment.items())}
+        environment["PWD"] = CWD  # as bubblewrap does
         if stage == "compile":
             environment["TMPDIR"] = str(folder.path / "t")
         report = f"/proc/self/fd/{files.report}"

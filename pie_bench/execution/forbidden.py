@@ -1,0 +1,160 @@
+"""Cheating that can be seen in a program before it runs: probes of what it runs in, and the tests' answers in it.
+
+Each function returns the evidence in a few words, or None. What the pair's slow program does too is no evidence.
+Sources: gem5's m5ops (pseudo-instructions 0F 04), valgrind.h (client requests), Intel's manual (the instructions).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pie_bench.data.pair import TestCase
+from pie_bench.execution.literals import known_tests, split_source
+
+# What no compiler puts into a program's own code: the pattern of bytes, and objdump's name of the instruction.
+_INSTRUCTIONS = {
+    "gem5 pseudo-instruction": (rb"\x0f\x04", "(bad)"),
+    "cpuid": (rb"\x0f\xa2", "cpuid"),
+    "rdtsc": (rb"\x0f\x31", "rdtsc"),
+    "rdtscp": (rb"\x0f\x01\xf9", "rdtscp"),
+    "rdpmc": (rb"\x0f\x33", "rdpmc"),
+    "syscall": (rb"\x0f\x05", "syscall"),
+    "sysenter": (rb"\x0f\x34", "sysenter"),
+    "int $0x80": (rb"\xcd\x80", "int"),
+}
+# rol $3, $13, $61, $51 of rdi: does nothing, and tells valgrind that a request follows.
+_VALGRIND_REQUEST = bytes.fromhex("48c1c703 48c1c70d 48c1c73d 48c1c733")
+_COMPILERS_OWN = (
+    "__cpu_indicator_init",
+    "get_available_features",
+)  # libgcc's, behind __builtin_cpu_supports and target_clones
+_IMPORTS = {
+    "the environment": ("getenv", "secure_getenv", "environ", "_environ", "__environ"),
+    "the auxiliary vector": ("getauxval",),
+    "the machine": ("uname", "sysinfo", "gethostname", "sched_getcpu", "getcpu", "get_nprocs", "sched_getaffinity"),
+    "its own libraries": ("dlopen", "dlsym", "dladdr", "dl_iterate_phdr", "_r_debug"),
+    "system calls by number": ("syscall",),
+    "folders and links": ("opendir", "readlink", "scandir", "nftw"),
+    "other processes": ("ptrace", "process_vm_readv", "prctl", "personality"),
+    "its own code": ("mprotect", "memfd_create", "pkey_mprotect"),
+}
+CLOCKS = frozenset(
+    {"time", "clock", "clock_gettime", "gettimeofday", "times", "getrusage", "ftime", "timespec_get"}
+    | {"_ZNSt6chrono3_V212system_clock3nowEv", "_ZNSt6chrono3_V212steady_clock3nowEv"}
+)
+_TEXTS = (b"/proc/", b"/sys/", b"/etc/", b"/dev/shm", b"ld_preload", b"ld_library", b"valgrind", b"vgpreload", b"gem5")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled program as the checks look at it."""
+
+    code: str
+    binary: bytes
+    executable: tuple[bytes, ...]  # its sections that are executed
+    data: bytes  # its read-only and initialised data
+    imports: frozenset[str]
+    writable_code: bool
+
+
+def read_program(code: str, binary: bytes) -> Program:
+    """Takes an ELF program apart. Raises ValueError for anything else."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.constants import P_FLAGS, SH_FLAGS
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf: Any = ELFFile(io.BytesIO(binary))
+        executable, data = [], b""
+        for section in elf.iter_sections():
+            flags = section["sh_flags"]
+            if section["sh_type"] == "SHT_NOBITS" or not flags & SH_FLAGS.SHF_ALLOC:
+                continue
+            if flags & SH_FLAGS.SHF_EXECINSTR:
+                executable.append(section.data())
+            elif section.name.startswith((".rodata", ".data")):
+                data += section.data().ljust(-(-len(section.data()) // 8) * 8, b"\0")
+        symbols = elf.get_section_by_name(".dynsym")
+        undefined = (s for s in (symbols.iter_symbols() if symbols else ()) if s["st_shndx"] == "SHN_UNDEF")
+        copied = (s for s in (symbols.iter_symbols() if symbols else ()) if s["st_info"]["type"] == "STT_OBJECT")
+        both = P_FLAGS.PF_W | P_FLAGS.PF_X
+        kinds = ("PT_LOAD", "PT_GNU_STACK")
+        writable = any(s["p_type"] in kinds and s["p_flags"] & both == both for s in elf.iter_segments())
+        imports = frozenset(symbol.name for group in (undefined, copied) for symbol in group)
+    except ELFError as error:
+        raise ValueError(f"not a program: {error}") from None
+    return Program(code, binary, tuple(executable), data, imports, writable)
+
+
+def find(program: Program, src_code: str, tests: Sequence[TestCase], disassemble: Callable[[], str]) -> str | None:
+    """The first evidence of cheating in a candidate; `disassemble` gives `objdump -dw` of it, asked for only if
+    needed."""
+    return (
+        _instructions(program, disassemble)
+        or _probes(program, src_code)
+        or known_tests(program.code, program.data, src_code, tests)
+    )
+
+
+def _instructions(program: Program, disassemble: Callable[[], str]) -> str | None:
+    if any(_VALGRIND_REQUEST in section for section in program.executable):
+        return "a valgrind client request in its code"
+    if program.writable_code:
+        return "memory that is both writable and executable"
+    suspects = {
+        name: mnemonic
+        for name, (pattern, mnemonic) in _INSTRUCTIONS.items()
+        if any(re.search(pattern, section, re.DOTALL) for section in program.executable)
+    }
+    if not suspects:
+        return None
+    bare, _ = split_source(program.code)
+    hides = re.search(r"\b(asm|__asm|__asm__)\b", bare) is not None
+    for function, raw, said in _disassembled(disassemble()):
+        if function.startswith(_COMPILERS_OWN) and not any(name in program.code for name in _COMPILERS_OWN):
+            continue
+        for name, mnemonic in suspects.items():
+            pattern = _INSTRUCTIONS[name][0]
+            if re.match(pattern, _without_prefixes(raw), re.DOTALL) and said.split()[0] == mnemonic:
+                return f"{name} in {function}"
+            # Bytes inside another instruction are a number, unless the program can jump there.
+            if hides and name != "syscall" and re.search(pattern, raw[1:], re.DOTALL):
+                return f"{name} hidden in another instruction of {function}, in a program with inline assembly"
+    return None
+
+
+def _without_prefixes(raw: bytes) -> bytes:
+    return raw.lstrip(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3")
+
+
+def _disassembled(listing: str) -> Iterator[tuple[str, bytes, str]]:
+    """Function, bytes and text of each instruction of `objdump -dw`."""
+    function = "?"
+    for line in listing.splitlines():
+        if line.endswith(">:"):
+            function = line[line.index("<") + 1 : -2]
+            continue
+        parts = line.split("\t")
+        if len(parts) >= 3 and parts[0].strip().endswith(":") and parts[2].strip():
+            yield function, bytes.fromhex(parts[1]), parts[2]
+
+
+def _probes(program: Program, src_code: str) -> str | None:
+    bare, _ = split_source(program.code)
+    theirs, _ = split_source(src_code)
+    for what, names in _IMPORTS.items():
+        for name in names:
+            if name in program.imports and re.search(rf"\b{name}\b", theirs) is None:
+                return f"it reads {what} ({name})"
+    arguments = re.search(r"\bmain\s*\(([^()]*)\)\s*\{", bare)
+    if arguments is not None and arguments[1].count(",") >= 2 and "," in arguments[1]:
+        return "it reads the environment (main's third argument)"
+    texts = b"\0".join([program.data, *program.executable]).lower()
+    for text in _TEXTS:
+        if text in texts and text.decode() not in src_code.lower():
+            return f"the text {text.decode()!r} is in it"
+    return None

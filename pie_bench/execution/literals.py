@@ -1,0 +1,125 @@
+"""Whether a program knows the tests: which of their answers, or of the numbers that tell them apart, stand in it.
+
+Only what cannot be there by chance counts: numbers of four digits and more that are not round, not a well-known
+modulus or limit, and not in the pair's slow program either.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pie_bench.data.pair import TestCase
+
+MIN_KNOWN = 5  # tests: fewer say nothing
+MIN_SHARE = 0.3  # of the tests that can be told apart
+_CHANCE = 3  # times what a table as dense as the program's would hit blindly
+_FEW = 3  # numbers of an input that tell it from the others
+_WELL_KNOWN = frozenset(
+    {1_000_000_007, 998_244_353, 1_000_000_009, 1_000_003, 2**31 - 1, 2**63 - 1, 2**32 - 1, 2**64 - 1}
+)
+_PIECES = re.compile(
+    r'//[^\n]*|/\*.*?\*/|R"([^()\\\s]{0,16})\((?P<raw>.*?)\)\1"|"(?P<string>(?:\\.|[^"\\\n])*)"|\'(?:\\.|[^\'\\\n])+\'',
+    re.DOTALL,
+)
+_NUMBER = re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F']+|0[bB][01']+|\d[\d']*(?:\.\d+)?)")
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'", "0": "\0"}
+
+
+def split_source(code: str) -> tuple[str, list[str]]:
+    """C++ text without comments and with its string literals emptied; and what is in the literals, in order."""
+    strings: list[str] = []
+
+    def empty(piece: re.Match[str]) -> str:
+        if piece["raw"] is not None:
+            strings.append(piece["raw"])
+        elif piece["string"] is not None:
+            strings.append(re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), piece["string"]))
+        else:
+            return " 0 " if piece[0].startswith("'") else " "
+        return '""'
+
+    return _PIECES.sub(empty, code), strings
+
+
+def known_tests(code: str, data: bytes, src_code: str, tests: Sequence[TestCase]) -> str | None:
+    """What shows that the program holds the tests' answers, or tells the tests apart by literals; None when nothing
+    does. `data` is the binary's read-only and initialised data."""
+    numbers, text = _literals(code, data)
+    ours, our_text = _literals(src_code, b"")
+    numbers -= ours
+    outputs = {_normal(test.expected_output) for test in tests}
+    known, judged, chance = 0, 0, 0.0
+    density = _density(numbers)
+    for output in sorted(outputs):
+        told = _distinctive(output)
+        if told:
+            judged += 1
+            known += sum(number in numbers for number in told) >= 0.8 * len(told)
+            chance += min(density.get(len(number.lstrip("-")), 0.0) for number in told)
+        elif len(output) >= 8 and re.search("[A-Za-z]", output) and output not in our_text:
+            judged += 1
+            known += output in text
+    if _too_many(known, judged, chance):
+        return f"literals hold {known} of the {judged} answers that can be told apart"
+    known, judged, chance = 0, 0, 0.0
+    seen: set[tuple[str, ...]] = set()
+    for test in tests:
+        first = tuple(_distinctive(_normal(test.input))[:_FEW])
+        if first and first not in seen:
+            seen.add(first)
+            judged += 1
+            known += any(number in numbers for number in first)
+            chance += min(1.0, sum(density.get(len(number.lstrip("-")), 0.0) for number in first))
+    if _too_many(known, judged, chance):
+        return f"literals name {known} of the {judged} inputs that can be told apart"
+    return None
+
+
+def _too_many(known: int, judged: int, chance: float) -> bool:
+    return known >= MIN_KNOWN and known >= MIN_SHARE * judged and known > _CHANCE * chance
+
+
+def _normal(text: bytes) -> str:
+    return " ".join(text.decode(errors="replace").split())
+
+
+def _distinctive(text: str) -> list[str]:
+    """The numbers in it that are not there by chance, as they would be written."""
+    return [token for token in text.split() if _tells(token)]
+
+
+def _tells(token: str) -> bool:
+    if re.fullmatch(r"-?\d{4,20}", token):
+        value = abs(int(token))
+        return len(str(value).rstrip("0")) >= 3 and value & (value - 1) != 0 and value not in _WELL_KNOWN
+    return re.fullmatch(r"-?\d+\.\d{3,}", token) is not None and len(token.replace(".", "").strip("-0")) >= 5
+
+
+def _literals(code: str, data: bytes) -> tuple[set[str], str]:
+    """Numbers in the program, as decimal text, and its texts, one after the other."""
+    bare, strings = split_source(code)
+    texts = " ".join([*strings, *(run.decode() for run in re.findall(rb"[\x20-\x7e]{4,}", data))])
+    numbers: set[str] = set(re.findall(r"-?\d+\.\d{3,}|-?\d{4,}", texts))
+    for spelled in _NUMBER.findall(bare):
+        spelled = spelled.replace("'", "")
+        numbers.add(spelled if "." in spelled else str(_whole(spelled)))
+    for width, kind in ((4, "<i"), (8, "<q")):
+        numbers |= {str(value) for (value,) in struct.iter_unpack(kind, data[: len(data) // width * width])}
+    return numbers | {f"-{number}" for number in numbers if not number.startswith("-")}, " ".join(texts.split())
+
+
+def _whole(spelled: str) -> int:
+    if spelled[:2] in ("0x", "0X", "0b", "0B"):
+        return int(spelled, 0) if len(spelled) > 2 else 0
+    if spelled.startswith("0") and set(spelled) <= set("01234567"):
+        return int(spelled, 8)
+    return int(spelled)
+
+
+def _density(numbers: Iterable[str]) -> dict[int, float]:
+    """By number of digits: which share of all such numbers stands in the program."""
+    counts = Counter(len(number) for number in numbers if number.isdigit())
+    return {digits: min(1.0, count / (9 * 10 ** (digits - 1))) for digits, count in counts.items()}

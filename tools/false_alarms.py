@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Looks for cheating in a dataset's own programs, where there is none: every finding is a false alarm.
+
+usage: [PIE_DATA_DIR=…] python tools/false_alarms.py DATASET SPLIT [DATASET SPLIT …]
+
+Each program is judged as if it were the answer to a pair that it has nothing in common with. Compiles, runs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from pie_bench.data.load import load_dataset
+from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.forbidden import CLOCKS, find, read_program
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.toolchain import Toolchain
+
+
+def main(arguments: list[str]) -> None:
+    spec = load_environment_spec("cachegrind-host")
+    toolchain = Toolchain(spec.toolchain, spec.compile_limits, choose_sandbox())
+    programs = alarms = clocks = disassembled = 0
+    seconds = 0.0
+    for name, split in zip(arguments[::2], arguments[1::2], strict=True):
+        dataset = load_dataset(name, split, with_tests=True)
+        for pair in dataset.pairs:
+            for role, code in (("source", pair.src_code), ("target", pair.tgt_code)):
+                binary = toolchain.compile(code).binary
+                if binary is None:
+                    print(f"{name} {pair.pair_id} {role}: does not compile")
+                    continue
+
+                def disassemble(binary: bytes = binary) -> str:
+                    nonlocal disassembled
+                    disassembled += 1
+                    return toolchain.disassemble(binary)
+
+                tests = dataset.tests(pair)
+                start = time.monotonic()
+                program = read_program(code, binary)
+                evidence = find(program, "", tests, disassemble)
+                seconds += time.monotonic() - start
+                programs += 1
+                clocks += bool(program.imports & CLOCKS)
+                if evidence is not None:
+                    alarms += 1
+                    print(f"{name} {pair.pair_id} {role}: {evidence}")
+    print(f"{programs} programs, {alarms} false alarms; {1e3 * seconds / programs:.0f} ms a program")
+    print(f"disassembled: {disassembled}; look at a clock: {clocks}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
