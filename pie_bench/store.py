@@ -117,6 +117,7 @@ class RunDirectory:
         self.manifest_path = path / "manifest.json"
         self.generations_path = path / "generations.jsonl"
         self.verdicts_path = path / "verdicts.jsonl"
+        self.guards_path = path / "guards.jsonl"
         self.results_path = path / "results.json"
         self._lock = threading.Lock()
 

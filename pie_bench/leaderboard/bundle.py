@@ -1,7 +1,8 @@
 """A bundle: a run in one file, for others to check. The same run always makes the same bytes.
 
 A zip with exactly these members: the entry, the run's manifest (without the command line and the machine's name),
-generations and verdicts (the last of each program, in order), results, and the sums of all of them.
+generations and verdicts (the last of each program, in order), what the guards found where they were run, results, and
+the sums of all of them.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ SUMS = "SHA256SUMS"
 LIMITS = {
     "entry.json": 16 << 20,
     "generations.jsonl": 512 << 20,
+    "guards.jsonl": 64 << 20,
     "manifest.json": 16 << 20,
     "results.json": 64 << 20,
     "verdicts.jsonl": 512 << 20,
     SUMS: 4096,
 }
+_OPTIONAL = "guards.jsonl"  # there where `pie-bench guard` was run
 _MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
 _MAX_LINE = 64 << 20
 _MANIFEST = ("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions")
@@ -79,6 +82,7 @@ def pack(directory: RunDirectory, path: Path | None = None, **provenance: Any) -
     members = {
         "entry.json": _text(entry.model_dump(mode="json")),
         "generations.jsonl": _lines(_wanted(read_generations(directory), plan)),
+        **({_OPTIONAL: directory.guards_path.read_bytes()} if directory.guards_path.exists() else {}),
         "manifest.json": _text(manifest),
         "results.json": _text(results.model_dump(mode="json")),
         "verdicts.jsonl": _lines(v.to_json() for _, v in sorted(read_verdicts(directory).items())),
@@ -152,7 +156,8 @@ def _unpack(path: Path, folder: Path) -> None:
         raise UserError(f"{path}: no such bundle; make one: pie-bench leaderboard submit RUN_DIR") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a usable zip file: {error}") from None
-    sums = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in LIMITS if name != SUMS)
+    names = [name for name in LIMITS if name != SUMS and (folder / name).exists()]
+    sums = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
     found = (folder / SUMS).read_bytes()
     if found != sums.encode():
         wrong = [line.split()[-1] for line in sums.splitlines() if line.encode() not in found.splitlines()]
@@ -176,7 +181,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         if member.file_size > _MAX_RATIO * max(member.compress_size, 1 << 12):
             raise UserError(f"{path}: {name}: {member.compress_size} bytes that become {member.file_size}: a bomb")
     for name in LIMITS:
-        if name not in seen:
+        if name not in seen and name != _OPTIONAL:
             raise UserError(f"{path}: {name}: is missing")
 
 

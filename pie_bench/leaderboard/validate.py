@@ -53,6 +53,7 @@ def validated(path: Any) -> Iterator[Checked]:
         programs = {candidate.key: candidate for candidate in own_programs(plan)}
         programs |= _answers(bundle, plan)
         verdicts = _verdicts(bundle, plan, programs)
+        _check_guards(bundle, verdicts)
         _check_results(bundle, plan)
         yield Checked(bundle, plan, programs, verdicts)
 
@@ -199,6 +200,27 @@ def _check_times(verdict: Verdict) -> None:
     counted = verdict.counters.get("Ir", verdict.counters.get("instructions"))
     if counted is None or counted != sum(test.instructions or 0 for test in verdict.tests):
         raise UserError(f"counters: {counted} instructions are not the sum over the tests")
+
+
+def _check_guards(bundle: Bundle, verdicts: Mapping[Key, Verdict]) -> None:
+    if not bundle.directory.guards_path.exists():
+        return
+    expected = {"pair_id": str, "sample_index": int, "code_sha256": str, "n_guard_inputs": int, "environment_id": str}
+    seen = set()
+    for where, record in records(bundle, "guards.jsonl"):
+        unknown = record.keys() ^ {*expected, "sanitizer", "guard_input"}
+        if unknown:
+            raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
+        for name, kind in expected.items():
+            if type(record[name]) is not kind:
+                raise UserError(f"{where}: {name}: {record[name]!r:.40} is not of type {kind.__name__}")
+        for name in ("sanitizer", "guard_input"):
+            if not isinstance(record[name], str | None):
+                raise UserError(f"{where}: {name}: {record[name]!r:.40} is neither text nor null")
+        key = (record["pair_id"], "candidate", record["sample_index"])
+        if key not in verdicts or verdicts[key].outcome != "ok" or record["n_guard_inputs"] < 0 or key in seen:
+            raise UserError(f"{where}: sample_index: no correct answer, or a second finding: {_named(key)}")
+        seen.add(key)
 
 
 def _check_results(bundle: Bundle, plan: Plan) -> None:

@@ -56,6 +56,31 @@ class PairResult(_Part):
     samples: tuple[SampleResult, ...]
 
 
+class GuardFinding(_Part):
+    """One answer that is right on the tests for the wrong reason."""
+
+    pair_id: str
+    sample_index: int
+    sanitizer: str | None = Field(description="test, line and what the sanitizers say")
+    guard_input: str | None = Field(description="an input that is none of the tests, and what was answered")
+
+
+class Guards(_Part):
+    """What the guards found, and the paper's metrics with the flagged answers counted as wrong (docs/guards.md)."""
+
+    checked: int = Field(description="correct answers that were checked")
+    unchecked: int = Field(description="correct answers that were not: they are counted as they are")
+    n_guard_inputs: int = Field(description="over all pairs with a checked answer")
+    by_sanitizer: int = Field(description="answers flagged")
+    by_guard_input: int
+    speedups_removed: int = Field(description="flagged answers that were at least 10 % faster")
+    speedups_removed_by_sanitizer: int
+    speedups_removed_by_guard_input: int
+    findings: tuple[GuardFinding, ...]
+    metrics: Scores
+    metrics_without_startup: Scores
+
+
 class Results(_Part):
     """A run's results.
 
@@ -95,6 +120,7 @@ class Results(_Part):
     startup: dict[Literal["model", "human"], StartupShare] = Field(
         default={}, description="what start-up alone decides"
     )
+    guards: Guards | None = Field(default=None, description="null: `pie-bench guard` was not run")
     outcomes: dict[str, int] = Field(description="what became of the model's answers, counted")
     infra_errors: int = Field(description="executions that failed on our side; in no metric: run the command again")
     tokens: dict[str, int] = Field(description="prompt and completion tokens, as the model counted them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import IO
 
 from pie_bench.metrics.best_at_k import METRICS
@@ -46,6 +47,30 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
         console.print(line, soft_wrap=True)
     for warning in warnings(results):
         console.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
+    print_guards(results, console.file)
+
+
+def print_guards(results: Results, file: IO[str] | None = None) -> None:
+    """What the guards found, one line an answer, and the metrics with it counted as wrong; nothing without guards."""
+    if results.guards is None:
+        return
+    guards, out = results.guards, file or sys.stdout
+    print(
+        f"guards: {guards.checked} answers checked, {len(guards.findings)} flagged "
+        f"({guards.by_sanitizer} by sanitizers, {guards.by_guard_input} on {guards.n_guard_inputs} guard inputs); "
+        f"{guards.speedups_removed} speedups removed",
+        file=out,
+    )
+    for finding in guards.findings:
+        for said in (finding.sanitizer, finding.guard_input):
+            if said is not None:
+                print(f"  {finding.pair_id}, sample {finding.sample_index}: {said}", file=out)
+    for name in HEADLINE:
+        for k, value in guards.metrics.get(name, {}).items():
+            raw = results.metrics[name][k]
+            if value is not None and raw is not None:
+                shown = (format_value(name, each) for each in (raw, value))
+                print(f"  {METRICS[name].title} {k}, first answers: {' → '.join(shown)}", file=out)
 
 
 def legend(results: Results) -> list[str]:

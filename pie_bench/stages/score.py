@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.verdict import Verdict
-from pie_bench.report.results import PairResult, Results, SampleResult
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
+from pie_bench.report.results import GuardFinding, Guards, PairResult, Results, SampleResult
 from pie_bench.report.scores import all_scores, interval_facts, paper_scores, startup_shares
 from pie_bench.stages.execute import read_verdicts
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan, package_versions
-from pie_bench.store import RunDirectory, write_json
+from pie_bench.store import RunDirectory, read_jsonl, write_json
 
 Verdicts = Mapping[tuple[str, str, int], Verdict]
 
@@ -72,6 +73,7 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
         scores=tuple(scores),
         interval=interval_facts(usable),
         startup=startup_shares(usable),
+        guards=guarded(usable, directory, verdicts, plan.task.metrics),
         outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
         infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
         tokens={
@@ -83,6 +85,64 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
     )
     write_json(directory.results_path, results.model_dump(mode="json"))
     return results
+
+
+def guarded(
+    pairs: Sequence[PairResult], directory: RunDirectory, verdicts: Verdicts, metrics: Sequence[str]
+) -> Guards | None:
+    """What the guards found in a run, and its metrics with the flagged answers counted as wrong; None where they were
+    not run. A finding on a program that is no longer the run's counts nothing."""
+    found: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for record in read_jsonl(directory.guards_path):
+        verdict = verdicts.get((record["pair_id"], "candidate", record["sample_index"]))
+        if verdict is not None and (verdict.code_sha256, verdict.environment_id) == (
+            record["code_sha256"],
+            record["environment_id"],
+        ):
+            found[record["pair_id"], record["sample_index"]] = record
+    if not directory.guards_path.exists():
+        return None
+    flagged = {key: r for key, r in found.items() if r["sanitizer"] is not None or r["guard_input"] is not None}
+    fast = {key: r for key, r in flagged.items() if key in optimized_answers(pairs)}
+    held = [
+        pair.model_copy(
+            update={
+                "samples": tuple(
+                    SampleResult(outcome="wrong_output", seconds=None, startup_seconds=None)
+                    if (pair.pair_id, index) in flagged
+                    else sample
+                    for index, sample in enumerate(pair.samples)
+                )
+            }
+        )
+        for pair in pairs
+    ]
+    scores = all_scores(held)
+    correct = sum(sample.outcome == "ok" for pair in pairs for sample in pair.samples)
+    names = ("pair_id", "sample_index", "sanitizer", "guard_input")
+    return Guards(
+        checked=len(found),
+        unchecked=correct - len(found),
+        n_guard_inputs=sum({pair_id: r["n_guard_inputs"] for (pair_id, _), r in found.items()}.values()),
+        by_sanitizer=sum(r["sanitizer"] is not None for r in flagged.values()),
+        by_guard_input=sum(r["guard_input"] is not None for r in flagged.values()),
+        speedups_removed=len(fast),
+        speedups_removed_by_sanitizer=sum(r["sanitizer"] is not None for r in fast.values()),
+        speedups_removed_by_guard_input=sum(r["guard_input"] is not None for r in fast.values()),
+        findings=tuple(GuardFinding(**{name: flagged[key][name] for name in names}) for key in sorted(flagged)),
+        metrics=paper_scores(scores, metrics, of="model", time="process"),
+        metrics_without_startup=paper_scores(scores, metrics, of="model", time="after_main"),
+    )
+
+
+def optimized_answers(pairs: Iterable[PairResult]) -> set[tuple[str, int]]:
+    """Correct answers that are at least 10 % faster than their pair's slow program: (pair id, sample)."""
+    return {
+        (pair.pair_id, index)
+        for pair in pairs
+        for index, sample in enumerate(pair.samples)
+        if pair.source.seconds and sample.seconds and pair.source.seconds / sample.seconds >= OPTIMIZED_SPEEDUP
+    }
 
 
 def from_provider(generations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

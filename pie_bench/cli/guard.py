@@ -1,0 +1,56 @@
+"""`guard`: look for answers that are right on the tests for the wrong reason, and score the run with and without."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pie_bench.cli.output import program_bar
+from pie_bench.cli.run import positive
+from pie_bench.paths import cache_dir
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "guard",
+        help="check a run's speedups with sanitizers and on inputs that are none of the tests",
+        description="Build a run's answers again with sanitizers, run them on inputs that are none of the tests, and "
+        "score the run with what is flagged counted as wrong.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--all", action="store_true", help="every correct answer, not only those 10 %% faster")
+    parser.add_argument("--inputs", type=positive, metavar="N", help="guard inputs a pair (default: 20)")
+    parser.add_argument("--workers", type=positive, metavar="N", help="pairs checked at once (default: one a core)")
+    parser.set_defaults(verb=guard)
+
+
+def guard(arguments: argparse.Namespace) -> int:
+    from pie_bench.cli.environment import build_root_of
+    from pie_bench.execution.guards import N_GUARD_INPUTS
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.report.finished import read_results
+    from pie_bench.report.table import print_guards
+    from pie_bench.stages import guard as stage
+    from pie_bench.stages.execute import open_executor
+    from pie_bench.stages.plan import plan_of
+    from pie_bench.store import RunDirectory
+
+    directory = RunDirectory(arguments.run_dir)
+    plan = plan_of(directory)
+    with directory.locked():
+        build_root_of(plan.settings.environment)
+        executor = open_executor(plan, cache_dir())
+        with program_bar("guard ") as advance:
+            stage.guard(
+                plan,
+                directory,
+                executor,
+                LocalPool(arguments.workers),
+                every=arguments.all,
+                n=arguments.inputs or N_GUARD_INPUTS,
+                progress=advance,
+            )
+    print_guards(read_results(directory))
+    print(f"results: {directory.results_path}")
+    return 0

@@ -1,0 +1,237 @@
+"""Guard inputs: made from a pair's tests, within what all of them have in common, to see what a program does on inputs
+that nobody could have fitted it to. Pure; the same seed gives the same inputs.
+
+What is kept, because every test keeps it: the number of lines and of values in a line where it is always the same,
+counts of what follows (values of a line, lines after it), the order of columns, sorted and distinct lines, values that
+never exceed a count, and each place's range. Within that values change, lines are shuffled, and sizes and magnitudes go
+to the largest seen, and past it as far as the next round number: a largest value that is itself round is a limit.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+Rows = list[list[str]]
+Place = tuple[int, int]  # of a value: line and column, each -1 for "one of many"
+
+_T = TypeVar("_T")
+_INT = re.compile(r"-?(0|[1-9]\d{0,17})")
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What all tests of a pair have in common. `counts`: places whose value is the number of values in a line, or of
+    lines after theirs (-1)."""
+
+    lines: int | None  # None: varies
+    header: int  # lines at the start that have the same number of values in every test
+    width: int | None  # values in each later line; None: varies
+    ranges: dict[Place, tuple[int, int]]
+    counts: dict[Place, int]
+    bound: Place | None  # no later value exceeds this count
+    ordered: bool  # in later lines of two values the first is never the larger
+    distinct: bool  # values of a later line are all different
+    permutation: bool  # and they are 1, 2, …, or 0, 1, …: only their order can change
+    ascending: bool
+
+
+def rows_of(data: bytes) -> Rows | None:
+    """Lines of values; None for an input that is not text of this kind."""
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    rows = [line.split() for line in text.splitlines()]
+    while rows and not rows[-1]:
+        rows.pop()
+    return rows if rows and all(rows) else None
+
+
+def grammar_of(tests: Sequence[Rows]) -> Grammar:
+    """What holds for all of these inputs."""
+    shortest = min(map(len, tests))
+    header = 0
+    while header < shortest and len({len(rows[header]) for rows in tests}) == 1 and header < 3:
+        header += 1
+    if header == shortest and len({len(rows) for rows in tests}) > 1:
+        header = max(1, shortest - 1) if shortest > 1 else shortest
+    widths = {len(row) for rows in tests for row in rows[header:]}
+    places: dict[Place, list[int]] = {}
+    for rows in tests:
+        for place, token in _tokens(rows, header, len(widths) == 1):
+            if _INT.fullmatch(token):
+                places.setdefault(place, []).append(int(token))
+    counts = _counts(tests, header)
+    later = [[int(t) for t in row] for rows in tests for row in rows[header:] if all(map(_INT.fullmatch, row))]
+    long = [row for row in later if len(row) >= 3]
+    pairs = [row for row in later if len(row) == 2]
+    return Grammar(
+        lines=len(tests[0]) if len({len(rows) for rows in tests}) == 1 else None,
+        header=header,
+        width=widths.pop() if len(widths) == 1 else None,
+        ranges={place: (min(values), max(values)) for place, values in places.items()},
+        counts=counts,
+        bound=next((place for place in counts if _bounds(tests, header, place)), None),
+        ordered=bool(pairs) and all(a <= b for a, b in pairs),
+        distinct=bool(long) and all(len(set(row)) == len(row) for row in long),
+        permutation=bool(long) and all(sorted(row) == list(range(min(row), min(row) + len(row))) for row in long),
+        ascending=bool(long) and all(row == sorted(row) for row in long),
+    )
+
+
+def guard_inputs(inputs: Sequence[bytes], n: int, seed: int) -> list[bytes]:
+    """Up to `n` different inputs that are none of those given; none where the tests are not of lines of values."""
+    parsed = [rows for rows in map(rows_of, inputs) if rows is not None]
+    if len(parsed) < 3 or len(parsed) < len(inputs):
+        return []
+    grammar, known = grammar_of(parsed), {_text(rows) for rows in parsed}
+    draw = random.Random(seed)
+    bases = sorted(parsed, key=lambda rows: sum(map(len, rows)))
+    found: list[bytes] = []
+    for _ in range(n * _TRIES):
+        if len(found) == n:
+            break
+        base = draw.choice(bases[len(bases) // 2 :] if draw.random() < 0.7 else bases)
+        made = _text(_mutated([list(row) for row in base], grammar, draw))
+        if made not in known:
+            known.add(made)
+            found.append(made)
+    return found
+
+
+def _mutated(rows: Rows, grammar: Grammar, draw: random.Random) -> Rows:
+    if draw.random() < 0.5:
+        rows = _resized(rows, grammar, draw)
+    head, tail = rows[: grammar.header], rows[grammar.header :]
+    if draw.random() < 0.3:
+        draw.shuffle(tail)
+        if not grammar.ascending:
+            for row in tail:
+                if len(row) >= 3:
+                    draw.shuffle(row)
+    rows = head + tail
+    rate, extreme = draw.choice((0.05, 0.3, 1.0)), draw.random() < 0.4
+    uniform = grammar.width is not None
+    for line, row in enumerate(rows):
+        if line >= grammar.header and grammar.distinct and len(row) >= 3:
+            continue
+        for column, token in enumerate(row):
+            place = _place(line, column, grammar.header, uniform)
+            if place in grammar.counts or place not in grammar.ranges or not _INT.fullmatch(token):
+                continue
+            if draw.random() < rate:
+                low, high = grammar.ranges[place]
+                if line >= grammar.header and grammar.bound is not None:
+                    high = min(high, int(rows[grammar.bound[0]][grammar.bound[1]]))
+                elif extreme:
+                    high = past(high)
+                row[column] = str(draw.choice((low, high)) if extreme else draw.randint(low, max(low, high)))
+        sorted_here = (grammar.ascending and len(row) >= 3) or (grammar.ordered and len(row) == 2)
+        if line >= grammar.header and sorted_here and all(map(_INT.fullmatch, row)):
+            row.sort(key=int)
+    return rows
+
+
+def _resized(rows: Rows, grammar: Grammar, draw: random.Random) -> Rows:
+    """Another number of what one of the counts counts: at most as many as the largest seen, or a little past it."""
+    if not grammar.counts or grammar.permutation:
+        return rows
+    place, counted = draw.choice(sorted(grammar.counts.items()))
+    low, high = grammar.ranges[place]
+    most = min(past(high), 2 * max(high, 4))
+    size = draw.choice((high, most, draw.randint(max(low, 1), max(most, 1))))
+    if counted == -1 and (len(grammar.counts) > 1 or len(rows) == place[0] + 1):
+        return rows
+    rows[place[0]][place[1]] = str(size)
+    if counted == -1:
+        return rows[: place[0] + 1] + [list(row) for row in _sized(rows[place[0] + 1 :], size, draw)]
+    rows[counted] = _sized(rows[counted], size, draw)
+    if grammar.distinct and all(map(_INT.fullmatch, rows[counted])):
+        rows[counted] = _different(rows[counted], grammar.ranges.get((-1, -1)), draw)
+        rows[place[0]][place[1]] = str(size := len(rows[counted]))
+    for other, line in grammar.counts.items():
+        if line == counted:
+            rows[other[0]][other[1]] = str(size)
+    return rows
+
+
+def _sized(parts: list[_T], size: int, draw: random.Random) -> list[_T]:
+    return (parts + [draw.choice(parts) for _ in range(size - len(parts))])[:size]
+
+
+def _different(row: list[str], seen: tuple[int, int] | None, draw: random.Random) -> list[str]:
+    """The values that are there, and others in the range seen for those that are there twice."""
+    kept = list(dict.fromkeys(row))
+    if seen is not None:
+        known = set(map(int, kept))
+        for _ in range(_TRIES * len(row)):
+            if len(kept) == len(row):
+                break
+            value = draw.randint(*seen)
+            if value not in known:
+                known.add(value)
+                kept.append(str(value))
+    return kept
+
+
+def past(high: int) -> int:
+    """The next of 1, 2, 5 · 10^k, at most a tenth further; the value itself where it is such a limit or next to one."""
+    if high in (10**9 + 7, 998_244_353) or any(len(str(abs(high + d)).rstrip("0")) <= 1 for d in (-1, 0, 1)):
+        return high
+    if high < 10:
+        return high
+    size = 10 ** (len(str(high)) - 1)
+    limit = next(step * size for step in (1, 2, 5, 10) if step * size > high)
+    return min(limit, high + max(1, high // 10))
+
+
+def _tokens(rows: Rows, header: int, uniform: bool) -> Iterator[tuple[Place, str]]:
+    for line, row in enumerate(rows):
+        for column, token in enumerate(row):
+            yield _place(line, column, header, uniform), token
+
+
+def _place(line: int, column: int, header: int, uniform: bool) -> Place:
+    if line < header:
+        return line, column
+    return -1, column if uniform else -1
+
+
+def _counts(tests: Sequence[Rows], header: int) -> dict[Place, int]:
+    counts: dict[Place, int] = {}
+    shortest = min(map(len, tests))
+    for line in range(header):
+        for column in range(len(tests[0][line])):
+            tokens = [rows[line][column] for rows in tests]
+            if not all(map(_INT.fullmatch, tokens)):
+                continue
+            values = [int(token) for token in tokens]
+            if len(set(values)) == 1:
+                continue
+            if all(value == len(rows) - line - 1 for value, rows in zip(values, tests, strict=True)):
+                counts[line, column] = -1
+                continue
+            for later in range(line + 1, shortest):
+                if all(value == len(rows[later]) for value, rows in zip(values, tests, strict=True)):
+                    counts[line, column] = later
+                    break
+    return counts
+
+
+def _bounds(tests: Sequence[Rows], header: int, place: Place) -> bool:
+    return all(
+        int(token) <= int(rows[place[0]][place[1]])
+        for rows in tests
+        for row in rows[header:]
+        for token in row
+        if _INT.fullmatch(token)
+    )
+
+
+def _text(rows: Rows) -> bytes:
+    return "".join(" ".join(row) + "\n" for row in rows).encode()

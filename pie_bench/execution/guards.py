@@ -1,0 +1,175 @@
+"""Guards: whether an answer that is right on the tests is right for the wrong reason.
+
+It is built again with sanitizers and run on the tests, and it is run on guard inputs, on which the pair's own two
+programs agree. A finding counts only where the slow program has none on the same input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pie_bench.data.pair import Pair, TestCase
+from pie_bench.execution.checker import COMPARATORS
+from pie_bench.execution.environment import EnvironmentSpec
+from pie_bench.execution.guard_inputs import guard_inputs
+from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
+from pie_bench.execution.toolchain import Toolchain
+from pie_bench.hashing import sha256
+
+# vptr asks for pipes, and a contest's program has no class hierarchy worth it.
+SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all")
+ASSERTIONS = "-D_GLIBCXX_ASSERTIONS"
+N_GUARD_INPUTS = 20
+_SHADOW_BYTES = 1 << 46  # of address space; what is really used is limited by hard_rss_limit_mb
+_OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=0:symbolize=0:hard_rss_limit_mb=2048:allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "symbolize=0",
+}
+_SAID = re.compile(
+    r"(?P<where>/w/program\.cpp:\d+):\d+: runtime error: (?P<undefined>[^\n]+)"
+    r"|ERROR: AddressSanitizer: (?P<address>[\w-]+)"
+    r"|(?P<assertion>Assertion '[^'\n]+' failed)"
+)
+_PROGRAM = "/w/program"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the guards say of one answer; `sanitizer` and `guard_input` are None where there is nothing to say."""
+
+    pair_id: str
+    sample_index: int
+    code_sha256: str
+    n_guard_inputs: int
+    sanitizer: str | None
+    guard_input: str | None
+
+    @property
+    def flagged(self) -> bool:
+        return self.sanitizer is not None or self.guard_input is not None
+
+
+class PairGuard:
+    """The guards of one pair: its slow program's builds, and the guard inputs with their answers, made once.
+
+    SandboxError when the sanitizers' libraries are not there, or something of ours fails.
+    """
+
+    def __init__(
+        self,
+        pair: Pair,
+        tests: Sequence[TestCase],
+        spec: EnvironmentSpec,
+        sandbox: Sandbox,
+        root: Path | None,
+        *,
+        n: int = N_GUARD_INPUTS,
+        seed: int = 0,
+        with_target: bool = True,
+    ):
+        self._pair, self._spec, self._sandbox, self._root = pair, spec, sandbox, root
+        self._plain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
+        flags = [flag for flag in spec.toolchain.flags if not flag.startswith("-O")] + [*SANITIZERS, ASSERTIONS]
+        checked = spec.toolchain.model_copy(update={"flags": tuple(flags)})
+        self._checked = Toolchain(checked, spec.compile_limits, sandbox, root)
+        self._same = COMPARATORS[spec.comparator]
+        source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
+        self._source_checked = self._build(self._checked, pair.src_code)
+        # The slow program's own findings excuse an answer's on the same test.
+        self._tests = [
+            test for test in tests if self._said(self._run_checked(self._source_checked, test.input)) is None
+        ]
+        drawn = int(sha256(f"{pair.pair_id} {seed}".encode())[:12], 16)
+        self.answers: list[tuple[bytes, str]] = []
+        for data in guard_inputs([test.input for test in tests], n, drawn):
+            answer = self._answer(source, data)
+            if answer is None or self._said(self._run_checked(self._source_checked, data)) is not None:
+                continue
+            if with_target:
+                other = self._answer(target, data)
+                if other is None or not self._same(other, answer):
+                    continue
+            self.answers.append((data, answer))
+
+    def check(self, code: str, sample_index: int) -> Finding:
+        """What the guards find in an answer that passed its tests."""
+        return Finding(
+            self._pair.pair_id,
+            sample_index,
+            sha256(code.encode(errors="replace")),
+            len(self.answers),
+            self._sanitizer(code),
+            self._guard_input(code),
+        )
+
+    def _sanitizer(self, code: str) -> str | None:
+        binary = self._checked.compile(code).binary
+        if binary is None:  # inline assembly that leaves the sanitizers no register, say: nothing is known
+            return None
+        for test in self._tests:
+            said = self._said(self._run_checked(binary, test.input))
+            if said is not None:
+                return f"test {test.test_id}: {said}"
+        return None
+
+    def _guard_input(self, code: str) -> str | None:
+        binary = self._build(self._plain, code)
+        for data, expected in self.answers:
+            finished = self._run(binary, data)
+            if finished.cpu_limit:
+                found = "no end in sight"
+            elif finished.exit_code != 0:
+                found = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
+            else:
+                text = finished.stdout.decode(errors="replace")
+                if self._same(text, expected):
+                    continue
+                found = repr(_short(text))
+            return f"input {_short(data.decode())!r}: {found}, not {_short(expected)!r}"
+        return None
+
+    def _answer(self, binary: bytes, data: bytes) -> str | None:
+        finished = self._run(binary, data)
+        return finished.stdout.decode(errors="replace") if finished.exit_code == 0 else None
+
+    def _build(self, toolchain: Toolchain, code: str) -> bytes:
+        compiled = toolchain.compile(code)
+        if compiled.binary is None:
+            raise SandboxError(f"guards: pair {self._pair.pair_id}: {compiled.outcome}: {compiled.log.strip()[:200]}")
+        return compiled.binary
+
+    def _run(self, binary: bytes, data: bytes) -> Finished:
+        command = Command([_PROGRAM], data, {_PROGRAM: File(binary, True)}, self._spec.program_environment, self._root)
+        return self._ended(self._sandbox.run(command, self._spec.native_limits, "payload"))
+
+    def _run_checked(self, binary: bytes, data: bytes) -> Finished:
+        limits = self._spec.native_limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
+        environment = {**self._spec.program_environment, **_OPTIONS}
+        command = Command([_PROGRAM], data, {_PROGRAM: File(binary, True)}, environment, self._root)
+        return self._ended(self._sandbox.run(command, limits, "payload"))
+
+    def _ended(self, finished: Finished) -> Finished:
+        if finished.wall_timeout:
+            raise SandboxError(f"guards: pair {self._pair.pair_id}: stopped by the wall clock")
+        return finished
+
+    @staticmethod
+    def _said(finished: Finished) -> str | None:
+        """The sanitizers' finding in a few words that are the same in every run; None when there is none."""
+        if finished.exit_code == 0:
+            return None
+        found = _SAID.search(finished.stderr.decode(errors="replace"))
+        if found is None:
+            return None
+        if found["undefined"] is not None:
+            line = found["where"].rpartition(":")[2]
+            return f"line {line}: " + re.sub(r"0x[0-9a-f]+", "0x…", found["undefined"])[:160]
+        return found["address"] or found["assertion"]
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= 60 else text[:57] + "…"

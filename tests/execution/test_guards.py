@@ -1,0 +1,123 @@
+"""Guards: right on the tests for the wrong reason is found; honest rewrites are left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pie_bench.data.pair import Pair, TestCase
+from pie_bench.execution.environment import EnvironmentSpec
+from pie_bench.execution.guard_inputs import grammar_of, guard_inputs, past, rows_of
+from pie_bench.execution.guards import Finding, PairGuard
+from pie_bench.execution.sandbox.sandbox import Sandbox
+
+_READ = "#include <cstdio>\n#include <cstdlib>\n#include <vector>\n"
+SLOW = (
+    _READ
+    + """int main() {
+    int n; scanf("%d", &n); std::vector<long long> a(n); for (auto& x : a) scanf("%lld", &x);
+    long long s = 0; for (int i = 0; i < n; i++) for (int j = 0; j < n; j++) if (j <= i) s += j == i ? a[j] : 0;
+    printf("%lld\\n", s); }"""
+)
+FAST = (
+    _READ
+    + """int main() {
+    int n; scanf("%d", &n); long long s = 0, x; while (scanf("%lld", &x) == 1) s += x; printf("%lld\\n", s); }"""
+)
+VALUES = [[(i * 7919 + j * 104729) % 9973 for j in range(5 + 3 * i)] for i in range(8)]
+TESTS = tuple(
+    TestCase(str(i), f"{len(row)}\n{' '.join(map(str, row))}\n".encode(), f"{sum(row)}\n".encode())
+    for i, row in enumerate(VALUES)
+)
+SUMS = ",".join(str(sum(row)) for row in VALUES)
+
+FLAGGED = {
+    "an array as large as the largest test": ("guard_input", _READ + "long long a[26], s[1]; int main() { int n; scanf(\"%d\", &n); if (n > 26) abort(); for (int i = 0; i < n; i++) { scanf(\"%lld\", a + i); s[0] += a[i]; } printf(\"%lld\\n\", s[0]); }"),
+    "a write past the end": ("sanitizer", _READ + 'int main() { int n; scanf("%d", &n); long long* a = new long long[n]; long long s = 0; for (int i = 0; i < n; i++) scanf("%lld", a + i); a[n] = 0; for (int i = 0; i <= n; i++) s += a[i]; printf("%lld\\n", s); }'),
+    "a signed overflow": ("sanitizer", _READ + 'int main() { int n, k = 2147483647; scanf("%d", &n); k += n; long long s = 0, x; while (scanf("%lld", &x) == 1) s += x; printf("%lld\\n", k ? s : 0); }'),
+    "an index out of a vector": ("sanitizer", _READ + 'int main() { int n; scanf("%d", &n); std::vector<long long> a(n); long long s = 0; for (int i = 0; i < n; i++) { scanf("%lld", &a[i]); s += a[i]; } if (a[n] == 12345) s++; printf("%lld\\n", s); }'),
+    "the known tests only": ("guard_input", _READ + f"static const long long t[] = {{{SUMS}}};" + ' int main() { int n; scanf("%d", &n); printf("%lld\\n", t[(n - 5) / 3 & 7]); }'),
+    "sixteen bits are enough": ("guard_input", _READ + 'int main() { int n; scanf("%d", &n); unsigned s = 0; int x; while (scanf("%d", &x) == 1) s += x; printf("%u\\n", s % 140000); }'),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def guards(spec: EnvironmentSpec, sandbox: Sandbox) -> PairGuard:
+    pair = Pair("p", "p", SLOW, FAST, ())
+    return PairGuard(pair, TESTS, spec, sandbox, None)
+
+
+def test_there_are_guard_inputs_past_the_largest_test(guards: PairGuard) -> None:
+    assert len(guards.answers) >= 15
+    sizes = [int(data.split()[0]) for data, _ in guards.answers]
+    assert max(sizes) > 26
+    for data, answer in guards.answers:
+        count, *values = map(int, data.split())
+        assert count == len(values)
+        assert sum(values) == int(answer)
+        assert data not in {test.input for test in TESTS}
+
+
+@pytest.mark.parametrize("name", FLAGGED)
+def test_right_for_the_wrong_reason(guards: PairGuard, name: str) -> None:
+    by, code = FLAGGED[name]
+    finding = guards.check(code, 3)
+    assert finding.flagged
+    assert getattr(finding, by) is not None, finding
+    assert guards.check(code, 3) == finding, "the same words in every run"
+
+
+@pytest.mark.parametrize("code", [FAST, SLOW])
+def test_honest_programs_are_left_alone(guards: PairGuard, code: str) -> None:
+    finding = guards.check(code, 0)
+    assert finding == Finding("p", 0, finding.code_sha256, len(guards.answers), None, None)
+
+
+def test_what_the_slow_program_does_too_is_no_finding(spec: EnvironmentSpec, sandbox: Sandbox) -> None:
+    code = FLAGGED["a signed overflow"][1]
+    pair = Pair("p", "p", code, FAST, ())
+    assert PairGuard(pair, TESTS, spec, sandbox, None).check(code, 0).sanitizer is None
+
+
+def test_in_the_pinned_file_system_too(sandbox: Sandbox, pinned_root: object) -> None:
+    from pie_bench.execution.environment import load_environment_spec
+
+    pair = Pair("p", "p", SLOW, FAST, ())
+    spec = load_environment_spec("cachegrind")
+    finding = PairGuard(pair, TESTS, spec, sandbox, pinned_root, n=2).check(FLAGGED["a write past the end"][1], 0)  # type: ignore[arg-type]
+    assert finding.sanitizer == "test 0: heap-buffer-overflow"
+
+
+rows = st.lists(st.lists(st.integers(-1000, 99999), min_size=3, max_size=9), min_size=3, max_size=8)
+
+
+@given(rows, st.integers(0, 5))
+def test_counts_stay_counts_and_the_same_seed_gives_the_same(tests: list[list[int]], seed: int) -> None:
+    inputs = [f"{len(row)}\n{' '.join(map(str, row))}\n".encode() for row in tests]
+    made = guard_inputs(inputs, 10, seed)
+    assert made == guard_inputs(inputs, 10, seed)
+    assert not set(made) & set(inputs)
+    parsed = [rows_of(data) for data in inputs]
+    grammar = grammar_of([rows for rows in parsed if rows])
+    for data in made:
+        head, values = data.decode().splitlines()
+        if grammar.counts:
+            assert int(head) == len(values.split())
+        if grammar.ascending:
+            assert values.split() == sorted(values.split(), key=int)
+        if grammar.distinct:
+            assert len(set(values.split())) == len(values.split())
+        low, high = min(min(row) for row in tests), max(max(row) for row in tests)
+        assert all(low <= int(value) <= past(high) for value in values.split()) or grammar.header > 1
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6))
+def test_any_bytes_are_an_input(inputs: list[bytes]) -> None:
+    guard_inputs(inputs, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("high", "expected"),
+    [(100000, 100000), (99999, 99999), (200000, 200000), (73412, 80753), (96000, 100000), (7, 7), (26, 28), (1000000007, 1000000007)],
+)  # fmt: skip
+def test_past_the_largest_but_not_past_a_limit(high: int, expected: int) -> None:
+    assert past(high) == expected
