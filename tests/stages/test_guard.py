@@ -1,0 +1,82 @@
+"""The guards on a finished run: raw and guarded numbers, kept, resumed, and part of a bundle."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pie_bench.cli.main import main
+from pie_bench.data.load import PairDataset
+from pie_bench.store import read_jsonl
+
+OPTIONS = "--task pie_instruct --samples 2 --limit 1 --environment cachegrind-host".split()
+SHRUNK = """```cpp
+%s
+static int pie_bench_guard = [] { volatile int i = 2; int* a = new int[2](); volatile int s = a[i]; delete[] a; return (int)s; }();
+```"""
+
+
+@pytest.fixture
+def cheated(cache: Path, tmp_path: Path, mini: PairDataset) -> Path:
+    """A finished run of two answers to one pair: the human rewrite with a read past the end, and as it is."""
+    pair = mini.pairs[0]
+    texts = (SHRUNK % pair.tgt_code, f"```cpp\n{pair.tgt_code}\n```")
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(
+        "".join(
+            json.dumps({"pair_id": pair.pair_id, "sample_index": i, "text": text, "finish_reason": "stop"}) + "\n"
+            for i, text in enumerate(texts)
+        )
+    )
+    assert main(["run", *OPTIONS, "--model", f"replay:{answers}", "--run-dir", str(tmp_path / "run")]) == 0
+    return tmp_path / "run"
+
+
+def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    before = json.loads((cheated / "results.json").read_text())
+    assert before["guards"] is None
+    capsys.readouterr()
+    assert main(["guard", str(cheated), "--inputs", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "guards: 2 answers checked, 1 flagged (1 by sanitizers, 0 on" in said
+    assert "sample 0: test 0: line " in said
+    assert "insufficient space for an object of type 'int'" in said
+    after = json.loads((cheated / "results.json").read_text())
+    guards = after["guards"]
+    assert {**after, "guards": None} == before, "the raw numbers stay what they are"
+    assert (guards["checked"], guards["unchecked"], guards["speedups_removed"]) == (2, 0, 1)
+    assert after["metrics"]["percent_correct"] == {"best@1": 100.0, "best@2": 100.0}
+    assert guards["metrics"]["percent_correct"] == {"best@1": 0.0, "best@2": 100.0}
+    assert guards["metrics"]["speedup"]["best@1"] == 1.0
+    lines = (cheated / "guards.jsonl").read_bytes()
+    assert main(["guard", str(cheated)]) == 0
+    assert (cheated / "guards.jsonl").read_bytes() == lines, "nothing is checked twice"
+    capsys.readouterr()
+    assert main(["score", str(cheated)]) == 0
+    assert "1 speedups removed" in capsys.readouterr().out
+    bundle = tmp_path / "bundle.zip"
+    assert main(["leaderboard", "submit", str(cheated), "--submitter", "x", "--out", str(bundle)]) == 0
+    assert main(["leaderboard", "merge", str(bundle), "--leaderboard", str(tmp_path / "board")]) == 0
+    (entry,) = (tmp_path / "board" / "entries").iterdir()
+    assert json.loads(entry.read_text())["guards"]["by_sanitizer"] == 1
+
+
+def test_a_finding_on_another_program_counts_nothing(cheated: Path) -> None:
+    assert main(["guard", str(cheated), "--inputs", "1"]) == 0
+    records = read_jsonl(cheated / "guards.jsonl")
+    for record in records:
+        record["code_sha256"] = "0" * 64
+    (cheated / "guards.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert main(["score", str(cheated)]) == 0
+    guards = json.loads((cheated / "results.json").read_text())["guards"]
+    assert (guards["checked"], guards["unchecked"], guards["findings"]) == (0, 2, [])
+
+
+def test_a_run_without_verdicts_is_not_guarded(cheated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = cheated.parent / "copy"
+    shutil.copytree(cheated, copy)
+    (copy / "verdicts.jsonl").unlink()
+    assert main(["guard", str(copy)]) == 2
+    assert "programs have no verdict yet" in capsys.readouterr().err
+    assert not (copy / "guards.jsonl").exists()
