@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pie_bench.execution.environment import ToolchainSpec
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Limits, Sandbox, SandboxError
 from pie_bench.hashing import sha256
 
+_TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ draws these names: the linker's messages must not differ
 _LOG_CHARACTERS = 4000
 # Whatever a sandbox calls the folder, in the program (`__FILE__`) it is /w. Sandboxes leave alone what is in quotes.
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
@@ -46,7 +48,7 @@ class Toolchain:
         )
         if finished.wall_timeout:
             raise SandboxError(f"the compiler was stopped after {finished.wall_seconds:.0f} s of wall time")
-        log = finished.stderr.decode(errors="replace")[:_LOG_CHARACTERS]
+        log = _TEMPORARY.sub("/tmp/cc…", finished.stderr.decode(errors="replace"))[:_LOG_CHARACTERS]
         if finished.exit_code == 0:
             return Compiled(finished.stdout, log)
         if finished.cpu_limit or "CPU time limit exceeded" in log:  # of the driver, or of a compiler it started

@@ -13,7 +13,9 @@ from pie_bench.store import read_jsonl
 OPTIONS = "--task pie_instruct --samples 2 --limit 1 --environment cachegrind-host".split()
 SHRUNK = """```cpp
 %s
-static int pie_bench_guard = [] { volatile int i = 2; int* a = new int[2](); volatile int s = a[i]; delete[] a; return (int)s; }();
+static int past_the_end = [] {
+    volatile int i = 2; int* a = new int[2](); volatile int s = a[i]; delete[] a; return (int)s;
+}();
 ```"""
 
 
