@@ -40,6 +40,10 @@ _IMPORTS = {
     "system calls by number": ("syscall",),
     "folders and links": ("opendir", "readlink", "scandir", "nftw"),
     "other processes": ("ptrace", "process_vm_readv", "prctl", "personality"),
+    "another program": (  # which no simulator would follow
+        *("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve", "execveat"),
+        *("posix_spawn", "posix_spawnp", "system", "popen"),
+    ),
     "its own code": ("mprotect", "memfd_create", "pkey_mprotect"),
 }
 CLOCKS = frozenset(
@@ -149,10 +153,10 @@ def _probes(program: Program, src_code: str) -> str | None:
     for what, names in _IMPORTS.items():
         for name in names:
             if name in program.imports and re.search(rf"\b{name}\b", theirs) is None:
-                return f"it reads {what} ({name})"
+                return f"it reaches for {what} ({name})"
     arguments = re.search(r"\bmain\s*\(([^()]*)\)\s*\{", bare)
     if arguments is not None and arguments[1].count(",") >= 2 and "," in arguments[1]:
-        return "it reads the environment (main's third argument)"
+        return "it reaches for the environment (main's third argument)"
     texts = b"\0".join([program.data, *program.executable]).lower()
     for text in _TEXTS:
         if text in texts and text.decode() not in src_code.lower():

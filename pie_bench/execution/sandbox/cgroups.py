@@ -49,7 +49,7 @@ class Cgroups:
             yield lambda process: _add(process, list(folders))
         finally:
             for folder in folders:
-                _remove(folder)
+                remove_group(folder)
 
     def _settings(self, limits: Limits, controllers: set[str]) -> dict[str, int]:
         settings = {}
@@ -129,7 +129,8 @@ def _add(process: int, folders: list[Path]) -> None:
             _add(int(child), folders)
 
 
-def _remove(folder: Path) -> None:
+def remove_group(folder: Path) -> None:
+    """Kills whatever is left in a group and removes it; gives up where that takes too long."""
     until = time.monotonic() + _REMOVAL_SECONDS
     while folder.exists():
         with suppress(OSError):

@@ -11,6 +11,7 @@ from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
 from pie_bench.execution.sandbox.container import ContainerSandbox
 from pie_bench.execution.sandbox.landlock import LandlockSandbox
 from pie_bench.execution.sandbox.sandbox import Command, Limits, Sandbox, SandboxError, Stage
+from pie_bench.execution.sandbox.sweep import sweep
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 
 MECHANISMS: Mapping[str, Callable[[], Sandbox]] = {
@@ -65,6 +66,7 @@ def choose_sandbox(name: str | None = None, *, unsafe: bool = False) -> Sandbox:
     UserError with every mechanism's reason and remedy when there is none: foreign code never runs without, unless
     `unsafe` says that it may. A safe one is preferred even then.
     """
+    sweep()
     name = name or os.environ.get(VARIABLE) or None
     if name == UNSAFE:
         if not unsafe:

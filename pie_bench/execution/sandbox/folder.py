@@ -104,7 +104,7 @@ def _new_folder() -> Path:
         try:
             path.mkdir(mode=0o755)
         except FileExistsError:
-            if not _is_left_over(path):
+            if not is_left_over(path):
                 continue
             shutil.rmtree(path, ignore_errors=True)
             with suppress(FileExistsError):
@@ -117,7 +117,7 @@ def _new_folder() -> Path:
     raise SandboxError(f"{CWD}: all folders with names of two letters exist; remove some")
 
 
-def _is_left_over(path: Path) -> bool:
+def is_left_over(path: Path) -> bool:
     """Whether it is a run's whose harness has ended."""
     if not path.is_dir() or path.is_symlink():
         return False

@@ -1,0 +1,36 @@
+"""What a harness that was killed (`kill -9`, a power cut) could not remove any more: looked for at the next start.
+
+Its processes end with it, or with its control groups here. Docker's containers are removed by the next
+`ContainerSandbox`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from pie_bench.execution.sandbox.cgroups import find_cgroups, remove_group
+from pie_bench.execution.sandbox.folder import CWD, is_left_over
+
+
+def sweep() -> None:
+    """Removes run folders, temporary folders and control groups whose harness is no more. Only this user's."""
+    folder = Path(CWD)
+    for path in [*folder.glob("??"), *folder.glob("pie_bench-*-*")]:
+        with suppress(OSError):
+            if path.lstat().st_uid == os.geteuid() and (is_left_over(path) or _of_the_dead(path)):
+                shutil.rmtree(path, ignore_errors=True)
+    groups = find_cgroups()
+    for parent in dict.fromkeys(groups.parents.values()) if not isinstance(groups, str) else ():
+        for group in parent.glob("pie_bench-*-*"):
+            if _of_the_dead(group):
+                remove_group(group)
+
+
+def _of_the_dead(path: Path) -> bool:
+    """Whether its name says that it was made by a process that is no more."""
+    named = re.match(r"pie_bench-(\d+)-", path.name)
+    return named is not None and path.is_dir() and not path.is_symlink() and not Path("/proc", named[1]).exists()
