@@ -40,7 +40,8 @@ def programs() -> set[int]:
     found = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if path.read_bytes().split(b"\0")[0] in (b"/w/program", b"bwrap") or b"w/program" in path.read_bytes():
+            line = path.read_bytes().split(b"\0")
+            if line[0] == b"bwrap" or any(re.fullmatch(rb"(/w|\w\w)/program", word) for word in line):
                 found.add(int(path.parent.name))
         except OSError:
             continue
