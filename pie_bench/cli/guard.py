@@ -29,7 +29,6 @@ def guard(arguments: argparse.Namespace) -> int:
     from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.guards import N_GUARD_INPUTS
     from pie_bench.execution.pool import LocalPool
-    from pie_bench.report.finished import read_results
     from pie_bench.report.table import print_guards
     from pie_bench.stages import guard as stage
     from pie_bench.stages.execute import open_executor
@@ -42,7 +41,7 @@ def guard(arguments: argparse.Namespace) -> int:
         build_root_of(plan.settings.environment)
         executor = open_executor(plan, cache_dir())
         with program_bar("guard ") as advance:
-            stage.guard(
+            results = stage.guard(
                 plan,
                 directory,
                 executor,
@@ -51,6 +50,6 @@ def guard(arguments: argparse.Namespace) -> int:
                 n=arguments.inputs or N_GUARD_INPUTS,
                 progress=advance,
             )
-    print_guards(read_results(directory))
+    print_guards(results)
     print(f"results: {directory.results_path}")
     return 0

@@ -90,7 +90,11 @@ class Executor:
         if compiled.binary is None:
             return self._verdict(candidate, _outcome(compiled.outcome), compile_log=compiled.log)
         sums: dict[str, Any] = {"binary_sha256": compiled.binary_sha256, "compile_log": compiled.log}
-        evidence = self._cheating(candidate, compiled.binary, tests)
+        try:
+            program = self._suspect(candidate, compiled.binary)
+        except ValueError as error:  # the linker was talked into something else
+            return self._verdict(candidate, "forbidden", str(error), **sums)
+        evidence = self._cheating(program, candidate, tests) if program is not None else None
         if evidence is not None:
             return self._verdict(candidate, "forbidden", evidence, **sums)
         results, digests = self._run_natively(compiled.binary, tests)
@@ -99,7 +103,7 @@ class Executor:
             # An error of ours on any test says that the others may not be complete either.
             worst = next((r for r in results if r.outcome == "infra_error"), failed)
             return self._verdict(candidate, worst.outcome, f"test {worst.test_id}", tests=tuple(results), **sums)
-        evidence = self._timing(candidate, compiled.binary, tests)
+        evidence = self._timing(program, tests) if program is not None else None
         if evidence is not None:
             return self._verdict(candidate, "forbidden", evidence, **sums)
         if not measured:
@@ -120,31 +124,30 @@ class Executor:
             **sums,
         )
 
-    def _cheating(self, candidate: Candidate, binary: bytes, tests: Sequence[TestCase]) -> str | None:
-        """Evidence of cheating in an answer, before it is run. The dataset's own programs are not under suspicion."""
+    @staticmethod
+    def _suspect(candidate: Candidate, binary: bytes) -> forbidden.Program | None:
+        """An answer as the checks on cheating look at it; None for the dataset's own programs, which are under no
+        suspicion. ValueError as `read_program`."""
         if candidate.role != "candidate" or candidate.code is None:
             return None
-        try:
-            program = forbidden.read_program(candidate.code, binary)
-        except ValueError as error:  # the linker was talked into something else
-            return str(error)
-        return forbidden.find(program, candidate.src_code, tests, lambda: self._toolchain.disassemble(binary))
+        return forbidden.read_program(candidate.code, binary)
 
-    def _timing(self, candidate: Candidate, binary: bytes, tests: Sequence[TestCase]) -> str | None:
-        """Evidence that the clock decides what an answer, right so far, does. Most look at no clock."""
-        if candidate.role != "candidate" or candidate.code is None or not tests:
+    def _cheating(self, program: forbidden.Program, candidate: Candidate, tests: Sequence[TestCase]) -> str | None:
+        """Evidence of cheating, before it is run."""
+        return forbidden.find(program, candidate.src_code, tests, lambda: self._toolchain.disassemble(program.binary))
+
+    def _timing(self, program: forbidden.Program, tests: Sequence[TestCase]) -> str | None:
+        """Evidence that the clock decides what a program, right so far, does. Most look at no clock."""
+        if not tests or not program.imports & forbidden.CLOCKS:
             return None
-        if not forbidden.read_program(candidate.code, binary).imports & forbidden.CLOCKS:
-            return None
-        spec, inputs = self._spec, [test.input for test in tests]
         return clock_decides(
-            binary,
-            inputs,
+            program.binary,
+            [test.input for test in tests],
             self._toolchain,
             self.sandbox,
-            spec.simulator_limits,
+            self._spec.simulator_limits,
             self.environment.root,
-            spec.program_environment,
+            self._spec.program_environment,
         )
 
     def _verdict(self, candidate: Candidate, outcome: Outcome, detail: str = "", **fields: Any) -> Verdict:

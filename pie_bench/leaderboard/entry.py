@@ -133,7 +133,7 @@ def read_entry(data: bytes, name: str) -> Entry:
         remedy = "update pie_bench" if newer else "make it again: pie-bench leaderboard submit RUN_DIR"
         raise UserError(f"{name}: schema_version: it is {version!r}, this pie_bench reads {SCHEMA_VERSION}; {remedy}")
     try:
-        return Entry.model_validate_json(json.dumps(raw), strict=True)
+        return Entry.model_validate_json(data, strict=True)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         said = problem["msg"].removeprefix("Value error, ")

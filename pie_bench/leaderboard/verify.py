@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.verdict import Candidate, Verdict
-from pie_bench.hashing import file_sha256, sha256
+from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle
 from pie_bench.leaderboard.entry import Entry, Verification, strict_json
 from pie_bench.leaderboard.validate import Checked
@@ -22,7 +22,7 @@ from pie_bench.store import write_json
 
 def drawn(checked: Checked, share: float, seed: str) -> list[Candidate]:
     """The programs to measure again: `share` (0 to 1) of those that there are, one at least, in order."""
-    programs = [checked.programs[key] for key in sorted(checked.programs) if checked.programs[key].code is not None]
+    programs = _all(checked)
     draw = random.Random(sha256(f"{checked.bundle.sha256} {seed}".encode()))
     chosen = draw.sample(range(len(programs)), min(len(programs), max(1, math.ceil(share * len(programs)))))
     return [programs[index] for index in sorted(chosen)]
@@ -63,7 +63,7 @@ def verify(
         date=datetime.now(timezone.utc).date().isoformat(),
         bundle_sha256=bundle.sha256,
         seed=seed,
-        of=sum(program.code is not None for program in checked.programs.values()),
+        of=len(_all(checked)),
         programs=tuple(f"{p.pair_id} {p.role} {p.sample_index}" for p in programs),
         environment_facts=dict(bundle.entry.environment_facts),
     )
@@ -86,14 +86,20 @@ def verified_entry(bundle: Bundle) -> Entry:
     path = verification_path(bundle.path)
     if not path.exists():
         return bundle.entry
-    strict_json(path.read_bytes(), str(path))
+    data = path.read_bytes()
+    strict_json(data, str(path))
     try:
-        verification = Verification.model_validate_json(path.read_bytes(), strict=True)
+        verification = Verification.model_validate_json(data, strict=True)
     except ValueError as error:
         raise UserError(f"{path}: not a verification: {str(error).splitlines()[0]}") from None
-    if verification.bundle_sha256 != file_sha256(bundle.path):
+    if verification.bundle_sha256 != bundle.sha256:
         raise UserError(f"{path}: bundle_sha256: of another bundle; run: pie-bench leaderboard verify {bundle.path}")
     return bundle.entry.model_copy(update={"status": "verified", "verification": verification})
+
+
+def _all(checked: Checked) -> list[Candidate]:
+    """The programs that there are: an answer may hold none."""
+    return [checked.programs[key] for key in sorted(checked.programs) if checked.programs[key].code is not None]
 
 
 def _compare(bundle: Bundle, theirs: Verdict, ours: Verdict) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.guards import N_GUARD_INPUTS, PairGuard
 from pie_bench.execution.pool import Pool
-from pie_bench.report.results import Guards
+from pie_bench.report.results import Results
 from pie_bench.stages.execute import candidate_of
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan
@@ -26,8 +26,8 @@ def guard(
     every: bool = False,
     n: int = N_GUARD_INPUTS,
     progress: Callable[[int], Any] = lambda total: None,
-) -> Guards:
-    """Checks the run's answers that are at least 10 % faster (`every` correct one) and scores the run again.
+) -> Results:
+    """Checks the run's answers that are at least 10 % faster (`every` correct one); returns the results with that.
 
     What was checked before is not checked again. `progress` gets the number of answers to check, once for each.
     Raises UserError when the run has no results yet, SandboxError when the sanitizers do not work here.
@@ -66,6 +66,4 @@ def guard(
     directory.guards_path.touch()
     for _ in pool.map_unordered(check, todo):
         pass
-    found = score(plan, directory).guards
-    assert found is not None
-    return found
+    return score(plan, directory)

@@ -92,6 +92,8 @@ def guarded(
 ) -> Guards | None:
     """What the guards found in a run, and its metrics with the flagged answers counted as wrong; None where they were
     not run. A finding on a program that is no longer the run's counts nothing."""
+    if not directory.guards_path.exists():
+        return None
     found: dict[tuple[str, int], Mapping[str, Any]] = {}
     for record in read_jsonl(directory.guards_path):
         verdict = verdicts.get((record["pair_id"], "candidate", record["sample_index"]))
@@ -100,10 +102,9 @@ def guarded(
             record["environment_id"],
         ):
             found[record["pair_id"], record["sample_index"]] = record
-    if not directory.guards_path.exists():
-        return None
     flagged = {key: r for key, r in found.items() if r["sanitizer"] is not None or r["guard_input"] is not None}
-    fast = {key: r for key, r in flagged.items() if key in optimized_answers(pairs)}
+    optimized = optimized_answers(pairs)
+    fast = {key: r for key, r in flagged.items() if key in optimized}
     held = [
         pair.model_copy(
             update={
