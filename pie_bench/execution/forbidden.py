@@ -28,10 +28,8 @@ _INSTRUCTIONS = {
 }
 # rol $3, $13, $61, $51 of rdi: does nothing, and tells valgrind that a request follows.
 _VALGRIND_REQUEST = bytes.fromhex("48c1c703 48c1c70d 48c1c73d 48c1c733")
-_COMPILERS_OWN = (
-    "__cpu_indicator_init",
-    "get_available_features",
-)  # libgcc's, behind __builtin_cpu_supports and target_clones
+# libgcc's, behind __builtin_cpu_supports and target_clones.
+_COMPILERS_OWN = ("__cpu_indicator_init", "get_available_features")
 _IMPORTS = {
     "the environment": ("getenv", "secure_getenv", "environ", "_environ", "__environ"),
     "the auxiliary vector": ("getauxval",),
@@ -110,7 +108,7 @@ def _instructions(program: Program, disassemble: Callable[[], str]) -> str | Non
     if program.writable_code:
         return "memory that is both writable and executable"
     suspects = {
-        name: mnemonic
+        name: (pattern, mnemonic)
         for name, (pattern, mnemonic) in _INSTRUCTIONS.items()
         if any(re.search(pattern, section, re.DOTALL) for section in program.executable)
     }
@@ -121,8 +119,7 @@ def _instructions(program: Program, disassemble: Callable[[], str]) -> str | Non
     for function, raw, said in _disassembled(disassemble()):
         if function.startswith(_COMPILERS_OWN) and not any(name in program.code for name in _COMPILERS_OWN):
             continue
-        for name, mnemonic in suspects.items():
-            pattern = _INSTRUCTIONS[name][0]
+        for name, (pattern, mnemonic) in suspects.items():
             if re.match(pattern, _without_prefixes(raw), re.DOTALL) and said.split()[0] == mnemonic:
                 return f"{name} in {function}"
             # Bytes inside another instruction are a number, unless the program can jump there.
@@ -155,7 +152,7 @@ def _probes(program: Program, src_code: str) -> str | None:
             if name in program.imports and re.search(rf"\b{name}\b", theirs) is None:
                 return f"it reaches for {what} ({name})"
     arguments = re.search(r"\bmain\s*\(([^()]*)\)\s*\{", bare)
-    if arguments is not None and arguments[1].count(",") >= 2 and "," in arguments[1]:
+    if arguments is not None and arguments[1].count(",") >= 2:
         return "it reaches for the environment (main's third argument)"
     texts = b"\0".join([program.data, *program.executable]).lower()
     for text in _TEXTS:

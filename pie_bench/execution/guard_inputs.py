@@ -28,7 +28,6 @@ class Grammar:
     """What all tests of a pair have in common. `counts`: places whose value is the number of values in a line, or of
     lines after theirs (-1)."""
 
-    lines: int | None  # None: varies
     header: int  # lines at the start that have the same number of values in every test
     width: int | None  # values in each later line; None: varies
     ranges: dict[Place, tuple[int, int]]
@@ -71,7 +70,6 @@ def grammar_of(tests: Sequence[Rows]) -> Grammar:
     long = [row for row in later if len(row) >= 3]
     pairs = [row for row in later if len(row) == 2]
     return Grammar(
-        lines=len(tests[0]) if len({len(rows) for rows in tests}) == 1 else None,
         header=header,
         width=widths.pop() if len(widths) == 1 else None,
         ranges={place: (min(values), max(values)) for place, values in places.items()},

@@ -68,7 +68,6 @@ class PairGuard:
         *,
         n: int = N_GUARD_INPUTS,
         seed: int = 0,
-        with_target: bool = True,
     ):
         self._pair, self._spec, self._sandbox, self._root = pair, spec, sandbox, root
         self._plain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
@@ -77,21 +76,18 @@ class PairGuard:
         self._checked = Toolchain(checked, spec.compile_limits, sandbox, root)
         self._same = COMPARATORS[spec.comparator]
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
-        self._source_checked = self._build(self._checked, pair.src_code)
+        source_checked = self._build(self._checked, pair.src_code)
         # The slow program's own findings excuse an answer's on the same test.
-        self._tests = [
-            test for test in tests if self._said(self._run_checked(self._source_checked, test.input)) is None
-        ]
+        self._tests = [test for test in tests if self._said(source_checked, test.input) is None]
         drawn = int(sha256(f"{pair.pair_id} {seed}".encode())[:12], 16)
         self.answers: list[tuple[bytes, str]] = []
         for data in guard_inputs([test.input for test in tests], n, drawn):
             answer = self._answer(source, data)
-            if answer is None or self._said(self._run_checked(self._source_checked, data)) is not None:
+            if answer is None or self._said(source_checked, data) is not None:
                 continue
-            if with_target:
-                other = self._answer(target, data)
-                if other is None or not self._same(other, answer):
-                    continue
+            other = self._answer(target, data)
+            if other is None or not self._same(other, answer):
+                continue
             self.answers.append((data, answer))
 
     def check(self, code: str, sample_index: int) -> Finding:
@@ -110,7 +106,7 @@ class PairGuard:
         if binary is None:  # inline assembly that leaves the sanitizers no register, say: nothing is known
             return None
         for test in self._tests:
-            said = self._said(self._run_checked(binary, test.input))
+            said = self._said(binary, test.input)
             if said is not None:
                 return f"test {test.test_id}: {said}"
         return None
@@ -141,24 +137,20 @@ class PairGuard:
             raise SandboxError(f"guards: pair {self._pair.pair_id}: {compiled.outcome}: {compiled.log.strip()[:200]}")
         return compiled.binary
 
-    def _run(self, binary: bytes, data: bytes) -> Finished:
-        command = Command([_PROGRAM], data, {_PROGRAM: File(binary, True)}, self._spec.program_environment, self._root)
-        return self._ended(self._sandbox.run(command, self._spec.native_limits, "payload"))
-
-    def _run_checked(self, binary: bytes, data: bytes) -> Finished:
-        limits = self._spec.native_limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
-        environment = {**self._spec.program_environment, **_OPTIONS}
+    def _run(self, binary: bytes, data: bytes, *, sanitized: bool = False) -> Finished:
+        limits, environment = self._spec.native_limits, self._spec.program_environment
+        if sanitized:
+            limits = limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
+            environment = {**environment, **_OPTIONS}
         command = Command([_PROGRAM], data, {_PROGRAM: File(binary, True)}, environment, self._root)
-        return self._ended(self._sandbox.run(command, limits, "payload"))
-
-    def _ended(self, finished: Finished) -> Finished:
+        finished = self._sandbox.run(command, limits, "payload")
         if finished.wall_timeout:
             raise SandboxError(f"guards: pair {self._pair.pair_id}: stopped by the wall clock")
         return finished
 
-    @staticmethod
-    def _said(finished: Finished) -> str | None:
-        """The sanitizers' finding in a few words that are the same in every run; None when there is none."""
+    def _said(self, sanitized: bytes, data: bytes) -> str | None:
+        """The sanitizers' finding on an input, in words that are the same in every run; None when there is none."""
+        finished = self._run(sanitized, data, sanitized=True)
         if finished.exit_code == 0:
             return None
         found = _SAID.search(finished.stderr.decode(errors="replace"))
