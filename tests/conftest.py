@@ -13,7 +13,7 @@ from pie_bench.errors import UserError
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
 from pie_bench.execution.rootfs import build_root, load_root_spec
-from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.sandbox.choose import MECHANISMS, choose_sandbox, probe_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.paths import roots_dir
@@ -29,6 +29,15 @@ settings.load_profile("pie_bench")
 @pytest.fixture(scope="session")
 def sandbox() -> Sandbox:
     return choose_sandbox()
+
+
+@pytest.fixture(scope="module", params=list(MECHANISMS))
+def mechanism(request: pytest.FixtureRequest) -> Sandbox:
+    """Every sandbox that works on this machine, one after the other."""
+    found = probe_sandbox(request.param)
+    if isinstance(found, str):
+        pytest.skip(f"{request.param}: {found}")
+    return found
 
 
 @pytest.fixture(scope="session")

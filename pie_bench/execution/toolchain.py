@@ -66,32 +66,19 @@ class Toolchain:
 
     def disassemble(self, binary: bytes) -> str:
         """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
-        finished = self._sandbox.run(
-            Command(
-                ["/usr/bin/objdump", "-dw", "/w/program"],
-                files={"/w/program": File(binary)},
-                environment={"PATH": "/usr/bin", "LC_ALL": "C"},
-                root=self._root,
-            ),
-            self._limits,
-            "compile",
-        )
+        finished = self._run(["/usr/bin/objdump", "-dw", "/w/program"], "/w/program", binary)
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
             raise SandboxError(f"objdump: {said}; is binutils installed?")
         return finished.stdout.decode(errors="replace")
 
     def _build(self, script: str, code: str) -> Finished:
-        return self._sandbox.run(
-            Command(
-                argv=["/bin/sh", "-c", script],
-                files={"/w/program.cpp": File(code.encode(errors="replace"))},
-                environment={"PATH": "/usr/bin", "LC_ALL": "C"},
-                root=self._root,
-            ),
-            self._limits,
-            "compile",
-        )
+        return self._run(["/bin/sh", "-c", script], "/w/program.cpp", code.encode(errors="replace"))
+
+    def _run(self, argv: list[str], path: str, content: bytes) -> Finished:
+        environment = {"PATH": "/usr/bin", "LC_ALL": "C"}
+        command = Command(argv, files={path: File(content)}, environment=environment, root=self._root)
+        return self._sandbox.run(command, self._limits, "compile")
 
     def facts(self) -> dict[str, str]:
         """The compiler's version and, without a root (which has a sum as a whole), the sums of the libraries."""

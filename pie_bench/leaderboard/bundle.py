@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pie_bench.errors import UserError
+from pie_bench.execution.sandbox.choose import MECHANISMS
 from pie_bench.hashing import file_sha256, sha256
 from pie_bench.leaderboard.entry import Entry, entry_of, read_entry, strict_json
 from pie_bench.report.finished import read_results
@@ -42,7 +43,6 @@ _OPTIONAL = "guards.jsonl"  # there where `pie-bench guard` was run
 _MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
 _MAX_LINE = 64 << 20
 _MANIFEST = ("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions")
-SAFE_SANDBOXES = frozenset({"bubblewrap", "landlock", "container"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def pack(directory: RunDirectory, path: Path | None = None, **provenance: Any) -
         )
     if not results.n_pairs:
         raise UserError(f"{directory.path}: no usable pair, nothing to enter")
-    if results.sandbox not in SAFE_SANDBOXES:
+    if results.sandbox not in MECHANISMS:
         raise UserError(f"{directory.path}: sandbox: run with {results.sandbox!r}, which proves nothing; run it in one")
     if plan.settings.include_path is not None:
         raise UserError(f"{directory.path}: task {plan.task.task} is your own; propose it to the project first")
@@ -119,8 +119,6 @@ def opened(path: Path) -> Iterator[Bundle]:
     with TemporaryDirectory(prefix="pie_bench-bundle-") as folder:
         _unpack(path, Path(folder))
         entry = read_entry((Path(folder) / "entry.json").read_bytes(), f"{path}: entry.json")
-        for name in ("manifest.json", "results.json"):
-            strict_json((Path(folder) / name).read_bytes(), f"{path}: {name}")
         yield Bundle(path, file_sha256(path), entry, RunDirectory(Path(folder)))
 
 

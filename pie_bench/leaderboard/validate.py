@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import Environment, load_environment_spec
-from pie_bench.execution.verdict import OUTCOMES, Candidate, Role, TestResult, Verdict
+from pie_bench.execution.sandbox.choose import MECHANISMS
+from pie_bench.execution.verdict import OUTCOMES, Candidate, Role, Verdict
 from pie_bench.hashing import sha256
-from pie_bench.leaderboard.bundle import SAFE_SANDBOXES, Bundle, opened, records
+from pie_bench.leaderboard.bundle import Bundle, opened, records
 from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
 from pie_bench.models.entries import ReferenceEntry
 from pie_bench.models.model import Completion
@@ -73,13 +74,13 @@ def _plan_of(bundle: Bundle) -> Plan:
         if not all(isinstance(value, str) for value in named.values()) or settings.include_path is not None:
             raise ValueError("task, model and environment are names, and include_path is null")
         if settings.pairs is not None:
-            settings = Settings(**(manifest["settings"] | {"pairs": tuple(settings.pairs)}))
+            settings = replace(settings, pairs=tuple(settings.pairs))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{where}: not a run's manifest: {error}") from None
     try:
         # The model need not be known here; that its arguments are what the entry says is seen below.
         stand_in = ReferenceEntry(adapter="reference", answer="tgt_code")
-        plan = make_plan(Settings(**(vars(settings) | {"model_args": {}})), stand_in)
+        plan = make_plan(replace(settings, model_args={}), stand_in)
     except UserError as error:
         raise UserError(f"{where}: settings: {error}") from None
     _compare(f"{where}: identity", {k: v for k, v in theirs.items() if k != "model_args"}, plan.identity)
@@ -93,9 +94,9 @@ def _plan_of(bundle: Bundle) -> Plan:
             f"{where}: execution.environment_id: not that of {spec.environment} with these facts: "
             "made with another pie_bench, or changed"
         )
-    if sandbox not in SAFE_SANDBOXES:
-        raise UserError(f"{where}: execution.sandbox: {sandbox!r} is none; known: {', '.join(sorted(SAFE_SANDBOXES))}")
-    return Plan(settings, plan.model, plan.task, plan.dataset, plan.pairs)
+    if sandbox not in MECHANISMS:
+        raise UserError(f"{where}: execution.sandbox: {sandbox!r} is none; known: {', '.join(sorted(MECHANISMS))}")
+    return replace(plan, settings=settings)
 
 
 def _answers(bundle: Bundle, plan: Plan) -> dict[Key, Candidate]:
@@ -191,11 +192,11 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
 def _check_times(verdict: Verdict) -> None:
     for name, of_test in (("runtime_seconds", "seconds"), ("startup_seconds", "startup_seconds")):
         total, parts = getattr(verdict, name), [getattr(test, of_test) for test in verdict.tests]
-        if not all(_positive(value) for value in (total, *parts)):
+        if not all(_is_time(value) for value in (total, *parts)):
             raise UserError(f"{name}: not a time, nor are all of its tests'")
         if abs(total - sum(parts)) > _TOLERANCE * total:
             raise UserError(f"{name}: {total} is not the sum over the tests, {sum(parts)}")
-    if any(_startup(test) > _seconds(test) for test in verdict.tests):
+    if any((test.startup_seconds or 0.0) > (test.seconds or 0.0) for test in verdict.tests):
         raise UserError("tests: startup_seconds: more than the whole process")
     counted = verdict.counters.get("Ir", verdict.counters.get("instructions"))
     if counted is None or counted != sum(test.instructions or 0 for test in verdict.tests):
@@ -254,16 +255,8 @@ def _compare(where: str, found: Any, expected: Any) -> None:
         raise UserError(f"{where}: it is {found!r:.80}; recomputed: {expected!r:.80}")
 
 
-def _positive(value: Any) -> bool:
+def _is_time(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-
-
-def _seconds(test: TestResult) -> float:
-    return test.seconds or 0.0
-
-
-def _startup(test: TestResult) -> float:
-    return test.startup_seconds or 0.0
 
 
 def _named(key: Key) -> str:

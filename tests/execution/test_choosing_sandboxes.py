@@ -14,19 +14,10 @@ from pie_bench.execution.sandbox import choose
 from pie_bench.execution.sandbox import folder as folders
 from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
 from pie_bench.execution.sandbox.folder import Folder
-from pie_bench.execution.sandbox.sandbox import Command, File, Limits, SandboxError
+from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 from pie_bench.execution.toolchain import Toolchain
-
-LIMITS = Limits(
-    cpu_seconds=2,
-    wall_seconds=30,
-    memory_bytes=256 << 20,
-    output_bytes=1 << 20,
-    stack_bytes=8 << 20,
-    processes=16,
-    tmp_bytes=1 << 20,
-)
+from tests.execution.test_sandbox import LIMITS
 
 
 def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from pie_bench.execution.environment import EnvironmentSpec
-from pie_bench.execution.sandbox.choose import MECHANISMS, probe_sandbox
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox
 from pie_bench.execution.toolchain import Toolchain
 
@@ -56,23 +55,12 @@ def binary(toolchain: Toolchain) -> bytes:
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("secret") / "answers.txt"
     path.write_text(SECRET)
-    before = os.environ.get("PIE_TEST_KEY")
-    os.environ["PIE_TEST_KEY"] = SECRET
-    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", SECRET])
-    yield path
-    bystander.kill()
-    bystander.wait()
-    os.environ.pop("PIE_TEST_KEY")
-    if before is not None:
-        os.environ["PIE_TEST_KEY"] = before
-
-
-@pytest.fixture(scope="module", params=list(MECHANISMS))
-def mechanism(request: pytest.FixtureRequest) -> Sandbox:
-    found = probe_sandbox(request.param)
-    if isinstance(found, str):
-        pytest.skip(found)
-    return found
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIE_TEST_KEY", SECRET)
+        bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", SECRET])
+        yield path
+        bystander.kill()
+        bystander.wait()
 
 
 def attacked(sandbox: Sandbox, spec: EnvironmentSpec, binary: bytes, attack: str, secret: Path) -> Finished:

@@ -1,6 +1,5 @@
 """A real run on two pairs of `mini`, packed once for all tests of bundles."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,9 @@ RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment
 def finished_run(measured_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run: two pairs, the human rewrite twice each."""
     directory = tmp_path_factory.mktemp("board") / "run"
-    before = os.environ.get("PIE_BENCH_CACHE")
-    os.environ["PIE_BENCH_CACHE"] = str(measured_cache)
-    try:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIE_BENCH_CACHE", str(measured_cache))
         assert main(["run", *RUN, "--run-dir", str(directory)]) == 0
-    finally:
-        os.environ.pop("PIE_BENCH_CACHE")
-        if before is not None:
-            os.environ["PIE_BENCH_CACHE"] = before
     return directory
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from pie_bench.execution.sandbox import seccomp
 from pie_bench.execution.sandbox.folder import write_file
-from pie_bench.execution.sandbox.process import Ended, finished_with, prlimit_options, rlimits
+from pie_bench.execution.sandbox.process import Ended, finished_with, has_ended, prlimit_options, rlimits
 from pie_bench.execution.sandbox.sandbox import (
     REPORT_PATH,
     Command,
@@ -114,7 +114,7 @@ class ContainerSandbox:
 
     def _remove_left_over(self) -> None:
         for container in self._client.containers.list(all=True, filters={"label": _LABEL}):
-            if not Path("/proc", container.labels[_LABEL]).exists():
+            if has_ended(container.labels[_LABEL]):
                 with suppress(self._errors):
                     container.remove(force=True, v=True)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pie_bench.execution.sandbox.memory import memory_file
+from pie_bench.execution.sandbox.process import has_ended
 from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError, Stage
 
 CWD = "/tmp"
@@ -122,4 +123,4 @@ def is_left_over(path: Path) -> bool:
     if not path.is_dir() or path.is_symlink():
         return False
     marks = list(path.glob(f"{_MARK}*"))
-    return len(marks) == 1 and not Path("/proc", marks[0].name.removeprefix(_MARK)).exists()
+    return len(marks) == 1 and has_ended(marks[0].name.removeprefix(_MARK))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pie_bench.execution.sandbox import seccomp
@@ -215,6 +216,11 @@ def find_program(program: str, package: str) -> str:
     if path is None:
         raise SandboxError(f"{program} not found; install it: sudo apt-get install {package}")
     return path
+
+
+def has_ended(harness: str) -> bool:
+    """Whether the process with this id, which made something, is no more: what it left can be removed."""
+    return not Path("/proc", harness).exists()
 
 
 def said_last(stderr: bytes) -> str:

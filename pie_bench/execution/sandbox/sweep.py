@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pie_bench.execution.sandbox.cgroups import find_cgroups, remove_group
 from pie_bench.execution.sandbox.folder import CWD, is_left_over
+from pie_bench.execution.sandbox.process import has_ended
 
 
 def sweep() -> None:
@@ -33,4 +34,4 @@ def sweep() -> None:
 def _of_the_dead(path: Path) -> bool:
     """Whether its name says that it was made by a process that is no more."""
     named = re.match(r"pie_bench-(\d+)-", path.name)
-    return named is not None and path.is_dir() and not path.is_symlink() and not Path("/proc", named[1]).exists()
+    return named is not None and path.is_dir() and not path.is_symlink() and has_ended(named[1])
