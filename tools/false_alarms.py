@@ -18,10 +18,18 @@ from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.toolchain import Toolchain
 
 
+class _Toolchain(Toolchain):
+    count = 0  # of programs that had to be disassembled
+
+    def disassemble(self, binary: bytes) -> str:
+        self.count += 1
+        return super().disassemble(binary)
+
+
 def main(arguments: list[str]) -> None:
     spec = load_environment_spec("cachegrind-host")
-    toolchain = Toolchain(spec.toolchain, spec.compile_limits, choose_sandbox())
-    programs = alarms = clocks = disassembled = 0
+    toolchain = _Toolchain(spec.toolchain, spec.compile_limits, choose_sandbox())
+    programs = alarms = clocks = 0
     seconds = 0.0
     for name, split in zip(arguments[::2], arguments[1::2], strict=True):
         dataset = load_dataset(name, split, with_tests=True)
@@ -31,16 +39,10 @@ def main(arguments: list[str]) -> None:
                 if binary is None:
                     print(f"{name} {pair.pair_id} {role}: does not compile")
                     continue
-
-                def disassemble(binary: bytes = binary) -> str:
-                    nonlocal disassembled
-                    disassembled += 1
-                    return toolchain.disassemble(binary)
-
                 tests = dataset.tests(pair)
                 start = time.monotonic()
                 program = read_program(code, binary)
-                evidence = find(program, "", tests, disassemble)
+                evidence = find(program, "", tests, toolchain)
                 seconds += time.monotonic() - start
                 programs += 1
                 clocks += bool(program.imports & CLOCKS)
@@ -48,7 +50,7 @@ def main(arguments: list[str]) -> None:
                     alarms += 1
                     print(f"{name} {pair.pair_id} {role}: {evidence}")
     print(f"{programs} programs, {alarms} false alarms; {1e3 * seconds / programs:.0f} ms a program")
-    print(f"disassembled: {disassembled}; look at a clock: {clocks}")
+    print(f"disassembled: {toolchain.count}; look at a clock: {clocks}")
 
 
 if __name__ == "__main__":

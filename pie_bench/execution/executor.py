@@ -94,7 +94,9 @@ class Executor:
             program = self._suspect(candidate, compiled.binary)
         except ValueError as error:  # the linker was talked into something else
             return self._verdict(candidate, "forbidden", str(error), **sums)
-        evidence = self._cheating(program, candidate, tests) if program is not None else None
+        evidence = None
+        if program is not None:
+            evidence = forbidden.find(program, candidate.src_code, tests, self._toolchain)
         if evidence is not None:
             return self._verdict(candidate, "forbidden", evidence, **sums)
         results, digests = self._run_natively(compiled.binary, tests)
@@ -131,10 +133,6 @@ class Executor:
         if candidate.role != "candidate" or candidate.code is None:
             return None
         return forbidden.read_program(candidate.code, binary)
-
-    def _cheating(self, program: forbidden.Program, candidate: Candidate, tests: Sequence[TestCase]) -> str | None:
-        """Evidence of cheating, before it is run."""
-        return forbidden.find(program, candidate.src_code, tests, lambda: self._toolchain.disassemble(program.binary))
 
     def _timing(self, program: forbidden.Program, tests: Sequence[TestCase]) -> str | None:
         """Evidence that the clock decides what a program, right so far, does. Most look at no clock."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.literals import known_tests, split_source
@@ -28,16 +28,21 @@ _INSTRUCTIONS = {
 }
 # rol $3, $13, $61, $51 of rdi: does nothing, and tells valgrind that a request follows.
 _VALGRIND_REQUEST = bytes.fromhex("48c1c703 48c1c70d 48c1c73d 48c1c733")
-# libgcc's, behind __builtin_cpu_supports and target_clones.
+# libgcc's, behind __builtin_cpu_supports and target_clones: they ask for the processor, and only they may.
 _COMPILERS_OWN = ("__cpu_indicator_init", "get_available_features")
+USES_COMPILERS_OWN = 'int main() { return !__builtin_cpu_supports("sse2"); }'
+_HARDWARE_CONCURRENCY = "_ZNSt6thread20hardware_concurrencyEv"
 _IMPORTS = {
     "the environment": ("getenv", "secure_getenv", "environ", "_environ", "__environ"),
     "the auxiliary vector": ("getauxval",),
-    "the machine": ("uname", "sysinfo", "gethostname", "sched_getcpu", "getcpu", "get_nprocs", "sched_getaffinity"),
+    "the machine": (
+        *("uname", "sysinfo", "gethostname", "sched_getcpu", "getcpu", "get_nprocs", "sched_getaffinity", "sysconf"),
+        _HARDWARE_CONCURRENCY,
+    ),
     "its own libraries": ("dlopen", "dlsym", "dladdr", "dl_iterate_phdr", "_r_debug"),
     "system calls by number": ("syscall",),
     "folders and links": ("opendir", "readlink", "scandir", "nftw"),
-    "other processes": ("ptrace", "process_vm_readv", "prctl", "personality"),
+    "other processes": ("ptrace", "process_vm_readv", "prctl", "personality", "getppid"),
     "another program": (  # which no simulator would follow
         *("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve", "execveat"),
         *("posix_spawn", "posix_spawnp", "system", "popen"),
@@ -48,7 +53,10 @@ CLOCKS = frozenset(
     {"time", "clock", "clock_gettime", "gettimeofday", "times", "getrusage", "ftime", "timespec_get"}
     | {"_ZNSt6chrono3_V212system_clock3nowEv", "_ZNSt6chrono3_V212steady_clock3nowEv"}
 )
-_TEXTS = (b"/proc/", b"/sys/", b"/etc/", b"/dev/shm", b"ld_preload", b"ld_library", b"valgrind", b"vgpreload", b"gem5")
+_TEXTS = re.compile(
+    rb"/proc/|/sys/|/etc/|/dev/(?!(?:std(?:in|out|err)|fd/[012]|null|tty|u?random)(?![\w/]))"
+    rb"|ld_preload|ld_library|valgrind|vgpreload|gem5"
+)
 
 
 @dataclass(frozen=True)
@@ -92,17 +100,24 @@ def read_program(code: str, binary: bytes) -> Program:
     return Program(code, binary, tuple(executable), data, imports, writable)
 
 
-def find(program: Program, src_code: str, tests: Sequence[TestCase], disassemble: Callable[[], str]) -> str | None:
-    """The first evidence of cheating in a candidate; `disassemble` gives `objdump -dw` of it, asked for only if
-    needed."""
+class Disassembler(Protocol):
+    """A program's `objdump -dw`, and that of `USES_COMPILERS_OWN` by the same toolchain; asked for only if needed."""
+
+    def disassemble(self, binary: bytes) -> str: ...
+
+    def disassembled(self, code: str) -> str: ...
+
+
+def find(program: Program, src_code: str, tests: Sequence[TestCase], toolchain: Disassembler) -> str | None:
+    """The first evidence of cheating in a candidate."""
     return (
-        _instructions(program, disassemble)
+        _instructions(program, toolchain)
         or _probes(program, src_code)
         or known_tests(program.code, program.data, src_code, tests)
     )
 
 
-def _instructions(program: Program, disassemble: Callable[[], str]) -> str | None:
+def _instructions(program: Program, toolchain: Disassembler) -> str | None:
     if any(_VALGRIND_REQUEST in section for section in program.executable):
         return "a valgrind client request in its code"
     if program.writable_code:
@@ -116,32 +131,53 @@ def _instructions(program: Program, disassemble: Callable[[], str]) -> str | Non
         return None
     bare, _ = split_source(program.code)
     hides = re.search(r"\b(asm|__asm|__asm__)\b", bare) is not None
-    for function, raw, said in _disassembled(disassemble()):
-        if function.startswith(_COMPILERS_OWN) and not any(name in program.code for name in _COMPILERS_OWN):
-            continue
+    for function, instructions in _disassembled(toolchain.disassemble(program.binary)):
+        found = _in_function(instructions, suspects, hides)
+        if found is not None and not _is_compilers_own(function, instructions, toolchain):
+            return found.format(function)
+    return None
+
+
+def _in_function(
+    instructions: Sequence[tuple[bytes, str]], suspects: Mapping[str, tuple[bytes, str]], hides: bool
+) -> str | None:
+    for raw, said in instructions:
         for name, (pattern, mnemonic) in suspects.items():
             if re.match(pattern, _without_prefixes(raw), re.DOTALL) and said.split()[0] == mnemonic:
-                return f"{name} in {function}"
+                return f"{name} in {{}}"
             # Bytes inside another instruction are a number, unless the program can jump there.
-            if hides and name != "syscall" and re.search(pattern, raw[1:], re.DOTALL):
-                return f"{name} hidden in another instruction of {function}, in a program with inline assembly"
+            if hides and re.search(pattern, raw[1:], re.DOTALL):
+                return f"{name} hidden in another instruction of {{}}, in a program with inline assembly"
     return None
+
+
+def _is_compilers_own(function: str, instructions: Sequence[tuple[bytes, str]], toolchain: Disassembler) -> bool:
+    """Whether it is libgcc's function, not only one of that name: it has the same instructions."""
+    if not function.startswith(_COMPILERS_OWN):
+        return False
+
+    def mnemonics(of: Sequence[tuple[bytes, str]]) -> list[str]:
+        return [said.split()[0] for _, said in of]
+
+    own = _disassembled(toolchain.disassembled(USES_COMPILERS_OWN))
+    return any((name, mnemonics(theirs)) == (function, mnemonics(instructions)) for name, theirs in own)
 
 
 def _without_prefixes(raw: bytes) -> bytes:
     return raw.lstrip(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3")
 
 
-def _disassembled(listing: str) -> Iterator[tuple[str, bytes, str]]:
-    """Function, bytes and text of each instruction of `objdump -dw`."""
-    function = "?"
+def _disassembled(listing: str) -> list[tuple[str, list[tuple[bytes, str]]]]:
+    """Each function of `objdump -dw` with its instructions, as bytes and text."""
+    functions: list[tuple[str, list[tuple[bytes, str]]]] = [("?", [])]
     for line in listing.splitlines():
         if line.endswith(">:"):
-            function = line[line.index("<") + 1 : -2]
+            functions.append((line[line.index("<") + 1 : -2], []))
             continue
         parts = line.split("\t")
         if len(parts) >= 3 and parts[0].strip().endswith(":") and parts[2].strip():
-            yield function, bytes.fromhex(parts[1]), parts[2]
+            functions[-1][1].append((bytes.fromhex(parts[1]), parts[2]))
+    return functions
 
 
 def _probes(program: Program, src_code: str) -> str | None:
@@ -149,13 +185,17 @@ def _probes(program: Program, src_code: str) -> str | None:
     theirs, _ = split_source(src_code)
     for what, names in _IMPORTS.items():
         for name in names:
-            if name in program.imports and re.search(rf"\b{name}\b", theirs) is None:
-                return f"it reaches for {what} ({name})"
+            written = "hardware_concurrency" if name == _HARDWARE_CONCURRENCY else name
+            if name in program.imports and re.search(rf"\b{written}\b", theirs) is None:
+                return f"it reaches for {what} ({written})"
+    # To ask for a larger stack is common.
+    limits = {"getrlimit", "setrlimit"} & program.imports
+    if limits == {"getrlimit"} and "getrlimit" not in theirs:
+        return "it reaches for its limits (getrlimit)"
     arguments = re.search(r"\bmain\s*\(([^()]*)\)\s*\{", bare)
     if arguments is not None and arguments[1].count(",") >= 2:
         return "it reaches for the environment (main's third argument)"
     texts = b"\0".join([program.data, *program.executable]).lower()
-    for text in _TEXTS:
-        if text in texts and text.decode() not in src_code.lower():
-            return f"the text {text.decode()!r} is in it"
-    return None
+    known = set(_TEXTS.findall(src_code.lower().encode(errors="replace")))
+    found = next((text for text in _TEXTS.findall(texts) if text not in known), None)
+    return None if found is None else f"the text {found.decode()!r} is in it"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pie_bench.execution.environment import ToolchainSpec
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Limits, Sandbox, SandboxError
@@ -15,6 +17,7 @@ _TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ draws these names: the linker's 
 _LOG_CHARACTERS = 4000
 # Whatever a sandbox calls the folder, in the program (`__FILE__`) it is /w. Sandboxes leave alone what is in quotes.
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
+T = TypeVar("T")
 _LIBRARIES = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2")
 
 
@@ -36,6 +39,7 @@ class Toolchain:
 
     def __init__(self, spec: ToolchainSpec, limits: Limits, sandbox: Sandbox, root: Path | None = None):
         self._spec, self._limits, self._sandbox, self._root = spec, limits, sandbox, root
+        self._made: dict[str, Any] = {}
 
     def compile(self, code: str) -> Compiled:
         """The program of one C++ source text. The file's name is fixed, so equal sources give equal binaries.
@@ -56,7 +60,10 @@ class Toolchain:
         return Compiled(None, log, "compile_error")
 
     def library(self, code: str) -> bytes:
-        """A shared library of one C++ source text. SandboxError when it does not compile: it is our own."""
+        """A shared library of one C++ source text, made once. SandboxError when it does not compile: it is our own."""
+        return self._once(code, self._library)
+
+    def _library(self, code: str) -> bytes:
         finished = self._build(
             f"{self._spec.compiler} -O1 -shared -fPIC /w/program.cpp -o /tmp/library && cat /tmp/library", code
         )
@@ -71,6 +78,16 @@ class Toolchain:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
             raise SandboxError(f"objdump: {said}; is binutils installed?")
         return finished.stdout.decode(errors="replace")
+
+    def disassembled(self, code: str) -> str:
+        """`disassemble` of the program of a source text of our own, made once."""
+        return self._once(code, lambda code: self.disassemble(self.compile(code).binary or b""))
+
+    def _once(self, code: str, make: Callable[[str], T]) -> T:
+        """What `make` makes of one of our own texts. (Two threads at once make it twice: the same.)"""
+        if code not in self._made:
+            self._made[code] = make(code)
+        return self._made[code]
 
     def _build(self, script: str, code: str) -> Finished:
         return self._run(["/bin/sh", "-c", script], "/w/program.cpp", code.encode(errors="replace"))

@@ -66,7 +66,7 @@ def check(toolchain: Toolchain, dataset: PairDataset, most: int) -> list[str]:
         binary = toolchain.compile(code).binary
         if binary is not None:
             program = read_program(code, binary)
-            evidence = find(program, "", dataset.tests(pair), lambda binary=binary: toolchain.disassemble(binary))
+            evidence = find(program, "", dataset.tests(pair), toolchain)
             found += [f"{pair.pair_id}: {evidence}"] if evidence else []
     return found
 
