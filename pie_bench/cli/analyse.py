@@ -15,6 +15,7 @@ KINDS = {
     "lengths": "length of the source against correctness and speedup (A.4)",
     "edits": "kind of edit: algorithm, data structure, input/output, other (A.1)",
     "suspicious": "speedups with a constant or an array made smaller",
+    "guards": "what `pie-bench guard` found in the run",
     "human": "the model beside the human rewrites",
     "duplicates": "the same code with different times (A.9)",
 }

@@ -61,12 +61,11 @@ def build_root_of(environment: str, sandbox: Sandbox | None = None) -> str:
     from pie_bench.execution.rootfs import build_root, load_root_spec, root_path
     from pie_bench.execution.sandbox.choose import choose_sandbox
     from pie_bench.execution.sandbox.folder import NO_ROOT
-    from pie_bench.execution.sandbox.unmounted import UnmountedSandbox
 
     name = load_environment_spec(environment).root
     if name is None:
         return ""
-    if isinstance(sandbox, UnmountedSandbox):
+    if sandbox is not None and not sandbox.shows_roots:
         raise UserError(f"environment {environment}: the sandbox {sandbox.name} {NO_ROOT}")
     spec = load_root_spec(name)
     path = root_path(spec, roots_dir())

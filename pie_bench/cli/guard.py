@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.cli.output import program_bar
-from pie_bench.cli.run import positive
+from pie_bench.cli.run import add_sandbox, chosen_sandbox, positive
 from pie_bench.paths import cache_dir
 
 
@@ -22,6 +22,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("--all", action="store_true", help="every correct answer, not only those 10 %% faster")
     parser.add_argument("--inputs", type=positive, metavar="N", help="guard inputs a pair (default: 20)")
     parser.add_argument("--workers", type=positive, metavar="N", help="pairs checked at once (default: one a core)")
+    add_sandbox(parser)
     parser.set_defaults(verb=guard)
 
 
@@ -38,8 +39,9 @@ def guard(arguments: argparse.Namespace) -> int:
     directory = RunDirectory(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
-        build_root_of(plan.settings.environment)
-        executor = open_executor(plan, cache_dir())
+        sandbox = chosen_sandbox(arguments)
+        build_root_of(plan.settings.environment, sandbox)
+        executor = open_executor(plan, cache_dir(), sandbox)
         with program_bar("guard ") as advance:
             results = stage.guard(
                 plan,

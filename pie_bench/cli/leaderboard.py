@@ -34,6 +34,7 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("--seed", default="0", help="decides, with the bundle's sum, which (default: %(default)s)")
     action.add_argument("--by", required=True, metavar="NAME", help="who answers for the verification")
     action.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
+    action.add_argument("--sandbox", metavar="NAME", help="default: the first of doctor's list that works here")
     action.set_defaults(verb=verify)
 
     action = actions.add_parser("merge", help="add a bundle's entry to the board, verified if it was signed")
@@ -103,14 +104,18 @@ def verify(arguments: argparse.Namespace) -> int:
     from pie_bench.cli.environment import build_root_of
     from pie_bench.cli.output import program_bar
     from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.sandbox.choose import choose_sandbox
     from pie_bench.leaderboard import verify as stage
     from pie_bench.leaderboard.validate import validated
 
     with validated(arguments.bundle) as checked:
-        build_root_of(checked.plan.settings.environment)
+        sandbox = choose_sandbox(arguments.sandbox)
+        build_root_of(checked.plan.settings.environment, sandbox)
         with program_bar("verified ") as advance:
             pool = LocalPool(arguments.workers)
-            verification = stage.verify(checked, arguments.sample, arguments.seed, arguments.by, pool, advance)
+            verification = stage.verify(
+                checked, arguments.sample, arguments.seed, arguments.by, pool, sandbox, progress=advance
+            )
         path = stage.sign(checked.bundle, verification)
     count = len(verification.programs)
     print(f"verified: {count} of {verification.of} programs compiled and measured again here, all the same bit by bit")

@@ -28,6 +28,7 @@ _INSTRUCTIONS = {
 }
 # rol $3, $13, $61, $51 of rdi: does nothing, and tells valgrind that a request follows.
 _VALGRIND_REQUEST = bytes.fromhex("48c1c703 48c1c70d 48c1c73d 48c1c733")
+_X87 = re.compile(r"f(?!wait|xsave|xrstor|emms)")
 # libgcc's, behind __builtin_cpu_supports and target_clones: they ask for the processor, and only they may.
 _COMPILERS_OWN = ("__cpu_indicator_init", "get_available_features")
 USES_COMPILERS_OWN = 'int main() { return !__builtin_cpu_supports("sse2"); }'
@@ -136,6 +137,12 @@ def _instructions(program: Program, toolchain: Disassembler) -> str | None:
         if found is not None and not _is_compilers_own(function, instructions, toolchain):
             return found.format(function)
     return None
+
+
+def computes_in_80_bits(binary: bytes, toolchain: Disassembler) -> bool:
+    """Whether a program uses the x87 unit, as `long double` does: valgrind and gem5 compute in 64 bits there."""
+    functions = _disassembled(toolchain.disassemble(binary))
+    return any(_X87.match(said) for _, instructions in functions for _, said in instructions)
 
 
 def _in_function(

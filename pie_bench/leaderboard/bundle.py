@@ -42,7 +42,10 @@ LIMITS = {
 _OPTIONAL = "guards.jsonl"  # there where `pie-bench guard` was run
 _MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
 _MAX_LINE = 64 << 20
-_MANIFEST = ("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions")
+_MANIFEST = (
+    *("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions"),
+    "cpu_seconds",
+)
 
 
 @dataclass(frozen=True)

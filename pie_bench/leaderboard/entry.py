@@ -89,7 +89,12 @@ class Entry(_Part):
     outcomes: dict[str, Count] = {}
     tokens: dict[str, Count] = {}
     cost_usd: float | None = Field(default=None, ge=0)
-    cpu_hours: float | None = Field(default=None, ge=0, description="of execution, where the run recorded it")
+    cpu_hours: float | None = Field(
+        default=None,
+        ge=0,
+        description="of the compilers, programs and simulators that the run started; what had been measured before "
+        "costs nothing again; null: not known, as in containers",
+    )
     versions: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -117,6 +122,8 @@ def entry_of(results: Results, manifest: Mapping[str, Any], **provenance: Any) -
     """The entry of a run's results; `provenance`: what the run does not know of itself (submitter, links, …)."""
     fields = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}
     fields |= {"schema_version": SCHEMA_VERSION, "date": str(manifest.get("created", ""))[:10]}
+    used = manifest.get("cpu_seconds")
+    fields["cpu_hours"] = None if used is None else used / 3600
     # By way of JSON: what is written and what is read are validated by the same rules.
     data = {name: _plain(value) for name, value in (fields | provenance).items()}
     return read_entry(json.dumps(data).encode(), "entry")

@@ -40,6 +40,8 @@ class Shown:
     n_problems: int | None
     n_samples: int | None
     cost: float | None  # US dollars
+    cpu_hours: float | None
+    guards: str  # how many answers were checked, and how many flagged
     scores: Mapping[str, Mapping[State, Bounded]]  # by metric
     human: Mapping[str, Mapping[State, Bounded]]
     counts: Mapping[str, Mapping[str, int]]  # outcomes, tokens
@@ -79,6 +81,8 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
         n_problems=_whole(raw.get("n_problems")),
         n_samples=n_samples,
         cost=_number(raw.get("cost", raw.get("cost_usd"))),
+        cpu_hours=_number(raw.get("cpu_hours")),
+        guards=_guards(_mapping(raw.get("guards"))),
         scores=scores,
         human=human,
         counts={name: _counts(raw.get(name)) for name in ("outcomes", "tokens")},
@@ -99,6 +103,15 @@ def _read_scores(into: dict[str, dict[State, Bounded]], raw: Any, time: str, sam
             into.setdefault(metric, {})[int(k[1]), "default", time] = bounded
             if int(k[1]) == samples:  # with all samples the two ways are the same
                 into[metric][int(k[1]), "paper", time] = bounded
+
+
+def _guards(raw: Mapping[str, Any]) -> str:
+    if not raw:
+        return ""
+    flagged, removed = len(_list(raw.get("findings"))), or_dash(_whole(raw.get("speedups_removed")))
+    checked, inputs = (or_dash(_whole(raw.get(name))) for name in ("checked", "n_guard_inputs"))
+    changed = f", {removed} speedups removed" if flagged else ""
+    return f"{checked} correct answers checked, on {inputs} guard inputs too: {flagged} flagged{changed}"
 
 
 def _verification(raw: Mapping[str, Any]) -> str:

@@ -173,6 +173,10 @@ def _money(value: float | None) -> str:
     return UNKNOWN if value is None else f"${value:.2f}" if value == 0 or value >= 0.01 else f"${value:.2g}"
 
 
+def _hours(value: float) -> str:
+    return f"{value:.3g} hours" if value >= 0.1 else f"{60 * value:.2g} minutes"
+
+
 def _page_of(entry: Shown) -> dict[str, Any]:
     states = sorted(
         {state for name in _COLUMNS for state in entry.scores.get(name, {})},
@@ -185,6 +189,7 @@ def _page_of(entry: Shown) -> dict[str, Any]:
         "human": [(time, cells) for time, cells in _human([entry]).items()],
         "answers": sum(entry.counts["outcomes"].values()),
         "cost": _money(entry.cost),
+        "cpu_time": UNKNOWN if entry.cpu_hours is None else _hours(entry.cpu_hours),
         "command": "" if entry.texts["source"] else _command(entry),
         "file": quote(entry.id) + ".json",
     }

@@ -77,6 +77,9 @@ def _plan_of(bundle: Bundle) -> Plan:
             settings = replace(settings, pairs=tuple(settings.pairs))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{where}: not a run's manifest: {error}") from None
+    used = manifest.get("cpu_seconds")
+    if used is not None and not _is_time(used):
+        raise UserError(f"{where}: cpu_seconds: {used!r:.40} is no time")
     try:
         # The model need not be known here; that its arguments are what the entry says is seen below.
         stand_in = ReferenceEntry(adapter="reference", answer="tgt_code")

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.pool import Pool
+from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.verdict import Candidate, Verdict
 from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle
@@ -29,7 +30,14 @@ def drawn(checked: Checked, share: float, seed: str) -> list[Candidate]:
 
 
 def verify(
-    checked: Checked, share: float, seed: str, by: str, pool: Pool, progress: Callable[[int], object] = lambda _: None
+    checked: Checked,
+    share: float,
+    seed: str,
+    by: str,
+    pool: Pool,
+    sandbox: Sandbox | None = None,
+    *,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> Verification:
     """Compiles, runs and measures a sample of the bundle's programs here, from nothing; `progress` is called once a
     program, with how many there are.
@@ -41,7 +49,7 @@ def verify(
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     programs = drawn(checked, share, seed)
     with TemporaryDirectory(prefix="pie_bench-verify-") as cache:  # nothing that was measured before counts
-        executor = open_executor_of(plan.settings.environment, Path(cache))
+        executor = open_executor_of(plan.settings.environment, Path(cache), sandbox)
         if executor.environment.environment_id != bundle.entry.environment_id:
             theirs, ours = bundle.entry.environment_facts, executor.environment.facts
             fact = next((name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)), "its YAML")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from pie_bench.execution.verdict import Role
 from pie_bench.metrics.best_at_k import METHODS, METRICS, OPTIMIZED_SPEEDUP
 from pie_bench.report.finished import FinishedRun, best_sample
-from pie_bench.report.results import PairResult, SampleResult, Score
+from pie_bench.report.results import PairResult, Results, SampleResult, Score
 from pie_bench.report.scores import TIMES, Time, samples_of, scores_of
 
 Cell = str | int | float | None
@@ -222,6 +222,44 @@ def suspicious(run: FinishedRun) -> Analysis:
     )
 
 
+def guards(run: FinishedRun) -> Analysis:
+    """What `pie-bench guard` found, and what the metrics are without it."""
+    found, rows, notes = run.results.guards, [], []
+    if found is None:
+        notes.append("the guards were not run: pie-bench guard RUN_DIR")
+    else:
+        pairs = {pair.pair_id: pair for pair in run.usable}
+        for finding in found.findings:
+            pair = pairs[finding.pair_id]
+            seconds = pair.samples[finding.sample_index].seconds
+            speedup = pair.source.seconds / seconds if pair.source.seconds and seconds else None
+            for by, evidence in (("sanitizer", finding.sanitizer), ("guard input", finding.guard_input)):
+                if evidence is not None:
+                    rows.append((finding.pair_id, finding.sample_index, speedup, by, evidence))
+        notes.append(
+            f"{found.checked} correct answers checked, on {found.n_guard_inputs} guard inputs; {found.unchecked} were not"
+        )
+        for name, k, raw, guarded in changed_by_guards(run.results):
+            notes.append(f"{METRICS[name].title} {k.capitalize()}, first answers: {raw:.3g} → {guarded:.3g}")
+    return Analysis(
+        name="guards",
+        title="Answers that are right on the tests for the wrong reason",
+        paper="",
+        columns=("pair", "sample", "speedup", "found by", "evidence"),
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def changed_by_guards(results: Results) -> Iterator[tuple[str, str, float, float]]:
+    """(metric, best@k, raw, guarded) of the headline's metrics that the guards change."""
+    for name in _CURVE:
+        for k, value in results.guards.metrics.get(name, {}).items() if results.guards is not None else ():
+            raw = results.metrics[name][k]
+            if value is not None and raw is not None and value != raw:
+                yield name, k, raw, value
+
+
 def human(run: FinishedRun) -> Analysis:
     """The model's answers beside the human rewrites."""
     names = ("percent_optimized", "speedup", "speedup_geometric", "percent_correct", "fastest_over_human")
@@ -306,6 +344,7 @@ ANALYSES: dict[str, Callable[[FinishedRun], Analysis]] = {
     "lengths": lengths,
     "edits": edits,
     "suspicious": suspicious,
+    "guards": guards,
     "human": human,
     "duplicates": duplicate_code,
 }

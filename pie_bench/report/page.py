@@ -25,7 +25,7 @@ from pie_bench.report.text import cell_text, embedded, with_bounds_beside
 
 _FOLDER = Path(__file__).with_name("page")
 _HEADLINE = ("percent_optimized", "speedup", "percent_correct")
-_TABLES = ("errors", "human", "lengths", "edits", "suspicious", "duplicates")
+_TABLES = ("errors", "human", "lengths", "edits", "suspicious", "guards", "duplicates")
 
 
 def write_report(runs: Sequence[FinishedRun], path: Path, plots: Path | None = None) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,9 @@ from pie_bench.execution.verdict import Candidate, Role, Verdict
 from pie_bench.prompting.extract import extract_code
 from pie_bench.stages.generate import Generation, read_generations
 from pie_bench.stages.plan import Plan, settle
-from pie_bench.store import MeasurementStore, RunDirectory, iter_jsonl
+from pie_bench.store import MeasurementStore, RunDirectory, iter_jsonl, write_json
 
+_NOTED_EVERY = 10  # seconds: so much is lost of what a killed run has used
 Progress = Callable[[str], object]  # called with "generated" or "executed", once each
 
 
@@ -87,6 +89,7 @@ def execute(
     UserError when the environment on this machine is no longer the one the run was begun with.
     """
     settle(directory, "execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
+    used = _CpuSeconds(directory, executor)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
 
     def judge(candidate: Candidate) -> None:
@@ -94,8 +97,37 @@ def execute(
         directory.append(directory.verdicts_path, verdict.to_json())
         progress("executed")
 
-    for _ in pool.map_unordered(judge, _missing(plan, directory, generation, progress)):
-        pass
+    try:
+        for _ in pool.map_unordered(judge, _missing(plan, directory, generation, progress)):
+            used.note(every=_NOTED_EVERY)
+    finally:
+        used.note()
+
+
+class _CpuSeconds:
+    """CPU time of compilers, programs and simulators: the manifest's `cpu_seconds`, over all commands on the run.
+
+    None where it is not known of all of them, as in containers.
+    """
+
+    def __init__(self, directory: RunDirectory, executor: Executor):
+        unknown = None if directory.verdicts_path.exists() else 0.0
+        self._directory = directory
+        self._before = directory.manifest().get("cpu_seconds", unknown) if executor.accounts_cpu else None
+        self._start = self._noted = _cpu_seconds_of_children()
+
+    def note(self, *, every: float = 0.0) -> None:
+        """Writes it down, if it is `every` seconds more than when it last was."""
+        now = _cpu_seconds_of_children()
+        if now - self._noted >= every:
+            self._noted = now
+            total = None if self._before is None else round(self._before + now - self._start, 3)
+            write_json(self._directory.manifest_path, self._directory.manifest() | {"cpu_seconds": total})
+
+
+def _cpu_seconds_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _missing(

@@ -122,5 +122,6 @@ def test_a_sandbox_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_limits_of_an_environment_are_checked(spec: EnvironmentSpec) -> None:
-    assert spec.native_limits.wall_seconds >= 10 * spec.native_limits.cpu_seconds
+    for limits in (spec.compile_limits, spec.native_limits, spec.simulator_limits):
+        assert limits.wall_seconds >= 10 * limits.cpu_seconds
     assert isinstance(choose.choose_sandbox(), BubblewrapSandbox)

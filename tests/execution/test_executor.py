@@ -72,18 +72,29 @@ def test_answers_without_a_program(executor: Executor) -> None:
 
 
 def test_behaving_differently_in_the_simulator_is_forbidden(executor: Executor) -> None:
-    # valgrind computes long doubles with 64 bits; the processor with 80
-    code = HEAD + "int main(){ int n; cin >> n; volatile long double x = 1; cout << (x + 1e-18L == x ? 0 : 2 * n); }"
+    # valgrind's stack lies elsewhere
+    code = HEAD + "int main(){ int n; cin >> n; cout << ((size_t)&n >> 40 < 0x7f ? 0 : 2 * n); }"
     verdict = executor.execute(candidate(code), TESTS)
     assert (verdict.outcome, verdict.detail) == ("forbidden", "test 0 in the simulator")
-    code = code.replace("(x + 1e-18L == x ? 0 : 2 * n)", "2 * n; return x + 1e-18L == x")
+    code = code.replace("((size_t)&n >> 40 < 0x7f ? 0 : 2 * n)", "2 * n; return (size_t)&n >> 40 < 0x7f")
     assert executor.execute(candidate(code), TESTS).outcome == "forbidden"
+
+
+def test_what_the_simulator_computes_less_exactly_is_unsupported(executor: Executor) -> None:
+    # valgrind and gem5 compute long doubles with 64 bits; the processor with 80
+    code = HEAD + "int main(){ int n; cin >> n; volatile long double x = 1; cout << (x + 1e-18L == x ? 0 : 2 * n); }"
+    verdict = executor.execute(candidate(code), TESTS)
+    assert (verdict.outcome, verdict.detail.partition(": ")) == (
+        "unsupported",
+        ("test 0 in the simulator", ": ", "it computes in long double, which simulators round to 64 bits"),
+    )
 
 
 class Counting:
     """A sandbox that counts the simulations it runs, and fails as often as it is told to."""
 
     name = "counting"
+    shows_roots = accounts_cpu = True
 
     def __init__(self, sandbox: Sandbox):
         self.sandbox, self.simulations, self.failures = sandbox, 0, 0

@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+import resource
 import subprocess
 import threading
 from pathlib import Path
@@ -274,3 +275,18 @@ def test_every_sandbox_compiles_and_counts_alike(spec: EnvironmentSpec, sandbox:
     assert [measurement.outcome for measurement in expected] == ["ok", "ok", "runtime_error"]
     for fork in (False, True):
         assert list(CachegrindSimulator(environment, sandbox, fork).measure(here.binary, inputs)) == expected
+
+
+def test_cpu_time_counts_as_that_of_our_children(sandbox: Sandbox, compiled) -> None:
+    if not sandbox.accounts_cpu:
+        pytest.skip(f"{sandbox.name}: what runs in it is a daemon's")
+
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    program = compiled("#include <ctime>\nint main() { while (clock() < CLOCKS_PER_SEC / 2) {} }").binary
+    before = used()
+    finished = sandbox.run(Command(["/w/program"], b"", {"/w/program": File(program, True)}), LIMITS, "payload")
+    assert finished.exit_code == 0
+    assert 0.5 <= used() - before < 3

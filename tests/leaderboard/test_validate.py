@@ -201,6 +201,12 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "schema from the future": (changed("entry.json", "schema_version", to=3), "entry.json: schema_version: it is 3"),
     "unknown key": (lambda parts: parts["entry.json"].update(rank=1), "entry.json: rank: Extra inputs"),
     "cost below zero": (changed("entry.json", "cost_usd", to=-1.0), "entry.json: cost_usd: Input should be greater"),
+    "CPU time": (changed("entry.json", "cpu_hours", to=0.0), "entry.json.cpu_hours: it is 0.0; recomputed: 0.0"),
+    "CPU time below zero": (
+        changed("manifest.json", "cpu_seconds", to=-1.0),
+        "manifest.json: cpu_seconds: -1.0 is no time",
+    ),
+    "CPU time that is none": (changed("manifest.json", "cpu_seconds", to="1"), "manifest.json: cpu_seconds: '1' is no"),
     "NaN": (changed("entry.json", "cost_usd", to=float("nan")), "entry.json: broken JSON: NaN is no number"),
     "infinity": (changed("results.json", "cost_usd", to=float("inf")), "results.json: broken JSON: Infinity"),
     "invalid UTF-8": (

@@ -73,8 +73,32 @@ def test_stage_by_stage_is_the_same_as_all_at_once(
     assert main(["score", str(directory)]) == 2
     assert "6 of 6 programs have no verdict yet" in capsys.readouterr().err
     assert main(["execute", str(directory)]) == 0
+    used = cpu_seconds(directory)
+    assert used is not None
+    assert 6 * 0.1 < used < 600, "six programs were compiled"
     assert main(["score", str(directory)]) == 0
     assert (directory / "results.json").read_bytes() == (tmp_path / "one" / "results.json").read_bytes()
+
+
+def cpu_seconds(directory: Path) -> float | None:
+    return json.loads((directory / "manifest.json").read_text())["cpu_seconds"]
+
+
+def test_cpu_time_adds_up_over_commands_and_is_not_guessed(cache: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    run(directory, "--limit", "1")
+    first = cpu_seconds(directory)
+    assert first
+    verdicts = (directory / "verdicts.jsonl").read_bytes().splitlines(keepends=True)
+    (directory / "verdicts.jsonl").write_bytes(verdicts[0])
+    run(directory, "--limit", "1")
+    assert cpu_seconds(directory) > first + 0.2, "two programs were compiled again"  # type: ignore[operator]
+    manifest = json.loads((directory / "manifest.json").read_text())
+    del manifest["cpu_seconds"]  # as runs have it that were begun before it was recorded
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    (directory / "verdicts.jsonl").write_bytes(verdicts[0])
+    run(directory, "--limit", "1")
+    assert cpu_seconds(directory) is None
 
 
 def _lines(path: Path) -> int:

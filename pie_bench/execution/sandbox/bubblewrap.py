@@ -11,13 +11,14 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pie_bench.execution.sandbox import seccomp
 from pie_bench.execution.sandbox.memory import content_of, memory_file
 from pie_bench.execution.sandbox.process import (
+    GRACE_SECONDS,
     Launch,
     find_program,
     finished_of,
@@ -53,6 +54,8 @@ class BubblewrapSandbox:
     """The `Sandbox` contract on bubblewrap (Debian's package `bubblewrap`), for root and ordinary users alike."""
 
     name = "bubblewrap"
+    shows_roots = True
+    accounts_cpu = True
 
     def __init__(self) -> None:
         self._bwrap = find_program("bwrap", "bubblewrap")
@@ -91,7 +94,12 @@ class BubblewrapSandbox:
                 launch.inherited.append(theirs.fileno())
                 process = launch.start()
             stack.callback(launch.end, process)
-            yield Connected(ours, lambda: content_of(launch.streams.stderr))
+            try:
+                yield Connected(ours, lambda: content_of(launch.streams.stderr))
+            finally:
+                ours.close()  # it ends by itself; if not, by force
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(GRACE_SECONDS)
 
     def _prepare(
         self, command: Command, limits: Limits, stage: Stage, profile: seccomp.Filter, stack: ExitStack
@@ -122,7 +130,18 @@ class BubblewrapSandbox:
         argv = [argument.replace(REPORT_PATH, f"/proc/self/fd/{files.report}") for argument in command.argv]
         line = [self._setarch, "-R", self._bwrap, *options, "--", "/usr/bin/prlimit", *limited, *argv]
         drop = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        return Launch(line, files, inherited, options=drop, forks=stage == "compile")
+        return Launch(
+            line, files, inherited, options=drop, forks=stage == "compile", orphan=lambda: _first_process(files.status)
+        )
+
+
+def _first_process(status: int) -> int | None:
+    """The process inside that waits for the others; bubblewrap does not wait for it."""
+    for line in content_of(status).decode().splitlines():
+        with suppress(ValueError):  # cut off: bubblewrap was killed
+            if "child-pid" in (said := json.loads(line)):
+                return int(said["child-pid"])
+    return None
 
 
 def _check_can_enter(path: Path) -> None:

@@ -52,6 +52,8 @@ class ContainerSandbox:
     """
 
     name = "container"
+    shows_roots = True
+    accounts_cpu = False
 
     def __init__(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import shutil
@@ -10,7 +11,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from pie_bench.execution.sandbox.memory import content_of, memory_file
 from pie_bench.execution.sandbox.sandbox import Finished, Limits, SandboxError, Served, Stage
 
 REPORT_BYTES = 64 << 20  # what a simulator may write in one file
-_GRACE_SECONDS = 10  # for what ends by itself when its socket is closed, or when it is asked to
+_PR_SET_CHILD_SUBREAPER = 36
+GRACE_SECONDS = 10  # for what ends by itself when its socket is closed, or when it is asked to
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Launch:
     """A mechanism's command line, with all that goes with it.
 
     `stop` ends it and everything that it started; where that is not SIGKILL, what is left after a while is killed.
-    Where it `forks`, what all its processes use together is limited too, if the machine lets us.
+    Where it `forks`, what all its processes use together is limited too, if the machine lets us. `orphan` says, once it
+    has begun, which of its processes it leaves behind: that ends by itself, and is waited for, so that the CPU time of
+    all that ran counts as that of this process's children.
     """
 
     line: list[str]
@@ -62,8 +66,11 @@ class Launch:
     options: Mapping[str, Any] = field(default_factory=dict)  # of Popen
     stop: signal.Signals = signal.SIGKILL
     forks: bool = False
+    orphan: Callable[[], int | None] | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
+        if self.orphan is not None:
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         return subprocess.Popen(
             self.line,
             stdin=self.streams.stdin,
@@ -81,10 +88,13 @@ class Launch:
         if process.poll() is None and self.stop != signal.SIGKILL:
             os.killpg(process.pid, self.stop)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE_SECONDS)
+                process.wait(GRACE_SECONDS)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        left = self.orphan() if self.orphan is not None else None
+        if left is not None:
+            _wait_for(left)
 
     def run(self, limits: Limits) -> Ended:
         """To its end, or until `wall_seconds` have passed."""
@@ -101,6 +111,17 @@ class Launch:
             in_time = bool(select.select([handle], [], [], limits.wall_seconds)[0])
         status = process.returncode if process.returncode >= 0 else 128 - process.returncode
         return Ended(status, time.monotonic() - start, not in_time)
+
+
+def _wait_for(orphan: int) -> None:
+    """Where it is ours, and for a while."""
+    with suppress(OSError):
+        handle = os.pidfd_open(orphan)
+        try:
+            if select.select([handle], [], [], GRACE_SECONDS)[0]:
+                os.waitpid(orphan, 0)
+        finally:
+            os.close(handle)
 
 
 @dataclass(frozen=True)
@@ -126,7 +147,7 @@ def serving(launch: Launch, limits: Limits) -> Iterator[Served]:
             yield served
         finally:
             ours.close()  # it ends by itself; if not, by force
-            select.select([handle], [], [], 0 if served.is_stuck else _GRACE_SECONDS)
+            select.select([handle], [], [], 0 if served.is_stuck else GRACE_SECONDS)
 
 
 class _Served:
@@ -164,7 +185,7 @@ class _Served:
         return content_of(self._stderr)
 
     def _gone(self) -> SandboxError:
-        select.select([self._handle], [], [], _GRACE_SECONDS)
+        select.select([self._handle], [], [], GRACE_SECONDS)
         return SandboxError(f"the process that serves inputs has ended: {said_last(self.stderr())}")
 
 

@@ -120,9 +120,15 @@ class Connected:
 
 
 class Sandbox(Protocol):
-    """Runs one command with nothing of the host in reach but a read-only `/usr` and the given files."""
+    """Runs one command with nothing of the host in reach but a read-only `/usr` and the given files.
+
+    `shows_roots`: a command may have a `root`. `accounts_cpu`: the kernel adds the CPU time of what was run to that of
+    this process's children.
+    """
 
     name: str
+    shows_roots: bool
+    accounts_cpu: bool
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
         """Runs to the end or a limit. Raises SandboxError when the sandbox could not start the command."""
@@ -138,6 +144,7 @@ class Sandbox(Protocol):
     def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
         """Runs gem5, which is talked with: `CHANNEL` in an argument stands for its end's descriptor.
 
-        It is killed, with all its children, when the block ends. Descriptors can be passed over the channel.
+        It ends when the channel is closed at the block's end, or is killed a little later, with all its children.
+        Descriptors can be passed over the channel.
         """
         ...

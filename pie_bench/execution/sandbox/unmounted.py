@@ -42,6 +42,8 @@ class UnmountedSandbox(ABC):
     """The `Sandbox` contract but for `connect` (gem5), root file systems and shown folders: those need mounts."""
 
     name: str
+    shows_roots = False
+    accounts_cpu = True
 
     @abstractmethod
     def _launch(self, job: Job, stack: ExitStack) -> Launch:

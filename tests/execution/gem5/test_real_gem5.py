@@ -114,7 +114,7 @@ def test_the_simulated_program_sees_the_pinned_root_and_not_the_host(
     simulator: Gem5Simulator, compile_: Compile
 ) -> None:
     code = (
-        "#include <cstdio>\n#include <fcntl.h>\nint main() { for (const char* p : "
+        "#include <cstdio>\n#include <initializer_list>\n#include <fcntl.h>\nint main() { for (const char* p : "
         '{"/etc/passwd", "/etc/ld.so.cache", "/proc/self/environ", "/w/job.json", "/tmp/m5out/stats.txt"}) '
         'printf("%d", open(p, O_RDONLY) >= 0); }'
     )

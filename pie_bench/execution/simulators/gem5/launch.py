@@ -25,6 +25,7 @@ class Gem5(Protocol):
     """A gem5 that can be started with a job (see machine.py)."""
 
     description: str
+    accounts_cpu: bool  # as in the `Sandbox` contract
 
     def serve(
         self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
@@ -38,6 +39,7 @@ class BinaryGem5:
 
     def __init__(self, binary: Path, sandbox: Sandbox):
         self._binary, self._sandbox = binary, sandbox
+        self.accounts_cpu = sandbox.accounts_cpu
         self.description = str(binary)
 
     @contextmanager
@@ -60,6 +62,8 @@ class BinaryGem5:
 
 class ImageGem5:
     """gem5 from a container image that is on this machine."""
+
+    accounts_cpu = False
 
     def __init__(self, container: ContainerGem5):
         self._container = container
