@@ -237,7 +237,7 @@ def guards(run: FinishedRun) -> Analysis:
                 if evidence is not None:
                     rows.append((finding.pair_id, finding.sample_index, speedup, by, evidence))
         notes.append(
-            f"{found.checked} correct answers checked, on {found.n_guard_inputs} guard inputs; {found.unchecked} were not"
+            f"{found.checked} correct answers checked, on {found.n_guard_inputs} guard inputs; {found.unchecked} not"
         )
         for name, k, raw, guarded in changed_by_guards(run.results):
             notes.append(f"{METRICS[name].title} {k.capitalize()}, first answers: {raw:.3g} → {guarded:.3g}")

@@ -30,7 +30,8 @@ def test_an_entry_says_what_was_measured_in_what() -> None:
     assert entry.scores == RESULTS.scores, "with intervals, by both methods"
     assert (entry.environment_id, entry.sandbox) == ("e" * 64, "bubblewrap")
     assert entry.cpu_hours is None, "not recorded"
-    assert entry_of(RESULTS, {"created": "2026-01-02", "cpu_seconds": 90.0}, submitter="x").cpu_hours == 0.025
+    hashed = RESULTS.model_copy(update=HASHES)
+    assert entry_of(hashed, MANIFEST | {"cpu_seconds": 90.0}, submitter="somebody").cpu_hours == 0.025
 
 
 def test_what_is_written_reads_back_the_same() -> None:
