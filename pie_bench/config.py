@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pie_bench.errors import UserError, unknown_name
 
+_MOST_KEYS = 100_000
 Where = tuple[str, int]  # file, line
 KeyPath = tuple[str | int, ...]
 M = TypeVar("M", bound="Strict")
@@ -101,15 +102,20 @@ def _load_with_includes(
     merged: dict[str, Any] = {}
     merged_where: dict[KeyPath, Where] = {}
     for name in included:
-        target = path.parent / name
-        if not target.is_file() and shared is not None:
-            target = shared / name
-        if not target.is_file():
-            raise UserError(f"{file}:{line}: include: no such file: {name}")
+        target = next((folder / name for folder in (path.parent, shared) if folder and _is_file(folder / name)), None)
+        if target is None:
+            raise UserError(f"{file}:{line}: include: no such file: {name:.300}")
         base, base_where = _load_with_includes(target, shared, (*chain, path))
         merged = deep_merge(merged, base)
         merged_where |= base_where
     return deep_merge(merged, data), merged_where | where
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -134,17 +140,23 @@ def parse_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
         raise UserError(f"{path}:{line}: broken YAML: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: broken YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise UserError(f"{path}: broken YAML: nested too deeply") from None
     if not isinstance(root, yaml.MappingNode):
         raise UserError(f"{path}:1: expected a mapping of keys to values")
     constructor = yaml.SafeLoader("")
 
     def build(node: yaml.Node, at: KeyPath) -> Any:
+        if len(where) > _MOST_KEYS:  # through aliases a few lines hold any number
+            raise UserError(f"{path}:{node.start_mark.line + 1}: more than {_MOST_KEYS} values")
         where.setdefault(at, (str(path), node.start_mark.line + 1))
         if isinstance(node, yaml.MappingNode):
             result: dict[str, Any] = {}
             for key_node, value_node in node.value:
-                key = key_node.value
                 line = key_node.start_mark.line + 1
+                if not isinstance(key_node, yaml.ScalarNode):
+                    raise UserError(f"{path}:{line}: expected a name before the colon")
+                key = key_node.value
                 if key in result:
                     raise UserError(f"{path}:{line}: duplicate key {key!r}")
                 where[at + (key,)] = (str(path), line)
@@ -152,7 +164,15 @@ def parse_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
             return result
         if isinstance(node, yaml.SequenceNode):
             return [build(item, at + (index,)) for index, item in enumerate(node.value)]
-        return constructor.construct_object(node, deep=True)
+        try:
+            return constructor.construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError) as error:
+            line = node.start_mark.line + 1
+            said = getattr(error, "problem", None) or error
+            raise UserError(f"{path}:{line}: {node.value!r:.40}: {said}") from None
 
-    data = build(root, ())
+    try:
+        data = build(root, ())
+    except RecursionError:
+        raise UserError(f"{path}: broken YAML: nested too deeply") from None
     return data, where

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import sqlite3
 import sys
@@ -43,8 +44,9 @@ class MeasurementStore:
         with self._lock:
             for input_sha256 in input_sha256s:
                 row = self._connection.execute(query, (binary_sha256, input_sha256, simulation_id)).fetchone()
-                if row is not None:
-                    known[input_sha256] = Measurement(**json.loads(row[0]))
+                measurement = None if row is None else _measurement(row[0])
+                if measurement is not None:
+                    known[input_sha256] = measurement
         return known
 
     def put(self, measurement: Measurement) -> None:
@@ -59,6 +61,16 @@ class MeasurementStore:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _measurement(record: str) -> Measurement | None:
+    """The measurement in a row; None for a damaged one, as if it had not been kept."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Measurement).validate_json(record)
+    except ValidationError:
+        return None
 
 
 _GENERATION_SCHEMA = """
@@ -78,7 +90,11 @@ class GenerationStore:
 
     def get(self, key: str) -> dict[str, Any] | None:
         row = self._connection.execute("SELECT record FROM generation WHERE key=?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        try:
+            record = json.loads(row[0]) if row is not None else None
+        except (ValueError, RecursionError):  # damaged: as if it had not been kept
+            return None
+        return record if isinstance(record, dict) else None
 
     def put(self, key: str, record: Mapping[str, Any]) -> None:
         """Keeps a completion, at once. Where it cannot be written any more that is said once: runs keep their own."""
@@ -107,6 +123,30 @@ def _open_database(path: Path, schema: str, what: str) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path}: not a usable {what} ({error}); delete it to start anew") from None
     return connection
+
+
+Types = Mapping[str, tuple[type, ...]]
+_NONE = type(None)
+_MANIFEST: Mapping[str, Types] = {
+    "": {
+        **{"settings": (dict,), "identity": (dict,), "generation": (dict, _NONE), "execution": (dict, _NONE)},
+        **{"provider": (dict, _NONE), "created": (str, _NONE), "cpu_seconds": (int, float, _NONE)},
+    },
+    "generation": {"model_resolved": (str,), "examples": (dict,)},
+    "execution": {"name": (str,), "environment_id": (str,), "facts": (dict,), "sandbox": (str,)},
+}
+
+
+def wrong_field(record: Any, types: Types) -> str | None:
+    """What is wrong with a record, in words: a field of a type that is none of its own. One that is absent is None."""
+    if not isinstance(record, dict):
+        return f"it is {type(record).__name__}, not an object"
+    for name, expected in types.items():
+        value = record.get(name)
+        if type(value) not in expected or (isinstance(value, float) and not math.isfinite(value)):
+            wrong = f"{value!r:.40} is not of type {expected[0].__name__}" if name in record else "missing"
+            return f"{name}: {wrong}"
+    return None
 
 
 class RunDirectory:
@@ -159,13 +199,21 @@ class RunDirectory:
                 raise _cannot_write(path, error) from None
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest; UserError when this is no run directory."""
+        """The manifest; UserError when this is no run directory, or it is damaged."""
         try:
-            return json.loads(self.manifest_path.read_text())
+            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f"{self.path}: not a run directory (no manifest.json)") from None
         except json.JSONDecodeError as error:
             raise UserError(f"{self.manifest_path}:{error.lineno}: broken JSON: {error.msg}") from None
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{self.manifest_path}: broken JSON: {error}") from None
+        for where, types in _MANIFEST.items():
+            part = manifest.get(where) if where and isinstance(manifest, dict) else manifest
+            problem = wrong_field(part, types) if part is not None or not where else None
+            if problem is not None:
+                raise UserError(f"{self.manifest_path}: {where + '.' if where else ''}{problem}")
+        return manifest
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -202,12 +250,34 @@ def iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
     _cut_half_line(path)
+    number = 0
     with path.open("rb") as file:
-        lines = (line.decode("utf-8", "surrogatepass") for line in file)
+
+        def lines() -> Iterator[str]:
+            nonlocal number
+            for line in file:
+                number += 1
+                yield line.decode("utf-8", "surrogatepass")
+
         try:
-            yield from jsonlines.Reader(lines).iter(type=dict)
+            yield from jsonlines.Reader(lines()).iter(type=dict)
         except jsonlines.InvalidLineError as error:
-            raise UserError(f"{path}:{error.lineno}: not a record: {error.args[0]}") from None
+            raise UserError(f"{path}:{number}: not a record: {error.args[0]}") from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}:{number}: not UTF-8 at byte {error.start}") from None
+        except RecursionError:
+            raise UserError(f"{path}:{number}: not a record: nested too deeply") from None
+
+
+def read_records(path: Path, types: Types) -> list[dict[str, Any]]:
+    """`read_jsonl` of records with fields of these types; UserError with file, line and field else."""
+    records = []
+    for number, record in enumerate(iter_jsonl(path), start=1):
+        problem = wrong_field(record, types)
+        if problem is not None:
+            raise UserError(f"{path}:{number}: {problem}")
+        records.append(record)
+    return records
 
 
 def _cut_half_line(path: Path, block_bytes: int = 1 << 20) -> None:

@@ -28,6 +28,7 @@ _INSTRUCTIONS = {
 }
 # rol $3, $13, $61, $51 of rdi: does nothing, and tells valgrind that a request follows.
 _VALGRIND_REQUEST = bytes.fromhex("48c1c703 48c1c70d 48c1c73d 48c1c733")
+_INSTRUCTION = re.compile(r" *[0-9a-f]+:\t((?:[0-9a-f]{2} )+) *\t(\S.*)")
 _X87 = re.compile(r"f(?!wait|xsave|xrstor|emms)")
 # libgcc's, behind __builtin_cpu_supports and target_clones: they ask for the processor, and only they may.
 _COMPILERS_OWN = ("__cpu_indicator_init", "get_available_features")
@@ -74,7 +75,6 @@ class Program:
 
 def read_program(code: str, binary: bytes) -> Program:
     """Takes an ELF program apart. Raises ValueError for anything else."""
-    from elftools.common.exceptions import ELFError
     from elftools.elf.constants import P_FLAGS, SH_FLAGS
     from elftools.elf.elffile import ELFFile
 
@@ -96,7 +96,7 @@ def read_program(code: str, binary: bytes) -> Program:
         kinds = ("PT_LOAD", "PT_GNU_STACK")
         writable = any(s["p_type"] in kinds and s["p_flags"] & both == both for s in elf.iter_segments())
         imports = frozenset(symbol.name for group in (undefined, copied) for symbol in group)
-    except ELFError as error:
+    except Exception as error:  # of a broken one pyelftools raises what its parts raise
         raise ValueError(f"not a program: {error}") from None
     return Program(code, binary, tuple(executable), data, imports, writable)
 
@@ -179,11 +179,11 @@ def _disassembled(listing: str) -> list[tuple[str, list[tuple[bytes, str]]]]:
     functions: list[tuple[str, list[tuple[bytes, str]]]] = [("?", [])]
     for line in listing.splitlines():
         if line.endswith(">:"):
-            functions.append((line[line.index("<") + 1 : -2], []))
+            functions.append((line.partition("<")[2][:-2], []))
             continue
-        parts = line.split("\t")
-        if len(parts) >= 3 and parts[0].strip().endswith(":") and parts[2].strip():
-            functions[-1][1].append((bytes.fromhex(parts[1]), parts[2]))
+        match = _INSTRUCTION.match(line)
+        if match is not None:
+            functions[-1][1].append((bytes.fromhex(match[1]), match[2]))
     return functions
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Role = Literal["candidate", "source", "target"]
 Outcome = Literal[
@@ -45,11 +49,16 @@ class Candidate:
         return (self.pair_id, self.role, self.sample_index)
 
 
+_LONGEST = 1e9  # simulated seconds, thirty years
+_READ = {"extra": "forbid", "allow_inf_nan": False}  # pydantic's, when one is read
+
+
 @dataclass(frozen=True, slots=True)
 class TestResult:
     """One test: `outcome` of the run, simulated `seconds` and `startup_seconds` when it was measured."""
 
     __test__ = False  # not a pytest class
+    __pydantic_config__ = _READ
 
     test_id: str
     outcome: Outcome
@@ -67,6 +76,7 @@ class Verdict:
     summed likewise.
     """
 
+    __pydantic_config__ = _READ
     pair_id: str
     role: Role
     sample_index: int
@@ -79,8 +89,8 @@ class Verdict:
     runtime_seconds: float | None = None
     startup_seconds: float | None = None
     tests: tuple[TestResult, ...] = ()
-    counters: Mapping[str, float] = field(default_factory=dict)
-    startup_counters: Mapping[str, float] = field(default_factory=dict)
+    counters: Mapping[str, int | float] = field(default_factory=dict)
+    startup_counters: Mapping[str, int | float] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -91,6 +101,27 @@ class Verdict:
 
     @staticmethod
     def from_json(record: Mapping[str, Any], *, with_tests: bool = True) -> Verdict:
-        """The verdict of a record; `with_tests=False` leaves the single tests out (a run has up to a million)."""
-        tests = record["tests"] if with_tests else ()
-        return Verdict(**{**record, "tests": tuple(TestResult(**test) for test in tests)})
+        """The verdict of a record; `with_tests=False` leaves the single tests out (a run has up to a million).
+
+        ValueError that names the field for what is no verdict.
+        """
+        from pydantic import ValidationError
+
+        try:
+            verdict = _adapter().validate_python(record if with_tests else {**record, "tests": ()})
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            raise ValueError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+        seconds, startup = verdict.runtime_seconds, verdict.startup_seconds
+        if seconds is not None and not 0 < seconds < _LONGEST:
+            raise ValueError("runtime_seconds: not a time")
+        if startup is not None and not 0 <= startup <= (seconds or 0.0):
+            raise ValueError("startup_seconds: not a part of runtime_seconds")
+        return verdict
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Verdict]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Verdict)

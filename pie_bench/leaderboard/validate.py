@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import Any, get_args
+from typing import Any
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.sandbox.choose import MECHANISMS
-from pie_bench.execution.verdict import OUTCOMES, Candidate, Role, Verdict
+from pie_bench.execution.verdict import OUTCOMES, Candidate, Verdict
 from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle, opened, records
 from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
@@ -142,10 +142,9 @@ def _verdicts(bundle: Bundle, plan: Plan, programs: Mapping[Key, Candidate]) -> 
             raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
         try:
             verdict = Verdict.from_json(record)
-            known = verdict.key in programs and verdict.role in get_args(Role)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"{where}: tests: not a verdict: {error}") from None
-        if not known:
+        except ValueError as error:
+            raise UserError(f"{where}: {error}; not a verdict") from None
+        if verdict.key not in programs:
             raise UserError(f"{where}: pair_id, role, sample_index: the run has no {_named(verdict.key)}")
         if verdict.key in found:
             raise UserError(f"{where}: sample_index: a second verdict on {_named(verdict.key)}")

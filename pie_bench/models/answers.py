@@ -31,10 +31,10 @@ class Usage:
         """
         usage = usage if isinstance(usage, dict) else {}
         counted_prompt, total = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if not isinstance(counted_prompt, int):
+        if type(counted_prompt) is not int or counted_prompt < 0:
             counted_prompt = estimated_tokens(prompt)
             self.notes["usage"] = "gives no token counts: they are estimated"
-        if not isinstance(total, int):
+        if type(total) is not int or total < 0:
             self.notes["usage"] = "gives no token counts: they are estimated"
             return counted_prompt, [estimated_tokens(text) for text in texts], True
         if len(texts) == 1:
@@ -102,13 +102,14 @@ def _text(choice: Mapping[str, Any], chat: bool) -> str:
     if not chat:
         if "text" not in choice:
             raise Retry("a choice without a text", billed=True)
-        return choice["text"] or ""
+        return choice["text"] if isinstance(choice["text"], str) else ""
     message = choice.get("message")
     if not isinstance(message, dict):
         raise Retry("a choice without a message", billed=True)
     content = message.get("content")
     if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        content = "".join(text for text in texts if isinstance(text, str))
     return content if isinstance(content, str) else ""
 
 

@@ -69,7 +69,8 @@ class Dialect:
         said = error.get("message")
         message = said if isinstance(said, str) else json.dumps(body)
         refused = _REFUSED.search(f"{message} {error.get('code')}") is not None
-        name = error.get("param") if error.get("param") in sent else _named(message, sent)
+        param = error.get("param")
+        name = param if isinstance(param, str) and param in sent else _named(message, sent)
         if name == "n" or ("n" in sent and _NAMES_N.search(message)):
             self._take_fewer(sent["n"])
             return True

@@ -107,5 +107,5 @@ class _NoList(Exception):
 def _json(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content[:300].decode("utf-8", "replace") or None

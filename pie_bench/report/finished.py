@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,6 +20,8 @@ from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan, plan_of
 from pie_bench.store import RunDirectory
 
+T = TypeVar("T")
+
 
 def read_results(directory: RunDirectory) -> Results:
     """`results.json`; UserError when there is none, it is broken or of another version, with the remedy."""
@@ -30,8 +33,9 @@ def read_results(directory: RunDirectory) -> Results:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
+        said = problem["msg"].removeprefix("Value error, ")
         raise UserError(
-            f"{directory.results_path}: {where}: {problem['msg']}; run: pie-bench score {directory.path}"
+            f"{directory.results_path}: {where and where + ': '}{said}; run: pie-bench score {directory.path}"
         ) from None
     if results.schema_version != SCHEMA_VERSION:
         raise UserError(
@@ -51,11 +55,21 @@ class FinishedRun:
 
     @cached_property
     def verdicts(self) -> Mapping[tuple[str, str, int], Verdict]:
-        return read_verdicts(self.directory)
+        path = self.directory.verdicts_path
+        verdicts = self._all_there(read_verdicts(self.directory), path, role="candidate")
+        for verdict in verdicts.values():
+            pair = self.pairs.get(verdict.pair_id)
+            if pair is not None and verdict.outcome == "ok" and [t.test_id for t in verdict.tests] != [*pair.tests]:
+                raise UserError(f"{path}: pair {pair.pair_id}, {verdict.role} {verdict.sample_index}: not its tests")
+        return verdicts
 
     @cached_property
     def pairs(self) -> Mapping[str, Pair]:
-        return {pair.pair_id: pair for pair in self.plan.pairs}
+        pairs = {pair.pair_id: pair for pair in self.plan.pairs}
+        other = next((pair.pair_id for pair in self.results.pairs if pair.pair_id not in pairs), None)
+        if other is not None:
+            raise UserError(f"{self.directory.results_path}: pair {other!r:.60} is none of the run's; score it again")
+        return pairs
 
     @cached_property
     def usable(self) -> list[PairResult]:
@@ -64,7 +78,15 @@ class FinishedRun:
 
     @cached_property
     def _generations(self) -> Mapping[tuple[str, int], Mapping[str, Any]]:
-        return read_generations(self.directory)
+        return self._all_there(read_generations(self.directory), self.directory.generations_path)
+
+    def _all_there(self, records: dict[Any, T], path: Path, *, role: str | None = None) -> dict[Any, T]:
+        """UserError when the results speak of an answer that the file does not have."""
+        for pair in self.results.pairs:
+            for index in range(len(pair.samples)):
+                if ((pair.pair_id, index) if role is None else (pair.pair_id, role, index)) not in records:
+                    raise UserError(f"{path}: pair {pair.pair_id}, sample {index} is missing; run the command again")
+        return records
 
     def code(self, pair_id: str, role: Role, index: int = 0) -> str | None:
         """The text of a program; None for an answer that holds none."""

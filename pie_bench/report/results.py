@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 2
 Scores = dict[str, dict[str, float | None]]
@@ -126,6 +126,19 @@ class Results(_Part):
     tokens: dict[str, int] = Field(description="prompt and completion tokens, as the model counted them")
     versions: dict[str, str] = Field(description="packages")
     pairs: tuple[PairResult, ...]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Results:
+        """Every metric has a score at each k, by both methods and both times: what reads them relies on it."""
+        ks: dict[str, set[int]] = {}
+        found: dict[tuple[str, str], set[tuple[int, str, str]]] = {}
+        for s in self.scores:
+            ks.setdefault(s.of, set()).add(s.k)
+            found.setdefault((s.metric, s.of), set()).add((s.k, s.method, s.time))
+        for (metric, of), keys in found.items():
+            if len(keys) != 4 * len(ks[of]):
+                raise ValueError(f"scores: those of {metric} ({of}) are not complete")
+        return self
 
     def score(self, metric: str, k: int, *, method: str = "default", time: str = "process", of: str = "model") -> Score:
         """One of `scores`; KeyError when there is none such."""

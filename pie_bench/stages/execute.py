@@ -41,7 +41,7 @@ def read_verdicts(directory: RunDirectory, *, with_tests: bool = True) -> dict[t
     for number, record in enumerate(iter_jsonl(directory.verdicts_path), start=1):
         try:
             verdict = Verdict.from_json(record, with_tests=with_tests)
-        except (TypeError, KeyError) as error:
+        except ValueError as error:
             raise UserError(f"{directory.verdicts_path}:{number}: not a verdict: {error}") from None
         verdicts[verdict.key] = verdict
     return verdicts

@@ -18,12 +18,22 @@ from pie_bench.prompting.build import PromptBuilder
 from pie_bench.prompting.fit import Prompts, fitting_prompts, room_of
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.stages.plan import Plan, note, settle
-from pie_bench.store import GenerationStore, RunDirectory, read_jsonl
+from pie_bench.store import GenerationStore, RunDirectory, read_records, wrong_field
 
 
 def read_generations(directory: RunDirectory) -> dict[tuple[str, int], Mapping[str, Any]]:
-    """What has been generated, by pair and sample."""
-    return {(r["pair_id"], r["sample_index"]): r for r in read_jsonl(directory.generations_path)}
+    """What has been generated, by pair and sample. UserError for a damaged file."""
+    records = read_records(directory.generations_path, _RECORD)
+    return {(record["pair_id"], record["sample_index"]): record for record in records}
+
+
+_NONE = type(None)
+_RECORD = {
+    **{"pair_id": (str,), "sample_index": (int,), "text": (str,), "finish_reason": (str,)},
+    **{"prompt_tokens": (int,), "completion_tokens": (int,), "prompt_sha256": (str,), "seed": (int,)},
+    **{"latency_seconds": (float, int, _NONE), "cost_usd": (float, int, _NONE), "raw": (dict, _NONE)},
+    **{"tokens_estimated": (bool, _NONE), "shares_prompt": (bool, _NONE)},
+}
 
 
 @contextmanager
@@ -167,7 +177,10 @@ class Generation:
         if identity is None or self.shared is None:
             return None
         record = self.shared.get(completion_key(identity, request, index))
-        return None if record is None else record | {"pair_id": request.pair_id, "sample_index": index}
+        found = None if record is None else record | {"pair_id": request.pair_id, "sample_index": index}
+        about_the_run = {"prompt_sha256", "seed"}
+        types = {name: kinds for name, kinds in _RECORD.items() if name not in about_the_run}
+        return found if found is not None and wrong_field(found, types) is None else None
 
     def _kept(self, request: Request, completion: Completion, *, shared: bool) -> Completion:
         record = asdict(completion) | {

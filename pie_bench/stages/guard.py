@@ -13,8 +13,8 @@ from pie_bench.report.results import Results
 from pie_bench.stages.execute import candidate_of
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan
-from pie_bench.stages.score import optimized_answers, score
-from pie_bench.store import RunDirectory, read_jsonl
+from pie_bench.stages.score import GUARD_RECORD, optimized_answers, score
+from pie_bench.store import RunDirectory, read_records
 
 
 def guard(
@@ -43,7 +43,7 @@ def guard(
     environment = executor.environment
     done = {
         (record["pair_id"], record["sample_index"])
-        for record in read_jsonl(directory.guards_path)
+        for record in read_records(directory.guards_path, GUARD_RECORD)
         if record["environment_id"] == environment.environment_id
     }
     pairs = {pair.pair_id: pair for pair in plan.pairs}

@@ -190,8 +190,16 @@ def note(directory: RunDirectory, key: str, value: Mapping[str, Any]) -> None:
 
 
 def plan_of(directory: RunDirectory) -> Plan:
-    """The plan of an existing run directory, from its manifest."""
-    plan = make_plan(Settings(**directory.manifest()["settings"]))
+    """The plan of an existing run directory, from its manifest. UserError for a damaged one."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        settings = TypeAdapter(Settings).validate_python(directory.manifest()["settings"])
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, ("settings", *problem["loc"])))
+        raise UserError(f"{directory.manifest_path}: {where}: {problem['msg']}") from None
+    plan = make_plan(settings)
     check_run(plan, directory)
     return plan
 

@@ -16,8 +16,12 @@ from pie_bench.report.scores import all_scores, interval_facts, paper_scores, st
 from pie_bench.stages.execute import read_verdicts
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan, package_versions
-from pie_bench.store import RunDirectory, read_jsonl, write_json
+from pie_bench.store import RunDirectory, read_records, write_json
 
+GUARD_RECORD = {
+    **{"pair_id": (str,), "sample_index": (int,), "code_sha256": (str,), "n_guard_inputs": (int,)},
+    **{"environment_id": (str,), "sanitizer": (str, type(None)), "guard_input": (str, type(None))},
+}
 Verdicts = Mapping[tuple[str, str, int], Verdict]
 
 
@@ -44,7 +48,9 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
     usable = [pair for pair in pairs if pair.source.outcome == "ok"]
     scores = all_scores(usable)
     generations = read_generations(directory)
-    execution, generation = manifest["execution"], manifest["generation"]
+    execution, generation = manifest.get("execution"), manifest.get("generation")
+    if execution is None or generation is None or "dataset_fingerprint" not in manifest["identity"]:
+        raise UserError(f"{directory.manifest_path}: not the manifest of a run with answers and verdicts")
     results = Results(
         task=plan.task.task,
         task_version=plan.task.version,
@@ -95,13 +101,14 @@ def guarded(
     if not directory.guards_path.exists():
         return None
     found: dict[tuple[str, int], Mapping[str, Any]] = {}
-    for record in read_jsonl(directory.guards_path):
+    for record in read_records(directory.guards_path, GUARD_RECORD):
         verdict = verdicts.get((record["pair_id"], "candidate", record["sample_index"]))
         if verdict is not None and (verdict.code_sha256, verdict.environment_id) == (
             record["code_sha256"],
             record["environment_id"],
         ):
             found[record["pair_id"], record["sample_index"]] = record
+    found = {key: {"sanitizer": None, "guard_input": None, **r} for key, r in found.items()}
     flagged = {key: r for key, r in found.items() if r["sanitizer"] is not None or r["guard_input"] is not None}
     optimized = optimized_answers(pairs)
     fast = {key: r for key, r in flagged.items() if key in optimized}
@@ -149,10 +156,19 @@ def optimized_answers(pairs: Iterable[PairResult]) -> set[tuple[str, int]]:
 def from_provider(generations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What the responses say of themselves, where there are any."""
     records = list(generations)
-    responses = [record["raw"]["response"] for record in records if record.get("raw")]
+    raw = [record["raw"].get("response") for record in records if record.get("raw")]
+    responses = [response for response in raw if isinstance(response, dict)]
     costs = [record["cost_usd"] for record in records if record.get("cost_usd") is not None]
     return {
-        "answered_by": tuple(sorted({str(response["model"]) for response in responses if response.get("model")})),
+        "answered_by": tuple(
+            sorted(
+                {
+                    str(response["model"])
+                    for response in responses
+                    if isinstance(response, dict) and response.get("model")
+                }
+            )
+        ),
         "cost_usd": math.fsum(costs) if costs else None,
         "n_tokens_estimated": sum(bool(record.get("tokens_estimated")) for record in records),
     }

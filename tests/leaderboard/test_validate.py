@@ -102,14 +102,23 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         on_candidate(lambda v: v.update(outcome="wrong_output")),
         r"verdicts.jsonl:\d+: outcome: wrong_output, but no test failed so",
     ),
-    "outcome that there is not": (on_candidate(lambda v: v.update(outcome="great")), "outcome: 'great' is none"),
+    "outcome that there is not": (
+        on_candidate(lambda v: v.update(outcome="great")),
+        "outcome: Input should be 'ok', .*; not a verdict",
+    ),
     "an error of ours": (on_candidate(lambda v: v.update(outcome="infra_error")), "outcome: 'infra_error' is none"),
-    "time": (on_candidate(lambda v: v.update(runtime_seconds=1e-6)), "runtime_seconds: 1e-06 is not the sum"),
+    "time": (
+        on_candidate(lambda v: v.update(runtime_seconds=1e-6)),
+        "runtime_seconds: 1e-06 is not the sum|startup_seconds: not a part of runtime_seconds",
+    ),
     "time below zero": (on_candidate(lambda v: v.update(runtime_seconds=-1.0)), "runtime_seconds: not a time"),
     "time of every test": (on_candidate(faster), r"results.json.metrics(_without_startup)?\..*: it is .*; recomputed:"),
     "instructions": (on_candidate(lambda v: v["counters"].update(Ir=5)), "counters: 5 instructions are not the sum"),
     "a test left out": (on_candidate(lambda v: v["tests"].pop()), r"tests: not the \d+ tests of pair"),
-    "tests of another kind": (on_candidate(lambda v: v.update(tests=7)), "tests: not a verdict"),
+    "tests of another kind": (
+        on_candidate(lambda v: v.update(tests=7)),
+        "tests: Input should be a valid tuple; not a verdict",
+    ),
     "a key more": (on_candidate(lambda v: v.update(bonus=1)), r"verdicts.jsonl:\d+: bonus: missing, or unknown"),
     "code": (
         changed("generations.jsonl", 0, "text", to="```cpp\nint main() {}\n```"),

@@ -250,7 +250,7 @@ def test_runs_of_which_little_is_left_have_a_report_too(made_folder: Path, tmp_p
         if record["role"] == "source":
             record |= {"outcome": "wrong_output", "runtime_seconds": None, "startup_seconds": None}
         elif record["role"] == "candidate" and record["sample_index"] == 1:
-            record |= {"outcome": "infra_error", "runtime_seconds": None, "tests": []}
+            record |= {"outcome": "infra_error", "runtime_seconds": None, "startup_seconds": None, "tests": []}
         record |= {"counters": {}, "startup_counters": {}}
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     with pytest.MonkeyPatch.context() as patch:

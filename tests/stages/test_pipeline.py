@@ -203,7 +203,8 @@ def test_our_failures_are_in_no_metric_and_done_again(
     directory = tmp_path / "run"
     expected = run(directory, "--limit", "2")
     verdicts = read_jsonl(directory / "verdicts.jsonl")
-    failed = next(v for v in verdicts if v["role"] == "candidate") | {"outcome": "infra_error", "runtime_seconds": None}
+    failed = next(v for v in verdicts if v["role"] == "candidate") | {"outcome": "infra_error"}
+    failed |= {"runtime_seconds": None, "startup_seconds": None}
     with (directory / "verdicts.jsonl").open("a") as file:
         file.write(json.dumps(failed) + "\n")
     assert main(["score", str(directory)]) == 1

@@ -201,12 +201,18 @@ def cachegrind_facts(sandbox: Sandbox, spec: EnvironmentSpec, root: Path | None)
 
 
 def parse_counters(report: bytes) -> dict[str, int]:
-    """Event totals of a cachegrind output file (its lines `events:` and `summary:`); empty when it is not complete."""
+    """Event totals of a cachegrind output file (its lines `events:` and `summary:`); empty when it is not complete.
+
+    A program shares valgrind's address space and may write there what it likes.
+    """
     events = re.search(rb"^events: (.*)$", report, re.MULTILINE)
     summary = re.search(rb"^summary: (.*)$", report[report.rfind(b"\nsummary:") + 1 :], re.MULTILINE)
     if events is None or summary is None:
         return {}
-    return dict(zip(events[1].decode().split(), map(int, summary[1].split()), strict=True))
+    names, counts = events[1].decode(errors="replace").split(), summary[1].split()
+    if "Ir" not in names or len(names) != len(counts) or not all(re.fullmatch(rb"\d{1,18}", count) for count in counts):
+        return {}
+    return dict(zip(names, map(int, counts), strict=True))
 
 
 def _named(job: _Job) -> str:

@@ -67,12 +67,11 @@ class Forking:
 
 def forking(binary: bytes) -> Forking | None:
     """The program as a fork server; None where there is no room for one or it has an unknown form."""
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
         code = _Code(ELFFile(io.BytesIO(binary)), binary)
-    except (ELFError, _UnknownFormError):
+    except Exception:  # _UnknownFormError, and of a broken file whatever pyelftools' parts raise
         return None
     line = code.main & -_LINE
     offset = next((offset for offset in range(_LINE - len(_CALL) + 1) if code.can_wait_at(line, offset)), None)

@@ -32,15 +32,14 @@ def stopped_at_entry(binary: bytes) -> bytes | None:
 
 
 def _stopped_at(binary: bytes, address_in: Callable[[Any], int | None]) -> bytes | None:
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
         elf = ELFFile(io.BytesIO(binary))
         address = address_in(elf)
         offset = next(iter(elf.address_offsets(address, len(EXIT))), None) if address is not None else None
-    except ELFError:
+    except Exception:  # of a broken file pyelftools raises what its parts raise
         return None
-    if offset is None:
+    if offset is None or offset + len(EXIT) > len(binary):
         return None
     return binary[:offset] + EXIT + binary[offset + len(EXIT) :]

@@ -174,6 +174,26 @@ class Gem5Simulator:
         )
 
 
+def parse_report(report: bytes, status: int) -> tuple[dict[str, Any] | None, dict[str, int]]:
+    """How a child's simulation ended (None when gem5 itself did, with wait `status`), and its counters.
+
+    SandboxError when it is not what machine.py writes.
+    """
+    line, _, statistics = report.partition(b"\n")
+    counters = parse_statistics(statistics.decode(errors="replace"))
+    if status != 0 or not line:
+        return None, counters
+    try:
+        ended = json.loads(line)
+        del ended["host_seconds"]  # the one thing in it that is not exact
+        exact = {name: ended[name] for name in ("ticks", "instructions")}
+        if type(ended["cause"]) is not str or {type(ended["code"]), *map(type, exact.values())} != {int}:
+            raise ValueError("a value of another type")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise SandboxError(f"gem5 wrote no report that can be read: {error}") from None
+    return ended, counters | exact
+
+
 def classify(
     ended: Mapping[str, Any] | None, stderr: str, status: int, written: int, output_limit: int
 ) -> tuple[str, str, int | None]:
@@ -258,13 +278,7 @@ class Session:
         number, status = message["done"], message["status"]
         stdout, stderr, report = self._streams.pop(number)
         try:
-            line, _, statistics = content_of(report).partition(b"\n")
-            ended = json.loads(line) if status == 0 and line else None
-            if ended is not None:
-                ended.pop("host_seconds")  # the one thing in it that is not exact
-            counters = parse_statistics(statistics.decode(errors="replace"))
-            if ended is not None:
-                counters |= {"ticks": ended["ticks"], "instructions": ended["instructions"]}
+            ended, counters = parse_report(content_of(report), status)
             said = content_of(stderr).decode(errors="replace")
             return number, _Ran(ended, counters, content_of(stdout), said, status)
         finally:

@@ -16,7 +16,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "l2_misses": ("system.l2cache.demandMisses::total", "system.l2cache.demand_misses::total"),
     "l3_misses": ("system.l3cache.demandMisses::total", "system.l3cache.demand_misses::total"),
 }
-_LINE = re.compile(r"^(\S+)\s+(-?\d+)(?:\s|$)")
+_LINE = re.compile(r"^(\S+)\s+(-?\d{1,18})(?:\s|$)")
 
 
 def parse_statistics(text: str) -> dict[str, int]:
