@@ -158,7 +158,7 @@ class Listing:
 
 
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_programs(binary: bytes, data: st.DataObject) -> None:
     """Headers and tables lie at both ends of the file."""
     start = data.draw(st.sampled_from([0, len(binary) - 4000, len(binary) // 2]))
@@ -225,7 +225,7 @@ DATASET = (DATA_DIR / "pie.yaml").read_bytes()
 
 
 @given(st.binary() | damaged(TASK))
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_tasks(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = tmp_path_factory.mktemp("tasks")
     (folder / "mine.yaml").write_bytes(content.replace(b"task: pie_instruct", b"task: mine"))

@@ -25,7 +25,7 @@ from pie_bench.store import GenerationStore, MeasurementStore, RunDirectory
 from tests.fuzz.damage import changed, damaged
 
 FILES = ("manifest.json", "generations.jsonl", "verdicts.jsonl", "guards.jsonl", "results.json")
-EXAMPLES = 300 if os.environ.get("PIE_BENCH_TEST_ALL") == "1" else 25
+EXAMPLES = 300 if os.environ.get("PIE_BENCH_TEST_ALL") == "1" else 12
 MEASUREMENT = Measurement("b", "i", "s", "ok", 0, "o", {"Ir": 5}, {"Ir": 2})
 
 

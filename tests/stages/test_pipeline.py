@@ -42,7 +42,7 @@ def test_the_human_reference_on_all_of_mini(cache: Path, tmp_path: Path, capsys:
 
 
 def test_the_source_itself_scores_exactly_one(cache: Path, tmp_path: Path) -> None:
-    results = run(tmp_path / "run", model="identity")
+    results = run(tmp_path / "run", "--limit", "4", model="identity")
     assert results.metrics["percent_correct"] == {"best@1": 100.0}
     assert results.metrics["percent_optimized"] == {"best@1": 0.0}
     assert results.metrics["speedup"] == {"best@1": 1.0}

@@ -36,7 +36,7 @@ from pie_bench.execution.sandbox.sandbox import (
     Stage,
 )
 
-_IMAGE = "pie-bench-sandbox:1"
+_IMAGE = "pie-bench-sandbox-1:latest"  # Podman gives what it imports no other tag
 _LABEL = "pie_bench.harness"
 _NOBODY = "65534:65534"
 _START = 'exec "$@" </streams/stdin >/streams/stdout 2>/streams/stderr'
@@ -134,7 +134,11 @@ class _Container:
             part.chmod(0o755)  # the container's user is another one
         self._container = None
         try:
-            self._container = client.containers.create(**_options(command, limits, stage, self._folder))
+            profile = json.dumps(seccomp.docker_profile(stage))
+            if _is_podman(client):  # which wants a path
+                (self._folder / "seccomp.json").write_text(profile)
+                profile = str(self._folder / "seccomp.json")
+            self._container = client.containers.create(**_options(command, limits, stage, self._folder, profile))
             self._container.start()
         except BaseException:
             self.remove()
@@ -197,7 +201,11 @@ def _command_line(command: Command, limits: Limits, stage: Stage) -> list[str]:
     return ["/bin/sh", "-c", _START, "sh", *clean, "/usr/bin/setarch", "-R", "/usr/bin/prlimit", *limited, *argv]
 
 
-def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> dict[str, Any]:
+def _is_podman(client: Any) -> bool:
+    return any(part.get("Name") == "Podman Engine" for part in client.version().get("Components") or ())
+
+
+def _options(command: Command, limits: Limits, stage: Stage, folder: Path, profile: str) -> dict[str, Any]:
     """The Docker SDK's options of a container that waits for a command."""
     usr = command.root / "usr" if command.root is not None else Path("/usr")
     volumes = {
@@ -222,7 +230,9 @@ def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> di
         "ipc_mode": "none",  # no /dev/shm
         "read_only": True,
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges", f"seccomp={json.dumps(seccomp.docker_profile(stage))}"],
+        "security_opt": ["no-new-privileges", f"seccomp={profile}"],
+        # Far above the limits set inside; a daemon's defaults may be more than it can give.
+        "ulimits": [{"Name": name, "Soft": most, "Hard": most} for name, most in (("nofile", 1024), ("nproc", 4096))],
         "pids_limit": limits.processes,
         "mem_limit": limits.memory_bytes + _SLACK_BYTES,
         "memswap_limit": limits.memory_bytes + _SLACK_BYTES,
