@@ -134,11 +134,10 @@ class _Container:
             part.chmod(0o755)  # the container's user is another one
         self._container = None
         try:
-            profile = json.dumps(seccomp.docker_profile(stage))
-            if _is_podman(client):  # which wants a path
-                (self._folder / "seccomp.json").write_text(profile)
-                profile = str(self._folder / "seccomp.json")
-            self._container = client.containers.create(**_options(command, limits, stage, self._folder, profile))
+            options = _options(command, limits, stage, self._folder)
+            if _is_podman(client):
+                _for_podman(options, stage, self._folder)
+            self._container = client.containers.create(**options)
             self._container.start()
         except BaseException:
             self.remove()
@@ -205,7 +204,25 @@ def _is_podman(client: Any) -> bool:
     return any(part.get("Name") == "Podman Engine" for part in client.version().get("Components") or ())
 
 
-def _options(command: Command, limits: Limits, stage: Stage, folder: Path, profile: str) -> dict[str, Any]:
+def _for_podman(options: dict[str, Any], stage: Stage, folder: Path) -> None:
+    """The same container: Podman wants the path of the seccomp profile, makes some folders of a read-only container
+    writable, and puts the host's /etc/hosts and some other files into it."""
+    profile = folder / "seccomp.json"
+    profile.write_text(json.dumps(seccomp.docker_profile(stage)))
+    options["security_opt"] = ["no-new-privileges", f"seccomp={profile}"]
+    nothing = folder / "nothing"
+    nothing.mkdir()
+    for place in ("/run", "/var/tmp", *(["/tmp"] if stage == "payload" else [])):
+        empty = nothing / place.replace("/", "-")
+        empty.mkdir()
+        options["volumes"][str(empty)] = {"bind": place, "mode": "ro"}
+    for place in ("/etc/hosts", "/etc/passwd", "/etc/group", "/etc/hostname"):
+        empty = nothing / place.replace("/", "-")
+        empty.touch(mode=0)
+        options["volumes"][str(empty)] = {"bind": place, "mode": "ro"}
+
+
+def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> dict[str, Any]:
     """The Docker SDK's options of a container that waits for a command."""
     usr = command.root / "usr" if command.root is not None else Path("/usr")
     volumes = {
@@ -230,7 +247,7 @@ def _options(command: Command, limits: Limits, stage: Stage, folder: Path, profi
         "ipc_mode": "none",  # no /dev/shm
         "read_only": True,
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges", f"seccomp={profile}"],
+        "security_opt": ["no-new-privileges", f"seccomp={json.dumps(seccomp.docker_profile(stage))}"],
         # Far above the limits set inside; a daemon's defaults may be more than it can give.
         "ulimits": [{"Name": name, "Soft": most, "Hard": most} for name, most in (("nofile", 1024), ("nproc", 4096))],
         "pids_limit": limits.processes,

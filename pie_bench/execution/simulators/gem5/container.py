@@ -83,6 +83,7 @@ def container_options(image: str, flags: list[str], folder: Path, root: Path, li
         "pids_limit": 256,
         "ulimits": [
             {"Name": "nofile", "Soft": 256, "Hard": 256},
+            {"Name": "nproc", "Soft": 4096, "Hard": 4096},  # a daemon's default may be more than it can give
             {"Name": "fsize", "Soft": limits.output_bytes, "Hard": limits.output_bytes},
             {"Name": "core", "Soft": 0, "Hard": 0},
         ],
