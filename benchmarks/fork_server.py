@@ -1,6 +1,6 @@
 """CPU seconds of cachegrind over a program's tests: forked at `main` against one process a test, side by side.
 
-usage: python benchmarks/fork_server.py [--tests 100] [PROGRAM.cpp ...]
+usage: python benchmarks/fork_server.py [--tests 100] [--environment cachegrind] [PROGRAM.cpp ...]
 Without a program: three small ones. Every test is measured both ways in one run, checks of samples and all; every
 count must be equal.
 """
@@ -46,14 +46,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", nargs="*", type=Path)
     parser.add_argument("--tests", type=int, default=100)
+    parser.add_argument("--environment", default="cachegrind")
     arguments = parser.parse_args()
     programs = {path.name: path.read_text() for path in arguments.programs} or _PROGRAMS
     inputs = [_input(index) for index in range(arguments.tests)]
     # bubblewrap does not wait for what it started: without this, the CPU time of that is nobody's.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    spec, sandbox = load_environment_spec("cachegrind-host"), choose_sandbox()
+    spec, sandbox = load_environment_spec(arguments.environment), choose_sandbox()
     environment = open_environment(spec, sandbox)
-    toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+    toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
     simulators = [CachegrindSimulator(environment, sandbox, fork=fork) for fork in (False, True)]
     print(f"{arguments.tests} tests each          CPU seconds: apart   forked   ratio   equal in every count")
     for name, code in programs.items():

@@ -36,10 +36,10 @@ _VALGRIND = """
 chdir getdents getdents64 kill link mkdir mknod mknodat pipe pipe2 prctl rename unlink unlinkat
 """
 
-_SERVER = "fork recvmsg seccomp sendto"
+_SERVER = "fork recvfrom recvmsg seccomp sendto"
 
 _GEM5 = """
-clone vfork pselect6 select poll ppoll sendmsg recvfrom getsockname getsockopt shutdown fchmod
+clone vfork pselect6 select poll ppoll sendmsg getsockname getsockopt shutdown fchmod
 fchown umask setitimer getitimer timer_create timer_settime timer_delete clock_nanosleep nanosleep
 """
 

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 
 from pie_bench.execution.environment import CachegrindSpec, CacheModel, Environment, EnvironmentSpec
@@ -28,6 +29,7 @@ from pie_bench.execution.sandbox.sandbox import (
 from pie_bench.execution.simulators.fork_server import START_UP, Forking, forking, starts_unseeing
 from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError, is_verified
 from pie_bench.execution.simulators.startup import stopped_at_main
+from pie_bench.execution.simulators.translations import OPTIONS, Translations, Translator, translator_in
 from pie_bench.hashing import sha256
 
 _PROGRAM = "/w/program"
@@ -86,6 +88,10 @@ class CachegrindSimulator:
             for event in sorted(after)
         )
 
+    @cached_property
+    def _translator(self) -> Translator | None:
+        return translator_in(self._root)
+
     def _run_apart(self, binary: bytes, jobs: Sequence[_Job]) -> Generator[_Run, None, None]:
         for job in jobs:
             yield self._run_alone(binary, job)
@@ -102,9 +108,11 @@ class CachegrindSimulator:
 
     def _run_forked(self, binary: bytes, server: Forking, jobs: Sequence[_Job]) -> Generator[_Run, None, None]:
         done, stopped = 0, False
+        translator, translations = self._translator, Translations()
+        options = ["--trace-syscalls=yes", *(OPTIONS if translator else [])]
         try:
-            with self._sandbox.serve(self._command(server.binary, "--trace-syscalls=yes"), self._limits) as process:
-                process.send(server.message(process.report_descriptor, process.child_filter))
+            with self._sandbox.serve(self._command(server.binary, *options), self._limits) as process:
+                process.send(server.message(process.report_descriptor, process.child_filter, translator))
                 for index, job in enumerate(jobs):
                     run = self._run_child(binary, server, process, index, job)
                     if run is None:
@@ -113,6 +121,9 @@ class CachegrindSimulator:
                     yield run
                     if stopped := run[0].wall_timeout:  # and the server with it
                         break
+                    if translator and done < len(jobs):
+                        for packet in translations.packets(run[0].stderr):
+                            process.send(packet)
         except NotServedError as error:
             _log.warning("%s", error)
             self._forks = False

@@ -113,7 +113,56 @@ step:
         syscall
         cmp     eax, 4
         jne     leave
+
+# Before it forks: a packet that begins with 2 names code that children have had to translate, to be translated here, once,
+# as they would have: with the program's code in place. Any other packet is an input, and left to the child.
 to_fork:
+        sub     rsp, 8192
+1:      xor     edi, edi
+        mov     rsi, rsp
+        mov     edx, 8192
+        mov     r10d, 2                 # MSG_PEEK
+        xor     r8d, r8d
+        xor     r9d, r9d
+        mov     eax, 45                 # recvfrom
+        syscall
+        test    eax, eax
+        jle     leave                   # closed: no more inputs
+        cmp     byte ptr [rsp], 2
+        jne     4f
+        xor     edi, edi
+        mov     rsi, rsp
+        mov     edx, 8192
+        xor     eax, eax                # read
+        syscall
+        add     rax, rsp
+        mov     addresses_end[rip], rax
+        lea     rbx, end_patches[rip]
+        call    apply
+        lea     rbx, [rsp + 8]
+2:      cmp     rbx, addresses_end[rip]
+        jae     3f
+        xor     edi, edi                # search_transtab(NULL, NULL, NULL, address, False)
+        xor     esi, esi
+        xor     edx, edx
+        mov     rcx, [rbx]
+        xor     r8d, r8d
+        call    search_transtab[rip]
+        test    al, al
+        jnz     5f
+        mov     edi, 1                  # translate(thread, address, False, 0, 0, True)
+        mov     rsi, [rbx]
+        xor     edx, edx
+        xor     ecx, ecx
+        xor     r8d, r8d
+        mov     r9d, 1
+        call    translate[rip]
+5:      add     rbx, 8
+        jmp     2b
+3:      lea     rbx, begin_patches[rip]
+        call    apply
+        jmp     1b
+4:      add     rsp, 8192
         mov     rax, fork_address[rip]
         jmp     done
 
@@ -222,6 +271,7 @@ server_process: .long   0
 forked:         .long   1
 ended:          .long   0
 tag:            .long   0
+addresses_end:  .quad   0
 file_of_stderr: .fill   18, 8, 0        # struct stat
 file_of_other:  .fill   18, 8, 0
 iovec_space:    .quad   0, 1
@@ -237,6 +287,8 @@ filter_pointer: .quad   0
 request_block:  .quad   0
 fork_address:   .quad   0
 main_address:   .quad   0
+search_transtab: .quad  0               # two functions of valgrind's
+translate:      .quad   0
 descriptors:    .long   0, 1, 2, 0, 2, 0
 begin_patches:  .fill   12, 8, 0        # one patch of a cache line, then the end
 end_patches:    .fill   16, 8, 0        # the same, and one of eight bytes

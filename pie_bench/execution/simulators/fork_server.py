@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.execution.simulators.startup import EXIT
+from pie_bench.execution.simulators.translations import Translator
 
 START_UP = b"\1"  # the tag of a child that ends at `main`: the start-up alone
 _CODE = (Path(__file__).parent / "fork_server.bin").read_bytes()
@@ -38,7 +39,7 @@ _LINE = 64
 _PAGE = 4096
 # Functions that tell a child from a process of its own, and those of threads (whose counts depend on who comes first).
 _NOT_FORKED = re.compile("get(p|t|pp|s)id|getpgrp|getpgid|syscall|pthread_create|thrd_create|_ZNSt6thread.*")
-_CONFIGURATION = struct.Struct("<5Q6i96s128s64s")  # the end of _SERVER, see fork_server.S
+_CONFIGURATION = struct.Struct("<7Q6i96s128s64s")  # the end of _SERVER, see fork_server.S
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,15 @@ class Forking:
     _configuration: tuple[Any, ...]
     _fork_instructions: int
 
-    def message(self, report_descriptor: int, child_filter: bytes) -> bytes:
-        """What it must be sent first: its code. `child_filter` is the seccomp program of its children."""
+    def message(self, report_descriptor: int, child_filter: bytes, translator: Translator | None = None) -> bytes:
+        """What it must be sent first: its code. `child_filter` is the seccomp program of its children.
+
+        Without a `translator` it must not be sent packets of addresses.
+        """
         request_block, fork_address, main_address, *patches = self._configuration
         descriptors = (0, 1, 2, report_descriptor, 2, 0)
-        configuration = _CONFIGURATION.pack(
-            len(child_filter) // 8, 0, request_block, fork_address, main_address, *descriptors, *patches
-        )
+        addresses = (request_block, fork_address, main_address, *(translator or (0, 0)))
+        configuration = _CONFIGURATION.pack(len(child_filter) // 8, 0, *addresses, *descriptors, *patches)
         return _SERVER[: -len(configuration)] + configuration + child_filter
 
     def counted(self, index: int) -> Mapping[str, int]:
