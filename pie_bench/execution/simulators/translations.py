@@ -34,12 +34,8 @@ class Translator(NamedTuple):
 
 
 _OF_BUILD = {  # by the sum of cachegrind-amd64-linux, which is linked to a fixed address
-    "4707eded6cfd4fd6b4d5acecfa6c69a7d04b0c46b96f6cb57089ed790014488f": Translator(
-        0x58020140, 0x58090260
-    ),  # 1:3.16.1-1
-    "768b94ae8257c6f5224257342729c6ce691aa80785fc436aaf67522b67b25459": Translator(
-        0x58020EC0, 0x58086060
-    ),  # 1:3.19.0-1
+    "4707eded6cfd4fd6b4d5acecfa6c69a7d04b0c46b96f6cb57089ed790014488f": Translator(0x58020140, 0x58090260),  # 3.16.1-1
+    "768b94ae8257c6f5224257342729c6ce691aa80785fc436aaf67522b67b25459": Translator(0x58020EC0, 0x58086060),  # 3.19.0-1
 }
 _PLACES = ("usr/lib/x86_64-linux-gnu/valgrind", "usr/libexec/valgrind")
 
