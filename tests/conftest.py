@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ settings.register_profile(
     "pie_bench", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("pie_bench")
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +72,11 @@ def pinned_root(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def measured_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder shared by the whole session, so that a program is simulated once however many tests run it."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache folder shared by all workers, so that a program is simulated once however many tests run it."""
+    workers = tmp_path_factory.getbasetemp()
+    cache = (workers.parent if "PYTEST_XDIST_WORKER" in os.environ else workers) / "cache"
+    cache.mkdir(exist_ok=True)
+    return cache
 
 
 @pytest.fixture

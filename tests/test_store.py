@@ -101,6 +101,8 @@ def test_json_is_stable_and_replaced_whole(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"a": float("nan")})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": "ü", "b": 1}
+    write_json(tmp_path / "x.json", {"half a surrogate pair": "\ud800"})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"half a surrogate pair": "\ud800"}
 
 
 def test_a_folder_without_or_with_a_broken_manifest(tmp_path: Path) -> None:

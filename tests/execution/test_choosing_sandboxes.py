@@ -20,6 +20,13 @@ from pie_bench.execution.toolchain import Toolchain
 from tests.execution.test_sandbox import LIMITS
 
 
+def open_to_all(folder: Path) -> None:
+    """What is in a test's folder can be started by a user without rights."""
+    for path in (folder, *folder.parents):
+        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(0o755)
+
+
 def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Ubuntu 22.04 has 0.6.1: without --size and --disable-userns."""
     older = tmp_path / "bwrap"
@@ -30,8 +37,7 @@ def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         'exec /usr/bin/bwrap "$@"\n'
     )
     older.chmod(0o755)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # it is started by a user without rights
+    open_to_all(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     old = choose.choose_sandbox("bubblewrap")
     script = "echo x > /tmp/x; cat /tmp/x; /usr/bin/unshare -U true && echo namespace"
@@ -114,8 +120,7 @@ def test_a_sandbox_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch
     broken = tmp_path / "bwrap"
     broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     broken.chmod(0o755)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # it is started by a user without rights
+    open_to_all(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(UserError, match="no usable sandbox: .*No permissions to create new namespace"):
         choose.choose_sandbox("bubblewrap")

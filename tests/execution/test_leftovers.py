@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,30 +36,46 @@ int main() {
 ```"""
 
 
-def programs() -> set[int]:
-    """Processes that run a candidate: their command line says so."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().split(b"\0")
-            if line[0] == b"bwrap" or any(re.fullmatch(rb"(/w|\w\w)/program", word) for word in line):
-                found.add(int(path.parent.name))
-        except OSError:
-            continue
-    return found
+def programs(harness: int) -> set[int]:
+    """Processes below a harness that run a candidate: their command line says so."""
+    parents: dict[int, int] = {}
+    lines: dict[int, list[bytes]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            lines[int(folder.name)] = (folder / "cmdline").read_bytes().split(b"\0")
+    below = {harness}
+    while more := {process for process, parent in parents.items() if parent in below} - below:
+        below |= more
+    return {
+        process
+        for process in below & lines.keys()
+        if lines[process][0] == b"bwrap" or any(re.fullmatch(rb"(/w|\w\w)/program", word) for word in lines[process])
+    }
 
 
-def things() -> set[str]:
-    """Mounts, shared memory, temporary files and control groups of this machine that could be a candidate's."""
-    names = re.compile(r"[A-Za-z0-9]{2}|pie_bench-\d+-.*|.*pie_bench_left")
+def alive(process: int) -> bool:
+    """Neither gone nor a zombie that nobody has waited for yet."""
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def things(harness: int) -> set[str]:
+    """Mounts, shared memory, temporary files and control groups of this machine that could be its candidates'."""
+    named = re.compile(rf"pie_bench-{harness}-.*|.*pie_bench_left")
     folders = [folder for folder in map(Path, ("/dev/shm", "/tmp", "/var/tmp")) if folder.is_dir()]
-    found = {str(path) for folder in folders for path in folder.iterdir() if names.fullmatch(path.name)}
-    found |= {f"mount {line}" for line in Path("/proc/self/mounts").read_text().splitlines()}
+    found = {str(path) for folder in folders for path in folder.iterdir() if named.fullmatch(path.name)}
+    found |= {str(mark.parent) for mark in Path("/tmp").glob(f"??/.pie_bench-{harness}")}
+    mounts = Path("/proc/self/mounts").read_text()
+    found |= {
+        f"mount {line}" for line in mounts.splitlines() if line.split()[1].startswith(("/w", "/tmp/", "/dev/shm/"))
+    }
     found |= {f"shm {line.split()[0]}" for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
     groups = find_cgroups()
     if not isinstance(groups, str):
-        found |= {str(path) for parent in groups.parents.values() for path in parent.glob("pie_bench-*-*")}
-    return {name for name in found if f"-{os.getpid()}-" not in name}
+        found |= {str(path) for parent in groups.parents.values() for path in parent.glob(f"pie_bench-{harness}-*")}
+    return found
 
 
 @pytest.mark.slow
@@ -69,8 +86,7 @@ def test_a_killed_harness_leaves_nothing(
     refused = probe_sandbox(mechanism)
     if isinstance(refused, str):
         pytest.skip(refused)
-    sweep()
-    before, running = things(), programs()
+    before = things(0)
     answers = tmp_path / "answers.jsonl"
     answers.write_text(
         "".join(
@@ -87,19 +103,20 @@ def test_a_killed_harness_leaves_nothing(
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
-    seen: set[int] = set()
-    while len(seen) < 4 and time.monotonic() < deadline and harness.poll() is None:
-        seen |= programs() - running
+    while len(seen := programs(harness.pid)) < 2 and time.monotonic() < deadline and harness.poll() is None:
         time.sleep(0.02)
-    assert len(seen) >= 4, "candidates were running when it was killed"
+    harness.send_signal(signal.SIGSTOP)
+    seen |= programs(harness.pid)
+    assert len(seen) >= 2, "candidates were running when it was killed"
+    assert things(harness.pid) - before or mechanism == "bubblewrap"
     harness.send_signal(signal.SIGKILL)
     harness.wait()
     until = time.monotonic() + 30
-    while programs() - running and time.monotonic() < until:
+    while any(map(alive, seen)) and time.monotonic() < until:
         time.sleep(0.05)
-    assert programs() - running == set(), "a candidate outlived the harness"
+    assert not any(map(alive, seen)), "a candidate outlived the harness"
     sweep()  # as the next command does first
-    assert things() - before == set()
+    assert things(harness.pid) - before == set()
 
 
 def test_what_lives_is_not_swept(tmp_path: Path) -> None:
