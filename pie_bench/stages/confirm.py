@@ -13,7 +13,7 @@ from pie_bench.execution.pool import Pool
 from pie_bench.execution.verdict import Candidate, Verdict
 from pie_bench.metrics.agreement import Agreement, Compared, agreement
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
-from pie_bench.stages.execute import candidate_of, own_programs, read_verdicts
+from pie_bench.stages.execute import candidate_of, note_gem5, own_programs, read_verdicts
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan
 from pie_bench.store import RunDirectory, write_json
@@ -56,6 +56,7 @@ def confirm(
     What is already known there (same program, same input) is not simulated again. `progress` gets the number of
     programs, once for each that is done.
     """
+    note_gem5(directory, executor.environment)
     verdicts = read_verdicts(directory)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     keys = worth_confirming(plan, verdicts)

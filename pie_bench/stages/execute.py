@@ -10,7 +10,7 @@ from typing import Any
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
@@ -18,7 +18,7 @@ from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
 from pie_bench.execution.verdict import Candidate, Role, Verdict
 from pie_bench.prompting.extract import extract_code
 from pie_bench.stages.generate import Generation, read_generations
-from pie_bench.stages.plan import Plan, settle
+from pie_bench.stages.plan import Plan, note, settle
 from pie_bench.store import MeasurementStore, RunDirectory, iter_jsonl, write_json
 
 _NOTED_EVERY = 10  # seconds: so much is lost of what a killed run has used
@@ -89,6 +89,7 @@ def execute(
     UserError when the environment on this machine is no longer the one the run was begun with.
     """
     settle(directory, "execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
+    note_gem5(directory, executor.environment)
     used = _CpuSeconds(directory, executor)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
 
@@ -102,6 +103,12 @@ def execute(
             used.note(every=_NOTED_EVERY)
     finally:
         used.note()
+
+
+def note_gem5(directory: RunDirectory, environment: Environment) -> None:
+    """Writes down which gem5 measured (the manifest's `gem5`): a path here, or an image and its digest."""
+    if environment.gem5 is not None:
+        note(directory, "gem5", {environment.name: environment.gem5.description})
 
 
 class _CpuSeconds:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import Gem5Spec, load_environment_spec
+from pie_bench.execution.environment import Environment, Gem5Spec, load_environment_spec
 from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
 from pie_bench.execution.simulators.gem5 import launch
 from pie_bench.execution.simulators.gem5.container import (
@@ -25,6 +25,8 @@ from pie_bench.execution.simulators.gem5.golden import find_gem5, not_usable
 from pie_bench.execution.simulators.gem5.launch import gem5_candidates
 from pie_bench.execution.simulators.gem5.simulator import Session
 from pie_bench.execution.toolchain import Toolchain
+from pie_bench.stages.execute import note_gem5
+from pie_bench.store import RunDirectory
 
 SPEC = load_environment_spec("gem5-skylake")
 assert isinstance(SPEC.simulator, Gem5Spec)
@@ -146,7 +148,9 @@ def image(daemon: Any, pinned_root: Path, sandbox: Sandbox) -> Iterator[str]:
 
 
 def session(daemon: Any, image: str, root: Path) -> Session:
-    return Session(launch.ImageGem5(ContainerGem5(daemon, image)), b"program", {}, root, SPEC)
+    return Session(
+        launch.ImageGem5(ContainerGem5(daemon, image, ensure_image(daemon, image))), b"program", {}, root, SPEC
+    )
 
 
 def test_a_real_container_serves_inputs_and_reaches_nothing(daemon: Any, image: str, pinned_root: Path) -> None:
@@ -199,3 +203,22 @@ def test_an_image_for_another_processor_is_refused() -> None:
     images = SimpleNamespace(get=lambda _: SimpleNamespace(attrs={"Architecture": "arm64"}))
     with pytest.raises(UserError, match="is built for arm64, and gem5 is needed for amd64"):
         ensure_image(SimpleNamespace(images=images), "image:tag")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"RepoDigests": ["ghcr.io/gem5/x@sha256:1a"]}, "sha256:1a"),
+        ({"RepoDigests": []}, "sha256:2b"),
+        ({}, "sha256:2b"),
+    ],
+)
+def test_which_image_it_was_is_written_down(attributes: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    images = SimpleNamespace(get=lambda _: SimpleNamespace(attrs=attributes, id="sha256:2b"))
+    digest = ensure_image(SimpleNamespace(images=images), "image:tag")
+    assert digest == expected
+    gem5 = launch.ImageGem5(ContainerGem5(None, "image:tag", digest))
+    directory = RunDirectory(tmp_path)
+    directory.manifest_path.write_text('{"settings": {}, "identity": {}}')
+    note_gem5(directory, Environment(SPEC, {}, gem5=gem5))
+    assert directory.manifest()["gem5"] == {"gem5-skylake": f"the container image image:tag ({expected})"}

@@ -33,11 +33,14 @@ _CONNECT_SECONDS = 300
 
 
 class ContainerGem5:
-    """gem5 in a throwaway container: no network, nothing writable but /tmp, no capabilities, an unprivileged user."""
+    """gem5 in a throwaway container: no network, nothing writable but /tmp, no capabilities, an unprivileged user.
 
-    def __init__(self, client: Any, image: str):
+    `digest` is what `ensure_image` found under the image's name, which may mean another one tomorrow.
+    """
+
+    def __init__(self, client: Any, image: str, digest: str):
         self._client, self._image = client, image
-        self.description = f"the container image {image}"
+        self.description = f"the container image {image} ({digest})"
 
     @contextmanager
     def serve(
@@ -139,8 +142,11 @@ def docker_client() -> Any:
 
 def ensure_image(
     client: Any, image: str, say: Callable[[str], object] = lambda line: print(line, file=sys.stderr)
-) -> None:
-    """Has the image here, pulling it if need be. UserError for an image that cannot be had or runs elsewhere only."""
+) -> str:
+    """Has the image here, pulling it if need be: its digest in the registry, or its id if it comes from none.
+
+    `image` is NAME, NAME:TAG or NAME@DIGEST. UserError for one that cannot be had or runs elsewhere only.
+    """
     import docker
 
     try:
@@ -166,3 +172,5 @@ def ensure_image(
         raise UserError(
             f"{image}: is built for {architecture}, and gem5 is needed for amd64; name another in PIE_GEM5_IMAGE"
         )
+    published = found.attrs.get("RepoDigests") or []
+    return str(published[0].rpartition("@")[2] if published else found.id)

@@ -95,8 +95,8 @@ def gem5_candidates(spec: Gem5Spec, sandbox: Sandbox) -> Iterator[Gem5 | str]:
         return
     for image in (chosen,) if chosen else spec.images:
         try:
-            ensure_image(client, image)
+            digest = ensure_image(client, image)
         except UserError as error:
             yield str(error)
         else:
-            yield ImageGem5(ContainerGem5(client, image))
+            yield ImageGem5(ContainerGem5(client, image, digest))
