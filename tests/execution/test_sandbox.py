@@ -100,12 +100,13 @@ def test_a_compilers_processes_are_limited_together(sandbox: Sandbox) -> None:
     groups = find_cgroups()
     if isinstance(groups, str):
         pytest.skip(f"no control groups: {groups}")
-    hog = "(x=$(head -c 60000000 /dev/zero | tr '\\0' a); sleep 1; echo had it)"
-    limits = LIMITS.model_copy(update={"memory_bytes": 128 << 20})
+    hog = "(head -c 60000000 /dev/zero | tail -c 60000000 | { sleep 2; wc -c; })"  # tail holds all of it
+    # Enough processes, and memory for each: only the sum is too much.
+    limits = LIMITS.model_copy(update={"memory_bytes": 128 << 20, "processes": 64})
     one = sandbox.run(Command(["/bin/sh", "-c", hog]), limits, "compile")
     four = sandbox.run(Command(["/bin/sh", "-c", " & ".join([hog] * 4) + "; wait"]), limits, "compile")
-    assert one.stdout == b"had it\n"
-    assert four.stdout.count(b"had it") < 4
+    assert one.stdout == b"60000000\n"
+    assert four.stdout.count(b"60000000") < 4
     assert not [left for parent in groups.parents.values() for left in parent.glob(f"pie_bench-{os.getpid()}-*")]
 
 

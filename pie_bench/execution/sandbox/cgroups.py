@@ -56,7 +56,8 @@ class Cgroups:
         if "memory" in controllers and self.version == 1:
             settings["memory.limit_in_bytes"] = settings["memory.memsw.limit_in_bytes"] = limits.memory_bytes
         elif "memory" in controllers:
-            settings |= {"memory.max": limits.memory_bytes, "memory.swap.max": 0, "memory.oom.group": 1}
+            # Not memory.oom.group: that kills the sandbox's own process too, and how the compiler ended is lost.
+            settings |= {"memory.max": limits.memory_bytes, "memory.swap.max": 0}
         if "pids" in controllers:
             settings["pids.max"] = limits.processes + 4  # the sandbox's own
         return settings
@@ -74,10 +75,12 @@ def find_cgroups() -> Cgroups | str:
             tmp_bytes=1 << 12,
         )  # fmt: skip
         try:
+            if version == 2:
+                _pass_on(parents["memory"])
             with found.group(limits):
                 return found
         except OSError as error:
-            problem = f"{error.filename}: {error.strerror}"
+            problem = f"{error.filename or parents['memory']}: {error.strerror}"
     return problem
 
 
@@ -93,7 +96,7 @@ def _places(own: list[list[str]]) -> Iterator[tuple[int, dict[str, Path]]]:
             path = next((path for _, names, path in own if names == ""), "/")
             place = _below(point, root, path)
             for parent in (place, place.parent):  # a group with processes in it cannot pass controllers on
-                if parent.is_relative_to(point) and _passes_on(parent):
+                if parent.is_relative_to(point):
                     yield 2, {"memory": parent, "pids": parent}
     parents = {}
     for controller in ("memory", "pids"):
@@ -111,13 +114,13 @@ def _below(point: str, root: str, path: str) -> Path:
     return Path(point) if inside.startswith("..") else Path(point, inside)
 
 
-def _passes_on(parent: Path) -> bool:
-    control = parent / "cgroup.subtree_control"
-    with suppress(OSError):
-        if not {"memory", "pids"} <= set(control.read_text().split()):
-            control.write_text("+memory +pids")
-        return True
-    return False
+def _pass_on(parent: Path) -> None:
+    """Lets groups in it have limits. OSError where that, or putting processes in them, is not for this user."""
+    control, members = parent / "cgroup.subtree_control", parent / "cgroup.procs"
+    if not {"memory", "pids"} <= set(control.read_text().split()):
+        control.write_text("+memory +pids")
+    with members.open("a"):  # who moves a process into a group must be allowed to write here too
+        pass
 
 
 def _add(process: int, folders: list[Path]) -> None:
