@@ -13,7 +13,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
+from pie_bench.execution.environment import Environment, EnvironmentSpec, Gem5Spec, load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.sandbox.choose import choose_sandbox
@@ -50,14 +50,17 @@ def main() -> None:
     spec, sandbox = load_environment_spec(parser.parse_args().environment), choose_sandbox()
     environment = open_environment(spec, sandbox)
     toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
-    binaries = {name: toolchain.compile(code).binary or b"" for name, code in PROGRAMS.items()}
+    binaries = {name: toolchain.compile(code).binary for name, code in PROGRAMS.items()}
 
     def ticks(job: tuple[str, str]) -> tuple[tuple[str, str], int]:
         variant, program = job
         changed = Environment(
             with_changes(spec, VARIANTS[variant]), environment.facts, environment.root, environment.gem5
         )
-        (measurement,) = open_simulator(changed, sandbox).measure(binaries[program], [b"7\n"])
+        binary = binaries[program]
+        assert binary is not None, f"{program} does not compile"
+        (measurement,) = open_simulator(changed, sandbox).measure(binary, [b"7\n"])
+        assert measurement.outcome == "ok", f"{variant}, {program}: {measurement.outcome} {measurement.detail}"
         return job, measurement.counters["ticks"]
 
     jobs = [(variant, program) for variant in VARIANTS for program in PROGRAMS]
@@ -70,7 +73,8 @@ def main() -> None:
 
 
 def with_changes(spec: EnvironmentSpec, changes: Mapping[tuple[str, ...], object]) -> EnvironmentSpec:
-    parameters: dict[str, Any] = copy.deepcopy(dict(spec.simulator.parameters))  # type: ignore[union-attr]
+    assert isinstance(spec.simulator, Gem5Spec), f"{spec.environment} does not simulate in gem5"
+    parameters: dict[str, Any] = copy.deepcopy(dict(spec.simulator.parameters))
     for (*path, last), value in changes.items():
         part = parameters
         for name in path:

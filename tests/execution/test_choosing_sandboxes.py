@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tests.execution.test_sandbox import LIMITS
 def open_to_all(folder: Path) -> None:
     """What is in a test's folder can be started by a user without rights."""
     for path in (folder, *folder.parents):
-        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+        if Path(tempfile.gettempdir()) in path.parents:
             path.chmod(0o755)
 
 

@@ -66,6 +66,7 @@ class ContainerSandbox:
         try:
             self._client = docker.from_env(timeout=60)
             self._client.ping()
+            self._is_podman = _is_podman(self._client)
             self._remove_left_over()
             if not self._client.images.list(_IMAGE):
                 repository, tag = _IMAGE.split(":")
@@ -86,7 +87,7 @@ class ContainerSandbox:
                 with self._lock:
                     idle = self._idle.setdefault(key, [])
                     container = idle.pop() if idle else None
-            container = container or _Container(self._client, command, limits, stage)
+            container = container or _Container(self._client, self._is_podman, command, limits, stage)
             finished = container.run(command, limits, stage)
             if stage == "payload" and not finished.wall_timeout:
                 with self._lock:
@@ -124,7 +125,7 @@ class ContainerSandbox:
 class _Container:
     """A container that waits, and the folder of this machine that it sees: /w, and a file for each stream."""
 
-    def __init__(self, client: Any, command: Command, limits: Limits, stage: Stage):
+    def __init__(self, client: Any, is_podman: bool, command: Command, limits: Limits, stage: Stage):
         self._api = client.api
         self._given: list[Path] = []
         self._temporary = tempfile.TemporaryDirectory(prefix=f"pie_bench-{os.getpid()}-")
@@ -135,7 +136,7 @@ class _Container:
         self._container = None
         try:
             options = _options(command, limits, stage, self._folder)
-            if _is_podman(client):
+            if is_podman:
                 _for_podman(options, stage, self._folder)
             self._container = client.containers.create(**options)
             self._container.start()
@@ -212,13 +213,13 @@ def _for_podman(options: dict[str, Any], stage: Stage, folder: Path) -> None:
     options["security_opt"] = ["no-new-privileges", f"seccomp={profile}"]
     nothing = folder / "nothing"
     nothing.mkdir()
-    for place in ("/run", "/var/tmp", *(["/tmp"] if stage == "payload" else [])):
+    folders = ["/run", "/var/tmp", *(["/tmp"] if stage == "payload" else [])]
+    for place in (*folders, "/etc/hosts", "/etc/passwd", "/etc/group", "/etc/hostname"):
         empty = nothing / place.replace("/", "-")
-        empty.mkdir()
-        options["volumes"][str(empty)] = {"bind": place, "mode": "ro"}
-    for place in ("/etc/hosts", "/etc/passwd", "/etc/group", "/etc/hostname"):
-        empty = nothing / place.replace("/", "-")
-        empty.touch(mode=0)
+        if place in folders:
+            empty.mkdir()
+        else:
+            empty.touch(mode=0)
         options["volumes"][str(empty)] = {"bind": place, "mode": "ro"}
 
 
