@@ -116,10 +116,11 @@ class ContainerSandbox:
         self._idle.clear()
 
     def _remove_left_over(self) -> None:
-        for container in self._client.containers.list(all=True, filters={"label": _LABEL}):
-            if has_ended(container.labels[_LABEL]):
+        # The plain listing: the SDK's own asks for each once more, and another harness may have removed it by then.
+        for container in self._client.api.containers(all=True, filters={"label": _LABEL}):
+            if has_ended(container["Labels"][_LABEL]):
                 with suppress(self._errors):
-                    container.remove(force=True, v=True)
+                    self._client.api.remove_container(container["Id"], force=True, v=True)
 
 
 class _Container:
