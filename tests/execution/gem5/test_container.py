@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,13 +139,14 @@ def image(daemon: Any, pinned_root: Path, sandbox: Sandbox) -> Iterator[str]:
         for name in ("usr/lib/x86_64-linux-gnu/libc-2.31.so", "usr/lib/x86_64-linux-gnu/ld-2.31.so"):
             archive.add(pinned_root / name, name)
         archive.add(pinned_root / "usr/lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
+        archive.addfile(tarfile.TarInfo(f"made-by-{os.getpid()}"))  # equal content may be one image, with one id
         member = tarfile.TarInfo("gem5/build/X86/gem5.opt")
         member.size, member.mode = len(program.binary), 0o755
         archive.addfile(member, io.BytesIO(program.binary))
-    name = "pie-bench-test-gem5:latest"
-    daemon.api.import_image_from_data(content.getvalue(), repository="pie-bench-test-gem5", tag="latest")
-    yield name
-    daemon.images.remove(name, force=True)
+    repository = f"pie-bench-test-gem5-{os.getpid()}"
+    daemon.api.import_image_from_data(content.getvalue(), repository=repository, tag="latest")
+    yield f"{repository}:latest"
+    daemon.images.remove(f"{repository}:latest", force=True)
 
 
 def session(daemon: Any, image: str, root: Path) -> Session:
@@ -162,7 +164,7 @@ def test_a_real_container_serves_inputs_and_reaches_nothing(daemon: Any, image: 
             assert done == number
             assert ran.stdout == text.upper() + b" ro nobody offline root"
             assert ran.counters == {"ticks": 42, "instructions": 7}
-        assert [container.status for container in containers_of(daemon, image)] == ["running"]
+        assert [container["State"] for container in containers_of(daemon, image)] == ["running"]
     assert containers_of(daemon, image) == []
 
 
@@ -173,20 +175,21 @@ def test_an_image_without_gem5_says_so(daemon: Any, image: str, pinned_root: Pat
         for member in old:
             if not member.name.startswith("gem5"):
                 new.addfile(member, old.extractfile(member) if member.isreg() else None)
-    daemon.api.import_image_from_data(emptied.getvalue(), repository="pie-bench-test-empty", tag="latest")
+    repository = f"pie-bench-test-empty-{os.getpid()}"
+    daemon.api.import_image_from_data(emptied.getvalue(), repository=repository, tag="latest")
     try:
         with pytest.raises(SandboxError, match="no gem5 in this image"):
-            session(daemon, "pie-bench-test-empty:latest", pinned_root)
+            session(daemon, f"{repository}:latest", pinned_root)
     finally:
         for container in containers_of(daemon, image):
-            container.remove(force=True)
-        daemon.images.remove("pie-bench-test-empty:latest", force=True)
+            daemon.api.remove_container(container["Id"], force=True)
+        daemon.images.remove(f"{repository}:latest", force=True)
 
 
-def containers_of(daemon: Any, image: str) -> list[Any]:
+def containers_of(daemon: Any, image: str) -> list[dict[str, Any]]:
     """By its id: Podman's filter knows an image by another name."""
-    wanted = daemon.images.get(image).id
-    return [container for container in daemon.containers.list(all=True) if container.image.id == wanted]
+    wanted = daemon.images.get(image).id.removeprefix("sha256:")
+    return [x for x in daemon.api.containers(all=True) if x["ImageID"].removeprefix("sha256:") == wanted]
 
 
 def _created(daemon: Any, image: str) -> str:
