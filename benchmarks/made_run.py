@@ -15,7 +15,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from pie_bench.execution.verdict import Outcome, Role, TestResult, Verdict
+from pie_bench.run.verdict import Outcome, Role, TestResult, Verdict
 from pie_bench.stages.plan import Settings, begin_run, make_plan, settle
 from pie_bench.store import RunDirectory
 

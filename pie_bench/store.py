@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.errors import UserError
-from pie_bench.execution.simulators.simulator import Measurement
+from pie_bench.run.measurement import Measurement
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS measurement (

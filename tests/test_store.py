@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pie_bench.errors import UserError
-from pie_bench.execution.simulators.simulator import Measurement
+from pie_bench.run.measurement import Measurement
 from pie_bench.store import MeasurementStore, RunDirectory, read_jsonl, write_json
 
 MEASUREMENT = Measurement("b", "i", "s", "ok", 0, "o", {"Ir": 5}, {"Ir": 2})

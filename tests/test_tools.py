@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pie_bench.report.results import PairResult, SampleResult
+from pie_bench.run.results import PairResult, SampleResult
 from tests.report.test_table import RESULTS
 
 

@@ -13,7 +13,7 @@ import time
 
 from pie_bench.data.load import load_dataset
 from pie_bench.execution.environment import load_environment_spec
-from pie_bench.execution.forbidden import CLOCKS, find, read_program
+from pie_bench.execution.integrity.forbidden import CLOCKS, find, read_program
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.toolchain import Toolchain
 

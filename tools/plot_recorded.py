@@ -13,7 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from pie_bench.report.results import PairResult, Results
+from pie_bench.run.results import PairResult, Results
 
 
 def main(run: Path, picture: Path | None) -> None:

@@ -63,7 +63,7 @@ def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: An
     from pie_bench.cli.environment import build_root_of
     from pie_bench.data.check import Program, check_programs
     from pie_bench.execution.pool import LocalPool
-    from pie_bench.execution.verdict import Candidate
+    from pie_bench.run.verdict import Candidate
     from pie_bench.stages.execute import open_executor_of
 
     build_root_of(arguments.environment)

@@ -28,7 +28,7 @@ def add_verbs(verbs: Any) -> None:
 
 def guard(arguments: argparse.Namespace) -> int:
     from pie_bench.cli.environment import build_root_of
-    from pie_bench.execution.guards import N_GUARD_INPUTS
+    from pie_bench.execution.integrity.guards import N_GUARD_INPUTS
     from pie_bench.execution.pool import LocalPool
     from pie_bench.report.table import print_guards
     from pie_bench.stages import guard as stage

@@ -25,7 +25,7 @@ def add_verbs(verbs: Any) -> None:
 
 def report(arguments: argparse.Namespace) -> int:
     from pie_bench.report.finished import read_results, read_run
-    from pie_bench.report.results import Score
+    from pie_bench.run.results import Score
     from pie_bench.store import RunDirectory
 
     directories = [RunDirectory(path) for path in arguments.run_dirs]

@@ -16,7 +16,7 @@ from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
     from pie_bench.execution.sandbox.sandbox import Sandbox
-    from pie_bench.report.results import Results
+    from pie_bench.run.results import Results
     from pie_bench.stages.execute import Progress
     from pie_bench.stages.generate import Generation, Tally
     from pie_bench.stages.plan import Plan

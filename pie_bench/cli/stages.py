@@ -73,7 +73,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def score(arguments: argparse.Namespace) -> int:
-    from pie_bench.report.results import Score
+    from pie_bench.run.results import Score
     from pie_bench.stages import score as stage
     from pie_bench.stages.plan import plan_of
     from pie_bench.store import RunDirectory

@@ -11,18 +11,19 @@ from dataclasses import replace
 from typing import Any
 
 from pie_bench.data.pair import TestCase
-from pie_bench.execution import forbidden
 from pie_bench.execution.checker import COMPARATORS
-from pie_bench.execution.clocks import clock_decides
 from pie_bench.execution.environment import Environment, EnvironmentSpec
+from pie_bench.execution.integrity import forbidden
+from pie_bench.execution.integrity.clocks import clock_decides
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
 from pie_bench.execution.simulators.open import open_simulator, with_simulator
-from pie_bench.execution.simulators.simulator import Measurement, Simulator
+from pie_bench.execution.simulators.simulator import Simulator
 from pie_bench.execution.toolchain import Toolchain
-from pie_bench.execution.verdict import Candidate, Outcome, TestResult, Verdict
 from pie_bench.hashing import sha256
 from pie_bench.paths import roots_dir
+from pie_bench.run.measurement import Measurement
+from pie_bench.run.verdict import Candidate, Outcome, TestResult, Verdict
 from pie_bench.store import MeasurementStore
 
 _PROGRAM = "/w/program"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
-from pie_bench.report.results import Results, Score, Scores
+from pie_bench.run.results import Results, Score, Scores
 
 SCHEMA_VERSION = 2
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -12,12 +12,12 @@ from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.sandbox.choose import MECHANISMS
-from pie_bench.execution.verdict import OUTCOMES, Candidate, Verdict
 from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle, opened, records
 from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
 from pie_bench.models.entries import ReferenceEntry
 from pie_bench.models.model import Completion
+from pie_bench.run.verdict import OUTCOMES, Candidate, Verdict
 from pie_bench.stages.execute import candidate_of, own_programs
 from pie_bench.stages.plan import Plan, Settings, make_plan
 from pie_bench.stages.score import score

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.sandbox import Sandbox
-from pie_bench.execution.verdict import Candidate, Verdict
 from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle
 from pie_bench.leaderboard.entry import Entry, Verification, strict_json
 from pie_bench.leaderboard.validate import Checked
+from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.stages.execute import open_executor_of
 from pie_bench.store import write_json
 

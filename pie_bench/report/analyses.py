@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from pie_bench.execution.verdict import Role
 from pie_bench.metrics.best_at_k import METHODS, METRICS, OPTIMIZED_SPEEDUP
+from pie_bench.metrics.scores import TIMES, Time, samples_of, scores_of
 from pie_bench.report.finished import FinishedRun, best_sample
-from pie_bench.report.results import PairResult, Results, SampleResult, Score
-from pie_bench.report.scores import TIMES, Time, samples_of, scores_of
+from pie_bench.run.results import PairResult, Results, SampleResult, Score
+from pie_bench.run.verdict import Role
 
 Cell = str | int | float | None
 

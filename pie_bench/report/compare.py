@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METHODS, METRICS, ks
-from pie_bench.report.results import Results
-from pie_bench.report.scores import TIMES, interval_facts, samples_of, usable_pairs
+from pie_bench.metrics.scores import TIMES, interval_facts, samples_of, usable_pairs
+from pie_bench.run.results import Results
 
 COMPARED = ("percent_optimized", "speedup", "speedup_geometric", "percent_correct")
 _SAME = 1e-9  # relative: below, two values of a pair are a tie

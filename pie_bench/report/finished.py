@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
-from pie_bench.execution.verdict import Role, Verdict
-from pie_bench.report.results import SCHEMA_VERSION, PairResult, Results
-from pie_bench.report.scores import seconds_of, usable_pairs
+from pie_bench.metrics.scores import seconds_of, usable_pairs
+from pie_bench.run.results import SCHEMA_VERSION, PairResult, Results
+from pie_bench.run.verdict import Role, Verdict
 from pie_bench.stages.execute import candidate_of, read_verdicts
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan, plan_of

@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pie_bench.execution.verdict import Verdict
 from pie_bench.metrics.analyses import shrunk_constants
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.edits import kind_of_edit
+from pie_bench.metrics.scores import seconds_of
 from pie_bench.report.analyses import error_classes
 from pie_bench.report.finished import FinishedRun, best_sample
-from pie_bench.report.results import PairResult
-from pie_bench.report.scores import seconds_of
+from pie_bench.run.results import PairResult
+from pie_bench.run.verdict import Verdict
 
 # What counters are called; those not known here are shown by their own name.
 COUNTERS = {

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import IO
 
 from pie_bench.metrics.best_at_k import METRICS
-from pie_bench.report.results import Results
 from pie_bench.report.table import HEADLINE, format_value
+from pie_bench.run.results import Results
 
 
 def print_summary(finished: Sequence[tuple[Results, Path]], file: IO[str] | None = None) -> None:

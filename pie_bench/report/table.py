@@ -6,7 +6,7 @@ import sys
 from typing import IO
 
 from pie_bench.metrics.best_at_k import METRICS
-from pie_bench.report.results import Results, Score
+from pie_bench.run.results import Results, Score
 
 HEADLINE = ("percent_optimized", "speedup", "percent_correct")
 

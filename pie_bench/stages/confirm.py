@@ -10,9 +10,9 @@ from typing import Any
 from pie_bench.data.pair import Pair
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import Pool
-from pie_bench.execution.verdict import Candidate, Verdict
 from pie_bench.metrics.agreement import Agreement, Compared, agreement
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
+from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.stages.execute import candidate_of, note_gem5, own_programs, read_verdicts
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan

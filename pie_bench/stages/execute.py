@@ -15,8 +15,8 @@ from pie_bench.execution.executor import Executor, open_environment
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
-from pie_bench.execution.verdict import Candidate, Role, Verdict
 from pie_bench.prompting.extract import extract_code
+from pie_bench.run.verdict import Candidate, Role, Verdict
 from pie_bench.stages.generate import Generation, read_generations
 from pie_bench.stages.plan import Plan, note, settle
 from pie_bench.store import MeasurementStore, RunDirectory, iter_jsonl, write_json

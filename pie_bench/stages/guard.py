@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from pie_bench.execution.executor import Executor
-from pie_bench.execution.guards import N_GUARD_INPUTS, PairGuard
+from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PairGuard
 from pie_bench.execution.pool import Pool
-from pie_bench.report.results import Results
+from pie_bench.run.results import Results
 from pie_bench.stages.execute import candidate_of
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan

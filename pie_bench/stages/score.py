@@ -9,10 +9,10 @@ from typing import Any
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
-from pie_bench.execution.verdict import Verdict
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
-from pie_bench.report.results import GuardFinding, Guards, PairResult, Results, SampleResult
-from pie_bench.report.scores import all_scores, interval_facts, paper_scores, startup_shares
+from pie_bench.metrics.scores import all_scores, interval_facts, paper_scores, startup_shares
+from pie_bench.run.results import GuardFinding, Guards, PairResult, Results, SampleResult
+from pie_bench.run.verdict import Verdict
 from pie_bench.stages.execute import read_verdicts
 from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan, package_versions

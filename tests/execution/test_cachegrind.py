@@ -11,9 +11,9 @@ from pie_bench.execution.environment import Environment, EnvironmentSpec, enviro
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.sandbox.sandbox import Finished, Sandbox, SandboxError
 from pie_bench.execution.simulators.cachegrind import CachegrindSimulator, parse_counters
-from pie_bench.execution.simulators.simulator import Measurement
 from pie_bench.execution.simulators.startup import stopped_at_main
 from pie_bench.execution.toolchain import Toolchain
+from pie_bench.run.measurement import Measurement
 
 SUM = """#include <iostream>
 #include <vector>

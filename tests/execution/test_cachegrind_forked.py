@@ -15,8 +15,9 @@ from pie_bench.execution.sandbox.sandbox import Command, Finished, Limits, Sandb
 from pie_bench.execution.simulators import cachegrind, fork_server
 from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
 from pie_bench.execution.simulators.fork_server import forking, starts_unseeing
-from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError
+from pie_bench.execution.simulators.simulator import MeasurementMismatchError
 from pie_bench.execution.toolchain import Toolchain
+from pie_bench.run.measurement import Measurement
 
 INPUTS = [b"12 30\n", b"7\n"]
 SUM = '#include <cstdio>\nint main(){ long n, s = 0; while (scanf("%ld", &n) == 1) s += n; printf("%ld", s); }'

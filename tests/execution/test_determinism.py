@@ -19,7 +19,7 @@ from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.sandbox.sandbox import Sandbox
-from pie_bench.execution.verdict import Candidate
+from pie_bench.run.verdict import Candidate
 from pie_bench.store import MeasurementStore
 
 TESTS = (TestCase("0", b"70\n", b"140\n"), TestCase("1", b"12345\n", b"24690\n"))

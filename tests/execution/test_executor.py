@@ -12,7 +12,7 @@ from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.sandbox.sandbox import Command, Finished, Limits, Sandbox, SandboxError, Served, Stage
-from pie_bench.execution.verdict import OUTCOMES, Candidate, Verdict
+from pie_bench.run.verdict import OUTCOMES, Candidate, Verdict
 from pie_bench.store import MeasurementStore
 
 TESTS = (TestCase("0", b"2\n", b"4\n"), TestCase("1", b"5\n", b"10\n"))

@@ -1,6 +1,6 @@
 """Every parser of bytes that others wrote: whatever they are, it gives a value or the error that it documents.
 
-Not here: bundles and entries (tests/leaderboard), inputs' grammars (tests/execution/test_guards.py), archives of tests
+Not here: bundles and entries (tests/leaderboard), inputs' grammars (tests/integrity/test_guards.py), archives of tests
 (tests/data/test_stored_tests.py).
 """
 
@@ -17,7 +17,7 @@ from pie_bench.data.load import _row, pair_id_of, what_is_missing
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.data.spec import DATA_DIR, load_spec
 from pie_bench.errors import PieBenchError, UserError
-from pie_bench.execution.forbidden import Program, find, read_program
+from pie_bench.execution.integrity.forbidden import Program, find, read_program
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.simulators.cachegrind import parse_counters
 from pie_bench.execution.simulators.fork_server import forking, starts_unseeing

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from benchmarks.made_run import make_dataset, make_run
 from pie_bench.errors import UserError
-from pie_bench.execution.simulators.simulator import Measurement
 from pie_bench.report.analyses import ANALYSES
 from pie_bench.report.finished import read_run
 from pie_bench.report.page import make_pictures, render
+from pie_bench.run.measurement import Measurement
 from pie_bench.stages.execute import counts
 from pie_bench.stages.plan import plan_of
 from pie_bench.stages.score import score

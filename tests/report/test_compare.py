@@ -12,8 +12,8 @@ from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.report.compare import Difference, compare
 from pie_bench.report.finished import FinishedRun
-from pie_bench.report.results import Results
-from tests.report.test_scores import WRONG, ok, pair
+from pie_bench.run.results import Results
+from tests.metrics.test_scores import WRONG, ok, pair
 from tests.report.test_table import RESULTS
 
 

@@ -3,8 +3,8 @@
 import io
 from pathlib import Path
 
-from pie_bench.report.results import Results, Score, StartupShare
 from pie_bench.report.table import print_results, warnings
+from pie_bench.run.results import Results, Score, StartupShare
 
 SCORES = {
     "percent_optimized": {"best@1": 12.5, "best@2": 25.0},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pie_bench.cli.main import main
-from pie_bench.execution.verdict import Outcome, Role, Verdict
+from pie_bench.run.verdict import Outcome, Role, Verdict
 from pie_bench.stages.confirm import Key, worth_confirming
 from pie_bench.stages.plan import Settings, make_plan
 

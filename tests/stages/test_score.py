@@ -6,7 +6,7 @@ import pytest
 
 from pie_bench.data.load import PairDataset
 from pie_bench.execution.executor import Executor
-from pie_bench.execution.verdict import Candidate
+from pie_bench.run.verdict import Candidate
 from pie_bench.stages.execute import read_verdicts
 from pie_bench.store import RunDirectory, iter_jsonl, read_jsonl
 

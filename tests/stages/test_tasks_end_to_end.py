@@ -9,7 +9,7 @@ from pie_bench.cli.main import main
 from pie_bench.models.registry import weights_of
 from pie_bench.models.weights import get_weights
 from pie_bench.paths import cache_dir
-from pie_bench.report.results import Results
+from pie_bench.run.results import Results
 from pie_bench.store import read_jsonl
 from pie_bench.task import task_names
 

@@ -25,8 +25,8 @@ from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.sandbox.choose import choose_sandbox
-from pie_bench.execution.verdict import Candidate, Verdict
 from pie_bench.paths import cache_dir
+from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.store import MeasurementStore
 
 HERE = Path(__file__).resolve().parent

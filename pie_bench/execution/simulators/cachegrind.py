@@ -27,10 +27,11 @@ from pie_bench.execution.sandbox.sandbox import (
     Served,
 )
 from pie_bench.execution.simulators.fork_server import START_UP, Forking, forking, starts_unseeing
-from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError, is_verified
+from pie_bench.execution.simulators.simulator import MeasurementMismatchError, is_verified
 from pie_bench.execution.simulators.startup import stopped_at_main
 from pie_bench.execution.simulators.translations import OPTIONS, Translations, Translator, translator_in
 from pie_bench.hashing import sha256
+from pie_bench.run.measurement import Measurement
 
 _PROGRAM = "/w/program"
 _log = logging.getLogger(__name__)

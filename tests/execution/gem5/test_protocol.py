@@ -19,7 +19,8 @@ from pie_bench.execution.sandbox.sandbox import Connected, Limits, Sandbox, Sand
 from pie_bench.execution.simulators.gem5 import simulator as module
 from pie_bench.execution.simulators.gem5.launch import _FLAGS, MACHINE
 from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
-from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError, is_verified
+from pie_bench.execution.simulators.simulator import MeasurementMismatchError, is_verified
+from pie_bench.run.measurement import Measurement
 
 FAKE = Path(__file__).parent / "fake"
 # 1,000 instructions of the loader, 50 of constructors, then what the program does with its input

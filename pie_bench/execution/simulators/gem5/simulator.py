@@ -25,9 +25,10 @@ from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox, SandboxE
 from pie_bench.execution.simulators.fork_server import EXIT_CALL, starts_unseeing
 from pie_bench.execution.simulators.gem5.launch import Gem5
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
-from pie_bench.execution.simulators.simulator import Measurement, MeasurementMismatchError, is_verified
+from pie_bench.execution.simulators.simulator import MeasurementMismatchError, is_verified
 from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
 from pie_bench.hashing import sha256
+from pie_bench.run.measurement import Measurement
 
 SECONDS_PER_TICK = 1e-12  # gem5's ticks are picoseconds
 _PROGRAM = "/w/program"

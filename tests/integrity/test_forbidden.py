@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.executor import Executor
-from pie_bench.execution.forbidden import find, read_program
-from pie_bench.execution.literals import known_tests, split_source
+from pie_bench.execution.integrity.forbidden import find, read_program
+from pie_bench.execution.integrity.literals import known_tests, split_source
 from pie_bench.execution.toolchain import Toolchain
-from pie_bench.execution.verdict import Candidate, Verdict
-from tests.execution.cheats import ANSWERS, CHEATS, CLOCKS, HONEST, SLOW, TESTS
+from pie_bench.run.verdict import Candidate, Verdict
+from tests.integrity.cheats import ANSWERS, CHEATS, CLOCKS, HONEST, SLOW, TESTS
 
 
 def judged(executor: Executor, code: str, role: str = "candidate") -> Verdict:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.checker import COMPARATORS
 from pie_bench.execution.environment import EnvironmentSpec
-from pie_bench.execution.guard_inputs import guard_inputs
+from pie_bench.execution.integrity.guard_inputs import guard_inputs
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.environment import EnvironmentSpec
-from pie_bench.execution.guard_inputs import grammar_of, guard_inputs, past, rows_of
-from pie_bench.execution.guards import Finding, PairGuard
+from pie_bench.execution.integrity.guard_inputs import grammar_of, guard_inputs, past, rows_of
+from pie_bench.execution.integrity.guards import Finding, PairGuard
 from pie_bench.execution.sandbox.sandbox import Sandbox
 
 _READ = "#include <cstdio>\n#include <cstdlib>\n#include <vector>\n"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pie_bench.errors import unknown_name
 from pie_bench.metrics.best_at_k import MEANS, METHODS, METRICS, Metric, Samples, floored, ks
-from pie_bench.report.results import PairResult, SampleResult, Score, Scores, StartupShare
+from pie_bench.run.results import PairResult, SampleResult, Score, Scores, StartupShare
 
 Time = Literal["process", "after_main"]
 Of = Literal["model", "human"]

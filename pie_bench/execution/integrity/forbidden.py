@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pie_bench.data.pair import TestCase
-from pie_bench.execution.literals import known_tests, split_source
+from pie_bench.execution.integrity.literals import known_tests, split_source
 
 # What no compiler puts into a program's own code: the pattern of bytes, and objdump's name of the instruction.
 _INSTRUCTIONS = {

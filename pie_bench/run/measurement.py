@@ -1,0 +1,25 @@
+"""What a simulator counted of one program on one input: the record that the measurement store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One program on one input in one simulator: what was counted, of the whole process and before `main`.
+
+    `simulation_id` is the hash of all that can change the counts. `outcome` is `ok`, `runtime_error`,
+    `instruction_limit`, `unsupported` (the simulator cannot run it) or `infra_error` (ours; never stored).
+    """
+
+    binary_sha256: str
+    input_sha256: str
+    simulation_id: str
+    outcome: str
+    exit_code: int | None
+    stdout_sha256: str
+    counters: Mapping[str, int]
+    startup_counters: Mapping[str, int]
+    detail: str = ""
