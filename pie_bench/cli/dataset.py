@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pie_bench import DEFAULT_ENVIRONMENT
-from pie_bench.cli.run import positive
+from pie_bench.cli.options import positive
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
 

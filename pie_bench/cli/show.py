@@ -10,7 +10,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pie_bench.cli.run import add_sources, positive
+from pie_bench.cli.options import add_sources, positive
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
