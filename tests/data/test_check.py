@@ -69,7 +69,7 @@ def test_faults_of_form(
     code, out = check(capsys, "--quick")
     assert code == 1
     assert said in out
-    assert "faults that change scores" in out
+    assert "1 fault that changes scores" in out
     assert "no program was run" in out
 
 
