@@ -119,7 +119,7 @@ def _check_split(
     scored = split == SCORED
     seen: dict[str, int] = {}
     seen_programs: dict[str, str] = {}
-    silent: set[tuple[str, str]] = set()
+    looked_at: set[tuple[str, str]] = set()
     columns: set[str] = set()
     usable = 0
     for number, row in rows.numbered:
@@ -152,7 +152,7 @@ def _check_split(
         if record.src_seconds is None or record.tgt_seconds is None:
             report.without_times += 1
         if scored:
-            _find_silent_tests(report, at, record, stored, silent)
+            _look_at_tests(report, at, record, stored, looked_at)
         for side, code in (("source", record.src_code), ("target", record.tgt_code)):
             key = sha256("\0".join([code, record.problem_id, *record.tests, _own_tests(record)]).encode())
             if record.tests:
@@ -169,16 +169,28 @@ def _own_tests(record: Record) -> str:
     return "" if record.inline is None else repr([(test.input, test.expected_output) for test in record.inline])
 
 
-def _find_silent_tests(
+def _look_at_tests(
     report: SplitReport, at: str, record: Record, stored: StoredTests | None, seen: set[tuple[str, str]]
 ) -> None:
-    """Tests that expect no output: often a file that was cut off or never written."""
-    shared = record.inline is None  # by all pairs of the problem
+    """Tests that no program can pass, that count twice, or that expect no output: often a file that was cut off.
+
+    `seen` has the tests of files that were looked at with another pair of the problem.
+    """
+    shared = record.inline is None
+    first: dict[str, TestCase] = {}
     for test in tests_of(record, stored, skip=seen if shared else ()):
         if shared:
             seen.add((record.problem_id, test.test_id))
         if not test.expected_output.strip():
             report.found("a test expects no output", f"{at}: test {test.test_id}", fault=False)
+        other = first.setdefault(sha256(test.input), test)
+        if other is test:
+            continue
+        both = f"{at}: tests {other.test_id} and {test.test_id}"
+        if other.expected_output.split() != test.expected_output.split():
+            report.found("tests contradict each other", f"{both} have the same input, not the same output", fault=True)
+        else:
+            report.found("a test is given twice", both, fault=False)
 
 
 def tests_of(record: Record, stored: StoredTests | None, skip: Collection[tuple[str, str]] = ()) -> Iterable[TestCase]:

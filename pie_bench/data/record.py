@@ -108,8 +108,9 @@ def missing_column(seen: Iterable[str], columns: Columns, *, with_tests: bool, w
             close = [name for wanted in theirs for name in difflib.get_close_matches(wanted, names, n=1, cutoff=0.7)]
             hint = f"did you mean {close[0]}? " if close else ""
             wanted = " or ".join(theirs) or ours
+            why = "; every pair needs a faster program, which answers are compared with" if ours == "tgt_code" else ""
             return UserError(
-                f"{where}: no column {wanted}; there are {', '.join(names)}; "
+                f"{where}: no column {wanted}{why}; there are {', '.join(names)}; "
                 f"{hint}(columns may have any names: say which in a YAML file, docs/dataset.md)"
             )
     return None

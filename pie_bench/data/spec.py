@@ -150,13 +150,11 @@ def load_spec(name: str | os.PathLike[str]) -> DatasetSpec:
         return _with_pie_columns(name, name)
     if name.endswith(_YAML):
         return _load_yaml(Path(name).expanduser().resolve(), name)
-    path = Path(name).expanduser()
-    looks_like_a_path = "/" in name or name.endswith(FILES) or name in (".", "..")
-    if looks_like_a_path or (path.exists() and name not in dataset_names()):
-        if not path.exists():
-            raise UserError(f"dataset {name}: no such file or folder")
-        path = path.resolve()
+    path = _existing(name)
+    if path is not None and name not in dataset_names():
         return _with_pie_columns(_name_of(path), str(path))
+    if "/" in name or name.endswith(FILES):
+        raise UserError(f"dataset {name}: no such file or folder")
     return _from_plugin(name)
 
 
@@ -169,8 +167,16 @@ def absolute_name(name: str) -> str:
     """The same dataset, named so that it is found from every folder: files and folders by their absolute path."""
     if name in dataset_names() or name.startswith(HUB):
         return name
-    path = Path(name).expanduser()
-    return str(path.resolve()) if path.exists() else name
+    return str(_existing(name) or name)
+
+
+def _existing(name: str) -> Path | None:
+    """The file or folder that the name is a path of; None where nothing is there."""
+    try:
+        path = Path(name).expanduser().resolve()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # a name that no file can have
+        return None
 
 
 def _with_pie_columns(dataset: str, source: str) -> DatasetSpec:
