@@ -141,7 +141,7 @@ def _parse(content: bytes, path: Path) -> dict[tuple[str, int], _Recorded]:
             problem = error.errors(include_url=False)[0]
             where = ".".join(map(str, problem["loc"])) or "line"
             raise UserError(f"{path}:{number}: {where}: {problem['msg']}; not a recorded answer") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}:{number}: broken JSON ({error}); not a recorded answer") from None
         key = (completion.pair_id, completion.sample_index)
         if key in recorded:

@@ -94,7 +94,7 @@ def test_runs_that_are_not_scored_or_of_an_older_version(
     path = tmp_path / "a" / "results.json"
     path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
     assert main(["compare", str(tmp_path / "a"), str(made / "b")]) == 2
-    assert "of version 1, not 2; run: pie-bench score" in capsys.readouterr().err
+    assert "of version 1, this pie_bench reads 2; run: pie-bench score" in capsys.readouterr().err
     path.unlink()
     assert main(["compare", str(tmp_path / "a"), str(made / "b")]) == 2
     assert "no results.json yet; run: pie-bench score" in capsys.readouterr().err
