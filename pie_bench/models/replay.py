@@ -72,9 +72,12 @@ class ReplayModel:
         self.resolved = resolved_as(content)
         self._recorded = _parse(content, path)
 
+    def check(self, requests: Iterable[Request]) -> None:
+        """UserError when one asks for what is not recorded, or was given to another prompt."""
+        self.generate(requests)
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Checks all requests before the first answer: UserError when one asks for what is not recorded, or was
-        given to another prompt."""
+        """All requests are checked (see `check`) before the first answer."""
         wanted = [(request, (request.pair_id, index)) for request in requests for index in request.sample_indices]
         missing = [key for _, key in wanted if key not in self._recorded]
         if missing:
