@@ -210,7 +210,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         ),
         "entry.json: status: a bundle is self-reported",
     ),
-    "schema from the future": (changed("entry.json", "schema_version", to=3), "entry.json: schema_version: it is 3"),
+    "schema from the future": (changed("entry.json", "schema_version", to=4), "entry.json: schema_version: it is 4"),
     "unknown key": (lambda parts: parts["entry.json"].update(rank=1), "entry.json: rank: Extra inputs"),
     "cost below zero": (changed("entry.json", "cost_usd", to=-1.0), "entry.json: cost_usd: Input should be greater"),
     "CPU time": (changed("entry.json", "cpu_hours", to=0.0), "entry.json.cpu_hours: it is 0.0; recomputed: 0.0"),
