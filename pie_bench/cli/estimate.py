@@ -26,7 +26,7 @@ def add_verbs(verbs: Any) -> None:
 def estimate(arguments: argparse.Namespace) -> int:
     from pie_bench.stages.estimate import estimate as estimated
 
-    for plan, _ in run.plans_and_directories(arguments):
+    for plan, _ in run.plans_and_runs(arguments):
         _print(plan, estimated(plan, cache_dir()))
     return 0
 

@@ -68,13 +68,13 @@ def share(text: str) -> float:
 def submit(arguments: argparse.Namespace) -> int:
     from pie_bench.leaderboard.bundle import pack
     from pie_bench.leaderboard.validate import validated
-    from pie_bench.store import RunDirectory
+    from pie_bench.run.run import Run
 
     for link in arguments.link:
         if not link.startswith(("https://", "http://")):
             raise UserError(f"--link {link}: expected a URL")
     path = pack(
-        RunDirectory(arguments.run_dir),
+        Run(arguments.run_dir),
         arguments.out,
         submitter=arguments.submitter,
         links=arguments.link,

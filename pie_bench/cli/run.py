@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,10 @@ from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
     from pie_bench.execution.sandbox.sandbox import Sandbox
-    from pie_bench.run.results import Results
-    from pie_bench.stages.execute import Progress
-    from pie_bench.stages.generate import Generation, Tally
+    from pie_bench.run.run import Run
+    from pie_bench.stages.finished import FinishedRun
+    from pie_bench.stages.generate import PendingAnswers
     from pie_bench.stages.plan import Plan
-    from pie_bench.store import RunDirectory
 
 DESCRIPTION = "Ask a model for faster programs, check and measure them, and score the answers."
 EPILOG = (
@@ -88,6 +86,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--context", type=positive, metavar="N", help="tokens the model has room for, where it does not say so itself"
     )
+    parser.add_argument(
+        "--answers-for-other-prompts",
+        dest="other_prompts",
+        action="store_true",
+        help="take replayed answers that were given to other prompts; every result says so, no leaderboard takes it",
+    )
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: a folder of its own under runs/")
     parser.add_argument(
         "--dry-run", action="store_true", help="prepare everything and say what would be asked, but ask nothing"
@@ -99,7 +103,8 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         metavar="D",
-        help="mini (bundled), pie (in PIE_DATA_DIR), hf:OWNER/NAME or a YAML file; default: the task's",
+        help="mini (bundled), pie (in PIE_DATA_DIR), hf:OWNER/NAME, your own rows (JSONL, parquet, a folder) or a YAML "
+        "file; default: the task's",
     )
     parser.add_argument("--include-path", metavar="DIR", help="a folder with tasks of your own")
     parser.add_argument(
@@ -133,45 +138,27 @@ def model_args(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def plans_and_directories(arguments: argparse.Namespace) -> list[tuple[Plan, RunDirectory]]:
-    """What the settings mean, and the folder each task's run goes to (not yet created).
+def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
+    """What the options mean, and the folder each task's run goes to (not yet created)."""
+    from pie_bench.api import OTHER_PROMPTS, located, plans
+    from pie_bench.run.manifest import Settings
 
-    Everything is looked up before anything is asked: a mistake in the last task is found before the first is paid for.
-    """
-    from pie_bench.stages.plan import Settings, default_run_directory, make_plan, task_folders
-    from pie_bench.store import RunDirectory
-    from pie_bench.task import load_task, select_tasks
-
-    include_path = arguments.include_path and str(Path(arguments.include_path).expanduser().resolve())
-    folders = task_folders(include_path)
-    tasks = select_tasks([name for given in arguments.task for name in given.split(",") if name], *folders)
-    # Of several tasks the encoder is for those that retrieve; that one is for nothing is a mistake.
-    retrieve = [name for name in tasks if load_task(name, *folders).fewshot.strategy == "retrieval"] or tasks
-    dataset = arguments.dataset
-    if dataset is not None and dataset.endswith((".yaml", ".yml")):
-        dataset = str(Path(dataset).expanduser().resolve())  # later stages may be run from elsewhere
-    plans = [
-        make_plan(
-            Settings(
-                task=task,
-                model=arguments.model,
-                dataset=dataset,
-                environment=arguments.environment,
-                limit=arguments.limit,
-                samples=arguments.samples,
-                encoder=arguments.encoder if task in retrieve else None,
-                pairs=pair_ids(arguments.pairs),
-                include_path=include_path,
-                context=arguments.context,
-                model_args=model_args(arguments.model_args or ()),
-            )
-        )
-        for task in tasks
-    ]
-    own = arguments.run_dir
-    if own is not None and len(plans) > 1:
-        return [(plan, RunDirectory(own / plan.task.task)) for plan in plans]
-    return [(plan, RunDirectory(own or default_run_directory(plan))) for plan in plans]
+    other_prompts = {OTHER_PROMPTS: "true"} if arguments.other_prompts else {}
+    tasks = [name for given in arguments.task for name in given.split(",") if name]
+    settings = Settings(
+        task=tasks[0] if tasks else "",
+        model=arguments.model,
+        dataset=None if arguments.dataset is None else located(arguments.dataset),
+        environment=arguments.environment,
+        limit=arguments.limit,
+        samples=arguments.samples,
+        encoder=arguments.encoder,
+        pairs=pair_ids(arguments.pairs),
+        include_path=arguments.include_path and str(Path(arguments.include_path).expanduser().resolve()),
+        context=arguments.context,
+        model_args=model_args(arguments.model_args or ()) | other_prompts,
+    )
+    return plans(settings, tasks, arguments.run_dir)
 
 
 def pair_ids(text: str | None) -> tuple[str, ...] | None:
@@ -193,68 +180,62 @@ def pair_ids(text: str | None) -> tuple[str, ...] | None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from pie_bench.api import complete
     from pie_bench.cli.confirm import confirm_and_print
-    from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.environment import load_environment_spec
-    from pie_bench.execution.pool import LocalPool
     from pie_bench.report.summary import print_summary
-    from pie_bench.stages.execute import execute, open_executor
     from pie_bench.stages.generate import prepared
-    from pie_bench.stages.plan import begin_run, check_run
+    from pie_bench.stages.plan import check_run
 
-    todo = plans_and_directories(arguments)
+    todo = plans_and_runs(arguments)
     if arguments.confirm is not None:
         load_environment_spec(arguments.confirm)  # an unknown name is said before anything is paid for
     sandbox = chosen_sandbox(arguments)
     finished = []
     left_to_pay = arguments.max_cost
-    for number, (plan, directory) in enumerate(todo, start=1):
+    for number, (plan, run) in enumerate(todo, start=1):
         if len(todo) > 1:
             print(f"task {number} of {len(todo)}: {plan.task.task}", file=sys.stderr)
-        with directory.locked():
-            check_run(plan, directory)
+        with run.locked():
+            check_run(plan, run)
             say_what_is_left_out(plan)
-            build_root_of(plan.settings.environment, sandbox)
-            executor = open_executor(plan, cache_dir(), sandbox)
-            with prepared(plan, directory, cache_dir(), left_to_pay) as generation:
-                say_what_was_done(generation)
+            with prepared(plan, run, cache_dir(), left_to_pay) as pending:
+                say_what_was_done(pending)
                 if arguments.dry_run:
-                    print_dry_run(plan, directory, generation)
+                    print_dry_run(plan, run, pending)
                     continue
-                begin_run(plan, directory)
-                with progress_bars(plan, directory, tally=generation.tally) as progress:
-                    pool = LocalPool(arguments.workers)
-                    execute(plan, directory, executor, pool, generation=generation, progress=progress)
+                done = complete(plan, run, sandbox, workers=arguments.workers, pending=pending, progress=True)
             if left_to_pay is not None:  # what is left is for the tasks that follow
-                left_to_pay = max(0.0, left_to_pay - (generation.tally.cost_usd or 0.0))
-            finished.append((score_and_print(plan, directory), directory.results_path))
+                left_to_pay = max(0.0, left_to_pay - (pending.tally.cost_usd or 0.0))
+            print_results_of(done)
+            finished.append((done.results, done.results_path))
             if arguments.confirm is not None:
-                confirm_and_print(plan, directory, arguments.confirm, arguments.workers, sandbox)
+                confirm_and_print(plan, run, arguments.confirm, arguments.workers, sandbox)
     if len(finished) > 1:
         print_summary(finished)
     return 1 if any(results.infra_errors for results, _ in finished) else 0
 
 
-def say_what_was_done(generation: Generation) -> None:
+def say_what_was_done(pending: PendingAnswers) -> None:
     """One line on stderr for each thing done to prompts: examples left out, sources cut."""
-    for note in generation.prompts.notes() if generation.prompts is not None else ():
+    for note in pending.prompts.notes() if pending.prompts is not None else ():
         print(f"note: {note}", file=sys.stderr)
 
 
-def print_dry_run(plan: Plan, directory: RunDirectory, generation: Generation) -> None:
+def print_dry_run(plan: Plan, run: Run, pending: PendingAnswers) -> None:
     """What would be asked of the model, and where it would go."""
-    samples = sum(len(request.sample_indices) for request in generation.requests)
+    samples = sum(len(request.sample_indices) for request in pending.requests)
     print(
         f"{plan.task.task} · {plan.settings.model} · {plan.dataset.name}/{plan.dataset.split}: {len(plan.pairs)} pairs"
     )
-    asked = f"answers: {samples}, to {len(generation.requests)} different prompts"
+    asked = f"answers: {samples}, to {len(pending.requests)} different prompts"
     print(f"would ask for {asked}, each of at most {plan.task.sampling.max_tokens} tokens")
-    if generation.prompts is not None and generation.requests:
-        counted = generation.prompts.tokens
-        sizes = sorted(counted[request.pair_id] for request in generation.requests)
-        about = "" if generation.prompts.exact else "about "
+    if pending.prompts is not None and pending.requests:
+        counted = pending.prompts.tokens
+        sizes = sorted(counted[request.pair_id] for request in pending.requests)
+        about = "" if pending.prompts.exact else "about "
         print(f"prompts: {about}{sum(sizes)} tokens, the longest {about}{sizes[-1]}")
-    print(f"run directory: {directory.path}")
+    print(f"run directory: {run.path}")
 
 
 def say_what_is_left_out(plan: Plan) -> None:
@@ -266,43 +247,9 @@ def say_what_is_left_out(plan: Plan) -> None:
         print(f"left out: {len(rejected) - 5} more, see manifest.json", file=sys.stderr)
 
 
-def score_and_print(plan: Plan, directory: RunDirectory) -> Results:
-    """The last stage and its table."""
+def print_results_of(run: FinishedRun) -> None:
+    """The table, and where the numbers are."""
     from pie_bench.report.table import print_results
-    from pie_bench.stages.score import score
 
-    results = score(plan, directory)
-    print_results(results)
-    print(f"results: {directory.results_path}")
-    return results
-
-
-@contextmanager
-def progress_bars(
-    plan: Plan, directory: RunDirectory, *, tally: Tally | None = None, executing: bool = True
-) -> Iterator[Progress]:
-    """A bar for execution and, with a `tally`, one for generation, beginning where the run already is."""
-    from tqdm import tqdm
-
-    from pie_bench.stages.execute import counts
-
-    now = counts(plan, directory)
-    layout: dict[str, Any] = {"dynamic_ncols": True, "smoothing": 0.1, "file": sys.stderr}
-    bars = {}
-    if tally is not None:
-        bars["generated"] = tqdm(desc="generate", total=now.to_generate, initial=now.generated, unit="answer", **layout)
-    if executing:
-        bars["executed"] = tqdm(desc="execute ", total=now.to_execute, initial=now.executed, unit="program", **layout)
-
-    def advance(what: str) -> None:
-        if what in bars:
-            if what == "generated":
-                bars[what].set_postfix_str(str(tally), refresh=False)
-            bars[what].update()
-            bars[what].refresh()  # the two bars move in turns: tqdm's own pace leaves one behind
-
-    try:
-        yield advance
-    finally:
-        for bar in bars.values():
-            bar.close()
+    print_results(run.results)
+    print(f"results: {run.results_path}")

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pie_bench.run.guard import GuardFinding
+
 SCHEMA_VERSION = 2
 Scores = dict[str, dict[str, float | None]]
 
@@ -56,15 +58,6 @@ class PairResult(_Part):
     samples: tuple[SampleResult, ...]
 
 
-class GuardFinding(_Part):
-    """One answer that is right on the tests for the wrong reason."""
-
-    pair_id: str
-    sample_index: int
-    sanitizer: str | None = Field(description="test, line and what the sanitizers say")
-    guard_input: str | None = Field(description="an input that is none of the tests, and what was answered")
-
-
 class Guards(_Part):
     """What the guards found, and the paper's metrics with the flagged answers counted as wrong (docs/guards.md)."""
 
@@ -97,6 +90,10 @@ class Results(_Part):
     model_args: dict[str, str] = Field(default={}, description="those of --model-args that can change an answer")
     answered_by: tuple[str, ...] = Field(default=(), description="models as the provider's own responses name them")
     cost_usd: float | None = Field(default=None, description="of all answers, at the registry's or the user's prices")
+    answered_prompts: Literal["these", "unknown", "other"] = Field(
+        default="these",
+        description="whether the answers were given to these prompts; replayed ones may not have been, or not say",
+    )
     n_tokens_estimated: int = Field(default=0, description="answers whose own tokens the provider did not count")
     examples: dict[str, Any] = Field(description="how few-shot examples were chosen, with which encoder")
     dataset: str

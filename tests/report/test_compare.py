@@ -11,8 +11,8 @@ import pytest
 from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.report.compare import Difference, compare
-from pie_bench.report.finished import FinishedRun
 from pie_bench.run.results import Results
+from pie_bench.stages.finished import FinishedRun
 from tests.metrics.test_scores import WRONG, ok, pair
 from tests.report.test_table import RESULTS
 

@@ -8,7 +8,7 @@ import pytest
 
 from pie_bench.cli.main import main
 from pie_bench.data.load import PairDataset
-from pie_bench.store import read_jsonl
+from pie_bench.run.files import read_jsonl
 
 OPTIONS = "--task pie_instruct --samples 2 --limit 1 --environment cachegrind-host".split()
 SHRUNK = """```cpp
