@@ -34,7 +34,6 @@ def import_answers(arguments: argparse.Namespace) -> int:
     counts = Counter(record["pair_id"] for record in records)
     print(f"answers: {out} ({len(records)} answers to {len(counts)} of {len(dataset.pairs)} pairs)")
     print("their prompts are not recorded: results say so, and no leaderboard takes them")
-    print(
-        f"next: pie-bench run --task … --model replay:{out} --dataset {arguments.dataset} --samples {min(counts.values())}"
-    )
+    samples = min(counts.values())
+    print(f"next: pie-bench run --task … --model replay:{out} --dataset {arguments.dataset} --samples {samples}")
     return 0
