@@ -50,7 +50,7 @@ def make_entries(folder: Path, entries: int) -> None:
             ("percent_optimized", 4, 3),
         ):
             for place, k in enumerate(KS):
-                for method in ("default", "paper"):
+                for method in ("best", "first"):
                     for timed in ("process", "after_main"):
                         value = base + growth * place + draw.uniform(0, 0.1)
                         bounds = {"value": value, "low": value * 0.93, "high": value * 1.06, "n_pairs": 978}

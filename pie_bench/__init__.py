@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
+
 if TYPE_CHECKING:
     from pie_bench.api import evaluate as evaluate
     from pie_bench.api import open_run as open_run
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from pie_bench.stages.finished import FinishedRun as FinishedRun
 
 __version__ = "0.1.0"
-
-DEFAULT_ENVIRONMENT = "cachegrind"  # what numbers are measured in unless the user says otherwise
 
 _PUBLIC = {
     "evaluate": "pie_bench.api",

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pie_bench.cli.options import add_sandbox, chosen_sandbox, positive
 from pie_bench.cli.output import program_bar
-from pie_bench.cli.run import add_sandbox, chosen_sandbox, positive
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:

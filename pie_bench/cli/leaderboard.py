@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pie_bench.cli.run import positive
+from pie_bench.cli.options import positive
 from pie_bench.errors import UserError
 from pie_bench.paths import LEADERBOARD_DIR
 

@@ -6,22 +6,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pie_bench.cli import run
+from pie_bench.cli import options, run
 from pie_bench.cli.output import add_formats, print_csv, print_json
 from pie_bench.paths import cache_dir
 
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser("generate", help="only ask the model", description="Ask the model; execute nothing.")
-    run.add_settings(parser)
-    run.add_max_cost(parser)
+    options.add_settings(parser)
+    options.add_max_cost(parser)
     parser.set_defaults(verb=generate)
     parser = verbs.add_parser("execute", help="judge what was generated", description="Compile, check and measure.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
-        "--workers", type=run.positive, metavar="N", help="programs executed at once (default: one a core)"
+        "--workers", type=options.positive, metavar="N", help="programs executed at once (default: one a core)"
     )
-    run.add_sandbox(parser)
+    options.add_sandbox(parser)
     parser.set_defaults(verb=execute)
     parser = verbs.add_parser("score", help="compute the metrics of a finished run", description="Compute the metrics.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
@@ -35,7 +35,7 @@ def generate(arguments: argparse.Namespace) -> int:
     from pie_bench.stages.progress import run_progress
 
     left_to_pay = arguments.max_cost
-    for plan, directory in run.plans_and_runs(arguments):
+    for plan, directory in options.plans_and_runs(arguments):
         with directory.locked():
             check_run(plan, directory)
             run.say_what_is_left_out(plan)
@@ -65,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
     directory = Run(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
-        sandbox = run.chosen_sandbox(arguments)
+        sandbox = options.chosen_sandbox(arguments)
         build_root_of(plan.settings.environment, sandbox)
         executor = stage.open_executor(plan, cache_dir(), sandbox)
         with run_progress(plan, directory) as progress:

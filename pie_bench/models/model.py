@@ -47,7 +47,8 @@ class Model(ABC):
     (another model may answer under the same name), or sharing is pointless.
     `notes` are what was found out about the provider while asking, for the manifest.
     One that knows may also have `context: int` (tokens of prompt and answer together) and
-    `count_tokens(prompt: Prompt) -> int`: prompts are then made to fit before anything is asked.
+    `count_tokens(prompt: Prompt) -> int`: prompts are then made to fit before anything is asked; and
+    `check(requests)`, which raises UserError for requests that it cannot answer, before anything is written.
     """
 
     name: str = ""

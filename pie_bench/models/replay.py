@@ -91,9 +91,12 @@ class ReplayModel(Model):
         self.resolved = resolved_as(content)
         self._recorded = _parse(content, path)
 
+    def check(self, requests: Iterable[Request]) -> None:
+        """UserError when one asks for what is not recorded, or was given to another prompt."""
+        self.generate(requests)
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Checks all requests before the first answer: UserError when one asks for what is not recorded, or was
-        given to another prompt."""
+        """All requests are checked (see `check`) before the first answer."""
         wanted = [(request, (request.pair_id, index)) for request in requests for index in request.sample_indices]
         missing = [key for _, key in wanted if key not in self._recorded]
         if missing:
@@ -157,7 +160,7 @@ def _parse(content: bytes, path: Path) -> dict[tuple[str, int], _Recorded]:
             problem = error.errors(include_url=False)[0]
             where = ".".join(map(str, problem["loc"])) or "line"
             raise UserError(f"{path}:{number}: {where}: {problem['msg']}; not a recorded answer") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}:{number}: broken JSON ({error}); not a recorded answer") from None
         key = (completion.pair_id, completion.sample_index)
         if key in recorded:

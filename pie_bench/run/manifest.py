@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pie_bench import DEFAULT_ENVIRONMENT
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 
 SCHEMA_VERSION = 2
 

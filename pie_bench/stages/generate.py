@@ -57,6 +57,9 @@ def prepared(plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = Non
                 )
         facts = {"model_resolved": model.resolved, "examples": builder.describe() | prompts.describe()}
         requests = _requests(plan, prompts, done.keys())
+        check = getattr(model, "check", None)
+        if check is not None:
+            check(requests)
         with closing(GenerationStore(cache_dir / "generations.sqlite")) as shared:
             yield PendingAnswers(run, requests, model, facts, tally, shared, prompts)
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -15,7 +14,7 @@ from typing import Any
 
 from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.pair import Pair
-from pie_bench.errors import UserError, unknown_name
+from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.hashing import hash_of
 from pie_bench.models.entry import ModelEntry
@@ -94,27 +93,12 @@ def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
         changes["fewshot"] = task.fewshot.model_copy(update={"encoder": settings.encoder})
     task = task.model_copy(update=changes)
     dataset = load_dataset(settings.dataset or task.dataset, task.split, with_tests=True)
-    return Plan(settings, model, task, dataset, covered_pairs(dataset, settings), task_samples)
+    return Plan(settings, model, task, dataset, dataset.chosen(settings.pairs, settings.limit), task_samples)
 
 
 def task_folders(include_path: str | None) -> tuple[Path, ...]:
     """Where tasks are looked for: the shipped ones, and the user's own."""
     return (TASKS_DIR,) if include_path is None else (TASKS_DIR, Path(include_path))
-
-
-def chosen_pairs(dataset: PairDataset, pair_ids: Sequence[str]) -> tuple[Pair, ...]:
-    """The pairs with these ids, in this order, each once. UserError for an id that the dataset does not have."""
-    by_id = {pair.pair_id: pair for pair in dataset.pairs}
-    for pair_id in pair_ids:
-        if pair_id not in by_id:
-            raise unknown_name("pair", pair_id, by_id)
-    return tuple(by_id[pair_id] for pair_id in dict.fromkeys(pair_ids))
-
-
-def covered_pairs(dataset: PairDataset, settings: Settings) -> tuple[Pair, ...]:
-    """The pairs that these settings ask about. UserError for an id that the dataset does not have."""
-    pairs = dataset.pairs if settings.pairs is None else chosen_pairs(dataset, settings.pairs)
-    return pairs[: settings.limit]
 
 
 def default_run_directory(plan: Plan) -> Path:
@@ -151,7 +135,7 @@ def check_run(plan: Plan, run: Run) -> None:
 def held_beyond(plan: Plan, manifest: Manifest) -> str | None:
     """What a run of the same identity holds that the plan does not ask for, in words."""
     wanted = {pair.pair_id for pair in plan.pairs}
-    for pair in covered_pairs(plan.dataset, manifest.settings):
+    for pair in plan.dataset.chosen(manifest.settings.pairs, manifest.settings.limit):
         if pair.pair_id not in wanted:
             return f"pair {pair.pair_id}"
     samples = manifest.settings.samples or plan.task_samples
