@@ -17,7 +17,7 @@ from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.hashing import hash_of
-from pie_bench.models.entries import Entry
+from pie_bench.models.entry import ModelEntry
 from pie_bench.models.registry import find_model
 from pie_bench.paths import TASKS_DIR
 from pie_bench.run.manifest import EXTENT, Manifest, Settings
@@ -47,7 +47,7 @@ class Plan:
     """Settings with everything looked up: `task` holds the settings' changes, `pairs` are those to be asked for."""
 
     settings: Settings
-    model: Entry
+    model: ModelEntry
     task: Task
     dataset: PairDataset
     pairs: tuple[Pair, ...]
@@ -75,7 +75,7 @@ class Plan:
         return identity | ({"model_args": deciding} if deciding else {})
 
 
-def make_plan(settings: Settings, model: Entry | None = None) -> Plan:
+def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
     """Looks everything up. UserError for unknown names and unusable data, before anything is written or paid for.
 
     `model` stands in for one that need not be known here: that of a run made elsewhere.
