@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from pie_bench.cpp import PLAIN_TOKEN, code_tokens
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.hashing import hash_of, sha256
-from pie_bench.prompting.cpp import PLAIN_TOKEN, code_tokens
 
 ENCODERS = ("tfidf", "codebert-cpp")
 SENTENCE_TRANSFORMERS = "st:"
