@@ -281,8 +281,8 @@ class Results(_Part, _Metrics):
         """A frame with a row a sample, a pair, or a number; every row names the run's task and model.
 
         `samples`: what became of each answer, seconds and start-up seconds (simulated, summed over the tests; NaN
-        unless correct) and speedup over the source. `pairs`: the pair's own two programs, and of the samples how many are
-        correct and the best speedup. `scores`: `scores`, as in `results.json`.
+        unless correct) and speedup over the source. `pairs`: the pair's own two programs, and of the samples how
+        many are correct and the best speedup. `scores`: as in `results.json`.
         """
         import pandas
 
