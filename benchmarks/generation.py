@@ -29,8 +29,10 @@ from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.model import Request
 from pie_bench.models.openai import OpenAIModel
 from pie_bench.prompting.prompt import Message, Prompt
-from pie_bench.stages.generate import Generation
-from pie_bench.store import GenerationStore, RunDirectory, write_json
+from pie_bench.run.manifest import Manifest, Settings
+from pie_bench.run.run import Run
+from pie_bench.stages.generate import PendingAnswers
+from pie_bench.store import GenerationStore
 from pie_bench.task import Sampling
 
 CONCURRENCY = 32
@@ -127,13 +129,15 @@ def resident_mb() -> float:
 def memory(url: str, count: int) -> list[float]:
     """Resident megabytes after each tenth of the completions."""
     with tempfile.TemporaryDirectory() as name:
-        directory = RunDirectory(Path(name))
-        write_json(directory.manifest_path, {})
+        directory = Run(Path(name))
+        settings = Settings(task="t", model="m")
+        directory.write_manifest(Manifest(settings=settings, identity={}))
         asked = list(requests(count))
         store = GenerationStore(Path(name) / "generations.sqlite")
-        generation = Generation(directory, asked, model(url), {"model_resolved": "m"}, shared=store)
+        facts = {"model_resolved": "m", "examples": {}}
+        pending = PendingAnswers(directory, asked, model(url), facts, shared=store)
         seen = [resident_mb()]
-        for number, _ in enumerate(generation.completions(), start=1):
+        for number, _ in enumerate(pending.arriving(), start=1):
             if number % (count // 10) == 0:
                 seen.append(resident_mb())
         store.close()

@@ -15,9 +15,10 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+from pie_bench.run.manifest import Settings
+from pie_bench.run.run import Run
 from pie_bench.run.verdict import Outcome, Role, TestResult, Verdict
-from pie_bench.stages.plan import Settings, begin_run, make_plan, settle
-from pie_bench.store import RunDirectory
+from pie_bench.stages.plan import begin_run, make_plan
 
 OUTCOMES: tuple[Outcome, ...] = ("ok", "wrong_output", "compile_error", "runtime_error", "no_code")
 WEIGHTS = (62, 22, 12, 2, 2)
@@ -57,16 +58,16 @@ def make_dataset(folder: Path, pairs: int, problems: int, tests: int) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def make_run(folder: Path, samples: int, seed: int = 0, *, limit: int | None = None) -> RunDirectory:
+def make_run(folder: Path, samples: int, seed: int = 0, *, limit: int | None = None) -> Run:
     """A run over the dataset in PIE_DATA_DIR, with every answer and verdict there."""
-    settings = Settings("pie_instruct", "reference", "pie", samples=samples, limit=limit)
+    settings = Settings(task="pie_instruct", model="reference", dataset="pie", samples=samples, limit=limit)
     plan = make_plan(settings)
-    directory = RunDirectory(folder)
+    directory = Run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     begin_run(plan, directory)
-    settle(directory, "generation", {"model_resolved": "made up", "examples": {}})
+    directory.settle("generation", {"model_resolved": "made up", "examples": {}})
     execution = {"name": "cachegrind-host", "environment_id": "0" * 64, "facts": {}, "sandbox": "none"}
-    settle(directory, "execution", execution)
+    directory.settle("execution", execution)
     draw = random.Random(seed)
     ability = {pair.problem_id: draw.gauss(0, 0.5) for pair in plan.pairs}
     with directory.generations_path.open("w") as answers, directory.verdicts_path.open("w") as verdicts:

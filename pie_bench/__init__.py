@@ -1,5 +1,43 @@
-"""pie_bench: can a language model make real programs faster? (PIE, ICLR 2024)"""
+"""pie_bench: can a language model make real programs faster? (PIE, ICLR 2024)
+
+The library behind the `pie-bench` command (docs/api.md): `evaluate` runs a task, `open_run` reads a finished run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from pie_bench.api import evaluate as evaluate
+    from pie_bench.api import open_run as open_run
+    from pie_bench.api import score as score
+    from pie_bench.errors import PieBenchError as PieBenchError
+    from pie_bench.errors import UserError as UserError
+    from pie_bench.stages.finished import FinishedRun as FinishedRun
 
 __version__ = "0.1.0"
 
-DEFAULT_ENVIRONMENT = "cachegrind"  # what numbers are measured in unless the user says otherwise
+_PUBLIC = {
+    "evaluate": "pie_bench.api",
+    "open_run": "pie_bench.api",
+    "score": "pie_bench.api",
+    "FinishedRun": "pie_bench.stages.finished",
+    "PieBenchError": "pie_bench.errors",
+    "UserError": "pie_bench.errors",
+}
+__all__ = ["DEFAULT_ENVIRONMENT", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used: `import pie_bench` stays cheap."""
+    from importlib import import_module
+
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'pie_bench' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

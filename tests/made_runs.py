@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.made_run import make_dataset, make_run
-from pie_bench.report.finished import FinishedRun, read_run
+from pie_bench.stages.finished import FinishedRun
 from pie_bench.stages.plan import plan_of
 from pie_bench.stages.score import score
 
@@ -41,6 +41,4 @@ def made(made_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run_a(made: Path) -> FinishedRun:
-    from pie_bench.store import RunDirectory
-
-    return read_run(RunDirectory(made / "a"))
+    return FinishedRun(made / "a")

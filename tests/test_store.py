@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pie_bench.errors import UserError
+from pie_bench.run.files import append_jsonl, read_jsonl, write_json
 from pie_bench.run.measurement import Measurement
-from pie_bench.store import MeasurementStore, RunDirectory, read_jsonl, write_json
+from pie_bench.run.run import Run
+from pie_bench.store import MeasurementStore
 
 MEASUREMENT = Measurement("b", "i", "s", "ok", 0, "o", {"Ir": 5}, {"Ir": 2})
 
@@ -49,15 +51,15 @@ texts = st.text(st.characters(codec="utf-8"), max_size=20)
 def test_whatever_byte_a_kill_leaves_last_whole_records_are_read(
     tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, str]], data: st.DataObject
 ) -> None:
-    directory = RunDirectory(tmp_path_factory.mktemp("run"))
+    directory = Run(tmp_path_factory.mktemp("run"))
     for record in records:
-        directory.append(directory.verdicts_path, record)
+        append_jsonl(directory.verdicts_path, record)
     content = directory.verdicts_path.read_bytes()
     cut = data.draw(st.integers(0, len(content)))
     directory.verdicts_path.write_bytes(content[:cut])
     whole = content[:cut].count(b"\n")
     assert read_jsonl(directory.verdicts_path) == records[:whole]
-    directory.append(directory.verdicts_path, {"after": "the kill"})
+    append_jsonl(directory.verdicts_path, {"after": "the kill"})
     assert read_jsonl(directory.verdicts_path) == [*records[:whole], {"after": "the kill"}]
 
 
@@ -70,14 +72,14 @@ def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
 
 
 def test_text_that_is_no_unicode_survives(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path)
-    directory.append(directory.generations_path, {"text": "a\ud800\u2028b\x85"})
+    directory = Run(tmp_path)
+    append_jsonl(directory.generations_path, {"text": "a\ud800\u2028b\x85"})
     assert read_jsonl(directory.generations_path) == [{"text": "a\ud800\u2028b\x85"}]
 
 
 def _try_to_lock(path: Path, answers: "multiprocessing.Queue[str]") -> None:
     try:
-        with RunDirectory(path).locked():
+        with Run(path).locked():
             answers.put("locked")
     except UserError as error:
         answers.put(str(error))
@@ -86,12 +88,12 @@ def _try_to_lock(path: Path, answers: "multiprocessing.Queue[str]") -> None:
 def test_two_processes_cannot_work_in_one_run_directory(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
-    with RunDirectory(tmp_path).locked():
+    with Run(tmp_path).locked():
         process = context.Process(target=_try_to_lock, args=(tmp_path, answers))
         process.start()
         assert "another process is working in this run directory" in answers.get(timeout=60)
         process.join()
-    with RunDirectory(tmp_path).locked():
+    with Run(tmp_path).locked():
         pass
 
 
@@ -107,7 +109,7 @@ def test_json_is_stable_and_replaced_whole(tmp_path: Path) -> None:
 
 def test_a_folder_without_or_with_a_broken_manifest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run directory"):
-        RunDirectory(tmp_path).manifest()
+        Run(tmp_path).read_manifest()
     (tmp_path / "manifest.json").write_text("{\n")
     with pytest.raises(UserError, match=r"manifest\.json:2: broken JSON"):
-        RunDirectory(tmp_path).manifest()
+        Run(tmp_path).read_manifest()

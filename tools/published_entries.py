@@ -18,8 +18,8 @@ from pie_bench.leaderboard.board import rebuild
 from pie_bench.leaderboard.entry import Entry
 from pie_bench.paths import LEADERBOARD_DIR
 from pie_bench.report.paper import paper_numbers
+from pie_bench.run.files import write_json
 from pie_bench.run.results import HEADLINE, Method, Score
-from pie_bench.store import write_json
 
 
 def published_entries() -> Iterator[Entry]:

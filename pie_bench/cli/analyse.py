@@ -37,14 +37,13 @@ def add_verbs(verbs: Any) -> None:
 def analyse(arguments: argparse.Namespace) -> int:
     from pie_bench.errors import UserError
     from pie_bench.report.analyses import analysis_of
-    from pie_bench.report.finished import read_run
     from pie_bench.report.text import with_bounds_beside
-    from pie_bench.store import RunDirectory
+    from pie_bench.stages.finished import FinishedRun
 
     names = list(KINDS) if arguments.analysis == "all" else [arguments.analysis]
     if arguments.format == "csv" and len(names) > 1:
         raise UserError("--csv holds one table: name one analysis instead of all")
-    run = read_run(RunDirectory(arguments.run_dir))
+    run = FinishedRun(arguments.run_dir)
     found = [analysis_of(run, name) for name in names]
     if arguments.format == "json":
         print_json(

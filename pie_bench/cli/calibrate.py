@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pie_bench.cli.options import positive
 from pie_bench.cli.output import program_bar
-from pie_bench.cli.run import positive
 from pie_bench.paths import cache_dir
 
 RECORDED = "recorded"

@@ -32,10 +32,9 @@ def add_verbs(verbs: Any) -> None:
 def compare(arguments: argparse.Namespace) -> int:
     from pie_bench.report.compare import Difference
     from pie_bench.report.compare import compare as compared
-    from pie_bench.report.finished import read_results
-    from pie_bench.store import RunDirectory
+    from pie_bench.run.run import Run
 
-    a, b = (read_results(RunDirectory(path)) for path in (arguments.run_a, arguments.run_b))
+    a, b = (Run(path).read_results() for path in (arguments.run_a, arguments.run_b))
     found = compared(a, b, str(arguments.run_a), str(arguments.run_b))
     if arguments.format == "json":
         print_json(found.model_dump(mode="json"))

@@ -7,14 +7,14 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pie_bench.cli.options import add_sandbox, chosen_sandbox, positive
 from pie_bench.cli.output import program_bar
-from pie_bench.cli.run import add_sandbox, chosen_sandbox, positive
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
     from pie_bench.execution.sandbox.sandbox import Sandbox
+    from pie_bench.run.run import Run
     from pie_bench.stages.plan import Plan
-    from pie_bench.store import RunDirectory
 
 
 def add_verbs(verbs: Any) -> None:
@@ -31,19 +31,17 @@ def add_verbs(verbs: Any) -> None:
 
 
 def confirm(arguments: argparse.Namespace) -> int:
+    from pie_bench.run.run import Run
     from pie_bench.stages.plan import plan_of
-    from pie_bench.store import RunDirectory
 
-    directory = RunDirectory(arguments.run_dir)
+    directory = Run(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
         confirm_and_print(plan, directory, arguments.environment, arguments.workers, chosen_sandbox(arguments))
     return 0
 
 
-def confirm_and_print(
-    plan: Plan, directory: RunDirectory, environment: str, workers: int | None, sandbox: Sandbox
-) -> None:
+def confirm_and_print(plan: Plan, directory: Run, environment: str, workers: int | None, sandbox: Sandbox) -> None:
     """Runs the second ruler with a progress bar and prints how far the two agree."""
     from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.pool import LocalPool

@@ -1,63 +1,136 @@
-"""`dataset`: whether a dataset is in order, and where the published one is to be had."""
+"""`dataset`: which there are, whether one is in order, a pair of it, and where the published one is to be had."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pie_bench import DEFAULT_ENVIRONMENT
-from pie_bench.cli.run import positive
+from pie_bench.cli.options import add_sandbox, chosen_sandbox, pair_ids, positive
+from pie_bench.cli.output import print_json
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
     from pie_bench.data.check import SplitReport
     from pie_bench.data.fetch import Arrived
+    from pie_bench.data.stored_tests import StoredTests
 
+SCORED = "test"  # pie_bench.data.spec takes too long to import for --help
 SHOWN = 3  # places named for each kind of finding
+NO_FAULT = "no fault that changes scores"
 
 
 def add_verbs(verbs: Any) -> None:
-    parser = verbs.add_parser("dataset", help="check a dataset, get the published one", description="Datasets.")
+    parser = verbs.add_parser("dataset", help="list, check and show datasets, get the published one")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     action = actions.add_parser(
         "check", help="what is wrong with a dataset", description="Exit code 1 when something would change scores."
     )
     action.add_argument("name", nargs="?", default="pie", metavar="D", help="as --dataset takes it; default: pie")
     action.add_argument("--split", action="append", metavar="S", help="train, val or test; default: those there are")
+    action.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs of a split")
+    action.add_argument(
+        "--pairs", metavar="P", help="only these pairs: ids with commas between, or @FILE, an id a line"
+    )
     action.add_argument("--quick", action="store_true", help="run no program")
     action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
     action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one a core)")
+    add_sandbox(action)
+    action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=check)
+    action = actions.add_parser("list", help="the datasets that have a name")
+    action.add_argument("--json", action="store_true", help="print JSON")
+    action.set_defaults(verb=list_names)
+    action = actions.add_parser("show", help="a pair: its programs, tests and recorded times")
+    action.add_argument("name", metavar="D", help="as --dataset takes it")
+    action.add_argument("--pair", metavar="ID", help="which; default: the first")
+    action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
+    action.add_argument("--json", action="store_true", help="print JSON, with the tests themselves")
+    action.set_defaults(verb=show)
     action = actions.add_parser("fetch", help="where PIE's files are; verify those that arrived, lay them out")
     action.add_argument("--from", dest="source", metavar="X", help="the folder or URL (http, file) that holds them")
     action.add_argument("--to", type=Path, metavar="DIR", help="where they belong; default: PIE_DATA_DIR")
     action.set_defaults(verb=fetch)
 
 
-def check(arguments: argparse.Namespace) -> int:
-    from pie_bench.data.check import check_form
+def list_names(arguments: argparse.Namespace) -> int:
+    from pie_bench.data.spec import FILES, HUB, dataset_names
 
-    spec, reports, stored = check_form(arguments.name, arguments.split)
+    names = dataset_names()
+    if arguments.json:
+        print_json([{"dataset": name, "description": what} for name, what in names.items()])
+        return 0
+    forms = (f"{HUB}OWNER/NAME", f"FILE{'|'.join(FILES)}", "FOLDER", "FILE.yaml")
+    width = max(map(len, (*names, *forms)))
+    for name, what in names.items():
+        print(f"{name:<{width}}  {what}")
+    print("\nand of your own (docs/dataset.md):")
+    for form, what in zip(
+        forms, ("on the Hugging Face hub", "pairs", "a file a split", "columns of other names"), strict=True
+    ):
+        print(f"{form:<{width}}  {what}")
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    from pie_bench.data.load import load_dataset
+
+    dataset = load_dataset(arguments.name, arguments.split)
+    pair = dataset.pairs[0] if arguments.pair is None else dataset.pair(arguments.pair)
+    tests = dataset.tests(pair)
+    if arguments.json:
+        from dataclasses import asdict
+
+        shown = [
+            {
+                "id": test.test_id,
+                "input": test.input.decode(errors="replace"),
+                "output": test.expected_output.decode(errors="replace"),
+            }
+            for test in tests
+        ]
+        print_json({"dataset": dataset.name, "split": dataset.split, **asdict(pair), "tests": shown})
+        return 0
+    print(f"pair {pair.pair_id} of {dataset.name}/{dataset.split}, problem {pair.problem_id}")
+    print(f"tests: {len(tests)} ({sum(len(test.input) for test in tests)} bytes of input)")
+    for side, seconds, code in (
+        ("source", pair.src_seconds, pair.src_code),
+        ("target", pair.tgt_seconds, pair.tgt_code),
+    ):
+        recorded = "no times recorded" if seconds is None else f"{math.fsum(seconds.values()):.6g} s recorded"
+        print(f"\n--- {side} ({recorded})\n{code.rstrip()}")
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    from pie_bench.data.check import Wanted, check_form
+
+    wanted = Wanted(pair_ids(arguments.pairs), arguments.limit)
+    spec, reports, stored = check_form(arguments.name, arguments.split, wanted)
     if not arguments.quick:
-        judged = arguments.split or ["test"]
+        judged = arguments.split or [SCORED]
         for split in judged:
             if split in reports:
                 _run_programs(arguments, reports[split], stored)
     faults = sum(finding.fault for report in reports.values() for finding in report.findings)
+    if arguments.json:
+        _print_json(spec.dataset, list(reports.values()), programs_run=not arguments.quick)
+        return 1 if faults else 0
     _print_table(spec.dataset, list(reports.values()))
-    _print_findings(list(reports.values()))
+    _print_findings(list(reports.values()), whole=arguments.limit is None and arguments.pairs is None)
     ran = "no program was run (--quick)" if arguments.quick else "programs: compiled and run against their tests"
     print(ran)
-    print(f"{faults} faults that change scores" if faults else "no fault that changes scores")
+    print(f"{faults} fault{'s' * (faults > 1)} that change{'s' * (faults == 1)} scores" if faults else NO_FAULT)
     return 1 if faults else 0
 
 
-def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: Any) -> None:
+def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: StoredTests | None) -> None:
     from tqdm import tqdm
 
     from pie_bench.cli.environment import build_root_of
@@ -66,8 +139,9 @@ def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: An
     from pie_bench.run.verdict import Candidate
     from pie_bench.stages.execute import open_executor_of
 
-    build_root_of(arguments.environment)
-    executor = open_executor_of(arguments.environment, cache_dir())
+    sandbox = chosen_sandbox(arguments)
+    build_root_of(arguments.environment, sandbox)
+    executor = open_executor_of(arguments.environment, cache_dir(), sandbox)
 
     def judge(program: Program, tests: Any) -> tuple[str, str]:
         verdict = executor.execute(Candidate(program.name, "source", 0, program.code), tests, measured=False)
@@ -79,23 +153,43 @@ def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: An
         pass
 
 
+def _print_json(name: str, reports: list[SplitReport], *, programs_run: bool) -> None:
+    from dataclasses import asdict
+
+    splits = [
+        {
+            "split": report.split,
+            "pairs": report.pairs,
+            "published_pairs": report.expected_pairs,
+            "problems": len(report.problem_ids),
+            "published_problems": report.expected_problems,
+            "without_times": report.without_times,
+            "findings": [asdict(finding) for finding in report.findings],
+        }
+        for report in reports
+    ]
+    print_json({"dataset": name, "programs_run": programs_run, "splits": splits})
+
+
 def _print_table(name: str, reports: list[SplitReport]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"dataset {name}", title_justify="left")
-    for column in ("split", "pairs", "paper", "problems", "paper", "no times", "findings", "faults"):
+    published = any(report.expected_pairs is not None for report in reports)
+    paper = ("paper",) if published else ()
+    for column in ("split", "pairs", *paper, "problems", *paper, "no times", "findings", "faults"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for report in reports:
         faults = sum(finding.fault for finding in report.findings)
-        numbers = [report.pairs, report.expected_pairs, len(report.problem_ids), report.expected_problems]
-        numbers += [report.without_times, len(report.findings), faults]
+        numbers = [report.pairs, *([report.expected_pairs] * published), len(report.problem_ids)]
+        numbers += [*([report.expected_problems] * published), report.without_times, len(report.findings), faults]
         table.add_row(report.split, *("–" if number is None else str(number) for number in numbers))
     Console(highlight=False).print(table)
 
 
-def _print_findings(reports: list[SplitReport]) -> None:
+def _print_findings(reports: list[SplitReport], *, whole: bool) -> None:
     for report in reports:
         kinds = Counter((finding.what, finding.fault) for finding in report.findings)
         for (what, fault), count in sorted(kinds.items(), key=lambda item: (not item[0][1], item[0][0])):
@@ -109,7 +203,7 @@ def _print_findings(reports: list[SplitReport]) -> None:
             ("pairs", report.pairs, report.expected_pairs),
             ("problems", len(report.problem_ids), report.expected_problems),
         ):
-            if expected is not None and found != expected:
+            if whole and expected is not None and found != expected:
                 print(f"note: {report.split}: {found} of the {expected} {what} of the paper: not its whole split")
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pie_bench import DEFAULT_ENVIRONMENT
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.paths import roots_dir
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from pie_bench.cli import run
+from pie_bench.cli import options
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ def add_verbs(verbs: Any) -> None:
         help="tokens, price and time of a run, without a call",
         description="What a run will take: from the dataset and the registry, without a call.",
     )
-    run.add_settings(parser)
+    options.add_settings(parser)
     parser.set_defaults(verb=estimate)
 
 
 def estimate(arguments: argparse.Namespace) -> int:
     from pie_bench.stages.estimate import estimate as estimated
 
-    for plan, _ in run.plans_and_directories(arguments):
+    for plan, _ in options.plans_and_runs(arguments):
         _print(plan, estimated(plan, cache_dir()))
     return 0
 

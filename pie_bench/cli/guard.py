@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pie_bench.cli.options import add_sandbox, chosen_sandbox, positive
 from pie_bench.cli.output import program_bar
-from pie_bench.cli.run import add_sandbox, chosen_sandbox, positive
 from pie_bench.paths import cache_dir
 
 
@@ -31,12 +31,12 @@ def guard(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.integrity.guards import N_GUARD_INPUTS
     from pie_bench.execution.pool import LocalPool
     from pie_bench.report.table import print_guards
+    from pie_bench.run.run import Run
     from pie_bench.stages import guard as stage
     from pie_bench.stages.execute import open_executor
     from pie_bench.stages.plan import plan_of
-    from pie_bench.store import RunDirectory
 
-    directory = RunDirectory(arguments.run_dir)
+    directory = Run(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
         sandbox = chosen_sandbox(arguments)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pie_bench.cli.run import positive
+from pie_bench.cli.options import positive
 from pie_bench.errors import UserError
 from pie_bench.paths import LEADERBOARD_DIR
 
@@ -68,13 +68,13 @@ def share(text: str) -> float:
 def submit(arguments: argparse.Namespace) -> int:
     from pie_bench.leaderboard.bundle import pack
     from pie_bench.leaderboard.validate import validated
-    from pie_bench.store import RunDirectory
+    from pie_bench.run.run import Run
 
     for link in arguments.link:
         if not link.startswith(("https://", "http://")):
             raise UserError(f"--link {link}: expected a URL")
     path = pack(
-        RunDirectory(arguments.run_dir),
+        Run(arguments.run_dir),
         arguments.out,
         submitter=arguments.submitter,
         links=arguments.link,

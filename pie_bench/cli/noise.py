@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pie_bench.cli.options import add_sandbox, chosen_sandbox, positive
 from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
-from pie_bench.cli.run import add_sandbox, chosen_sandbox, positive
 
 if TYPE_CHECKING:
     from pie_bench.stages.noise import Spread

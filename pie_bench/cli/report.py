@@ -24,13 +24,13 @@ def add_verbs(verbs: Any) -> None:
 
 
 def report(arguments: argparse.Namespace) -> int:
-    from pie_bench.report.finished import read_results, read_run
     from pie_bench.run.results import Score
-    from pie_bench.store import RunDirectory
+    from pie_bench.run.run import Run
+    from pie_bench.stages.finished import FinishedRun
 
-    directories = [RunDirectory(path) for path in arguments.run_dirs]
+    directories = [Run(path) for path in arguments.run_dirs]
     if arguments.format is not None:
-        results = [(str(directory.path), read_results(directory)) for directory in directories]
+        results = [(str(directory.path), directory.read_results()) for directory in directories]
         records = [
             {"run": run, "task": each.task, "model": each.model, "environment_id": each.environment_id}
             | score.model_dump()
@@ -44,7 +44,7 @@ def report(arguments: argparse.Namespace) -> int:
         return 0
     from pie_bench.report.page import write_report
 
-    runs = [read_run(directory) for directory in directories]
+    runs = [FinishedRun(directory.path) for directory in directories]
     output = arguments.output or directories[0].path / "report.html"
     for path in write_report(runs, output, arguments.plots):
         print(f"{'report' if path == output else 'picture'}: {path} ({path.stat().st_size / 1e6:.2f} MB)")

@@ -6,22 +6,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pie_bench.cli import run
+from pie_bench.cli import options, run
 from pie_bench.cli.output import add_formats, print_csv, print_json
 from pie_bench.paths import cache_dir
 
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser("generate", help="only ask the model", description="Ask the model; execute nothing.")
-    run.add_settings(parser)
-    run.add_max_cost(parser)
+    options.add_settings(parser)
+    options.add_max_cost(parser)
     parser.set_defaults(verb=generate)
     parser = verbs.add_parser("execute", help="judge what was generated", description="Compile, check and measure.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
-        "--workers", type=run.positive, metavar="N", help="programs executed at once (default: one a core)"
+        "--workers", type=options.positive, metavar="N", help="programs executed at once (default: one a core)"
     )
-    run.add_sandbox(parser)
+    options.add_sandbox(parser)
     parser.set_defaults(verb=execute)
     parser = verbs.add_parser("score", help="compute the metrics of a finished run", description="Compute the metrics.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
@@ -32,23 +32,24 @@ def add_verbs(verbs: Any) -> None:
 def generate(arguments: argparse.Namespace) -> int:
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.plan import begin_run, check_run
+    from pie_bench.stages.progress import run_progress
 
     left_to_pay = arguments.max_cost
-    for plan, directory in run.plans_and_directories(arguments):
+    for plan, directory in options.plans_and_runs(arguments):
         with directory.locked():
             check_run(plan, directory)
             run.say_what_is_left_out(plan)
-            with prepared(plan, directory, cache_dir(), left_to_pay) as generation:
-                run.say_what_was_done(generation)
+            with prepared(plan, directory, cache_dir(), left_to_pay) as pending:
+                run.say_what_was_done(pending)
                 if arguments.dry_run:
-                    run.print_dry_run(plan, directory, generation)
+                    run.print_dry_run(plan, directory, pending)
                     continue
                 begin_run(plan, directory)
-                with run.progress_bars(plan, directory, tally=generation.tally, executing=False) as progress:
-                    for _ in generation.completions():
+                with run_progress(plan, directory, tally=pending.tally, executing=False) as progress:
+                    for _ in pending.arriving():
                         progress("generated")
         if left_to_pay is not None:
-            left_to_pay = max(0.0, left_to_pay - (generation.tally.cost_usd or 0.0))
+            left_to_pay = max(0.0, left_to_pay - (pending.tally.cost_usd or 0.0))
         print(f"generations: {directory.generations_path}\nnext: pie-bench execute {directory.path}")
     return 0
 
@@ -56,36 +57,32 @@ def generate(arguments: argparse.Namespace) -> int:
 def execute(arguments: argparse.Namespace) -> int:
     from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.pool import LocalPool
+    from pie_bench.run.run import Run
     from pie_bench.stages import execute as stage
     from pie_bench.stages.plan import plan_of
-    from pie_bench.store import RunDirectory
+    from pie_bench.stages.progress import run_progress
 
-    directory = RunDirectory(arguments.run_dir)
+    directory = Run(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
-        sandbox = run.chosen_sandbox(arguments)
+        sandbox = options.chosen_sandbox(arguments)
         build_root_of(plan.settings.environment, sandbox)
         executor = stage.open_executor(plan, cache_dir(), sandbox)
-        with run.progress_bars(plan, directory) as progress:
+        with run_progress(plan, directory) as progress:
             stage.execute(plan, directory, executor, LocalPool(arguments.workers), progress=progress)
     print(f"verdicts: {directory.verdicts_path}\nnext: pie-bench score {directory.path}")
     return 0
 
 
 def score(arguments: argparse.Namespace) -> int:
+    from pie_bench import api
     from pie_bench.run.results import Score
-    from pie_bench.stages import score as stage
-    from pie_bench.stages.plan import plan_of
-    from pie_bench.store import RunDirectory
 
-    directory = RunDirectory(arguments.run_dir)
-    plan = plan_of(directory)
-    with directory.locked():
-        if arguments.format is None:
-            return 1 if run.score_and_print(plan, directory).infra_errors else 0
-        results = stage.score(plan, directory)
-    if arguments.format == "json":
-        print_json(results.model_dump(mode="json"))
+    scored = api.score(arguments.run_dir)
+    if arguments.format is None:
+        run.print_results_of(scored)
+    elif arguments.format == "json":
+        print_json(scored.results.model_dump(mode="json"))
     else:
-        print_csv((each.model_dump() for each in results.scores), list(Score.model_fields))
-    return 1 if results.infra_errors else 0
+        print_csv((each.model_dump() for each in scored.results.scores), list(Score.model_fields))
+    return 1 if scored.results.infra_errors else 0

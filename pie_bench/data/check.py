@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pie_bench.data.load import pair_id_of, recorded_seconds, records_of, what_is_missing
+from pie_bench.data.load import stored_tests_of
 from pie_bench.data.pair import TestCase
-from pie_bench.data.spec import SPLITS, DatasetSpec, load_spec
-from pie_bench.data.stored_tests import StoredTests, open_tests
-from pie_bench.errors import UserError
+from pie_bench.data.record import Record, UnusableRow, missing_column, name_of, parse
+from pie_bench.data.rows import Rows, rows_of
+from pie_bench.data.spec import SCORED, SPLITS, DatasetSpec, load_spec
+from pie_bench.data.stored_tests import StoredTests
+from pie_bench.errors import UserError, unknown_name
 from pie_bench.hashing import sha256
-from pie_bench.paths import cache_dir
-
-SCORED = "test"  # the split that tasks ask about
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program with the tests it has to pass, and the rows it stands in."""
+    """A program and the pair whose tests it has to pass."""
 
     name: str
     code: str
-    problem_id: str
-    tests: tuple[str, ...]
+    record: Record
 
 
 @dataclass(frozen=True)
@@ -56,73 +55,153 @@ class SplitReport:
         self.findings.append(Finding(self.split, what, where, fault))
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows are looked at: those of the pairs with these ids (None: all), of those the first `limit`."""
+
+    pair_ids: tuple[str, ...] | None = None
+    limit: int | None = None
+
+
 Judge = Callable[[Program, Sequence[TestCase]], tuple[str, str]]  # outcome ("ok" is good) and detail
 
 
-def check_form(name: str, splits: Iterable[str] | None) -> tuple[DatasetSpec, dict[str, SplitReport], StoredTests]:
+def check_form(
+    name: str | os.PathLike[str], splits: Collection[str] | None = None, wanted: Wanted = Wanted()
+) -> tuple[DatasetSpec, dict[str, SplitReport], StoredTests | None]:
     """Everything that can be seen without running a program, split by split (None: those that are there).
 
-    A training split needs no tests; of the scored split every test must be there. Raises UserError as `load_dataset`.
+    A training split needs no tests; of the scored split every test must be there. Raises UserError as `load_dataset`,
+    but goes on where a pair is given twice or no row is usable.
     """
+    for split in splits or ():
+        if split not in SPLITS:
+            raise unknown_name("split", split, SPLITS)
+    if wanted.pair_ids is not None:
+        wanted = Wanted(wanted.pair_ids[: wanted.limit])
     spec = load_spec(name)
-    folder = spec.folder()
-    stored = open_tests(folder / spec.tests, cache_dir())
+    stored = stored_tests_of(spec)
     reports: dict[str, SplitReport] = {}
     absent: list[UserError] = []
-    for split in splits or SPLITS:
+    known: set[str] = set()
+    for split in splits or (SCORED,) if _has_one_split(spec) else splits or SPLITS:
         try:
-            where, records = records_of(spec, split, folder)
+            rows = rows_of(spec, split)
         except UserError as error:
             if splits is not None:
                 raise
             absent.append(error)
             continue
-        reports[split] = _check_split(spec, split, Path(where).name, records, stored)
+        reports[split] = _check_split(spec, split, rows, stored, wanted, known)
     if not reports:
         raise absent[-1]
+    for pair_id in wanted.pair_ids or ():
+        if pair_id not in known:
+            raise unknown_name("pair", pair_id, known)
     _find_leaks(reports)
     return spec, reports, stored
 
 
-def _check_split(spec: DatasetSpec, split: str, where: str, records: Any, stored: StoredTests) -> SplitReport:
+def _has_one_split(spec: DatasetSpec) -> bool:
+    path = spec.path()
+    return path is not None and (path.is_file() or (path / "state.json").is_file())
+
+
+def _check_split(
+    spec: DatasetSpec, split: str, rows: Rows, stored: StoredTests | None, wanted: Wanted, known: set[str]
+) -> SplitReport:
     report = SplitReport(
         split,
         expected_pairs=spec.published.pairs.get(split),
         expected_problems=spec.published.problems.get(split),
     )
+    where = Path(rows.where).name
+    scored = split == SCORED
     seen: dict[str, int] = {}
     seen_programs: dict[str, str] = {}
-    scored = split == SCORED
-    for line, record in records:
-        at, pair_id = f"{where}:{line}", pair_id_of(record)
+    looked_at: set[tuple[str, str]] = set()
+    columns: set[str] = set()
+    usable = 0
+    for number, row in rows.numbered:
+        columns.update(row)
+        pair_id = name_of(row, spec.columns)
+        known.add(pair_id)
+        if wanted.pair_ids is not None and pair_id not in wanted.pair_ids:
+            continue
+        if wanted.limit is not None and usable >= wanted.limit:
+            break
+        at = f"{where}:{number} {pair_id}"
         report.pairs += 1
-        if isinstance(record.get("problem_id"), str):
-            report.problem_ids.add(record["problem_id"])
-        missing = what_is_missing(record, stored if scored or record.get("tests") else None)
-        if missing is not None:
-            kind = "a test's file is missing" if missing.startswith("test ") else missing
-            report.found(kind, f"{at} {pair_id}: {missing}", fault=scored)
+        try:
+            record = parse(row, spec.columns, stored, "wanted" if scored else "if given")
+        except UnusableRow as error:
+            report.found(error.what, f"{at}: {error}", fault=scored)
             continue
+        report.problem_ids.add(record.problem_id)
         if pair_id in seen:
-            report.found("pair given twice", f"{at} {pair_id}: also on line {seen[pair_id]}", fault=True)
+            report.found("pair given twice", f"{at}: also on {rows.unit} {seen[pair_id]}", fault=True)
             continue
-        seen[pair_id] = line
-        both = sha256(f"{record['src_code']}\0{record['tgt_code']}".encode(errors="surrogatepass"))
+        usable += 1
+        seen[pair_id] = number
+        both = sha256(f"{record.src_code}\0{record.tgt_code}".encode())
         if both in seen_programs:
-            report.found("same programs as another pair", f"{at} {pair_id}: as {seen_programs[both]}", fault=scored)
+            report.found("same programs as another pair", f"{at}: as {seen_programs[both]}", fault=scored)
         seen_programs.setdefault(both, pair_id)
-        if record["src_code"].strip() == record["tgt_code"].strip():
-            report.found("target is the source", f"{at} {pair_id}", fault=scored)
-        tests = [str(test) for test in record["tests"] or []]
-        if recorded_seconds(record, "src", tests) is None or recorded_seconds(record, "tgt", tests) is None:
+        if record.src_code.strip() == record.tgt_code.strip():
+            report.found("target is the source", at, fault=scored)
+        if record.src_seconds is None or record.tgt_seconds is None:
             report.without_times += 1
-        for side in ("src", "tgt"):
-            code = record[f"{side}_code"]
-            key = sha256("\0".join([code, record["problem_id"], *tests]).encode(errors="surrogatepass"))
-            name = f"{pair_id} {'source' if side == 'src' else 'target'}"
-            if tests:
-                report.programs.setdefault(key, Program(name, code, record["problem_id"], tuple(tests)))
+        if scored:
+            _look_at_tests(report, at, record, stored, looked_at)
+        for side, code in (("source", record.src_code), ("target", record.tgt_code)):
+            key = sha256("\0".join([code, record.problem_id, *record.tests, _own_tests(record)]).encode())
+            if record.tests:
+                report.programs.setdefault(key, Program(f"{pair_id} {side}", code, record))
+    if usable == 0 and wanted.pair_ids is None:
+        column_is_missing = missing_column(columns, spec.columns, with_tests=scored, where=rows.where)
+        if column_is_missing is not None:
+            raise column_is_missing
+        report.found("no usable row", rows.where, fault=True)
     return report
+
+
+def _own_tests(record: Record) -> str:
+    return "" if record.inline is None else repr([(test.input, test.expected_output) for test in record.inline])
+
+
+def _look_at_tests(
+    report: SplitReport, at: str, record: Record, stored: StoredTests | None, seen: set[tuple[str, str]]
+) -> None:
+    """Tests that no program can pass, that count twice, or that expect no output: often a file that was cut off.
+
+    `seen` has the tests of files that were looked at with another pair of the problem.
+    """
+    shared = record.inline is None
+    first: dict[str, TestCase] = {}
+    for test in tests_of(record, stored, skip=seen if shared else ()):
+        if shared:
+            seen.add((record.problem_id, test.test_id))
+        if not test.expected_output.strip():
+            report.found("a test expects no output", f"{at}: test {test.test_id}", fault=False)
+        other = first.setdefault(sha256(test.input), test)
+        if other is test:
+            continue
+        both = f"{at}: tests {other.test_id} and {test.test_id}"
+        if other.expected_output.split() != test.expected_output.split():
+            report.found("tests contradict each other", f"{both} have the same input, not the same output", fault=True)
+        else:
+            report.found("a test is given twice", both, fault=False)
+
+
+def tests_of(record: Record, stored: StoredTests | None, skip: Collection[tuple[str, str]] = ()) -> Iterable[TestCase]:
+    """The record's tests, from the row or from files; of those in files none of `skip` (problem and test id)."""
+    if record.inline is not None:
+        yield from record.inline
+        return
+    for test in record.tests:
+        if (record.problem_id, test) not in skip:
+            assert stored is not None, "the files were found"
+            yield TestCase(test, *(stored.read((record.problem_id, kind, test)) for kind in ("input", "output")))
 
 
 def _find_leaks(reports: dict[str, SplitReport]) -> None:
@@ -135,15 +214,11 @@ def _find_leaks(reports: dict[str, SplitReport]) -> None:
                 report.found("problem also in another split", f"{problem}: also in {', '.join(others)}", fault=True)
 
 
-def check_programs(report: SplitReport, stored: StoredTests, judge: Judge, pool: Any) -> Iterable[str]:
+def check_programs(report: SplitReport, stored: StoredTests | None, judge: Judge, pool: Any) -> Iterable[str]:
     """Compiles every program and runs it against its tests; yields a name as each is done."""
 
     def judged(program: Program) -> tuple[Program, str, str]:
-        tests = [
-            TestCase(test, *(stored.read((program.problem_id, kind, test)) for kind in ("input", "output")))
-            for test in program.tests
-        ]
-        return program, *judge(program, tests)
+        return program, *judge(program, tuple(tests_of(program.record, stored)))
 
     failed = []
     for program, outcome, detail in pool.map_unordered(judged, report.programs.values()):

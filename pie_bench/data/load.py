@@ -1,18 +1,19 @@
-"""Datasets in one schema, as Hugging Face `datasets`: `mini` (bundled), `pie` (the published files), a hub dataset or
-files with the same or other column names. A row is a pair; what its columns are called says the dataset's YAML.
-"""
+"""Datasets in one schema, as Hugging Face `datasets`: bundled, published or the user's own. A row is a pair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pie_bench.data.pair import Pair, TestCase
-from pie_bench.data.spec import REQUIRED_COLUMNS, SPLITS, DatasetSpec, load_spec
+from pie_bench.data.record import Record, UnusableRow, missing_column, name_of, parse
+from pie_bench.data.rows import rows_of
+from pie_bench.data.spec import SCORED, SPLITS, DatasetSpec, load_spec
 from pie_bench.data.stored_tests import StoredTests, open_tests
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.hashing import hash_of, sha256
@@ -36,90 +37,139 @@ class Rejected:
 class PairDataset:
     """One split of a dataset. `rows` has a row a pair (columns: see `features`), `rejected` what was left out.
 
-    `folder` is where its files lie, `stored_tests` None when it was loaded without tests.
+    `folder` is where its files lie (None: not on this machine), `stored_tests` reads tests from files (None: loaded
+    without tests, or none are known), `inline_tests` has those that rows hold themselves, by pair id.
     """
 
     name: str
     split: str
-    folder: Path
+    folder: Path | None
     rows: datasets.Dataset
     rejected: tuple[Rejected, ...]
     stored_tests: StoredTests | None
+    inline_tests: Mapping[str, tuple[TestCase, ...]] = field(default_factory=dict)
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """All pairs, in the file's order."""
         return tuple(_pair_of_row(row) for row in self.rows)
 
+    def pair(self, pair_id: str) -> Pair:
+        """The pair with this id. UserError, with the closest ids, when there is none."""
+        if pair_id not in self._by_id:
+            raise unknown_name("pair", pair_id, self._by_id)
+        return self._by_id[pair_id]
+
+    def chosen(self, pair_ids: Sequence[str] | None = None, limit: int | None = None) -> tuple[Pair, ...]:
+        """The pairs with these ids, in this order, each once (None: all), of those the first `limit`.
+
+        Raises UserError as `pair`.
+        """
+        pairs = self.pairs if pair_ids is None else tuple(self.pair(pair_id) for pair_id in dict.fromkeys(pair_ids))
+        return pairs[:limit]
+
     def tests(self, pair: Pair) -> tuple[TestCase, ...]:
-        """The pair's tests, read from disk."""
-        return tuple(self._test(pair.problem_id, test_id) for test_id in pair.tests)
+        """The pair's tests, in the order of its `tests`; from files they are read anew each time."""
+        inline = self.inline_tests.get(pair.pair_id)
+        return inline or tuple(self._stored_test(pair.problem_id, test_id) for test_id in pair.tests)
 
     def fingerprint(self) -> str:
         """sha256 over the content: every pair's programs, and the input and expected output of every test it uses."""
-        sums: dict[tuple[str, str], str] = {}
+        sums: dict[tuple[str, str], str] = {}  # pairs of a problem share their files
 
-        def test_sum(problem_id: str, test_id: str) -> str:
+        def stored_sum(problem_id: str, test_id: str) -> str:
             if (problem_id, test_id) not in sums:
-                test = self._test(problem_id, test_id)
-                sums[problem_id, test_id] = hash_of([sha256(test.input), sha256(test.expected_output)])
+                sums[problem_id, test_id] = _sum_of(self._stored_test(problem_id, test_id))
             return sums[problem_id, test_id]
+
+        def test_sums(pair: Pair) -> list[list[str]]:
+            inline = self.inline_tests.get(pair.pair_id)
+            if inline is not None:
+                return [[test.test_id, _sum_of(test)] for test in inline]
+            return [[test_id, stored_sum(pair.problem_id, test_id)] for test_id in pair.tests]
 
         return hash_of(
             [
-                [pair.pair_id, pair.problem_id, pair.src_code, pair.tgt_code]
-                + [[test_id, test_sum(pair.problem_id, test_id)] for test_id in pair.tests]
+                [pair.pair_id, pair.problem_id, pair.src_code, pair.tgt_code, *test_sums(pair)]
                 for pair in sorted(self.pairs, key=lambda pair: pair.pair_id)
             ]
         )
 
-    def _test(self, problem_id: str, test_id: str) -> TestCase:
+    @cached_property
+    def _by_id(self) -> dict[str, Pair]:
+        return {pair.pair_id: pair for pair in self.pairs}
+
+    def _stored_test(self, problem_id: str, test_id: str) -> TestCase:
         assert self.stored_tests is not None, "loaded with tests"
         given, expected = (self.stored_tests.read((problem_id, kind, test_id)) for kind in ("input", "output"))
         return TestCase(test_id, given, expected)
 
 
-def load_dataset(name: str, split: str, *, with_tests: bool) -> PairDataset:
-    """One split of the dataset that `--dataset` names (see `load_spec`).
+def _sum_of(test: TestCase) -> str:
+    return hash_of([sha256(test.input), sha256(test.expected_output)])
+
+
+def load_dataset(name: str | os.PathLike[str], split: str = SCORED, *, with_tests: bool = True) -> PairDataset:
+    """One split (train, val or test) of the dataset that `--dataset` names: see `load_spec` and docs/dataset.md.
 
     A row that lacks something (a program, its tests when `with_tests`) is left out and listed in `rejected`.
-    Raises UserError for what is wrong with the files themselves: missing, not JSON (file and line), a pair given
-    twice, no usable row at all.
+    Raises UserError for what is wrong with the files themselves: missing, in another encoding or not JSON (file and
+    line), without a column that is needed, a pair given twice, no usable row at all.
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     spec = load_spec(name)
-    needs_folder = with_tests or spec.hub_name is None
-    folder = spec.folder() if needs_folder else Path()
-    stored_tests = open_tests(folder / spec.tests, cache_dir()) if with_tests else None
-    where, records = records_of(spec, split, folder)
+    rows = rows_of(spec, split)
+    stored_tests = stored_tests_of(spec) if with_tests else None
     rejected: list[Rejected] = []
-    seen: dict[str, int] = {}
+    inline_tests: dict[str, tuple[TestCase, ...]] = {}
+    numbers: dict[str, int] = {}
+    columns: set[str] = set()
 
-    def rows() -> Iterator[dict[str, Any]]:
-        for line, record in records:
-            pair_id = pair_id_of(record)
-            reason = what_is_missing(record, stored_tests)
-            if reason is not None:
-                rejected.append(Rejected(pair_id, f"line {line}: {reason}"))
+    def usable() -> Iterator[dict[str, Any]]:
+        for number, row in rows.numbered:
+            columns.update(row)
+            try:
+                record = parse(row, spec.columns, stored_tests, "wanted" if with_tests else "ignored")
+            except UnusableRow as error:
+                rejected.append(Rejected(name_of(row, spec.columns), f"{rows.unit} {number}: {error}"))
                 continue
-            if pair_id in seen:
-                raise UserError(f"{where}:{line}: pair {pair_id} was already given on line {seen[pair_id]}")
-            seen[pair_id] = line
-            yield _row(pair_id, record, with_tests)
+            if record.pair_id in numbers:
+                raise UserError(
+                    f"{rows.where}:{number}: pair {record.pair_id} was already given on {rows.unit} "
+                    f"{numbers[record.pair_id]}"
+                )
+            numbers[record.pair_id] = number
+            if record.inline is not None:
+                inline_tests[record.pair_id] = record.inline
+            yield _as_row(record)
 
     import datasets
 
-    stream = rows()
+    stream = usable()
     chunks = []
     while chunk := list(islice(stream, _CHUNK)):
         chunks.append(datasets.Dataset.from_list(chunk, features=features()))
     if not chunks:
         first = f"; the first: {rejected[0].pair_id}: {rejected[0].reason}" if rejected else ""
-        raise UserError(f"{where}: no usable row{first}")
+        raise missing_column(columns, spec.columns, with_tests=with_tests, where=rows.where) or UserError(
+            f"{rows.where}: no usable row{first}"
+        )
     return PairDataset(
-        spec.dataset, split, folder, datasets.concatenate_datasets(chunks), tuple(rejected), stored_tests
+        name=spec.dataset,
+        split=split,
+        folder=spec.folder(),
+        rows=datasets.concatenate_datasets(chunks),
+        rejected=tuple(rejected),
+        stored_tests=stored_tests,
+        inline_tests=inline_tests,
     )
+
+
+def stored_tests_of(spec: DatasetSpec) -> StoredTests | None:
+    """The dataset's tests in files; None where no place is known. UserError for an archive that cannot be read."""
+    path = spec.tests_path()
+    return None if path is None else open_tests(path, cache_dir())
 
 
 def features() -> datasets.Features:
@@ -135,107 +185,12 @@ def features() -> datasets.Features:
     return datasets.Features(columns)
 
 
-def records_of(spec: DatasetSpec, split: str, folder: Path) -> tuple[str, Iterator[tuple[int, dict[str, Any]]]]:
-    """What to call a split's rows in messages, and the rows with their line, one by one, columns under our names.
-
-    Raises UserError when the split is not there.
-    """
-    if spec.hub_name is not None:
-        return f"{spec.source}:{split}", _hub_records(spec, split)
-    names = spec.splits.get(split, ())
-    path = next((file for name in names if (file := folder / f"{name}.jsonl").is_file()), None)
-    if path is None:
-        expected = folder / f"{names[0] if names else split}.jsonl"
-        raise UserError(f"dataset {spec.dataset}: no split {split!r}: {expected} does not exist")
-    return str(path), _file_records(spec, path)
-
-
-def _file_records(spec: DatasetSpec, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import jsonlines
-
-    with jsonlines.open(path) as reader:
-        try:
-            for line, record in enumerate(reader.iter(type=dict), start=1):
-                yield line, _renamed(spec, record)
-        except jsonlines.InvalidLineError as error:
-            raise UserError(f"{path}:{error.lineno}: not a row: {error.args[0]}") from None
-
-
-def _hub_records(spec: DatasetSpec, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    import datasets
-
-    try:
-        found = datasets.get_dataset_split_names(spec.hub_name)
-        name = next((name for name in spec.splits.get(split, ()) if name in found), None)
-        if name is None:
-            raise UserError(f"dataset {spec.dataset}: no split {split!r}; it has {', '.join(sorted(map(str, found)))}")
-        rows = datasets.load_dataset(spec.hub_name, split=name)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"dataset {spec.dataset}: cannot be had ({said}); check the name and the connection to the Hugging Face hub"
-        ) from None
-    return ((line, _renamed(spec, record)) for line, record in enumerate(rows, start=1))
-
-
-def _renamed(spec: DatasetSpec, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record under our column names: of several names for one column the first that holds something."""
-    return {
-        ours: next((record[name] for name in theirs if record.get(name) is not None), None)
-        for ours, theirs in spec.columns.items()
-    }
-
-
-def pair_id_of(record: Mapping[str, Any]) -> str:
-    """What a record's pair is called: both programs' ids."""
-    return f"{record.get('src_id')}-{record.get('tgt_id')}"
-
-
-def what_is_missing(record: Mapping[str, Any], stored_tests: StoredTests | None) -> str | None:
-    """What keeps a row from being used, in words: a missing column, or a missing file of a test it lists."""
-    for column in REQUIRED_COLUMNS:
-        if not isinstance(record.get(column), str) or not record[column].strip():
-            return f"{column} is missing"
-    if stored_tests is None:
-        return None
-    tests = record.get("tests")
-    if not isinstance(tests, list) or not tests:
-        return "tests is missing"
-    for test_id in tests:
-        for kind in ("input", "output"):
-            key = (record["problem_id"], kind, str(test_id))
-            if not stored_tests.has(key):
-                return f"test {test_id}: {stored_tests.where(key)} is missing"
-    return None
-
-
-def recorded_seconds(record: Mapping[str, Any], side: str, tests: list[str]) -> list[float] | None:
-    """The times that a record holds of a side's program: by test where `tests` are wanted, else their sum.
-
-    None where one is missing: none is better than some.
-    """
-    if tests:
-        by_test = record.get(f"{side}_seconds")
-        known = by_test if isinstance(by_test, dict) else {}
-        values = [known[test] for test in tests if known.get(test) is not None]
-        return values if len(values) == len(tests) else None
-    total = record.get(f"{side}_total_seconds")
-    return [total] if isinstance(total, (int, float)) else None
-
-
-def _row(pair_id: str, record: Mapping[str, Any], with_tests: bool) -> dict[str, Any]:
-    tests = [str(test_id) for test_id in record["tests"]] if with_tests else []
-    return {
-        "pair_id": pair_id,
-        "problem_id": record["problem_id"],
-        "src_code": record["src_code"],
-        "tgt_code": record["tgt_code"],
-        "kind": record.get("kind"),
-        "rationale": record.get("rationale"),
-        "tests": tests,
-        "src_seconds": recorded_seconds(record, "src", tests),
-        "tgt_seconds": recorded_seconds(record, "tgt", tests),
-    }
+def _as_row(record: Record) -> dict[str, Any]:
+    fields = (
+        *("pair_id", "problem_id", "src_code", "tgt_code", "kind", "rationale", "tests"),
+        *("src_seconds", "tgt_seconds"),
+    )
+    return {name: getattr(record, name) for name in fields}
 
 
 def _pair_of_row(row: Mapping[str, Any]) -> Pair:

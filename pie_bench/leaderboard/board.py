@@ -11,7 +11,7 @@ from typing import Any
 from pie_bench.errors import UserError
 from pie_bench.hashing import canonical_json
 from pie_bench.leaderboard.entry import SCHEMA_VERSION, Entry, read_entry
-from pie_bench.store import write_json
+from pie_bench.run.files import write_json
 
 # Rows are comparable only where all of these are the same; a run of the first n pairs is another benchmark.
 _GROUPED_BY = {"task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id", "n_pairs"}

@@ -22,11 +22,10 @@ from pie_bench.errors import UserError
 from pie_bench.execution.sandbox.choose import MECHANISMS
 from pie_bench.hashing import file_sha256, sha256
 from pie_bench.leaderboard.entry import Entry, entry_of, read_entry, strict_json
-from pie_bench.report.finished import read_results
-from pie_bench.stages.execute import read_verdicts
-from pie_bench.stages.generate import read_generations
+from pie_bench.run.generation import Generation
+from pie_bench.run.manifest import Manifest
+from pie_bench.run.run import Run
 from pie_bench.stages.plan import Plan, plan_of
-from pie_bench.store import RunDirectory
 
 SUMS = "SHA256SUMS"
 # In this order. Bytes: far more than a run of the whole test set has (978 pairs, 8 samples, 104 tests: 200 MB).
@@ -50,47 +49,48 @@ _MANIFEST = (
 
 @dataclass(frozen=True)
 class Bundle:
-    """An unpacked bundle: every sum was right. `directory` reads like the run's own folder."""
+    """An unpacked bundle: every sum was right. `run` reads like the run's own folder."""
 
     path: Path
     sha256: str
     entry: Entry
-    directory: RunDirectory
+    run: Run
 
     @property
-    def manifest(self) -> dict[str, Any]:
-        return self.directory.manifest()
+    def manifest(self) -> Manifest:
+        return self.run.read_manifest()
 
 
-def pack(directory: RunDirectory, path: Path | None = None, **provenance: Any) -> Path:
+def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     """Writes the bundle of a finished run to `path` (default: in its folder, named after the entry); returns the path.
 
     UserError for a run that cannot be entered: unfinished, with errors of ours in it, without a usable pair, made
     without a sandbox, or with a task of the user's own.
     """
-    plan, results = plan_of(directory), read_results(directory)
+    plan, results = plan_of(run), run.read_results()
     if results.infra_errors:
-        raise UserError(
-            f"{directory.path}: {results.infra_errors} executions failed on our side; run the command again"
-        )
+        raise UserError(f"{run.path}: {results.infra_errors} executions failed on our side; run the command again")
     if not results.n_pairs:
-        raise UserError(f"{directory.path}: no usable pair, nothing to enter")
+        raise UserError(f"{run.path}: no usable pair, nothing to enter")
     if results.sandbox not in MECHANISMS:
-        raise UserError(f"{directory.path}: sandbox: run with {results.sandbox!r}, which proves nothing; run it in one")
+        raise UserError(f"{run.path}: sandbox: run with {results.sandbox!r}, which proves nothing; run it in one")
+    if results.answered_prompts != "these":
+        said = "were given to other prompts" if results.answered_prompts == "other" else "do not say what they answered"
+        raise UserError(f"{run.path}: answers {said}: nobody can check them; replay answers with their prompts' sums")
     if plan.settings.include_path is not None:
-        raise UserError(f"{directory.path}: task {plan.task.task} is your own; propose it to the project first")
-    manifest = {name: value for name, value in directory.manifest().items() if name in _MANIFEST}
+        raise UserError(f"{run.path}: task {plan.task.task} is your own; propose it to the project first")
+    manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in _MANIFEST}
     manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are the user's affair
-    entry = entry_of(results, manifest, adapter=plan.model.adapter, **provenance)
+    entry = entry_of(results, run.read_manifest(), adapter=plan.model.adapter, **provenance)
     members = {
         "entry.json": _text(entry.model_dump(mode="json")),
-        "generations.jsonl": _lines(_wanted(read_generations(directory), plan)),
-        **({_OPTIONAL: directory.guards_path.read_bytes()} if directory.guards_path.exists() else {}),
+        "generations.jsonl": _lines(_wanted(run.read_generations(), plan)),
+        **({_OPTIONAL: run.guards_path.read_bytes()} if run.guards_path.exists() else {}),
         "manifest.json": _text(manifest),
         "results.json": _text(results.model_dump(mode="json")),
-        "verdicts.jsonl": _lines(v.to_json() for _, v in sorted(read_verdicts(directory).items())),
+        "verdicts.jsonl": _lines(v.to_json() for _, v in sorted(run.read_verdicts().items())),
     }
-    path = path or directory.path / f"{Path(entry.file_name).stem}.zip"
+    path = path or run.path / f"{Path(entry.file_name).stem}.zip"
     write_bundle(path, members)
     return path
 
@@ -122,12 +122,12 @@ def opened(path: Path) -> Iterator[Bundle]:
     with TemporaryDirectory(prefix="pie_bench-bundle-") as folder:
         _unpack(path, Path(folder))
         entry = read_entry((Path(folder) / "entry.json").read_bytes(), f"{path}: entry.json")
-        yield Bundle(path, file_sha256(path), entry, RunDirectory(Path(folder)))
+        yield Bundle(path, file_sha256(path), entry, Run(folder))
 
 
 def records(bundle: Bundle, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """A JSONL member's records, each with the name of its line. UserError for what is not one."""
-    with (bundle.directory.path / name).open("rb") as file:
+    with (bundle.run.path / name).open("rb") as file:
         number = 0
         while line := file.readline(_MAX_LINE):
             number += 1
@@ -186,9 +186,9 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
             raise UserError(f"{path}: {name}: is missing")
 
 
-def _wanted(generations: Mapping[tuple[str, int], Mapping[str, Any]], plan: Plan) -> Iterable[Mapping[str, Any]]:
+def _wanted(generations: Mapping[tuple[str, int], Generation], plan: Plan) -> Iterable[Mapping[str, Any]]:
     wanted = {(pair.pair_id, index) for pair in plan.pairs for index in range(plan.task.sampling.n)}
-    return (record for key, record in sorted(generations.items()) if key in wanted)
+    return (record.to_json() for key, record in sorted(generations.items()) if key in wanted)
 
 
 def _text(value: Any) -> bytes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
+from pie_bench.run.manifest import Manifest
 from pie_bench.run.results import Results, Score, Scores
 
 SCHEMA_VERSION = 3
@@ -125,11 +125,11 @@ class Entry(_Part):
         return f"{task}--{model}--{dataset}-n{self.n_samples}-p{self.n_pairs}--{digest}.json"
 
 
-def entry_of(results: Results, manifest: Mapping[str, Any], **provenance: Any) -> Entry:
+def entry_of(results: Results, manifest: Manifest, **provenance: Any) -> Entry:
     """The entry of a run's results; `provenance`: what the run does not know of itself (submitter, links, …)."""
     fields = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}
-    fields |= {"schema_version": SCHEMA_VERSION, "date": str(manifest.get("created", ""))[:10]}
-    used = manifest.get("cpu_seconds")
+    fields |= {"schema_version": SCHEMA_VERSION, "date": (manifest.created or "")[:10]}
+    used = manifest.cpu_seconds
     fields["cpu_hours"] = None if used is None else used / 3600
     # By way of JSON: what is written and what is read are validated by the same rules.
     data = {name: _plain(value) for name, value in (fields | provenance).items()}

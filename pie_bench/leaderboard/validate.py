@@ -16,22 +16,18 @@ from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle, opened, records
 from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
 from pie_bench.models.entries import ReferenceEntry
-from pie_bench.models.model import Completion
+from pie_bench.run.files import validated as validated_as
+from pie_bench.run.generation import Generation
+from pie_bench.run.guard import GuardFinding
+from pie_bench.run.manifest import Settings
+from pie_bench.run.run import Key
 from pie_bench.run.verdict import OUTCOMES, Candidate, Verdict
 from pie_bench.stages.execute import candidate_of, own_programs
-from pie_bench.stages.plan import Plan, Settings, make_plan
+from pie_bench.stages.plan import Plan, make_plan
 from pie_bench.stages.score import score
 
-_COMPLETION = {field.name: field.type for field in fields(Completion)} | {
-    "prompt_sha256": "str",
-    "seed": "int",
-    "shared": "bool",
-}
-_TYPES: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 _PROVENANCE = {"status", "verification", "submitter", "links", "commit", "adapter"}
 _TOLERANCE = 1e-9  # relative: another build of numpy may add in another order
-
-Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def validated(path: Any) -> Iterator[Checked]:
 def _plan_of(bundle: Bundle) -> Plan:
     """The run's plan, looked up here: its task, dataset and environment must be those that are known here."""
     where = f"{bundle.path}: manifest.json"
-    manifest = strict_json(bundle.directory.manifest_path.read_bytes(), where)
+    manifest = strict_json(bundle.run.manifest_path.read_bytes(), where)
     try:
         settings = Settings(**manifest["settings"])
         theirs, execution = dict(manifest["identity"]), manifest["execution"]
@@ -73,8 +69,6 @@ def _plan_of(bundle: Bundle) -> Plan:
         named = {name: getattr(settings, name) for name in ("task", "model", "environment")}
         if not all(isinstance(value, str) for value in named.values()) or settings.include_path is not None:
             raise ValueError("task, model and environment are names, and include_path is null")
-        if settings.pairs is not None:
-            settings = replace(settings, pairs=tuple(settings.pairs))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{where}: not a run's manifest: {error}") from None
     used = manifest.get("cpu_seconds")
@@ -83,7 +77,7 @@ def _plan_of(bundle: Bundle) -> Plan:
     try:
         # The model need not be known here; that its arguments are what the entry says is seen below.
         stand_in = ReferenceEntry(adapter="reference", answer="tgt_code")
-        plan = make_plan(replace(settings, model_args={}), stand_in)
+        plan = make_plan(settings.model_copy(update={"model_args": {}}), stand_in)
     except UserError as error:
         raise UserError(f"{where}: settings: {error}") from None
     _compare(f"{where}: identity", {k: v for k, v in theirs.items() if k != "model_args"}, plan.identity)
@@ -107,22 +101,22 @@ def _answers(bundle: Bundle, plan: Plan) -> dict[Key, Candidate]:
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     found: dict[Key, Candidate] = {}
     for where, record in records(bundle, "generations.jsonl"):
-        if record.keys() != _COMPLETION.keys():
-            raise UserError(f"{where}: {min(record.keys() ^ _COMPLETION.keys())}: missing, or unknown")
-        for name, value in record.items():
-            kind = _TYPES.get(str(_COMPLETION[name]))
-            if kind is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-                raise UserError(f"{where}: {name}: {value!r:.40} is not of type {_COMPLETION[name]}")
-        for name in ("prompt_tokens", "completion_tokens", "latency_seconds", "cost_usd"):
-            if not isinstance(record[name] or 0, (int, float)) or (record[name] or 0) < 0:
-                raise UserError(f"{where}: {name}: {record[name]!r:.40} is not zero or more")
-        if record["pair_id"] not in pairs:
-            raise UserError(f"{where}: pair_id: the run has no pair {record['pair_id']!r:.60}")
-        if not 0 <= record["sample_index"] < plan.task.sampling.n:
-            raise UserError(f"{where}: sample_index: {record['sample_index']} of {plan.task.sampling.n}")
-        if record["seed"] != plan.task.sampling.seed + record["sample_index"]:
-            raise UserError(f"{where}: seed: {record['seed']} is not the task's for this sample")
-        candidate = candidate_of(record, pairs[record["pair_id"]])
+        unknown = record.keys() ^ {field.name for field in fields(Generation)}
+        if unknown:
+            raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
+        try:
+            answer = validated_as(Generation, record)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
+        if answer.latency_seconds is not None and answer.latency_seconds < 0:
+            raise UserError(f"{where}: latency_seconds: {answer.latency_seconds!r:.40} is not zero or more")
+        if answer.pair_id not in pairs:
+            raise UserError(f"{where}: pair_id: the run has no pair {answer.pair_id!r:.60}")
+        if not 0 <= answer.sample_index < plan.task.sampling.n:
+            raise UserError(f"{where}: sample_index: {answer.sample_index} of {plan.task.sampling.n}")
+        if answer.seed != plan.task.sampling.seed + answer.sample_index:
+            raise UserError(f"{where}: seed: {answer.seed} is not the task's for this sample")
+        candidate = candidate_of(answer, pairs[answer.pair_id])
         if candidate.key in found:
             raise UserError(f"{where}: sample_index: a second answer for {_named(candidate.key)}")
         found[candidate.key] = candidate
@@ -206,31 +200,28 @@ def _check_times(verdict: Verdict) -> None:
 
 
 def _check_guards(bundle: Bundle, verdicts: Mapping[Key, Verdict]) -> None:
-    if not bundle.directory.guards_path.exists():
+    if not bundle.run.guards_path.exists():
         return
-    expected = {"pair_id": str, "sample_index": int, "code_sha256": str, "n_guard_inputs": int, "environment_id": str}
     seen = set()
     for where, record in records(bundle, "guards.jsonl"):
-        unknown = record.keys() ^ {*expected, "sanitizer", "guard_input"}
+        unknown = record.keys() ^ {field.name for field in fields(GuardFinding)}
         if unknown:
             raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
-        for name, kind in expected.items():
-            if type(record[name]) is not kind:
-                raise UserError(f"{where}: {name}: {record[name]!r:.40} is not of type {kind.__name__}")
-        for name in ("sanitizer", "guard_input"):
-            if not isinstance(record[name], str | None):
-                raise UserError(f"{where}: {name}: {record[name]!r:.40} is neither text nor null")
-        key = (record["pair_id"], "candidate", record["sample_index"])
-        if key not in verdicts or verdicts[key].outcome != "ok" or record["n_guard_inputs"] < 0 or key in seen:
+        try:
+            finding = validated_as(GuardFinding, record)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
+        key = (finding.pair_id, "candidate", finding.sample_index)
+        if key not in verdicts or verdicts[key].outcome != "ok" or key in seen:
             raise UserError(f"{where}: sample_index: no correct answer, or a second finding: {_named(key)}")
         seen.add(key)
 
 
 def _check_results(bundle: Bundle, plan: Plan) -> None:
     """That results and entry are what the project's own scoring makes of these verdicts."""
-    results_path = bundle.directory.results_path
+    results_path = bundle.run.results_path
     theirs = strict_json(results_path.read_bytes(), f"{bundle.path}: results.json")
-    results = score(plan, bundle.directory)
+    results = score(plan, bundle.run)
     ours = results.model_dump(mode="json")
     versions = theirs.get("versions") if isinstance(theirs, dict) else None
     _compare(f"{bundle.path}: results.json", theirs, ours | {"versions": versions})

@@ -16,9 +16,9 @@ from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle
 from pie_bench.leaderboard.entry import Entry, Verification, strict_json
 from pie_bench.leaderboard.validate import Checked
+from pie_bench.run.files import write_json
 from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.stages.execute import open_executor_of
-from pie_bench.store import write_json
 
 
 def drawn(checked: Checked, share: float, seed: str) -> list[Candidate]:

@@ -4,6 +4,7 @@ them, and `adapter:anything` makes one from its defaults."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -42,6 +43,10 @@ class _Entry(Strict):
             said = problem["msg"].removeprefix("Value error, ")
             given = "=…" if key == "base_url" else f"={arguments[key]}" if key in arguments else ""  # no password
             raise UserError(f"--model-args{key and ' '}{key}{given}: {said}") from None
+
+    def exact(self, cache_dir: Path) -> str | None:
+        """What exactly would answer, as the loaded model's `resolved` says it; None where only loading it tells."""
+        return None
 
     def deciding(self, arguments: Mapping[str, str]) -> dict[str, str]:
         """Those of the given `--model-args` that can change an answer."""
@@ -166,12 +171,18 @@ class ReferenceEntry(_Entry):
 
 
 class ReplayEntry(_Entry):
-    """Answers recorded in a file."""
+    """Answers recorded in a file. `answers_for_other_prompts`: take those that were given to other prompts too."""
 
     FIXED = _Entry.FIXED | {"path"}
 
     adapter: Literal["replay"]
     path: str
+    answers_for_other_prompts: bool = False
+
+    def exact(self, cache_dir: Path) -> str | None:
+        from pie_bench.models.replay import read_answers, resolved_as
+
+        return resolved_as(read_answers(Path(self.path).expanduser()))
 
 
 Entry = OpenAIEntry | VllmEntry | HfEntry | LlamaCppEntry | ReferenceEntry | ReplayEntry

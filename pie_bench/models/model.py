@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pie_bench.prompting.prompt import Prompt
+from pie_bench.run.generation import Completion
 from pie_bench.task import Sampling
 
 
@@ -20,28 +21,6 @@ class Request:
     sampling: Sampling
     seed: int
     sample_indices: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Completion:
-    """One sample. `finish_reason` is the provider's word (`stop`, `length`, …); `latency_seconds` is wall time.
-
-    `tokens_estimated`: the provider did not count this sample's own tokens. `shares_prompt`: its prompt was sent, and
-    is paid for, with another sample. `cost_usd`: at the registry's prices; None where no price is known or nothing is
-    paid. `raw`: what was sent beside the prompt, and the provider's response without the other samples.
-    """
-
-    pair_id: str
-    sample_index: int
-    text: str
-    finish_reason: str
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    latency_seconds: float = 0.0
-    tokens_estimated: bool = False
-    shares_prompt: bool = False
-    cost_usd: float | None = None
-    raw: Mapping[str, Any] | None = None
 
 
 def consecutive(indices: Sequence[int], at_most: int) -> Iterator[tuple[int, ...]]:
@@ -65,7 +44,8 @@ class Model(Protocol):
     It is None where that cannot be known (another model may answer under the same name), or sharing is pointless.
     `notes` are what was found out about the provider while asking, for the manifest.
     One that knows may also have `context: int` (tokens of prompt and answer together) and
-    `count_tokens(prompt: Prompt) -> int`: prompts are then made to fit before anything is asked.
+    `count_tokens(prompt: Prompt) -> int`: prompts are then made to fit before anything is asked; and
+    `check(requests)`, which raises UserError for requests that it cannot answer, before anything is written.
     """
 
     name: str

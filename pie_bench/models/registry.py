@@ -77,7 +77,7 @@ def load_model(name: str, entry: Entry, pairs: Mapping[str, Pair], cache_dir: Pa
     if isinstance(entry, entries.ReplayEntry):
         from pie_bench.models.replay import ReplayModel
 
-        return ReplayModel(name, Path(entry.path).expanduser())
+        return ReplayModel(name, Path(entry.path).expanduser(), other_prompts=entry.answers_for_other_prompts)
     from pie_bench.models.reference import ReferenceModel
 
     return ReferenceModel(name, pairs, entry.answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
 from pie_bench.models.model import Completion, Request
+
+UNKNOWN_PROMPT = "unknown"
 
 
 class _Generation(BaseModel):
@@ -26,6 +29,8 @@ class _Generation(BaseModel):
     prompt_tokens: int = Field(default=0, ge=0)
     completion_tokens: int = Field(default=0, ge=0)
     latency_seconds: float = Field(default=0.0, ge=0)
+    prompt_sha256: str | None = None
+    answers_prompt: str | None = None
 
 
 class _Answer(BaseModel):
@@ -37,44 +42,86 @@ class _Answer(BaseModel):
     tgt_id: str
     completion: str
     finish_reason: str = "stop"
+    prompt_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A recorded answer, and the sum of the prompt that it was given to (None: not recorded)."""
+
+    completion: Completion
+    prompt_sha256: str | None
 
 
 class ReplayModel:
     """Gives back recorded answers. `resolved` is the file's content, wherever it lies.
 
+    An answer that was given to another prompt is refused unless `other_prompts`; it then says so (`answers_prompt`), as
+    does one whose prompt was not recorded.
+
     Raises UserError for a file that cannot be read, a line that is no answer, and an answer that is there twice.
     """
 
-    def __init__(self, name: str, path: Path):
+    def __init__(self, name: str, path: Path, *, other_prompts: bool = False):
         self.name = name
         self.identity = None
         self.notes: Mapping[str, str] = {}
         self._path = path
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}); expected recorded answers, JSONL") from None
-        self.resolved = f"replay:{sha256(content)}"
+        self._other_prompts = other_prompts
+        content = read_answers(path)
+        self.resolved = resolved_as(content)
         self._recorded = _parse(content, path)
 
+    def check(self, requests: Iterable[Request]) -> None:
+        """UserError when one asks for what is not recorded, or was given to another prompt."""
+        self.generate(requests)
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Checks all requests before the first answer: UserError when one asks for what is not recorded."""
-        wanted = [(request.pair_id, index) for request in requests for index in request.sample_indices]
-        missing = [key for key in wanted if key not in self._recorded]
+        """All requests are checked (see `check`) before the first answer."""
+        wanted = [(request, (request.pair_id, index)) for request in requests for index in request.sample_indices]
+        missing = [key for _, key in wanted if key not in self._recorded]
         if missing:
             pair_id, index = missing[0]
             raise UserError(
                 f"{self._path}: {len(missing)} of the {len(wanted)} answers asked for are not recorded, "
                 f"first: pair {pair_id}, sample {index}; ask for fewer samples or pairs, or record them"
             )
-        return (self._recorded[key] for key in wanted)
+        answers = [self._answer(request, self._recorded[key]) for request, key in wanted]
+        others = [answer for answer in answers if answer.answers_prompt not in (None, UNKNOWN_PROMPT)]
+        if others and not self._other_prompts:
+            raise UserError(
+                f"{self._path}: {len(others)} of the {len(wanted)} answers were given to other prompts, first: pair "
+                f"{others[0].pair_id}, sample {others[0].sample_index}; use the task and dataset they were made with, "
+                "or take them as they are: --answers-for-other-prompts"
+            )
+        return iter(answers)
+
+    @staticmethod
+    def _answer(request: Request, recorded: _Recorded) -> Completion:
+        given = recorded.prompt_sha256
+        if given == request.prompt.sha256:
+            return recorded.completion
+        return replace(recorded.completion, answers_prompt=given or UNKNOWN_PROMPT)
 
     def close(self) -> None:
         pass
 
 
-def _parse(content: bytes, path: Path) -> dict[tuple[str, int], Completion]:
-    recorded: dict[tuple[str, int], Completion] = {}
+def read_answers(path: Path) -> bytes:
+    """The file's content; UserError when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); expected recorded answers, JSONL") from None
+
+
+def resolved_as(content: bytes) -> str:
+    """What exactly answers: the sum over the file."""
+    return f"replay:{sha256(content)}"
+
+
+def _parse(content: bytes, path: Path) -> dict[tuple[str, int], _Recorded]:
+    recorded: dict[tuple[str, int], _Recorded] = {}
     seen: Counter[str] = Counter()
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
@@ -86,16 +133,21 @@ def _parse(content: bytes, path: Path) -> dict[tuple[str, int], Completion]:
                 pair_id = f"{answer.src_id}-{answer.tgt_id}"
                 completion = Completion(pair_id, seen[pair_id], answer.completion, answer.finish_reason)
                 seen[pair_id] += 1
+                given = answer.prompt_sha256
             else:
-                completion = Completion(**_Generation.model_validate(record).model_dump())
+                line_of_a_run = _Generation.model_validate(record)
+                completion = Completion(**line_of_a_run.model_dump(exclude={"prompt_sha256", "answers_prompt"}))
+                # What was itself replayed for another prompt did not answer the one that stands beside it.
+                given = line_of_a_run.answers_prompt or line_of_a_run.prompt_sha256
+                given = None if given == UNKNOWN_PROMPT else given
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
             where = ".".join(map(str, problem["loc"])) or "line"
             raise UserError(f"{path}:{number}: {where}: {problem['msg']}; not a recorded answer") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}:{number}: broken JSON ({error}); not a recorded answer") from None
         key = (completion.pair_id, completion.sample_index)
         if key in recorded:
             raise UserError(f"{path}:{number}: pair {key[0]}, sample {key[1]} is recorded twice; keep one of them")
-        recorded[key] = completion
+        recorded[key] = _Recorded(completion, given or None)
     return recorded

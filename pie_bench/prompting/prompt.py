@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from pie_bench.hashing import hash_of
 
 
 @dataclass(frozen=True)
@@ -19,3 +21,8 @@ class Prompt:
 
     text: str
     messages: tuple[Message, ...]
+
+    @property
+    def sha256(self) -> str:
+        """What an answer was given to: the sum over text and messages."""
+        return hash_of(asdict(self))

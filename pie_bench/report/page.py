@@ -16,12 +16,12 @@ from pie_bench.metrics.best_at_k import METHODS, METRICS
 from pie_bench.metrics.scores import TIMES, Time, samples_of
 from pie_bench.report import charts
 from pie_bench.report.analyses import analysis_of, curve, error_classes
-from pie_bench.report.finished import FinishedRun
 from pie_bench.report.page_data import page_data
 from pie_bench.report.paper import paper_numbers
 from pie_bench.report.table import format_interval, format_value, warnings
 from pie_bench.report.text import cell_text, embedded, with_bounds_beside
 from pie_bench.run.results import HEADLINE, PairResult
+from pie_bench.stages.finished import FinishedRun
 
 _FOLDER = Path(__file__).with_name("page")
 _TABLES = ("errors", "human", "lengths", "edits", "suspicious", "guards", "duplicates")
@@ -65,7 +65,7 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
                 "human": _human(run),
                 "notes": warnings(run.results),
                 "analyses": [(found, *with_bounds_beside(found.columns, found.rows)) for found in tables[number]],
-                "folder": run.directory.path.name,
+                "folder": run.path.name,
             }
             for number, (name, run) in enumerate(zip(names, runs, strict=True))
         ],
@@ -94,7 +94,7 @@ def run_names(runs: Sequence[FinishedRun]) -> list[str]:
 
 def _name_part(run: FinishedRun, part: str) -> str:
     if part == "folder":
-        return run.directory.path.resolve().name
+        return run.path.resolve().name
     return str(getattr(run.results, part)).split("/")[-1].removesuffix(".jsonl")
 
 

@@ -11,9 +11,9 @@ from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.edits import kind_of_edit
 from pie_bench.metrics.scores import seconds_of
 from pie_bench.report.analyses import error_classes
-from pie_bench.report.finished import FinishedRun, best_sample
 from pie_bench.run.results import PairResult
 from pie_bench.run.verdict import Verdict
+from pie_bench.stages.finished import FinishedRun, best_sample
 
 # What counters are called; those not known here are shown by their own name.
 COUNTERS = {

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pie_bench.run.guard import GuardFinding
+
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION: Literal[3] = 3
 Method = Literal["best", "first"]
 Time = Literal["process", "after_main"]
 Of = Literal["model", "human"]
@@ -169,15 +171,6 @@ class PairResult(_Part):
     samples: tuple[SampleResult, ...]
 
 
-class GuardFinding(_Part):
-    """One answer that is right on the tests for the wrong reason."""
-
-    pair_id: str
-    sample_index: int
-    sanitizer: str | None = Field(description="test, line and what the sanitizers say")
-    guard_input: str | None = Field(description="an input that is none of the tests, and what was answered")
-
-
 class Guards(_Part):
     """What the guards found, and the paper's metrics with the flagged answers counted as wrong (docs/guards.md)."""
 
@@ -203,7 +196,7 @@ class Results(_Part, _Metrics):
     `results.to_pandas()` say the same.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     task: str
     task_version: int
     task_hash: str = Field(description="over all that decides the prompts and the sampling")
@@ -212,6 +205,10 @@ class Results(_Part, _Metrics):
     model_args: dict[str, str] = Field(default={}, description="those of --model-args that can change an answer")
     answered_by: tuple[str, ...] = Field(default=(), description="models as the provider's own responses name them")
     cost_usd: float | None = Field(default=None, description="of all answers, at the registry's or the user's prices")
+    answered_prompts: Literal["these", "unknown", "other"] = Field(
+        default="these",
+        description="whether the answers were given to these prompts; replayed ones may not have been, or not say",
+    )
     n_tokens_estimated: int = Field(default=0, description="answers whose own tokens the provider did not count")
     examples: dict[str, Any] = Field(description="how few-shot examples were chosen, with which encoder")
     dataset: str
@@ -241,15 +238,6 @@ class Results(_Part, _Metrics):
     tokens: dict[str, int] = Field(description="prompt and completion tokens, as the model counted them")
     versions: dict[str, str] = Field(description="packages")
     pairs: tuple[PairResult, ...]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_this_version(cls, data: Any) -> Any:
-        """Said before all else: in an older file the same names may stand for other numbers."""
-        version = data.get("schema_version", SCHEMA_VERSION) if isinstance(data, dict) else SCHEMA_VERSION
-        if version != SCHEMA_VERSION:
-            raise ValueError(f"of version {version}, not {SCHEMA_VERSION}")
-        return data
 
     @model_validator(mode="after")
     def _complete(self) -> Results:
@@ -343,7 +331,8 @@ class Results(_Part, _Metrics):
             f"<tr><th>{name}</th>{''.join(f'<td>{_with_bounds(score)}</td>' for score in row)}</tr>"
             for name, row in self._table()
         )
-        caption = f"<caption>{escape(self._heading())}</caption>"
+        other = "" if self.answered_prompts == "these" else f"; answers to other prompts: {self.answered_prompts}"
+        caption = f"<caption>{escape(self._heading())}{other}</caption>"
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _heading(self) -> str:

@@ -12,16 +12,14 @@ from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import Pool
 from pie_bench.metrics.agreement import Agreement, Compared, agreement
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
+from pie_bench.run.files import write_json
+from pie_bench.run.run import Key, Run
 from pie_bench.run.verdict import Candidate, Verdict
-from pie_bench.stages.execute import candidate_of, note_gem5, own_programs, read_verdicts
-from pie_bench.stages.generate import read_generations
+from pie_bench.stages.execute import candidate_of, note_gem5, own_programs
 from pie_bench.stages.plan import Plan
-from pie_bench.store import RunDirectory, write_json
 
 BEST_PER_PAIR = 2
 NEAR_THRESHOLD = 0.05  # relative distance from OPTIMIZED_SPEEDUP within which the slower ruler could decide otherwise
-
-Key = tuple[str, str, int]
 
 
 def worth_confirming(plan: Plan, verdicts: Mapping[Key, Verdict]) -> list[Key]:
@@ -45,7 +43,7 @@ def worth_confirming(plan: Plan, verdicts: Mapping[Key, Verdict]) -> list[Key]:
 
 def confirm(
     plan: Plan,
-    directory: RunDirectory,
+    run: Run,
     executor: Executor,
     pool: Pool,
     *,
@@ -56,11 +54,11 @@ def confirm(
     What is already known there (same program, same input) is not simulated again. `progress` gets the number of
     programs, once for each that is done.
     """
-    note_gem5(directory, executor.environment)
-    verdicts = read_verdicts(directory)
+    note_gem5(run, executor.environment)
+    verdicts = run.read_verdicts()
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     keys = worth_confirming(plan, verdicts)
-    programs = dict(_programs(plan, directory, pairs))
+    programs = dict(_programs(plan, run, pairs))
 
     def judge(key: Key) -> Verdict:
         verdict = executor.execute(programs[key], plan.dataset.tests(pairs[key[0]]))
@@ -76,7 +74,7 @@ def confirm(
         if confirmed[key].outcome != "ok"
     ]
     write_json(
-        directory.path / f"confirmation-{executor.environment.name}.json",
+        run.path / f"confirmation-{executor.environment.name}.json",
         {
             "environment": executor.environment.describe(),
             "agreement": _without_nan(asdict(found)),
@@ -87,11 +85,11 @@ def confirm(
     return found
 
 
-def _programs(plan: Plan, directory: RunDirectory, pairs: Mapping[str, Pair]) -> Iterator[tuple[Key, Candidate]]:
+def _programs(plan: Plan, run: Run, pairs: Mapping[str, Pair]) -> Iterator[tuple[Key, Candidate]]:
     for candidate in own_programs(plan):
         yield candidate.key, candidate
-    for record in read_generations(directory).values():
-        candidate = candidate_of(record, pairs[record["pair_id"]])
+    for record in run.read_generations().values():
+        candidate = candidate_of(record, pairs[record.pair_id])
         yield candidate.key, candidate
 
 

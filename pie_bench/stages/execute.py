@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
@@ -16,10 +15,12 @@ from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
 from pie_bench.prompting.extract import extract_code
-from pie_bench.run.verdict import Candidate, Role, Verdict
-from pie_bench.stages.generate import Generation, read_generations
-from pie_bench.stages.plan import Plan, note, settle
-from pie_bench.store import MeasurementStore, RunDirectory, iter_jsonl, write_json
+from pie_bench.run.generation import Generation
+from pie_bench.run.run import Key, Run
+from pie_bench.run.verdict import Candidate, Role
+from pie_bench.stages.generate import PendingAnswers
+from pie_bench.stages.plan import Plan
+from pie_bench.store import MeasurementStore
 
 _NOTED_EVERY = 10  # seconds: so much is lost of what a killed run has used
 Progress = Callable[[str], object]  # called with "generated" or "executed", once each
@@ -35,23 +36,15 @@ class Counts:
     to_execute: int
 
 
-def read_verdicts(directory: RunDirectory, *, with_tests: bool = True) -> dict[tuple[str, str, int], Verdict]:
-    """The verdicts by pair, role and sample. The last one counts; an `infra_error` is as good as none."""
-    verdicts: dict[tuple[str, str, int], Verdict] = {}
-    for number, record in enumerate(iter_jsonl(directory.verdicts_path), start=1):
-        try:
-            verdict = Verdict.from_json(record, with_tests=with_tests)
-        except ValueError as error:
-            raise UserError(f"{directory.verdicts_path}:{number}: not a verdict: {error}") from None
-        verdicts[verdict.key] = verdict
-    return verdicts
-
-
-def counts(plan: Plan, directory: RunDirectory) -> Counts:
-    """How far the run in this directory is."""
+def counts(plan: Plan, run: Run) -> Counts:
+    """How far the run is."""
     samples = len(plan.pairs) * plan.task.sampling.n
-    executed = sum(verdict.outcome != "infra_error" for verdict in read_verdicts(directory, with_tests=False).values())
-    return Counts(len(read_generations(directory)), samples, executed, samples + 2 * len(plan.pairs))
+    return Counts(len(run.read_generations()), samples, len(_judged(run)), samples + 2 * len(plan.pairs))
+
+
+def _judged(run: Run) -> set[Key]:
+    verdicts = run.read_verdicts(with_tests=False)
+    return {key for key, verdict in verdicts.items() if verdict.outcome != "infra_error"}
 
 
 def open_executor(plan: Plan, cache_dir: Path, sandbox: Sandbox | None = None) -> Executor:
@@ -77,38 +70,37 @@ def open_executor_of(environment_name: str, cache_dir: Path, sandbox: Sandbox | 
 
 def execute(
     plan: Plan,
-    directory: RunDirectory,
+    run: Run,
     executor: Executor,
     pool: Pool,
     *,
-    generation: Generation | None = None,
+    pending: PendingAnswers | None = None,
     progress: Progress = lambda _: None,
 ) -> None:
-    """Judges every program that has no verdict yet; with a `generation`, its completions too, as they arrive.
+    """Judges every program that has no verdict yet; with `pending`, its answers too, as they arrive.
 
     UserError when the environment on this machine is no longer the one the run was begun with.
     """
-    settle(directory, "execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
-    note_gem5(directory, executor.environment)
-    used = _CpuSeconds(directory, executor)
+    run.settle("execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
+    note_gem5(run, executor.environment)
+    used = _CpuSeconds(run, executor)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
 
     def judge(candidate: Candidate) -> None:
-        verdict = executor.execute(candidate, plan.dataset.tests(pairs[candidate.pair_id]))
-        directory.append(directory.verdicts_path, verdict.to_json())
+        run.append(executor.execute(candidate, plan.dataset.tests(pairs[candidate.pair_id])))
         progress("executed")
 
     try:
-        for _ in pool.map_unordered(judge, _missing(plan, directory, generation, progress)):
+        for _ in pool.map_unordered(judge, _missing(plan, run, pending, progress)):
             used.note(every=_NOTED_EVERY)
     finally:
         used.note()
 
 
-def note_gem5(directory: RunDirectory, environment: Environment) -> None:
+def note_gem5(run: Run, environment: Environment) -> None:
     """Writes down which gem5 measured (the manifest's `gem5`): a path here, or an image and its digest."""
     if environment.gem5 is not None:
-        note(directory, "gem5", {environment.name: environment.gem5.description})
+        run.note("gem5", {environment.name: environment.gem5.description})
 
 
 class _CpuSeconds:
@@ -117,10 +109,10 @@ class _CpuSeconds:
     None where it is not known of all of them, as in containers.
     """
 
-    def __init__(self, directory: RunDirectory, executor: Executor):
-        unknown = None if directory.verdicts_path.exists() else 0.0
-        self._directory = directory
-        self._before = directory.manifest().get("cpu_seconds", unknown) if executor.accounts_cpu else None
+    def __init__(self, run: Run, executor: Executor):
+        before = run.read_manifest().cpu_seconds if run.verdicts_path.exists() else 0.0
+        self._run = run
+        self._before = before if executor.accounts_cpu else None
         self._start = self._noted = _cpu_seconds_of_children()
 
     def note(self, *, every: float = 0.0) -> None:
@@ -129,7 +121,7 @@ class _CpuSeconds:
         if now - self._noted >= every:
             self._noted = now
             total = None if self._before is None else round(self._before + now - self._start, 3)
-            write_json(self._directory.manifest_path, self._directory.manifest() | {"cpu_seconds": total})
+            self._run.note_cpu_seconds(total)
 
 
 def _cpu_seconds_of_children() -> float:
@@ -137,20 +129,16 @@ def _cpu_seconds_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _missing(
-    plan: Plan, directory: RunDirectory, generation: Generation | None, progress: Progress
-) -> Iterator[Candidate]:
-    done = {
-        key for key, verdict in read_verdicts(directory, with_tests=False).items() if verdict.outcome != "infra_error"
-    }
+def _missing(plan: Plan, run: Run, pending: PendingAnswers | None, progress: Progress) -> Iterator[Candidate]:
+    done = _judged(run)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
-    answered = [candidate_of(record, pairs[record["pair_id"]]) for record in read_generations(directory).values()]
+    answered = [candidate_of(record, pairs[record.pair_id]) for record in run.read_generations().values()]
     for candidate in (*own_programs(plan), *answered):
         if candidate.key not in done:
             yield candidate
-    for completion in generation.completions() if generation is not None else ():
+    for generation in pending.arriving() if pending is not None else ():
         progress("generated")
-        yield candidate_of(vars(completion), pairs[completion.pair_id])
+        yield candidate_of(generation, pairs[generation.pair_id])
 
 
 def own_programs(plan: Plan) -> Iterable[Candidate]:
@@ -161,16 +149,16 @@ def own_programs(plan: Plan) -> Iterable[Candidate]:
             yield Candidate(pair.pair_id, role, 0, code)
 
 
-def candidate_of(generation: Mapping[str, Any], pair: Pair) -> Candidate:
-    """The program in a completion (a record of `generations.jsonl`), or why there is none.
+def candidate_of(generation: Generation, pair: Pair) -> Candidate:
+    """The program in an answer, or why there is none.
 
     A chat model may repeat the program in question before it gives its own: the repetition is not its answer.
     """
-    extraction = extract_code(generation["text"], generation["finish_reason"], src_code=pair.src_code)
+    extraction = extract_code(generation.text, generation.finish_reason, src_code=pair.src_code)
     return Candidate(
-        pair_id=generation["pair_id"],
+        pair_id=generation.pair_id,
         role="candidate",
-        sample_index=generation["sample_index"],
+        sample_index=generation.sample_index,
         code=extraction.code,
         reason=extraction.reason or "ok",  # type: ignore[arg-type]
         src_code=pair.src_code,

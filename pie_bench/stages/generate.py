@@ -12,34 +12,20 @@ from pie_bench.data.load import load_dataset
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
 from pie_bench.models.budget import Budget
-from pie_bench.models.model import Completion, Model, Request
+from pie_bench.models.model import Model, Request
 from pie_bench.models.registry import load_model
 from pie_bench.prompting.build import PromptBuilder
 from pie_bench.prompting.fit import Prompts, fitting_prompts, room_of
 from pie_bench.prompting.prompt import Prompt
-from pie_bench.stages.plan import Plan, note, settle
-from pie_bench.store import GenerationStore, RunDirectory, read_records, wrong_field
-
-
-def read_generations(directory: RunDirectory) -> dict[tuple[str, int], Mapping[str, Any]]:
-    """What has been generated, by pair and sample. UserError for a damaged file."""
-    records = read_records(directory.generations_path, _RECORD)
-    return {(record["pair_id"], record["sample_index"]): record for record in records}
-
-
-_NONE = type(None)
-_RECORD = {
-    **{"pair_id": (str,), "sample_index": (int,), "text": (str,), "finish_reason": (str,)},
-    **{"prompt_tokens": (int,), "completion_tokens": (int,), "prompt_sha256": (str,), "seed": (int,)},
-    **{"latency_seconds": (float, int, _NONE), "cost_usd": (float, int, _NONE), "raw": (dict, _NONE)},
-    **{"tokens_estimated": (bool, _NONE), "shares_prompt": (bool, _NONE)},
-}
+from pie_bench.run.files import validated
+from pie_bench.run.generation import Completion, Generation
+from pie_bench.run.run import Run
+from pie_bench.stages.plan import Plan
+from pie_bench.store import GenerationStore
 
 
 @contextmanager
-def prepared(
-    plan: Plan, directory: RunDirectory, cache_dir: Path, max_cost: float | None = None
-) -> Iterator[Generation]:
+def prepared(plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = None) -> Iterator[PendingAnswers]:
     """The stage made ready: model loaded, prompts rendered so that they fit; nothing is written or paid for until
     `completions`.
 
@@ -47,13 +33,14 @@ def prepared(
     Raises UserError for what stands in the way: an encoder or model that cannot be had, prompts that are too long, or
     no longer those the run was begun with.
     """
-    done = read_generations(directory)
+    done = run.read_generations()
     n = plan.task.sampling.n
     tally = Tally(max_cost)
     for record in done.values():
         tally.add(record)
+    check_same_answers(plan, run, cache_dir)
     if all((pair.pair_id, index) in done for pair in plan.pairs for index in range(n)):
-        yield Generation(directory, [], None, {}, tally)
+        yield PendingAnswers(run, [], None, {}, tally)
         return
     builder = prompt_builder(plan, cache_dir)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
@@ -62,18 +49,32 @@ def prepared(
     try:
         room = room_of(model, plan.task, plan.settings.context)
         prompts = fitting_prompts(plan.task, builder, plan.pairs, room)
-        for (pair_id, index), record in done.items():
-            prompt = prompts.by_sample.get((pair_id, index))
-            if prompt is None or record["prompt_sha256"] != prompt_sha256(prompt):
+        for key, record in done.items():
+            prompt = prompts.by_sample.get(key)
+            if prompt is None or record.prompt_sha256 != prompt.sha256:
                 raise UserError(
-                    f"{directory.generations_path}: pair {pair_id}: its prompt changed; use a new --run-dir"
+                    f"{run.generations_path}: pair {record.pair_id}: its prompt changed; use a new --run-dir"
                 )
         facts = {"model_resolved": model.resolved, "examples": builder.describe() | prompts.describe()}
         requests = _requests(plan, prompts, done.keys())
+        check = getattr(model, "check", None)
+        if check is not None:
+            check(requests)
         with closing(GenerationStore(cache_dir / "generations.sqlite")) as shared:
-            yield Generation(directory, requests, model, facts, tally, shared, prompts)
+            yield PendingAnswers(run, requests, model, facts, tally, shared, prompts)
     finally:
         model.close()
+
+
+def check_same_answers(plan: Plan, run: Run, cache_dir: Path) -> None:
+    """UserError when what the run's answers came from (a file of answers, a checkpoint, weights) is not what it was."""
+    facts = run.read_manifest().generation if run.begun else None
+    now = plan.model.exact(cache_dir) if facts is not None else None
+    if facts is not None and now is not None and now != facts.model_resolved:
+        raise UserError(
+            f"{run.path}: its answers came from {facts.model_resolved:.80}, {plan.settings.model} is now {now:.80}; "
+            "give another --run-dir, or put back what it was"
+        )
 
 
 @dataclass
@@ -87,14 +88,14 @@ class Tally:
     cost_usd: float | None = None
     shared: int = 0
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        if record.get("shared"):
+    def add(self, record: Generation) -> None:
+        if record.shared:
             self.shared += 1
             return
-        self.prompt_tokens += 0 if record.get("shares_prompt") else record["prompt_tokens"]
-        self.completion_tokens += record["completion_tokens"]
-        if record.get("cost_usd") is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + record["cost_usd"]
+        self.prompt_tokens += 0 if record.shares_prompt else record.prompt_tokens
+        self.completion_tokens += record.completion_tokens
+        if record.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + record.cost_usd
 
     def __str__(self) -> str:
         parts = [f"{_short(self.prompt_tokens)} tokens in, {_short(self.completion_tokens)} out"]
@@ -128,10 +129,10 @@ def _requests(plan: Plan, prompts: Prompts, done: Collection[tuple[str, int]]) -
 
 
 @dataclass(frozen=True)
-class Generation:
+class PendingAnswers:
     """What is still to be asked, and the model to ask (None when nothing is). `shared` holds answers of other runs."""
 
-    directory: RunDirectory
+    run: Run
     requests: Sequence[Request]
     model: Model | None
     facts: Mapping[str, Any]
@@ -139,24 +140,24 @@ class Generation:
     shared: GenerationStore | None = None
     prompts: Prompts | None = None
 
-    def completions(self) -> Iterator[Completion]:
-        """The missing completions as they arrive, each kept in the run directory before it is yielded.
+    def arriving(self) -> Iterator[Generation]:
+        """The missing answers as they arrive, each kept in the run's folder before it is yielded.
 
         Raises UserError when the model is no longer the one the run was begun with, when an answer cannot be kept, and
         whatever stops the model.
         """
         if self.model is None:
             return
-        settle(self.directory, "generation", self.facts)
+        self.run.settle("generation", self.facts)
         requests = []
         for request in self.requests:
             missing = []
             for index in request.sample_indices:
-                record = self._of_another_run(request, index)
-                if record is None:
+                completion = self._of_another_run(request, index)
+                if completion is None:
                     missing.append(index)
                 else:
-                    yield self._kept(request, Completion(**record), shared=True)
+                    yield self._kept(request, completion, shared=True)
             if missing:
                 requests.append(replace(request, sample_indices=tuple(missing)))
         sent = {(request.pair_id, index): request for request in requests for index in request.sample_indices}
@@ -166,35 +167,38 @@ class Generation:
             for completion in stream:
                 yield self._kept(sent[completion.pair_id, completion.sample_index], completion, shared=False)
                 if noted != (noted := dict(self.model.notes)):
-                    note(self.directory, "provider", noted)
+                    self.run.note("provider", noted)
         finally:
             close = getattr(stream, "close", None)
             if close is not None:
                 close()  # ends what is still being asked
 
-    def _of_another_run(self, request: Request, index: int) -> dict[str, Any] | None:
+    def _of_another_run(self, request: Request, index: int) -> Completion | None:
         identity = self.model.identity if self.model is not None else None
         if identity is None or self.shared is None:
             return None
         record = self.shared.get(completion_key(identity, request, index))
-        found = None if record is None else record | {"pair_id": request.pair_id, "sample_index": index}
-        about_the_run = {"prompt_sha256", "seed"}
-        types = {name: kinds for name, kinds in _RECORD.items() if name not in about_the_run}
-        return found if found is not None and wrong_field(found, types) is None else None
+        if record is None:
+            return None
+        try:
+            return validated(Completion, record | {"pair_id": request.pair_id, "sample_index": index})
+        except ValueError:  # damaged: as if it had not been kept
+            return None
 
-    def _kept(self, request: Request, completion: Completion, *, shared: bool) -> Completion:
-        record = asdict(completion) | {
-            "prompt_sha256": prompt_sha256(request.prompt),
-            "seed": request.seed + completion.sample_index,
-            "shared": shared,
-        }
+    def _kept(self, request: Request, completion: Completion, *, shared: bool) -> Generation:
+        record = Generation(
+            **vars(completion),
+            prompt_sha256=request.prompt.sha256,
+            seed=request.seed + completion.sample_index,
+            shared=shared,
+        )
         identity = self.model.identity if self.model is not None else None
         if not shared and identity is not None and self.shared is not None:
             # First here: should the run's own disk be full, what was paid for is still to be had.
             self.shared.put(completion_key(identity, request, completion.sample_index), asdict(completion))
-        self.directory.append(self.directory.generations_path, record)
+        self.run.append(record)
         self.tally.add(record)
-        return completion
+        return record
 
 
 def completion_key(identity: Mapping[str, Any], request: Request, index: int) -> str:
@@ -218,8 +222,3 @@ def prompt_builder(plan: Plan, cache_dir: Path) -> PromptBuilder:
     source = fewshot.dataset or plan.dataset_name
     train = load_dataset(source, fewshot.split, with_tests=False).pairs if fewshot.k else ()
     return PromptBuilder(plan.task, train, cache_dir)
-
-
-def prompt_sha256(prompt: Prompt) -> str:
-    """What a completion answered to: the sum over text and messages."""
-    return hash_of(asdict(prompt))

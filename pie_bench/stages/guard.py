@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PairGuard
 from pie_bench.execution.pool import Pool
 from pie_bench.run.results import Results
+from pie_bench.run.run import Run
 from pie_bench.stages.execute import candidate_of
-from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan
-from pie_bench.stages.score import GUARD_RECORD, optimized_answers, score
-from pie_bench.store import RunDirectory, read_records
+from pie_bench.stages.score import optimized_answers, score
 
 
 def guard(
     plan: Plan,
-    directory: RunDirectory,
+    run: Run,
     executor: Executor,
     pool: Pool,
     *,
@@ -32,7 +30,7 @@ def guard(
     What was checked before is not checked again. `progress` gets the number of answers to check, once for each.
     Raises UserError when the run has no results yet, SandboxError when the sanitizers do not work here.
     """
-    results = score(plan, directory)
+    results = score(plan, run)
     fast = optimized_answers(results.pairs)
     wanted = {
         (pair.pair_id, index)
@@ -42,28 +40,27 @@ def guard(
     }
     environment = executor.environment
     done = {
-        (record["pair_id"], record["sample_index"])
-        for record in read_records(directory.guards_path, GUARD_RECORD)
-        if record["environment_id"] == environment.environment_id
+        (finding.pair_id, finding.sample_index)
+        for finding in run.read_guard_findings()
+        if finding.environment_id == environment.environment_id
     }
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     todo: dict[str, list[int]] = {}
     for pair_id, index in sorted(wanted - done):
         todo.setdefault(pair_id, []).append(index)
     total = sum(map(len, todo.values()))
-    generations = read_generations(directory)
+    generations = run.read_generations()
 
     def check(pair_id: str) -> None:
         pair = pairs[pair_id]
         tests = plan.dataset.tests(pair)
-        guards = PairGuard(pair, tests, environment.spec, executor.sandbox, environment.root, n=n)
+        guards = PairGuard(pair, tests, environment, executor.sandbox, n=n)
         for index in todo[pair_id]:
             code = candidate_of(generations[pair_id, index], pair).code
-            finding = guards.check(code or "", index)
-            directory.append(directory.guards_path, asdict(finding) | {"environment_id": environment.environment_id})
+            run.append(guards.check(code or "", index))
             progress(total)
 
-    directory.guards_path.touch()
+    run.guards_path.touch()
     for _ in pool.map_unordered(check, todo):
         pass
-    return score(plan, directory)
+    return score(plan, run)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pie_bench import DEFAULT_ENVIRONMENT
 from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.pair import Pair
-from pie_bench.errors import UserError, unknown_name
+from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.hashing import hash_of
 from pie_bench.models.entries import Entry
 from pie_bench.models.registry import find_model
 from pie_bench.paths import TASKS_DIR
-from pie_bench.store import RunDirectory, write_json
+from pie_bench.run.manifest import EXTENT, Manifest, Settings
+from pie_bench.run.manifest import SCHEMA_VERSION as MANIFEST_VERSION
+from pie_bench.run.run import Run
 from pie_bench.task import Task, load_task
 
 _PACKAGES = (
@@ -43,23 +43,6 @@ _PACKAGES = (
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the user asked for; None means the task's own."""
-
-    task: str
-    model: str
-    dataset: str | None = None
-    environment: str = DEFAULT_ENVIRONMENT
-    limit: int | None = None
-    samples: int | None = None
-    encoder: str | None = None
-    model_args: Mapping[str, str] = field(default_factory=dict)
-    pairs: tuple[str, ...] | None = None  # only these, in this order
-    include_path: str | None = None  # a folder with tasks of the user's own
-    context: int | None = None  # tokens that the model has room for, where it does not say so itself
-
-
-@dataclass(frozen=True)
 class Plan:
     """Settings with everything looked up: `task` holds the settings' changes, `pairs` are those to be asked for."""
 
@@ -68,6 +51,7 @@ class Plan:
     task: Task
     dataset: PairDataset
     pairs: tuple[Pair, ...]
+    task_samples: int  # answers a pair, as the task's own YAML has it
 
     @property
     def dataset_name(self) -> str:
@@ -76,7 +60,8 @@ class Plan:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What makes a run this run: a run directory belongs to one identity for good."""
+        """What makes a run this run: a folder belongs to one identity for good. How many pairs and samples it covers
+        is not part of it: a run may grow."""
         identity: dict[str, Any] = {
             "task": self.task.task,
             "task_hash": self.task.task_hash,
@@ -85,11 +70,7 @@ class Plan:
             "split": self.dataset.split,
             "dataset_fingerprint": self.dataset.fingerprint(),
             "environment": self.settings.environment,
-            "limit": self.settings.limit,
-            "samples": self.task.sampling.n,
         }
-        if self.settings.pairs is not None:
-            identity["pairs"] = list(self.settings.pairs)
         deciding = self.model.deciding(self.settings.model_args)
         return identity | ({"model_args": deciding} if deciding else {})
 
@@ -102,6 +83,7 @@ def make_plan(settings: Settings, model: Entry | None = None) -> Plan:
     load_environment_spec(settings.environment)
     model = model or find_model(settings.model, settings.model_args)
     task = load_task(settings.task, *task_folders(settings.include_path))
+    task_samples = task.sampling.n
     changes: dict[str, Any] = {}
     if settings.samples is not None:
         changes["sampling"] = task.sampling.model_copy(update={"n": settings.samples})
@@ -111,8 +93,7 @@ def make_plan(settings: Settings, model: Entry | None = None) -> Plan:
         changes["fewshot"] = task.fewshot.model_copy(update={"encoder": settings.encoder})
     task = task.model_copy(update=changes)
     dataset = load_dataset(settings.dataset or task.dataset, task.split, with_tests=True)
-    pairs = dataset.pairs if settings.pairs is None else chosen_pairs(dataset, settings.pairs)
-    return Plan(settings, model, task, dataset, pairs[: settings.limit])
+    return Plan(settings, model, task, dataset, dataset.chosen(settings.pairs, settings.limit), task_samples)
 
 
 def task_folders(include_path: str | None) -> tuple[Path, ...]:
@@ -120,87 +101,78 @@ def task_folders(include_path: str | None) -> tuple[Path, ...]:
     return (TASKS_DIR,) if include_path is None else (TASKS_DIR, Path(include_path))
 
 
-def chosen_pairs(dataset: PairDataset, pair_ids: Sequence[str]) -> tuple[Pair, ...]:
-    """The pairs with these ids, in this order, each once. UserError for an id that the dataset does not have."""
-    by_id = {pair.pair_id: pair for pair in dataset.pairs}
-    for pair_id in pair_ids:
-        if pair_id not in by_id:
-            raise unknown_name("pair", pair_id, by_id)
-    return tuple(by_id[pair_id] for pair_id in dict.fromkeys(pair_ids))
-
-
 def default_run_directory(plan: Plan) -> Path:
-    """`runs/<task>--<model>--<dataset>--<hash>`: the same command finds the same folder."""
+    """`runs/<task>--<model>--<dataset>--<hash>`: the same command finds the same folder, and so does one that asks for
+    more pairs or samples. One that asks for less than the folder holds gets a folder of its own."""
     model = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(plan.settings.model).name)
-    digest = hash_of(plan.identity)[:8]
     dataset = re.sub(r"[^A-Za-z0-9._-]+", "_", plan.dataset.name)
-    return Path("runs") / f"{plan.task.task}--{model}--{dataset}--{digest}"
+    folder = Path("runs") / f"{plan.task.task}--{model}--{dataset}--{hash_of(plan.identity)[:8]}"
+    run = Run(folder)
+    if run.begun and held_beyond(plan, run.read_manifest()) is not None:
+        extent = [[pair.pair_id for pair in plan.pairs], plan.task.sampling.n]
+        return folder.with_name(f"{folder.name}-{hash_of(extent)[:4]}")
+    return folder
 
 
-def check_run(plan: Plan, directory: RunDirectory) -> None:
-    """UserError when the folder holds another run, naming what differs."""
-    if not directory.manifest_path.exists():
+def check_run(plan: Plan, run: Run) -> None:
+    """UserError when the folder holds another run, naming what differs, or more of this one than is asked for."""
+    if not run.begun:
         return
-    theirs = directory.manifest().get("identity", {})
+    manifest = run.read_manifest()
+    theirs = {name: value for name, value in manifest.identity.items() if name not in EXTENT}
     for key in dict.fromkeys([*plan.identity, *theirs]):
         value = plan.identity.get(key)
         if theirs.get(key) != value:
             raise UserError(
-                f"{directory.path}: holds another run: its {key} is {theirs.get(key)!r}, now it is {value!r}; "
+                f"{run.path}: holds another run: its {key} is {theirs.get(key)!r}, now it is {value!r}; "
                 "give another --run-dir"
             )
+    more = held_beyond(plan, manifest)
+    if more is not None:
+        raise UserError(f"{run.path}: holds more than is asked for ({more}); a run only grows: give another --run-dir")
 
 
-def begin_run(plan: Plan, directory: RunDirectory) -> None:
-    """Writes the manifest of a new run; that of one begun earlier stays as it is."""
-    if directory.manifest_path.exists():
+def held_beyond(plan: Plan, manifest: Manifest) -> str | None:
+    """What a run of the same identity holds that the plan does not ask for, in words."""
+    wanted = {pair.pair_id for pair in plan.pairs}
+    for pair in plan.dataset.chosen(manifest.settings.pairs, manifest.settings.limit):
+        if pair.pair_id not in wanted:
+            return f"pair {pair.pair_id}"
+    samples = manifest.settings.samples or plan.task_samples
+    return f"{samples} samples a pair" if samples > plan.task.sampling.n else None
+
+
+def begin_run(plan: Plan, run: Run) -> None:
+    """Writes the manifest of a new run; that of one begun earlier takes over what the run now covers."""
+    if run.begun:
+        manifest = run.read_manifest()
+        grown = {name: getattr(plan.settings, name) for name in EXTENT}
+        settings = manifest.settings.model_copy(update=grown)
+        if settings != manifest.settings:
+            run.write_manifest(manifest.model_copy(update={"settings": settings}))
         return
-    manifest = {
-        "schema_version": 1,
-        "settings": asdict(plan.settings),
-        "identity": plan.identity,
-        "rejected_rows": [asdict(rejected) for rejected in plan.dataset.rejected],
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": sys.argv,
-        "host": {"machine": platform.machine(), "system": platform.platform(), "python": platform.python_version()},
-        "versions": package_versions(),
-    }
-    write_json(directory.manifest_path, manifest)
-
-
-def settle(directory: RunDirectory, key: str, value: Mapping[str, Any]) -> None:
-    """Records a part of the manifest known only later (`generation`, `execution`); it may never change after that."""
-    manifest = directory.manifest()
-    known = manifest.setdefault(key, dict(value))
-    if known != value:
-        what = next(k for k in sorted({*known, *value}) if known.get(k) != value.get(k))
-        raise UserError(
-            f"{directory.path}: was begun with {key}.{what} = {known.get(what)!r}, now it is {value.get(what)!r}; "
-            "give another --run-dir"
+    run.write_manifest(
+        Manifest(
+            schema_version=MANIFEST_VERSION,
+            settings=plan.settings,
+            identity=plan.identity,
+            rejected_rows=[asdict(rejected) for rejected in plan.dataset.rejected],
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            command=sys.argv,
+            host={
+                "machine": platform.machine(),
+                "system": platform.platform(),
+                "python": platform.python_version(),
+            },
+            versions=package_versions(),
         )
-    write_json(directory.manifest_path, manifest)
+    )
 
 
-def note(directory: RunDirectory, key: str, value: Mapping[str, Any]) -> None:
-    """Adds to a part of the manifest that may grow from one command to the next."""
-    manifest = directory.manifest()
-    if value and manifest.get(key, {}) != {**manifest.get(key, {}), **value}:
-        manifest[key] = {**manifest.get(key, {}), **value}
-        write_json(directory.manifest_path, manifest)
-
-
-def plan_of(directory: RunDirectory) -> Plan:
-    """The plan of an existing run directory, from its manifest. UserError for a damaged one."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        settings = TypeAdapter(Settings).validate_python(directory.manifest()["settings"])
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, ("settings", *problem["loc"])))
-        raise UserError(f"{directory.manifest_path}: {where}: {problem['msg']}") from None
-    plan = make_plan(settings)
-    check_run(plan, directory)
+def plan_of(run: Run) -> Plan:
+    """The plan of an existing run, from its manifest. UserError for a damaged one."""
+    plan = make_plan(run.read_manifest().settings)
+    check_run(plan, run)
     return plan
 
 

@@ -5,33 +5,29 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.scores import all_scores, interval_facts, scores_by_name, startup_shares
-from pie_bench.run.results import GuardFinding, Guards, PairResult, Results, SampleResult
+from pie_bench.run.generation import Generation
+from pie_bench.run.guard import GuardFinding
+from pie_bench.run.results import Guards, PairResult, Results, SampleResult
+from pie_bench.run.run import Run
 from pie_bench.run.verdict import Verdict
-from pie_bench.stages.execute import read_verdicts
-from pie_bench.stages.generate import read_generations
 from pie_bench.stages.plan import Plan, package_versions
-from pie_bench.store import RunDirectory, read_records, write_json
 
-GUARD_RECORD = {
-    **{"pair_id": (str,), "sample_index": (int,), "code_sha256": (str,), "n_guard_inputs": (int,)},
-    **{"environment_id": (str,), "sanitizer": (str, type(None)), "guard_input": (str, type(None))},
-}
 Verdicts = Mapping[tuple[str, str, int], Verdict]
 
 
-def score(plan: Plan, directory: RunDirectory) -> Results:
+def score(plan: Plan, run: Run) -> Results:
     """The results of a finished run, also written to `results.json`.
 
     UserError when programs are still without a verdict, saying how many.
     """
-    manifest = directory.manifest()
-    verdicts = read_verdicts(directory, with_tests=False)
+    manifest = run.read_manifest()
+    verdicts = run.read_verdicts(with_tests=False)
     samples = plan.task.sampling.n
     wanted = [(pair.pair_id, "candidate", i) for pair in plan.pairs for i in range(samples)]
     wanted += [(pair.pair_id, role, 0) for pair in plan.pairs for role in ("source", "target")]
@@ -39,34 +35,36 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
     if missing:
         pair_id, role, sample = missing[0]
         raise UserError(
-            f"{directory.path}: {len(missing)} of {len(wanted)} programs have no verdict yet "
+            f"{run.path}: {len(missing)} of {len(wanted)} programs have no verdict yet "
             f"(the first: pair {pair_id}, {role} {sample}); run: pie-bench generate …, "
-            f"then pie-bench execute {directory.path}"
+            f"then pie-bench execute {run.path}"
         )
     pairs = [_pair_result(pair, verdicts, samples) for pair in sorted(plan.pairs, key=lambda pair: pair.pair_id)]
     # Without a measured source there is nothing to compare with; an error of ours on it is reported as such.
     usable = [pair for pair in pairs if pair.source.outcome == "ok"]
     scores = all_scores(usable)
-    generations = read_generations(directory)
-    execution, generation = manifest.get("execution"), manifest.get("generation")
-    if execution is None or generation is None or "dataset_fingerprint" not in manifest["identity"]:
-        raise UserError(f"{directory.manifest_path}: not the manifest of a run with answers and verdicts")
+    covered = {(pair.pair_id, index) for pair in plan.pairs for index in range(samples)}
+    generations = [each for key, each in sorted(run.read_generations().items()) if key in covered]
+    execution, facts = manifest.execution, manifest.generation
+    if execution is None or facts is None or "dataset_fingerprint" not in manifest.identity:
+        raise UserError(f"{run.manifest_path}: not the manifest of a run with answers and verdicts")
     results = Results(
         task=plan.task.task,
         task_version=plan.task.version,
         task_hash=plan.task.task_hash,
         model=plan.settings.model,
-        model_resolved=generation["model_resolved"],
-        model_args=manifest["identity"].get("model_args", {}),
-        **from_provider(generations.values()),
-        examples=generation["examples"],
+        model_resolved=facts.model_resolved,
+        model_args=manifest.identity.get("model_args", {}),
+        **from_provider(generations),
+        answered_prompts=answered_prompts(generations),
+        examples=facts.examples,
         dataset=plan.dataset.name,
         split=plan.dataset.split,
-        dataset_fingerprint=manifest["identity"]["dataset_fingerprint"],
-        environment=execution["name"],
-        environment_id=execution["environment_id"],
-        environment_facts=execution["facts"],
-        sandbox=execution["sandbox"],
+        dataset_fingerprint=manifest.identity["dataset_fingerprint"],
+        environment=execution.name,
+        environment_id=execution.environment_id,
+        environment_facts=execution.facts,
+        sandbox=execution.sandbox,
         n_pairs=len(usable),
         n_problems=len({pair.problem_id for pair in usable}),
         n_samples=samples,
@@ -79,39 +77,36 @@ def score(plan: Plan, directory: RunDirectory) -> Results:
         scores=tuple(scores),
         interval=interval_facts(usable),
         startup=startup_shares(usable),
-        guards=guarded(usable, directory, verdicts, plan.task.metrics),
+        guards=guarded(usable, run, verdicts, plan.task.metrics),
         outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
         infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
         tokens={
-            "prompt": sum(r["prompt_tokens"] for r in generations.values() if not r.get("shares_prompt")),
-            "completion": sum(r["completion_tokens"] for r in generations.values()),
+            "prompt": sum(each.prompt_tokens for each in generations if not each.shares_prompt),
+            "completion": sum(each.completion_tokens for each in generations),
         },
         versions=package_versions(),
         pairs=tuple(pairs),
     )
-    write_json(directory.results_path, results.model_dump(mode="json"))
+    run.write_results(results)
     return results
 
 
-def guarded(
-    pairs: Sequence[PairResult], directory: RunDirectory, verdicts: Verdicts, metrics: Sequence[str]
-) -> Guards | None:
+def guarded(pairs: Sequence[PairResult], run: Run, verdicts: Verdicts, metrics: Sequence[str]) -> Guards | None:
     """What the guards found in a run, and its metrics with the flagged answers counted as wrong; None where they were
     not run. A finding on a program that is no longer the run's counts nothing."""
-    if not directory.guards_path.exists():
+    if not run.guards_path.exists():
         return None
-    found: dict[tuple[str, int], Mapping[str, Any]] = {}
-    for record in read_records(directory.guards_path, GUARD_RECORD):
-        verdict = verdicts.get((record["pair_id"], "candidate", record["sample_index"]))
+    found: dict[tuple[str, int], GuardFinding] = {}
+    for finding in run.read_guard_findings():
+        verdict = verdicts.get((finding.pair_id, "candidate", finding.sample_index))
         if verdict is not None and (verdict.code_sha256, verdict.environment_id) == (
-            record["code_sha256"],
-            record["environment_id"],
+            finding.code_sha256,
+            finding.environment_id,
         ):
-            found[record["pair_id"], record["sample_index"]] = record
-    found = {key: {"sanitizer": None, "guard_input": None, **r} for key, r in found.items()}
-    flagged = {key: r for key, r in found.items() if r["sanitizer"] is not None or r["guard_input"] is not None}
+            found[finding.pair_id, finding.sample_index] = finding
+    flagged = {key: finding for key, finding in found.items() if finding.flagged}
     optimized = optimized_answers(pairs)
-    fast = {key: r for key, r in flagged.items() if key in optimized}
+    fast = [finding for key, finding in flagged.items() if key in optimized]
     held = [
         pair.model_copy(
             update={
@@ -127,17 +122,16 @@ def guarded(
     ]
     scores = all_scores(held)
     correct = sum(sample.outcome == "ok" for pair in pairs for sample in pair.samples)
-    names = ("pair_id", "sample_index", "sanitizer", "guard_input")
     return Guards(
         checked=len(found),
         unchecked=correct - len(found),
-        n_guard_inputs=sum({pair_id: r["n_guard_inputs"] for (pair_id, _), r in found.items()}.values()),
-        by_sanitizer=sum(r["sanitizer"] is not None for r in flagged.values()),
-        by_guard_input=sum(r["guard_input"] is not None for r in flagged.values()),
+        n_guard_inputs=sum({pair_id: finding.n_guard_inputs for (pair_id, _), finding in found.items()}.values()),
+        by_sanitizer=sum(each.sanitizer is not None for each in flagged.values()),
+        by_guard_input=sum(each.guard_input is not None for each in flagged.values()),
         speedups_removed=len(fast),
-        speedups_removed_by_sanitizer=sum(r["sanitizer"] is not None for r in fast.values()),
-        speedups_removed_by_guard_input=sum(r["guard_input"] is not None for r in fast.values()),
-        findings=tuple(GuardFinding(**{name: flagged[key][name] for name in names}) for key in sorted(flagged)),
+        speedups_removed_by_sanitizer=sum(each.sanitizer is not None for each in fast),
+        speedups_removed_by_guard_input=sum(each.guard_input is not None for each in fast),
+        findings=tuple(flagged[key] for key in sorted(flagged)),
         metrics=scores_by_name(scores, metrics, of="model", time="process"),
         metrics_without_startup=scores_by_name(scores, metrics, of="model", time="after_main"),
     )
@@ -153,25 +147,22 @@ def optimized_answers(pairs: Iterable[PairResult]) -> set[tuple[str, int]]:
     }
 
 
-def from_provider(generations: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def from_provider(generations: Sequence[Generation]) -> dict[str, Any]:
     """What the responses say of themselves, where there are any."""
-    records = list(generations)
-    raw = [record["raw"].get("response") for record in records if record.get("raw")]
-    responses = [response for response in raw if isinstance(response, dict)]
-    costs = [record["cost_usd"] for record in records if record.get("cost_usd") is not None]
+    raw = [each.raw.get("response") for each in generations if each.raw]
+    named = {str(response["model"]) for response in raw if isinstance(response, dict) and response.get("model")}
+    costs = [each.cost_usd for each in generations if each.cost_usd is not None]
     return {
-        "answered_by": tuple(
-            sorted(
-                {
-                    str(response["model"])
-                    for response in responses
-                    if isinstance(response, dict) and response.get("model")
-                }
-            )
-        ),
+        "answered_by": tuple(sorted(named)),
         "cost_usd": math.fsum(costs) if costs else None,
-        "n_tokens_estimated": sum(bool(record.get("tokens_estimated")) for record in records),
+        "n_tokens_estimated": sum(bool(each.tokens_estimated) for each in generations),
     }
+
+
+def answered_prompts(generations: Iterable[Generation]) -> Literal["these", "unknown", "other"]:
+    """Whether the answers were given to the run's own prompts: the worst of what is known of any."""
+    found = {each.answers_prompt for each in generations} - {None}
+    return "other" if found - {"unknown"} else "unknown" if found else "these"
 
 
 def _pair_result(pair: Pair, verdicts: Verdicts, samples: int) -> PairResult:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pie_bench.data.load import _row, pair_id_of, what_is_missing
+from pie_bench.data.load import load_dataset
 from pie_bench.data.pair import Pair, TestCase
+from pie_bench.data.record import UnusableRow, parse
 from pie_bench.data.spec import DATA_DIR, load_spec
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.integrity.forbidden import Program, find, read_program
@@ -80,7 +81,7 @@ FAILURE = {
 }
 ROW = {
     **{"src_id": "s1", "tgt_id": "s2", "problem_id": "p1", "src_code": "int main(){}", "tgt_code": "int main(){;}"},
-    **{"tests": ["0", "1"], "src_seconds": {"0": 0.5, "1": 0.25}, "tgt_total_seconds": 1.0, "kind": "x"},
+    **{"tests": ["0", "1"], "src_code_tc2time": {"0": 0.5, "1": 0.25}, "tgt_agg_runtime": 1.0, "kind": "x"},
 }
 TESTS = (TestCase("0", b"1\n", b"12345\n"),)
 PAIR = Pair("p", "p1", "int main(){}", "int main(){;}", ("0",))
@@ -241,6 +242,9 @@ def test_datasets(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> N
         load_spec(str(path))
 
 
+COLUMNS = load_spec("mini").columns
+
+
 class EveryTest:
     def has(self, key: Any) -> bool:
         return True
@@ -248,8 +252,17 @@ class EveryTest:
 
 @given(changed(ROW))
 def test_rows(row: Any) -> None:
-    if isinstance(row, dict) and what_is_missing(row, EveryTest()) is None:  # type: ignore[arg-type]
-        assert _row(pair_id_of(row), row, True)["tests"]
+    if isinstance(row, dict):
+        with contextlib.suppress(UnusableRow):
+            assert parse(row, COLUMNS, EveryTest()).tests  # type: ignore[arg-type]
+
+
+@given(st.binary() | damaged(json.dumps(ROW).encode() + b"\n") | changed(ROW).map(json.dumps).map(str.encode))
+def test_files_of_rows(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("data") / "d.jsonl"
+    path.write_bytes(content)
+    with contextlib.suppress(UserError):
+        assert load_dataset(path, with_tests=False).pairs
 
 
 def test_errors_are_one_line() -> None:

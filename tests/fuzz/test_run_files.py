@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 from benchmarks.made_run import make_dataset, make_run
 from pie_bench.errors import UserError
 from pie_bench.report.analyses import ANALYSES
-from pie_bench.report.finished import read_run
 from pie_bench.report.page import make_pictures, render
+from pie_bench.run.guard import GuardFinding
 from pie_bench.run.measurement import Measurement
+from pie_bench.run.run import Run
 from pie_bench.stages.execute import counts
+from pie_bench.stages.finished import FinishedRun
 from pie_bench.stages.plan import plan_of
 from pie_bench.stages.score import score
-from pie_bench.store import GenerationStore, MeasurementStore, RunDirectory
+from pie_bench.store import GenerationStore, MeasurementStore
 from tests.fuzz.damage import changed, damaged
 
 FILES = ("manifest.json", "generations.jsonl", "verdicts.jsonl", "guards.jsonl", "results.json")
@@ -45,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for verdict in verdicts:
             if verdict["role"] == "candidate" and verdict["outcome"] == "ok":
                 named = {name: verdict[name] for name in ("pair_id", "sample_index", "code_sha256", "environment_id")}
-                directory.append(directory.guards_path, named | finding)
+                directory.append(GuardFinding(**named, **finding))
         score(plan, directory)
         yield directory.path
 
@@ -68,12 +70,12 @@ def damage(data: st.DataObject, path: Path) -> None:
 @settings(max_examples=EXAMPLES, phases=[Phase.generate], report_multiple_bugs=False)  # one is a few edits already
 @given(data=st.data())
 def test_any_file(name: str, made: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    directory = RunDirectory(tmp_path_factory.mktemp("fuzz") / "run")
+    directory = Run(tmp_path_factory.mktemp("fuzz") / "run")
     shutil.copytree(made, directory.path)
     damage(data, directory.path / name)
     before = {path.name: path.read_bytes() for path in directory.path.iterdir() if path.name != name}
     try:
-        run = read_run(directory)
+        run = FinishedRun(directory.path)
         for analysis in ANALYSES.values():
             analysis(run)
         render([run], make_pictures([run]))

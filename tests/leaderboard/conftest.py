@@ -6,7 +6,7 @@ import pytest
 
 from pie_bench.cli.main import main
 from pie_bench.leaderboard.bundle import pack
-from pie_bench.store import RunDirectory
+from pie_bench.run.run import Run
 
 RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment cachegrind-host".split()
 
@@ -25,4 +25,4 @@ def finished_run(measured_cache: Path, tmp_path_factory: pytest.TempPathFactory)
 def packed(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run's bundle."""
     path = tmp_path_factory.mktemp("bundle") / "bundle.zip"
-    return pack(RunDirectory(finished_run), path, submitter="somebody", links=["https://example.org/run"])
+    return pack(Run(finished_run), path, submitter="somebody", links=["https://example.org/run"])

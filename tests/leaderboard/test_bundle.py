@@ -13,7 +13,8 @@ import pytest
 from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.leaderboard.bundle import pack
-from pie_bench.store import RunDirectory, read_jsonl, write_json
+from pie_bench.run.files import read_jsonl, write_json
+from pie_bench.run.run import Run
 from tests.leaderboard.test_validate import faster, parts_of
 
 
@@ -47,7 +48,7 @@ def test_the_same_run_makes_the_same_bytes_wherever_it_lies(finished_run: Path, 
     shutil.copytree(finished_run, copy)
     lines = (copy / "verdicts.jsonl").read_text().splitlines(keepends=True)
     (copy / "verdicts.jsonl").write_text("".join(reversed(lines)))  # executed in another order
-    again = pack(RunDirectory(copy), tmp_path / "b.zip", submitter="somebody", links=["https://example.org/run"])
+    again = pack(Run(copy), tmp_path / "b.zip", submitter="somebody", links=["https://example.org/run"])
     assert again.read_bytes() == packed.read_bytes()
 
 
@@ -121,7 +122,7 @@ def test_what_cannot_be_submitted(finished_run: Path, tmp_path: Path, changes: d
     results = json.loads((copy / "results.json").read_text())
     write_json(copy / "results.json", results | changes)
     with pytest.raises(UserError, match=message):
-        pack(RunDirectory(copy), tmp_path / "b.zip")
+        pack(Run(copy), tmp_path / "b.zip")
     assert not (tmp_path / "b.zip").exists()
 
 
@@ -130,10 +131,10 @@ def test_a_run_without_or_with_broken_results(finished_run: Path, tmp_path: Path
     shutil.copytree(finished_run, copy)
     (copy / "results.json").write_text("{}")
     with pytest.raises(UserError, match=r"results\.json: task: Field required"):
-        pack(RunDirectory(copy))
+        pack(Run(copy))
     (copy / "results.json").unlink()
     with pytest.raises(UserError, match="no results.json yet; run: pie-bench score"):
-        pack(RunDirectory(copy))
+        pack(Run(copy))
 
 
 @pytest.mark.parametrize("text", ["0%", "101%", "-1%", "some"])

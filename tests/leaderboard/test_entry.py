@@ -7,10 +7,11 @@ import pytest
 
 from pie_bench.errors import UserError
 from pie_bench.leaderboard.entry import Entry, entry_of, read_entry, strict_json
+from pie_bench.run.manifest import Manifest, Settings
 from tests.report.test_table import RESULTS
 
 HASHES = {"task_hash": "a" * 64, "dataset_fingerprint": "d" * 64, "environment_id": "e" * 64}
-MANIFEST = {"created": "2026-01-02T03:04:05+00:00"}
+MANIFEST = Manifest(settings=Settings(task="t", model="m"), identity={}, created="2026-01-02T03:04:05+00:00")
 
 
 def made(**changes: Any) -> Entry:
@@ -31,7 +32,7 @@ def test_an_entry_says_what_was_measured_in_what() -> None:
     assert (entry.environment_id, entry.sandbox) == ("e" * 64, "bubblewrap")
     assert entry.cpu_hours is None, "not recorded"
     hashed = RESULTS.model_copy(update=HASHES)
-    assert entry_of(hashed, MANIFEST | {"cpu_seconds": 90.0}, submitter="somebody").cpu_hours == 0.025
+    assert entry_of(hashed, MANIFEST.model_copy(update={"cpu_seconds": 90.0}), submitter="somebody").cpu_hours == 0.025
 
 
 def test_what_is_written_reads_back_the_same() -> None:

@@ -7,8 +7,8 @@ import pytest
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METRICS, ks
 from pie_bench.metrics.scores import all_scores, interval_facts, scores_by_name, startup_shares
-from pie_bench.report.finished import FinishedRun
 from pie_bench.run.results import PairResult, SampleResult, Score
+from pie_bench.stages.finished import FinishedRun
 
 
 def ok(seconds: float, startup: float = 0.0) -> SampleResult:

@@ -11,8 +11,8 @@ import pytest
 from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.report.compare import Difference, compare
-from pie_bench.report.finished import FinishedRun
 from pie_bench.run.results import Results
+from pie_bench.stages.finished import FinishedRun
 from tests.metrics.test_scores import WRONG, ok, pair
 from tests.report.test_table import RESULTS
 
@@ -96,7 +96,7 @@ def test_runs_that_are_not_scored_or_of_an_older_version(
     path = tmp_path / "a" / "results.json"
     path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 2'))
     assert main(["compare", str(tmp_path / "a"), str(made / "b")]) == 2
-    assert "of version 2, not 3; run: pie-bench score" in capsys.readouterr().err
+    assert "of version 2, this pie_bench reads 3; run: pie-bench score" in capsys.readouterr().err
     path.unlink()
     assert main(["compare", str(tmp_path / "a"), str(made / "b")]) == 2
     assert "no results.json yet; run: pie-bench score" in capsys.readouterr().err

@@ -13,9 +13,8 @@ from playwright.sync_api import expect
 
 from pie_bench.cli.main import main
 from pie_bench.errors import UserError
-from pie_bench.report.finished import read_run
 from pie_bench.report.page import run_names, write_report
-from pie_bench.store import RunDirectory
+from pie_bench.stages.finished import FinishedRun
 from tests.report.browser import chromium
 
 HOSTILE = (
@@ -271,7 +270,7 @@ def test_runs_of_which_little_is_left_have_a_report_too(made_folder: Path, tmp_p
 
 
 def test_runs_are_told_apart_by_as_little_as_possible(made: Path, tmp_path: Path) -> None:
-    a, b = (read_run(RunDirectory(made / name)) for name in "ab")
+    a, b = (FinishedRun(made / name) for name in "ab")
 
     def names(*changes: dict[str, Any]) -> list[str]:
         return run_names([replace(a, results=a.results.model_copy(update=change)) for change in changes])

@@ -19,9 +19,10 @@ import pytest
 from pie_bench.cli.main import main
 from pie_bench.models.model import Request
 from pie_bench.prompting.prompt import Message, Prompt
+from pie_bench.run.files import read_jsonl
 from pie_bench.stages.generate import completion_key
 from pie_bench.stages.score import from_provider
-from pie_bench.store import GenerationStore, read_jsonl
+from pie_bench.store import GenerationStore
 from pie_bench.task import Sampling
 from tests.models.fault_server import RETRIED, Behaviour, FaultServer, named, serving
 

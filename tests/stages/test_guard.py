@@ -8,7 +8,7 @@ import pytest
 
 from pie_bench.cli.main import main
 from pie_bench.data.load import PairDataset
-from pie_bench.store import read_jsonl
+from pie_bench.run.files import read_jsonl
 
 OPTIONS = "--task pie_instruct --samples 2 --limit 1 --environment cachegrind-host".split()
 SHRUNK = """```cpp
@@ -25,12 +25,9 @@ def cheated(cache: Path, tmp_path: Path, mini: PairDataset) -> Path:
     pair = mini.pairs[0]
     texts = (SHRUNK % pair.tgt_code, f"```cpp\n{pair.tgt_code}\n```")
     answers = tmp_path / "answers.jsonl"
-    answers.write_text(
-        "".join(
-            json.dumps({"pair_id": pair.pair_id, "sample_index": i, "text": text, "finish_reason": "stop"}) + "\n"
-            for i, text in enumerate(texts)
-        )
-    )
+    assert main(["generate", *OPTIONS, "--model", "reference", "--run-dir", str(tmp_path / "prompts")]) == 0
+    records = read_jsonl(tmp_path / "prompts" / "generations.jsonl")
+    answers.write_text("".join(json.dumps(r | {"text": text}) + "\n" for r, text in zip(records, texts, strict=True)))
     assert main(["run", *OPTIONS, "--model", f"replay:{answers}", "--run-dir", str(tmp_path / "run")]) == 0
     return tmp_path / "run"
 

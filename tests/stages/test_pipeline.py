@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pie_bench.cli.main import main
+from pie_bench.run.files import read_jsonl
 from pie_bench.run.results import Results
-from pie_bench.store import read_jsonl
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,10 @@ import pytest
 
 from pie_bench.data.load import PairDataset
 from pie_bench.execution.executor import Executor
+from pie_bench.run import files
+from pie_bench.run.files import append_jsonl, iter_jsonl, read_jsonl
+from pie_bench.run.run import Run
 from pie_bench.run.verdict import Candidate
-from pie_bench.stages.execute import read_verdicts
-from pie_bench.store import RunDirectory, iter_jsonl, read_jsonl
 
 
 def test_a_verdict_holds_the_sums_of_what_was_counted(executor: Executor, mini: PairDataset) -> None:
@@ -29,20 +30,18 @@ def test_a_verdict_holds_the_sums_of_what_was_counted(executor: Executor, mini: 
 
 
 def test_verdicts_without_counters_can_be_read_and_tests_left_out(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path)
+    directory = Run(tmp_path)
     record = {"pair_id": "a", "role": "candidate", "sample_index": 0, "environment_id": "e", "outcome": "ok"}
-    directory.append(directory.verdicts_path, record | {"tests": [{"test_id": "0", "outcome": "ok", "seconds": 1.0}]})
-    (whole,) = read_verdicts(directory).values()
-    (short,) = read_verdicts(directory, with_tests=False).values()
+    append_jsonl(directory.verdicts_path, record | {"tests": [{"test_id": "0", "outcome": "ok", "seconds": 1.0}]})
+    (whole,) = directory.read_verdicts().values()
+    (short,) = directory.read_verdicts(with_tests=False).values()
     assert whole.counters == {}
     assert (len(whole.tests), len(short.tests)) == (1, 0)
 
 
 @pytest.mark.parametrize("size", [1, 5, 1 << 20])
 def test_half_a_last_line_is_cut_off_however_long(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pie_bench import store
-
-    monkeypatch.setattr(store._cut_half_line, "__defaults__", (size,))
+    monkeypatch.setattr(files._cut_half_line, "__defaults__", (size,))
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'{"a": 1}\n{"a": 2}\n{"a": "' + b"x" * 3000)
     assert [record["a"] for record in iter_jsonl(path)] == [1, 2]

@@ -9,8 +9,8 @@ from pie_bench.cli.main import main
 from pie_bench.models.registry import weights_of
 from pie_bench.models.weights import get_weights
 from pie_bench.paths import cache_dir
+from pie_bench.run.files import read_jsonl
 from pie_bench.run.results import Results
-from pie_bench.store import read_jsonl
 from pie_bench.task import task_names
 
 PAIR = "m007_panels_pairs-m007_panels_root"

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.checker import COMPARATORS
-from pie_bench.execution.environment import EnvironmentSpec
+from pie_bench.execution.environment import Environment
 from pie_bench.execution.integrity.guard_inputs import guard_inputs
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256
+from pie_bench.run.guard import GuardFinding
 
 # vptr asks for pipes, and a contest's program has no class hierarchy worth it.
 SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all")
@@ -36,22 +35,6 @@ _SAID = re.compile(
 _PROGRAM = "/w/program"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What the guards say of one answer; `sanitizer` and `guard_input` are None where there is nothing to say."""
-
-    pair_id: str
-    sample_index: int
-    code_sha256: str
-    n_guard_inputs: int
-    sanitizer: str | None
-    guard_input: str | None
-
-    @property
-    def flagged(self) -> bool:
-        return self.sanitizer is not None or self.guard_input is not None
-
-
 class PairGuard:
     """The guards of one pair: its slow program's builds, and the guard inputs with their answers, made once.
 
@@ -62,13 +45,14 @@ class PairGuard:
         self,
         pair: Pair,
         tests: Sequence[TestCase],
-        spec: EnvironmentSpec,
+        environment: Environment,
         sandbox: Sandbox,
-        root: Path | None,
         *,
         n: int = N_GUARD_INPUTS,
         seed: int = 0,
     ):
+        spec, root = environment.spec, environment.root
+        self._environment_id = environment.environment_id
         self._pair, self._spec, self._sandbox, self._root = pair, spec, sandbox, root
         self._plain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
         flags = [flag for flag in spec.toolchain.flags if not flag.startswith("-O")] + [*SANITIZERS, ASSERTIONS]
@@ -90,13 +74,14 @@ class PairGuard:
                 continue
             self.answers.append((data, answer))
 
-    def check(self, code: str, sample_index: int) -> Finding:
+    def check(self, code: str, sample_index: int) -> GuardFinding:
         """What the guards find in an answer that passed its tests."""
-        return Finding(
+        return GuardFinding(
             self._pair.pair_id,
             sample_index,
             sha256(code.encode(errors="replace")),
             len(self.answers),
+            self._environment_id,
             self._sanitizer(code),
             self._guard_input(code),
         )

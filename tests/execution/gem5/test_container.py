@@ -26,8 +26,8 @@ from pie_bench.execution.simulators.gem5.golden import find_gem5, not_usable
 from pie_bench.execution.simulators.gem5.launch import gem5_candidates
 from pie_bench.execution.simulators.gem5.simulator import Session
 from pie_bench.execution.toolchain import Toolchain
+from pie_bench.run.run import Run
 from pie_bench.stages.execute import note_gem5
-from pie_bench.store import RunDirectory
 
 SPEC = load_environment_spec("gem5-skylake")
 assert isinstance(SPEC.simulator, Gem5Spec)
@@ -221,7 +221,7 @@ def test_which_image_it_was_is_written_down(attributes: dict[str, Any], expected
     digest = ensure_image(SimpleNamespace(images=images), "image:tag")
     assert digest == expected
     gem5 = launch.ImageGem5(ContainerGem5(None, "image:tag", digest))
-    directory = RunDirectory(tmp_path)
-    directory.manifest_path.write_text('{"settings": {}, "identity": {}}')
+    directory = Run(tmp_path)
+    directory.manifest_path.write_text('{"settings": {"task": "t", "model": "m"}, "identity": {}}')
     note_gem5(directory, Environment(SPEC, {}, gem5=gem5))
-    assert directory.manifest()["gem5"] == {"gem5-skylake": f"the container image image:tag ({expected})"}
+    assert directory.read_manifest().gem5 == {"gem5-skylake": f"the container image image:tag ({expected})"}

@@ -1,0 +1,150 @@
+"""The Python API: what the command line does, as functions. `pie_bench` itself offers these names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pie_bench.data.spec import absolute_name
+from pie_bench.paths import cache_dir
+from pie_bench.run.manifest import DEFAULT_ENVIRONMENT, Settings
+from pie_bench.run.run import Run
+from pie_bench.stages.finished import FinishedRun
+from pie_bench.stages.plan import Plan, begin_run, check_run, default_run_directory, make_plan, plan_of, task_folders
+
+if TYPE_CHECKING:
+    from pie_bench.execution.sandbox.sandbox import Sandbox
+    from pie_bench.stages.generate import PendingAnswers
+
+OTHER_PROMPTS = "answers_for_other_prompts"  # the setting of models that replay answers
+
+
+def evaluate(
+    task: str,
+    model: str,
+    *,
+    dataset: str | PathLike[str] | None = None,
+    environment: str = DEFAULT_ENVIRONMENT,
+    limit: int | None = None,
+    samples: int | None = None,
+    pairs: Sequence[str] | None = None,
+    encoder: str | None = None,
+    model_args: Mapping[str, object] | None = None,
+    context: int | None = None,
+    include_path: str | PathLike[str] | None = None,
+    answers_for_other_prompts: bool = False,
+    run_dir: str | PathLike[str] | None = None,
+    sandbox: str | Sandbox | None = None,
+    unsafe: bool = False,
+    workers: int | None = None,
+    max_cost: float | None = None,
+    progress: bool = False,
+) -> FinishedRun:
+    """Asks a model for faster programs, checks and measures them, scores the answers: `pie-bench run`.
+
+    Arguments are the command's options (`pie-bench run --help`); None means the task's or the machine's own. The run
+    is kept in `run_dir` (default: a folder under `runs/` named after the settings). The same call continues an
+    interrupted run and repeats nothing; one that asks for more pairs or samples lets it grow. `max_cost` is in USD.
+    With `progress` it shows on standard error how far it is.
+
+    Raises UserError for what the caller can put right: unknown names, data, keys, a machine without a sandbox.
+    """
+    settings = Settings(
+        task=task,
+        model=model,
+        dataset=None if dataset is None else absolute_name(str(dataset)),
+        environment=environment,
+        limit=limit,
+        samples=samples,
+        encoder=encoder,
+        model_args={key: str(value) for key, value in (model_args or {}).items()}
+        | ({OTHER_PROMPTS: "true"} if answers_for_other_prompts else {}),
+        pairs=None if pairs is None else tuple(pairs),
+        include_path=None if include_path is None else str(Path(include_path).expanduser().resolve()),
+        context=context,
+    )
+    plan = make_plan(settings)
+    run = Run(run_dir or default_run_directory(plan))
+    with run.locked():
+        check_run(plan, run)
+        return complete(
+            plan, run, chosen_sandbox(sandbox, unsafe=unsafe), workers=workers, max_cost=max_cost, progress=progress
+        )
+
+
+def open_run(path: str | PathLike[str]) -> FinishedRun:
+    """A run that was scored earlier. UserError when there is none, or it is not scored yet."""
+    return FinishedRun(path)
+
+
+def score(path: str | PathLike[str]) -> FinishedRun:
+    """Computes a run's numbers anew from its verdicts: `pie-bench score`."""
+    from pie_bench.stages.score import score as stage
+
+    run = Run(path)
+    plan = plan_of(run)
+    with run.locked():
+        stage(plan, run)
+    return FinishedRun(path)
+
+
+def plans(settings: Settings, tasks: Sequence[str], run_dir: Path | None = None) -> list[tuple[Plan, Run]]:
+    """What the settings mean for each of several tasks (names, groups, globs), and the folder each goes to.
+
+    Everything is looked up before anything is asked: a mistake in the last task is found before the first is paid for.
+    `settings.task` does not matter. An encoder is for those tasks that retrieve examples; with none, it is an error.
+    """
+    from pie_bench.task import load_task, select_tasks
+
+    folders = task_folders(settings.include_path)
+    names = select_tasks(tasks, *folders)
+    retrieve = [name for name in names if load_task(name, *folders).fewshot.strategy == "retrieval"] or names
+    made = [
+        make_plan(settings.model_copy(update={"task": name, "encoder": settings.encoder if name in retrieve else None}))
+        for name in names
+    ]
+    if run_dir is not None and len(made) > 1:
+        return [(plan, Run(run_dir / plan.task.task)) for plan in made]
+    return [(plan, Run(run_dir or default_run_directory(plan))) for plan in made]
+
+
+def complete(
+    plan: Plan,
+    run: Run,
+    sandbox: Sandbox,
+    *,
+    workers: int | None = None,
+    max_cost: float | None = None,
+    progress: bool = False,
+    pending: PendingAnswers | None = None,
+) -> FinishedRun:
+    """Everything that is missing of a run, in a folder that the caller has locked and checked (`check_run`)."""
+    from contextlib import ExitStack
+
+    from pie_bench.cli.environment import build_root_of
+    from pie_bench.execution.environment import load_environment_spec
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.stages.execute import execute, open_executor
+    from pie_bench.stages.generate import prepared
+    from pie_bench.stages.progress import run_progress
+    from pie_bench.stages.score import score as stage
+
+    load_environment_spec(plan.settings.environment)
+    build_root_of(plan.settings.environment, sandbox)
+    executor = open_executor(plan, cache_dir(), sandbox)
+    with ExitStack() as stack:
+        answers = pending or stack.enter_context(prepared(plan, run, cache_dir(), max_cost))
+        begin_run(plan, run)
+        advance = stack.enter_context(run_progress(plan, run, tally=answers.tally, visible=progress))
+        execute(plan, run, executor, LocalPool(workers), pending=answers, progress=advance)
+    stage(plan, run)
+    return FinishedRun(run.path)
+
+
+def chosen_sandbox(sandbox: str | Sandbox | None, *, unsafe: bool = False) -> Sandbox:
+    """The sandbox of this name, or the first that works here; UserError when it does not."""
+    from pie_bench.execution.sandbox.choose import choose_sandbox
+
+    return choose_sandbox(sandbox, unsafe=unsafe) if sandbox is None or isinstance(sandbox, str) else sandbox

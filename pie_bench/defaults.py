@@ -1,0 +1,3 @@
+"""What holds unless the user says otherwise; kept apart because `--help` shows it and must import nothing."""
+
+DEFAULT_ENVIRONMENT = "cachegrind"  # what numbers are measured in

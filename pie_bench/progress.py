@@ -1,0 +1,108 @@
+"""How far something is: bars on a terminal, in a log one plain line every few seconds."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+LINE_EVERY_SECONDS = 5.0
+STILL_EVERY_SECONDS = 60.0  # a line even where nothing moved: it is alive
+
+
+@dataclass
+class Meter:
+    """One thing that is counted: `done` of `total`, with a remark beside it. `show` redraws it."""
+
+    title: str
+    total: int | None
+    done: int = 0
+    unit: str = "it"
+    remark: str = ""
+    scale: bool = False
+    bar: Any = None
+
+    def advance(self, by: int = 1, remark: str | None = None) -> None:
+        self.done += by
+        self.remark = self.remark if remark is None else remark
+        if self.bar is not None:
+            self.bar.total = self.total
+            if self.remark:
+                self.bar.set_postfix_str(self.remark, refresh=False)
+            self.bar.update(by)
+            self.bar.refresh()  # several bars move in turns: tqdm's own pace leaves one behind
+
+    def __str__(self) -> str:
+        of = "" if self.total is None else f"/{self.total}"
+        remark = f" ({self.remark})" if self.remark else ""
+        return f"{self.title.strip()} {self.done}{of} {self.unit}s{remark}"
+
+
+@contextmanager
+def shown(*meters: Meter, file: IO[str] | None = None) -> Iterator[None]:
+    """Shows the meters on `file` (default: standard error) for as long as the block runs."""
+    out = file or sys.stderr
+    if out.isatty():
+        with _bars(meters, out):
+            yield
+        return
+    ended = threading.Event()
+    lines = threading.Thread(target=_log, args=(meters, out, ended), daemon=True)
+    lines.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        lines.join()
+
+
+@contextmanager
+def _bars(meters: tuple[Meter, ...], out: IO[str]) -> Iterator[None]:
+    from tqdm import tqdm
+
+    for meter in meters:
+        meter.bar = tqdm(
+            desc=meter.title,
+            total=meter.total,
+            initial=meter.done,
+            unit=meter.unit,
+            unit_scale=meter.scale,
+            dynamic_ncols=True,
+            smoothing=0.1,
+            file=out,
+        )
+    try:
+        yield
+    finally:
+        for meter in meters:
+            meter.bar.close()
+            meter.bar = None
+
+
+def _log(meters: tuple[Meter, ...], out: IO[str], ended: threading.Event) -> None:
+    """A line when something moved; one more at the end, unless nothing ever did."""
+    began = said_at = time.monotonic()
+    said = first = _state(meters)
+    while True:
+        over = ended.wait(LINE_EVERY_SECONDS)
+        now, state = time.monotonic(), _state(meters)
+        if state != said or (over and said != first) or now - said_at >= STILL_EVERY_SECONDS:
+            if not (over and state == said):
+                print(f"[{_clock(now - began)}] {state}", file=out, flush=True)
+            said, said_at = state, now
+        if over:
+            return
+
+
+def _state(meters: tuple[Meter, ...]) -> str:
+    return ", ".join(map(str, meters))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,210 @@
+"""What can be chosen by name, of every kind: what the package holds, and what other packages add.
+
+A name leads to an import string, `package.module:Object`; nothing is imported before it is used. Other packages add
+names by entry points, in a group for each kind (`pie_bench.models`, `pie_bench.metrics`, …); docs/plugins.md shows how.
+Where a name is asked for an import string can be given instead.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, get_args
+
+from pie_bench.errors import UserError, unknown_name
+from pie_bench.hashing import file_sha256
+
+Kind = Literal["models", "metrics", "encoders", "simulators", "environments", "sandboxes", "tasks", "datasets"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+PACKAGE = "pie_bench"
+
+# Adding one of a kind to this package is a file and its line here.
+BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
+    "models": {},
+    "metrics": {},
+    "encoders": {},
+    "simulators": {},
+    "environments": {},
+    "sandboxes": {},
+    "tasks": {},
+    "datasets": {},
+}
+
+_WORD = r"[^\W\d]\w*"
+_IMPORT_STRING = re.compile(rf"({_WORD}(?:\.{_WORD})*):({_WORD}(?:\.{_WORD})*)")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Something of a kind that has a name, not imported yet. `package` is the distribution that it comes from, as pip
+    names it (for an import string from no installed package: its topmost module)."""
+
+    kind: Kind
+    name: str
+    target: str
+    package: str
+    version: str
+
+    @property
+    def built_in(self) -> bool:
+        return self.package == PACKAGE
+
+    def load(self) -> Any:
+        """What the import string stands for. Raises UserError, naming the package, when it cannot be imported."""
+        module_name, _, attribute = self.target.partition(":")
+        try:
+            value: Any = importlib.import_module(module_name)
+            for part in filter(None, attribute.split(".")):
+                value = getattr(value, part)
+        except Exception as error:
+            if self.built_in:
+                raise
+            raise self.broken(f"{type(error).__name__}: {error}") from error
+        return value
+
+    def broken(self, what: str) -> UserError:
+        """An error that says `what` is wrong with it and whose it is."""
+        whose = f"of package {self.package} {self.version}".rstrip() if self.name != self.target else ""
+        remedy = f"update it, or uninstall it: pip uninstall {self.package}" if whose else "correct it"
+        return UserError(f"{_one(self.kind)} {' '.join(filter(None, (self.name, whose)))}: {_line(what)}; {remedy}")
+
+
+def registered(kind: Kind) -> dict[str, Registered]:
+    """All that has a name, by name, sorted. UserError, naming both packages, when two give the same name."""
+    found = {name: _own(kind, name) for name in BUILT_IN[kind]}
+    for added in _from_other_packages(kind):
+        if added.name in found:
+            raise _clash(found[added.name], added)
+        found[added.name] = added
+    return dict(sorted(found.items()))
+
+
+def find(kind: Kind, name: str, *, also: Mapping[str, object] | None = None) -> Registered:
+    """What `name` stands for: a name, or an import string. Other packages are looked at only when it is not built in.
+
+    `also` holds further names that a user could have meant, for the error. Raises UserError for an unknown name, one
+    that two packages give, or an import string whose module does not exist.
+    """
+    found = find_if_there(kind, name)
+    if found is None:
+        raise unknown_name(_one(kind), name, {*registered(kind), *(also or ())})
+    return found
+
+
+def find_if_there(kind: Kind, name: str) -> Registered | None:
+    """As `find`, with None for an unknown name."""
+    if name in BUILT_IN[kind]:
+        return _own(kind, name)
+    added = [each for each in _from_other_packages(kind) if each.name == name]
+    if len(added) > 1:
+        raise _clash(*added[:2])
+    if added:
+        return added[0]
+    return _imported(kind, name) if is_import_string(name) else None
+
+
+def load(kind: Kind, name: str) -> Any:
+    """`find` and `Registered.load` in one."""
+    return find(kind, name).load()
+
+
+def is_import_string(name: str) -> bool:
+    """Whether it has the form `package.module:Object`; whether there is such an object, only `find` says."""
+    return _IMPORT_STRING.fullmatch(name) is not None
+
+
+def folders(kind: Kind) -> dict[Path, Registered]:
+    """The folders that other packages add: their entry point names a package (whose folder it is), or a path.
+
+    Raises UserError for one that cannot be imported, or is no folder.
+    """
+    found: dict[Path, Registered] = {}
+    for added in registered(kind).values():
+        if not added.built_in:
+            path = path_of(added)
+            if not path.is_dir():
+                raise added.broken(f"{path} is no folder")
+            found[path] = added
+    return found
+
+
+def path_of(added: Registered, value: Any = None) -> Path:
+    """The file or folder that it stands for; UserError when it is neither a path nor a package."""
+    value = added.load() if value is None else value
+    if isinstance(value, ModuleType) and getattr(value, "__path__", None):
+        return Path(next(iter(value.__path__)))
+    if isinstance(value, (str, os.PathLike)):
+        return Path(value)
+    raise added.broken(f"expected a path or a package, found {type(value).__name__}")
+
+
+def provenance(kind: Kind, name: str) -> dict[str, str] | None:
+    """What results say of a plug-in that took part: kind, name, package and version. None for what is built in.
+
+    What comes from no installed package has `version` "sha256:…", the sum of the file that defines it.
+    """
+    found = find_if_there(kind, name)
+    if found is None or found.built_in:
+        return None
+    return {"kind": kind, "name": name, "package": found.package, "version": found.version}
+
+
+def _own(kind: Kind, name: str) -> Registered:
+    return Registered(kind, name, BUILT_IN[kind][name], PACKAGE, "")
+
+
+def _from_other_packages(kind: Kind) -> Iterator[Registered]:
+    from importlib import metadata
+
+    for point in sorted(metadata.entry_points(group=f"{PACKAGE}.{kind}"), key=lambda point: (point.name, point.value)):
+        distribution = point.dist
+        package = distribution.metadata["Name"] if distribution is not None else point.value.split(".")[0]
+        version = distribution.version if distribution is not None else ""
+        yield Registered(kind, point.name, point.value.split("[")[0].strip(), package, version)
+
+
+def _imported(kind: Kind, name: str) -> Registered:
+    """An import string. Its module is looked for among what is installed, then in the current folder."""
+    from importlib import metadata
+
+    module_name = name.partition(":")[0]
+    top = module_name.partition(".")[0]
+    here = str(Path.cwd())
+    if importlib.util.find_spec(top) is None and here not in sys.path:
+        sys.path.append(here)  # and stays: the module may import its neighbours only when it is used
+        importlib.invalidate_caches()
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except ImportError:
+        spec = None
+    except Exception as error:
+        raise UserError(f"{_one(kind)} {name}: {_line(f'{type(error).__name__}: {error}')}; correct it") from error
+    if spec is None:
+        raise UserError(f"{_one(kind)} {name}: there is no module {module_name}; install it, or go where it lies")
+    for package in metadata.packages_distributions().get(top, []):
+        site = Path(str(metadata.distribution(package).locate_file("")))
+        if spec.origin is not None and Path(spec.origin).is_relative_to(site):
+            return Registered(kind, name, name, package, metadata.version(package))
+    path = Path(spec.origin or "")
+    return Registered(kind, name, name, top, f"sha256:{file_sha256(path)}" if path.is_file() else "")
+
+
+def _clash(one: Registered, other: Registered) -> UserError:
+    whose = " and ".join(f"{each.package} {each.version}".rstrip() for each in (one, other))
+    remedy = f"uninstall one: pip uninstall {other.package}"
+    return UserError(f"{_one(one.kind)} {one.name}: packages {whose} both have one of this name; {remedy}")
+
+
+def _one(kind: Kind) -> str:
+    return {"sandboxes": "sandbox", "tasks": "task"}.get(kind, kind.removesuffix("s"))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,144 @@
+"""A run's files: JSON replaced whole, JSON Lines that only grow, records read back as their types."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pie_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Stable JSON (sorted keys), replaced in one step: a reader sees the old file or the new one.
+
+    UserError when it cannot be written (a full disk); the old file is then still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Half a surrogate pair has no bytes in UTF-8: it becomes JSON's own escape of it.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise _cannot_write(path, error) from None
+
+
+def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
+    """Adds one line, whole or not at all as far as a reader can tell (see `iter_jsonl`).
+
+    UserError when it cannot be written (a full disk): nothing of it is left, and the file stays usable.
+    """
+    line = json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n"
+    size = None
+    try:
+        with path.open("ab", buffering=0) as file:
+            size = file.tell()
+            data = line.encode("utf-8", "surrogatepass")
+            while data:
+                data = data[file.write(data) :]
+    except OSError as error:
+        if size is not None:
+            with suppress(OSError):
+                os.truncate(path, size)
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({error.strerror}); fix that, then the same command continues")
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The records of an append-only file; none when there is no file. Errors as `iter_jsonl`."""
+    return list(iter_jsonl(path))
+
+
+def iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of an append-only file, one at a time.
+
+    A last line without its newline is what a killed process left: it is cut off, the file is whole again. Any other
+    line that is not a JSON object is a UserError with file and line.
+    """
+    import jsonlines
+
+    if not path.exists():
+        return
+    _cut_half_line(path)
+    number = 0
+    with path.open("rb") as file:
+
+        def lines() -> Iterator[str]:
+            nonlocal number
+            for line in file:
+                number += 1
+                yield line.decode("utf-8", "surrogatepass")
+
+        try:
+            yield from jsonlines.Reader(lines()).iter(type=dict)
+        except jsonlines.InvalidLineError as error:
+            raise UserError(f"{path}:{number}: not a record: {error.args[0]}") from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}:{number}: not UTF-8 at byte {error.start}") from None
+        except RecursionError:
+            raise UserError(f"{path}:{number}: not a record: nested too deeply") from None
+
+
+def iter_records(path: Path, kind: type[T]) -> Iterator[T]:
+    """`iter_jsonl`, each record as a `kind`; UserError with file, line and field for one that is none."""
+    for number, record in enumerate(iter_jsonl(path), start=1):
+        try:
+            yield validated(kind, record)
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: {error}") from None
+
+
+def validated(kind: type[T], record: Any) -> T:
+    """The record as a dataclass or model; ValueError `field: what is wrong` for one that is none."""
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(kind).validate_python(record)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
+
+
+def first_problem(error: Any) -> str:
+    """`field: what is wrong`, of a pydantic ValidationError's first problem."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(map(str, problem["loc"]))
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
+
+
+@functools.cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _cut_half_line(path: Path, block_bytes: int = 1 << 20) -> None:
+    with path.open("rb") as file:
+        end = whole = file.seek(0, os.SEEK_END)
+        while whole > 0:
+            start = max(0, whole - block_bytes)
+            file.seek(start)
+            newline = file.read(whole - start).rfind(b"\n")
+            if newline >= 0:
+                whole = start + newline + 1
+                break
+            whole = start
+    if whole != end:
+        os.truncate(path, whole)

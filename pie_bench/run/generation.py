@@ -1,0 +1,68 @@
+"""An answer of a model: `Completion` as the model gives it, `Generation` as a line of `generations.jsonl` keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PlainValidator
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.40} is not text")
+    return value
+
+
+# An answer may hold half a surrogate pair, which pydantic's own `str` refuses.
+Text = Annotated[str, PlainValidator(_text)]
+Index = Annotated[int, Field(ge=0, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Amount = Annotated[float, Field(ge=0, strict=True)]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One sample. `finish_reason` is the provider's word (`stop`, `length`, …); `latency_seconds` is wall time.
+
+    `tokens_estimated`: the provider did not count this sample's own tokens. `shares_prompt`: its prompt was sent, and
+    is paid for, with another sample. `cost_usd`: at the registry's prices; None where no price is known or nothing is
+    paid. `raw`: what was sent beside the prompt, and the provider's response without the other samples.
+    `answers_prompt`: None for an answer given to this very prompt; for a replayed one `"unknown"` (its prompt was not
+    recorded) or the sum of the other prompt that it was given to.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "ignore", "allow_inf_nan": False}
+
+    pair_id: Text
+    sample_index: Index
+    text: Text
+    finish_reason: Text
+    prompt_tokens: Index = 0
+    completion_tokens: Index = 0
+    latency_seconds: Amount | None = 0.0
+    tokens_estimated: Flag | None = False
+    shares_prompt: Flag | None = False
+    cost_usd: Amount | None = None
+    raw: Mapping[str, Any] | None = None
+    answers_prompt: Text | None = None
+
+
+@dataclass(frozen=True)
+class Generation(Completion):
+    """A completion with what it answered: the prompt's sum and the seed it was drawn with.
+
+    `shared`: it was taken over from another run and cost nothing here.
+    """
+
+    prompt_sha256: Text = ""
+    seed: Index = 0
+    shared: Flag = False
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return (self.pair_id, self.sample_index)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,34 @@
+"""What the guards say of one correct answer: a line of `guards.jsonl` (docs/guards.md)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+
+@dataclass(frozen=True)
+class GuardFinding:
+    """One answer as the guards saw it, in one environment; `sanitizer` and `guard_input` are None where all is well.
+
+    `sanitizer`: test, line and what the sanitizers say. `guard_input`: an input that is none of the tests, and what
+    was answered. `n_guard_inputs`: how many its pair has.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    pair_id: str
+    sample_index: Annotated[int, Field(ge=0, strict=True)]
+    code_sha256: str
+    n_guard_inputs: Annotated[int, Field(ge=0, strict=True)]
+    environment_id: str
+    sanitizer: str | None = None
+    guard_input: str | None = None
+
+    @property
+    def flagged(self) -> bool:
+        return self.sanitizer is not None or self.guard_input is not None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

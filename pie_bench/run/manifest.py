@@ -1,0 +1,83 @@
+"""`manifest.json`: what a run is, and what is found out about it while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
+
+SCHEMA_VERSION = 2
+
+EXTENT = ("limit", "samples", "pairs")  # how much of a task a run covers: the only settings that may grow
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+
+class Settings(BaseModel):
+    """What the user asked for; None means the task's own.
+
+    `pairs`: only these ids, in this order. `include_path`: a folder with tasks of the user's own. `context`: tokens
+    that the model has room for, where it does not say so itself. `model_args`: the adapter's settings.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    model: str
+    dataset: str | None = None
+    environment: str = DEFAULT_ENVIRONMENT
+    limit: int | None = Field(default=None, ge=1)
+    samples: int | None = Field(default=None, ge=1)
+    encoder: str | None = None
+    model_args: Mapping[str, str] = Field(default_factory=dict)
+    pairs: tuple[str, ...] | None = None
+    include_path: str | None = None
+    context: int | None = Field(default=None, ge=1)
+
+
+class GenerationFacts(_Part):
+    """What answered: the exact model, and how few-shot examples were chosen."""
+
+    model_resolved: str
+    examples: dict[str, Any]
+
+
+class ExecutionFacts(_Part):
+    """What the programs were measured in."""
+
+    name: str
+    environment_id: str
+    facts: dict[str, str]
+    sandbox: str
+
+
+class Manifest(_Part):
+    """A run's manifest.
+
+    `identity` makes a run this run: a folder belongs to one for good. `provider` and `gem5` are what was learnt of the
+    server and of the gem5 that measured. `cpu_seconds` is the CPU time of all compilers, programs and simulators, None
+    where it is not known.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    settings: Settings
+    identity: dict[str, Any]
+    rejected_rows: list[dict[str, Any]] = Field(default_factory=list)
+    created: str | None = None
+    command: list[Any] = Field(default_factory=list)
+    host: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, Any] = Field(default_factory=dict)
+    generation: GenerationFacts | None = None
+    execution: ExecutionFacts | None = None
+    provider: dict[str, Any] | None = None
+    gem5: dict[str, Any] | None = None
+    cpu_seconds: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file holds it: parts that are not known yet are left out; `cpu_seconds` null says it cannot be."""
+        return self.model_dump(mode="python", exclude_unset=True)

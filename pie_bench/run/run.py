@@ -1,0 +1,165 @@
+"""A run's folder: the records of one run, written as things become known and read back as their types."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from pie_bench.errors import UserError
+from pie_bench.run.files import append_jsonl, first_problem, iter_jsonl, iter_records, write_json
+from pie_bench.run.generation import Generation
+from pie_bench.run.guard import GuardFinding
+from pie_bench.run.manifest import Manifest
+from pie_bench.run.results import SCHEMA_VERSION, Results
+from pie_bench.run.verdict import Verdict
+
+Key = tuple[str, str, int]  # pair id, role, sample
+
+
+class Run:
+    """A run's folder: `manifest.json`, `generations.jsonl`, `verdicts.jsonl`, `guards.jsonl`, `results.json`.
+
+    The JSON Lines files only grow: one line, in one write, the moment something is known. What a killed process left
+    of a line is cut off when the file is next read. Everything read is checked: a UserError names file, line and field.
+    """
+
+    def __init__(self, path: str | PathLike[str]):
+        self.path = Path(path)
+        self.manifest_path = self.path / "manifest.json"
+        self.generations_path = self.path / "generations.jsonl"
+        self.verdicts_path = self.path / "verdicts.jsonl"
+        self.guards_path = self.path / "guards.jsonl"
+        self.results_path = self.path / "results.json"
+        self._lock = threading.Lock()
+
+    @property
+    def begun(self) -> bool:
+        return self.manifest_path.exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second process out of the folder while this one writes to it. UserError while another is in it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: no run can be kept there ({error.strerror}); give another --run-dir"
+            ) from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(f"{self.path}: another process is working in this run directory; wait for it") from None
+            try:
+                yield
+            finally:
+                if not self.begun:  # nothing was begun: leave no trace
+                    (self.path / ".lock").unlink(missing_ok=True)
+                    with suppress(OSError):
+                        self.path.rmdir()
+
+    def read_manifest(self) -> Manifest:
+        """The manifest; UserError when this is no run directory, or it is damaged."""
+        from pydantic import ValidationError
+
+        try:
+            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(f"{self.path}: not a run directory (no manifest.json)") from None
+        except json.JSONDecodeError as error:
+            raise UserError(f"{self.manifest_path}:{error.lineno}: broken JSON: {error.msg}") from None
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{self.manifest_path}: broken JSON: {error}") from None
+        try:
+            return Manifest.model_validate(manifest)
+        except ValidationError as error:
+            raise UserError(f"{self.manifest_path}: {first_problem(error)}") from None
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        write_json(self.manifest_path, manifest.to_json())
+
+    def settle(self, part: str, value: Mapping[str, Any]) -> None:
+        """Records a part of the manifest that is known only later (`generation`, `execution`); it may never change."""
+        data = self.read_manifest().to_json()
+        known = data.setdefault(part, dict(value))
+        if known != value:
+            what = next(name for name in sorted({*known, *value}) if known.get(name) != value.get(name))
+            raise UserError(
+                f"{self.path}: was begun with {part}.{what} = {known.get(what)!r}, now it is {value.get(what)!r}; "
+                "give another --run-dir"
+            )
+        write_json(self.manifest_path, data)
+
+    def note(self, part: str, value: Mapping[str, Any]) -> None:
+        """Adds to a part of the manifest that may grow from one command to the next (`provider`, `gem5`)."""
+        data = self.read_manifest().to_json()
+        known = data.get(part) or {}
+        if value and known != {**known, **value}:
+            write_json(self.manifest_path, data | {part: {**known, **value}})
+
+    def note_cpu_seconds(self, seconds: float | None) -> None:
+        """Replaces the CPU time used so far; None: it is not known."""
+        write_json(self.manifest_path, self.read_manifest().to_json() | {"cpu_seconds": seconds})
+
+    def append(self, record: Generation | Verdict | GuardFinding) -> None:
+        """Adds a record to its file, whole or not at all; UserError when it cannot be written. Safe for threads."""
+        paths = {Generation: self.generations_path, Verdict: self.verdicts_path, GuardFinding: self.guards_path}
+        with self._lock:
+            append_jsonl(paths[type(record)], record.to_json())
+
+    def read_generations(self) -> dict[tuple[str, int], Generation]:
+        """What was generated, by pair and sample."""
+        return {record.key: record for record in iter_records(self.generations_path, Generation)}
+
+    def read_verdicts(self, *, with_tests: bool = True) -> dict[Key, Verdict]:
+        """The verdicts by pair, role and sample; the last one counts. An `infra_error` is as good as none.
+
+        `with_tests=False` leaves the single tests out: a run has up to a million.
+        """
+        verdicts: dict[Key, Verdict] = {}
+        for number, record in enumerate(iter_jsonl(self.verdicts_path), start=1):
+            try:
+                verdict = Verdict.from_json(record, with_tests=with_tests)
+            except ValueError as error:
+                raise UserError(f"{self.verdicts_path}:{number}: not a verdict: {error}") from None
+            verdicts[verdict.key] = verdict
+        return verdicts
+
+    def read_guard_findings(self) -> list[GuardFinding]:
+        """What the guards found, in the order it was found."""
+        return list(iter_records(self.guards_path, GuardFinding))
+
+    def read_results(self) -> Results:
+        """`results.json`; UserError when there is none, it is broken or of another version, with the remedy."""
+        from pydantic import ValidationError
+
+        self.read_manifest()
+        remedy = f"run: pie-bench score {self.path}"
+        try:
+            data = self.results_path.read_bytes()
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: no results.json yet; {remedy}") from None
+        try:
+            version = json.loads(data)["schema_version"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            version = SCHEMA_VERSION
+        if version != SCHEMA_VERSION:
+            newer = isinstance(version, int) and version > SCHEMA_VERSION
+            raise UserError(
+                f"{self.results_path}: of version {version!r:.20}, this pie_bench reads {SCHEMA_VERSION}; "
+                + ("update pie_bench" if newer else remedy)
+            )
+        try:
+            return Results.model_validate_json(data)
+        except ValidationError as error:
+            raise UserError(f"{self.results_path}: {first_problem(error)}; {remedy}") from None
+
+    def write_results(self, results: Results) -> None:
+        write_json(self.results_path, results.model_dump(mode="json"))
