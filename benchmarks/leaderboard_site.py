@@ -103,7 +103,7 @@ def browser(index: Path) -> None:
             ("filter 'company-7' (more left)", "#q", "company-7"),
             ("filter cleared (all come back)", "#q", ""),
             ("sort by %Correct", "thead button[data-sort='2']", None),
-            ("switch to Best@8", "input[name=k][value='8']", None),
+            ("switch to k = 8", "input[name=k][value='8']", None),
         ):
             runs = []
             for _ in range(5):

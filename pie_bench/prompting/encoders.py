@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from pie_bench import registry
+from pie_bench.cpp import PLAIN_TOKEN, code_tokens
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of, sha256
-from pie_bench.prompting.cpp import PLAIN_TOKEN, code_tokens
 
 if TYPE_CHECKING:
     import numpy as np

@@ -89,6 +89,9 @@ def warnings(results: Results) -> list[str]:
         found.append(
             "UNSAFE: programs ran without a sandbox; what they did on this machine and to these results is unknown"
         )
+    if results.answered_prompts != "these":
+        said = "were given to other prompts" if results.answered_prompts == "other" else "do not say what they answered"
+        found.append(f"replayed answers {said}: the numbers need not be the task's; the leaderboard refuses them")
     if results.infra_errors:
         found.append(
             f"{results.infra_errors} executions failed on our side (infra_error) and are in no metric; "

@@ -21,7 +21,7 @@ from pie_bench.run.guard import GuardFinding
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION: Literal[3] = 3
 Method = Literal["best", "first"]
 Time = Literal["process", "after_main"]
 Of = Literal["model", "human"]
@@ -196,7 +196,7 @@ class Results(_Part, _Metrics):
     `results.to_pandas()` say the same.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     task: str
     task_version: int
     task_hash: str = Field(description="over all that decides the prompts and the sampling")
@@ -239,15 +239,6 @@ class Results(_Part, _Metrics):
     versions: dict[str, str] = Field(description="packages")
     pairs: tuple[PairResult, ...]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_this_version(cls, data: Any) -> Any:
-        """Said before all else: in an older file the same names may stand for other numbers."""
-        version = data.get("schema_version", SCHEMA_VERSION) if isinstance(data, dict) else SCHEMA_VERSION
-        if version != SCHEMA_VERSION:
-            raise ValueError(f"of version {version}, not {SCHEMA_VERSION}")
-        return data
-
     @model_validator(mode="after")
     def _complete(self) -> Results:
         """Every metric has a score at each k, by both methods and both times: what reads them relies on it."""
@@ -278,8 +269,8 @@ class Results(_Part, _Metrics):
         """A frame with a row a sample, a pair, or a number; every row names the run's task and model.
 
         `samples`: what became of each answer, seconds and start-up seconds (simulated, summed over the tests; NaN
-        unless correct) and speedup over the source. `pairs`: the pair's own two programs, how many samples are correct,
-        and the best speedup. `scores`: `scores`, as in `results.json`.
+        unless correct) and speedup over the source. `pairs`: the pair's own two programs, and of the samples how
+        many are correct and the best speedup. `scores`: as in `results.json`.
         """
         import pandas
 
@@ -340,7 +331,8 @@ class Results(_Part, _Metrics):
             f"<tr><th>{name}</th>{''.join(f'<td>{_with_bounds(score)}</td>' for score in row)}</tr>"
             for name, row in self._table()
         )
-        caption = f"<caption>{escape(self._heading())}</caption>"
+        other = "" if self.answered_prompts == "these" else f"; answers to other prompts: {self.answered_prompts}"
+        caption = f"<caption>{escape(self._heading())}{other}</caption>"
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _heading(self) -> str:

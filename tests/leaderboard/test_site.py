@@ -206,7 +206,7 @@ def test_the_url_holds_the_state(page: Any) -> None:
     assert column(page, 3)[:2] == ["2.50×", "3.50×"]
     assert page.input_value("#q") == "gem5 e"
     assert page.is_checked("input[name=k][value='8']")
-    assert page.is_checked("input[name=method][value=paper]")
+    assert page.is_checked("input[name=method][value=first]")
     page.evaluate("location.hash = 'k=99&method=%3Cscript%3E&sort=constructor&group=x&dir=desc&q=fast'")
     expect(made(page).locator("tbody tr:visible")).to_have_count(1)
     assert column(page, 3) == ["3.00×"], "what is not known in a URL is as if it were not there"

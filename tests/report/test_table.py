@@ -81,6 +81,8 @@ def test_the_table(pytestconfig) -> None:
 
 def test_what_a_reader_must_know_is_said_with_its_remedy() -> None:
     assert warnings(RESULTS) == []
+    (other,) = warnings(RESULTS.model_copy(update={"answered_prompts": "other"}))
+    assert other.startswith("replayed answers were given to other prompts: the numbers need not be the task's")
     troubled = RESULTS.model_copy(
         update={
             "infra_errors": 2,
