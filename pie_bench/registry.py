@@ -35,8 +35,20 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "replay": "pie_bench.models.replay:ReplayEntry",
         "vllm": "pie_bench.models.vllm:VllmEntry",
     },
-    "metrics": {},
-    "encoders": {},
+    "metrics": dict.fromkeys(
+        (
+            *("percent_optimized", "speedup", "percent_correct", "speedup_geometric", "speedup_harmonic"),
+            *("speedup_unfloored", "speedup_unfloored_geometric", "speedup_unfloored_harmonic"),
+            *(f"percent_optimized_{threshold}" for threshold in ("1.25", "1.5", "2", "3", "5", "10")),
+            *("fastest_over_human", "percent_faster_than_human"),
+        ),
+        "pie_bench.metrics.best_at_k:METRICS",  # all of them, by name
+    ),
+    "encoders": {  # called with corpus and folder; `NAME:MODEL` also with the model
+        "codebert-cpp": "pie_bench.prompting.neural:codebert_cpp",
+        "st": "pie_bench.prompting.neural:sentence_transformers",
+        "tfidf": "pie_bench.prompting.encoders:TfidfEncoder",
+    },
     "simulators": {},
     "environments": {},
     "sandboxes": {},
