@@ -50,7 +50,7 @@ def make_entries(folder: Path, entries: int) -> None:
             ("percent_optimized", 4, 3),
         ):
             for place, k in enumerate(KS):
-                for method in ("default", "paper"):
+                for method in ("best", "first"):
                     for timed in ("process", "after_main"):
                         value = base + growth * place + draw.uniform(0, 0.1)
                         bounds = {"value": value, "low": value * 0.93, "high": value * 1.06, "n_pairs": 978}
@@ -103,7 +103,7 @@ def browser(index: Path) -> None:
             ("filter 'company-7' (more left)", "#q", "company-7"),
             ("filter cleared (all come back)", "#q", ""),
             ("sort by %Correct", "thead button[data-sort='2']", None),
-            ("switch to Best@8", "input[name=k][value='8']", None),
+            ("switch to k = 8", "input[name=k][value='8']", None),
         ):
             runs = []
             for _ in range(5):

@@ -109,7 +109,7 @@ def test_json_is_stable_and_replaced_whole(tmp_path: Path) -> None:
 
 def test_a_folder_without_or_with_a_broken_manifest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run directory"):
-        Run(tmp_path).manifest()
+        Run(tmp_path).read_manifest()
     (tmp_path / "manifest.json").write_text("{\n")
     with pytest.raises(UserError, match=r"manifest\.json:2: broken JSON"):
-        Run(tmp_path).manifest()
+        Run(tmp_path).read_manifest()

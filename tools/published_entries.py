@@ -4,6 +4,8 @@
 usage: python tools/published_entries.py [LEADERBOARD]
 
 Each names the table that it stands in. They form a group of their own: nothing measured here is ranked against them.
+The paper's Best@k is of the first k samples, so its numbers are `first@k`; with all samples best@k is the same number,
+and stands beside it.
 """
 
 from __future__ import annotations
@@ -14,12 +16,10 @@ from pathlib import Path
 
 from pie_bench.leaderboard.board import rebuild
 from pie_bench.leaderboard.entry import Entry
-from pie_bench.paths import LEADERBOARD_DIR
+from pie_bench.paths import leaderboard_dir
 from pie_bench.report.paper import paper_numbers
 from pie_bench.run.files import write_json
-from pie_bench.run.results import Score
-
-_METRICS = ("speedup", "percent_optimized", "percent_correct")
+from pie_bench.run.results import HEADLINE, Method, Score
 
 
 def published_entries() -> Iterator[Entry]:
@@ -33,6 +33,13 @@ def published_entries() -> Iterator[Entry]:
             grouped.setdefault(key, []).append(row)
     for (model, method), rows in grouped.items():
         name = f"{model}, {method}" if model else method
+        n_samples = max(int(row["k"]) for row in rows)
+        numbers: list[tuple[str, Method, int, float]] = [
+            (metric, way, int(row["k"]), row[metric])
+            for row in rows
+            for metric in HEADLINE
+            for way in (("best", "first") if row["k"] == n_samples else ("first",))
+        ]
         yield Entry(
             status="published",
             source=f"{paper['source']}, {tables[model, method]}",
@@ -49,28 +56,30 @@ def published_entries() -> Iterator[Entry]:
             environment_id=None,
             n_pairs=paper["pairs"],
             n_problems=paper["problems"],
-            n_samples=max(int(row["k"]) for row in rows),
-            metrics={metric: {f"best@{row['k']}": row[metric] for row in rows} for metric in _METRICS},
+            n_samples=n_samples,
+            metrics={
+                metric: {f"{way}@{k}": value for name, way, k, value in numbers if name == metric}
+                for metric in HEADLINE
+            },
             scores=tuple(
                 Score(
                     metric=metric,
-                    k=int(row["k"]),
-                    method="paper",
+                    k=k,
+                    method=way,
                     time="process",
                     of="model",
-                    value=row[metric],
+                    value=value,
                     low=None,
                     high=None,
                     n_pairs=paper["pairs"],
                 )
-                for row in rows
-                for metric in _METRICS
+                for metric, way, k, value in numbers
             ),
         )
 
 
 def main() -> None:
-    leaderboard = Path(sys.argv[1]) if len(sys.argv) > 1 else LEADERBOARD_DIR
+    leaderboard = Path(sys.argv[1]) if len(sys.argv) > 1 else leaderboard_dir(None)
     for entry in published_entries():
         write_json(leaderboard / "entries" / entry.file_name, entry.model_dump(mode="json"))
     print(f"{rebuild(leaderboard)} entries")

@@ -11,7 +11,7 @@ from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
 # Kept here so that --help needs no heavy import; tests hold it against the analyses there are.
 KINDS = {
     "errors": "what is wrong with the answers (Table 5)",
-    "samples": "Best@k against the number of samples (Figures 8, 9)",
+    "samples": "best@k and first@k against the number of samples (Figures 8, 9)",
     "lengths": "length of the source against correctness and speedup (A.4)",
     "edits": "kind of edit: algorithm, data structure, input/output, other (A.1)",
     "suspicious": "speedups with a constant or an array made smaller",
@@ -36,7 +36,7 @@ def add_verbs(verbs: Any) -> None:
 
 def analyse(arguments: argparse.Namespace) -> int:
     from pie_bench.errors import UserError
-    from pie_bench.report.analyses import ANALYSES
+    from pie_bench.report.analyses import analysis_of
     from pie_bench.report.text import with_bounds_beside
     from pie_bench.stages.finished import FinishedRun
 
@@ -44,14 +44,16 @@ def analyse(arguments: argparse.Namespace) -> int:
     if arguments.format == "csv" and len(names) > 1:
         raise UserError("--csv holds one table: name one analysis instead of all")
     run = FinishedRun(arguments.run_dir)
-    found = [ANALYSES[name](run) for name in names]
+    found = [analysis_of(run, name) for name in names]
     if arguments.format == "json":
         print_json(
             [analysis.model_dump(mode="json") for analysis in found] if len(found) > 1 else found[0].model_dump()
         )
     elif arguments.format == "csv":
-        print_csv(found[0].records(), found[0].columns)
+        print_csv(found[0].records(), ["task", "model", *found[0].columns])
     else:
+        results = run.results
+        print(f"{results.task} · {results.model} · {results.dataset}/{results.split}")
         for analysis in found:
             print(f"{analysis.title}{f' ({analysis.paper})' if analysis.paper else ''}")
             if analysis.rows:

@@ -22,7 +22,9 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("run_a", type=Path, metavar="RUN_A")
     parser.add_argument("run_b", type=Path, metavar="RUN_B")
-    parser.add_argument("--method", choices=["default", "paper"], default="default", help="default: %(default)s")
+    parser.add_argument(
+        "--method", choices=["best", "first"], default="best", help="best@k or first@k (default: %(default)s)"
+    )
     add_formats(parser)
     parser.set_defaults(verb=compare)
 
@@ -37,7 +39,8 @@ def compare(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print_json(found.model_dump(mode="json"))
     elif arguments.format == "csv":
-        print_csv((each.model_dump() for each in found.differences), list(Difference.model_fields))
+        names = ("task_a", "model_a", "task_b", "model_b")
+        print_csv(found.records(), [*names, *Difference.model_fields])
     else:
         _print(found, [each for each in found.differences if each.method == arguments.method])
     return 0
@@ -49,7 +52,11 @@ def _print(found: Comparison, differences: list[Difference]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
-    console.print(f"A: {found.a}\nB: {found.b}", markup=False, soft_wrap=True)
+    for name, task, model, folder in (
+        ("A", found.task_a, found.model_a, found.a),
+        ("B", found.task_b, found.model_b, found.b),
+    ):
+        console.print(f"{name}: {task} · {model} · {folder}", markup=False, soft_wrap=True)
     console.print(f"{found.n_pairs} pairs of {found.n_problems} problems in both, {found.environment}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "A", "B", "A − B [95 %]", "W/T/L", "detects"):
@@ -88,7 +95,7 @@ def _row(each: Difference, *, star: bool) -> list[str]:
     if each.low is not None:
         difference += rf" \[{number(each.low, sign=True)}, {number(each.high, sign=True)}]"
     return [
-        f"{METRICS[each.metric].title.replace('geometric', 'geo.')}{'*' if star else ''} @{each.k}",
+        f"{METRICS[each.metric].title.replace('geometric', 'geo.')}{'*' if star else ''} {each.method}@{each.k}",
         format_value(each.metric, each.a),
         format_value(each.metric, each.b),
         difference,

@@ -11,15 +11,22 @@ from pie_bench.errors import PieBenchError
 from pie_bench.paths import cache_dir
 
 INTERRUPTED = 130
+BROKEN_PIPE = 141  # as a shell says of a command that SIGPIPE ended
 
 
 def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
-    """Runs a command; returns its exit code: 0, 1 (our failure), 2 (the user's mistake), 130 (Ctrl-C)."""
+    """Runs a command; returns its exit code: 0, 1 (our failure), 2 (the user's mistake), 130 (Ctrl-C),
+    141 (nobody reads its output any more)."""
     arguments = _parser(program).parse_args(argv)
     # Hugging Face's libraries keep their files where ours are, and read this when they are first imported.
     os.environ.setdefault("HF_HOME", str(cache_dir() / "huggingface"))
     try:
-        return arguments.verb(arguments)
+        code = arguments.verb(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+        return BROKEN_PIPE
     except PieBenchError as error:
         if arguments.debug:
             raise
@@ -55,6 +62,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         environment,
         estimate,
         guard,
+        import_answers,
         judge,
         leaderboard,
         models,
@@ -79,6 +87,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         run,
         stages,
         show,
+        import_answers,
         estimate,
         report,
         compare,

@@ -51,8 +51,9 @@ def tasks(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
+    from pie_bench.run.manifest import Settings
     from pie_bench.stages.generate import prompt_builder
-    from pie_bench.stages.plan import Settings, chosen_pairs, make_plan
+    from pie_bench.stages.plan import make_plan
 
     plan = make_plan(
         Settings(
@@ -64,10 +65,7 @@ def show(arguments: argparse.Namespace) -> int:
         )
     )
     number = int(arguments.pair) if arguments.pair.isdigit() else 0
-    if 1 <= number <= len(plan.pairs):
-        pair = plan.pairs[number - 1]
-    else:
-        (pair,) = chosen_pairs(plan.dataset, [arguments.pair])
+    pair = plan.pairs[number - 1] if 1 <= number <= len(plan.pairs) else plan.dataset.pair(arguments.pair)
     builder = prompt_builder(plan, cache_dir())
     prompt = builder.build(pair, arguments.sample - 1)
     explain(plan, builder, pair)

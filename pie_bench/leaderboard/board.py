@@ -30,8 +30,8 @@ def read_entries(leaderboard: Path) -> dict[str, Entry]:
 
 
 def derived(entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """What `leaderboard.json` and `schema.json` hold, by file name: groups of what can be compared, best speedup first
-    (of the largest k), those without one last."""
+    """What `leaderboard.json` and `schema.json` hold, by file name: groups of what can be compared, each in order of
+    `best@1` speedup (published rows: of their `first@1`, which is all they have), those without one last."""
     groups: dict[str, dict[str, Any]] = {}
     for name, entry in sorted(entries.items()):
         group = entry.model_dump(mode="json", include=_GROUPED_BY)
@@ -86,5 +86,5 @@ def put(entry: Entry, leaderboard: Path) -> Path:
 
 
 def _rank(speedups: Mapping[str, float | None]) -> tuple[bool, float]:
-    value = speedups.get("best@1")
+    value = speedups.get("best@1", speedups.get("first@1"))
     return value is None, -(value or 0.0)

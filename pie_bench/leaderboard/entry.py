@@ -14,7 +14,7 @@ from pie_bench.hashing import hash_of
 from pie_bench.run.manifest import Manifest
 from pie_bench.run.results import Results, Score, Scores
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Url = Annotated[str, StringConstraints(max_length=500, pattern=r"^https?://[^\s<>\"]+$")]
@@ -47,9 +47,13 @@ class Verification(_Part):
 
 
 class Entry(_Part):
-    """What the leaderboard says of a run. Null: not recorded."""
+    """What the leaderboard says of a run. Null: not recorded.
 
-    schema_version: Literal[2] = 2
+    Published numbers are of the first k samples: they stand as `first@k`, and as `best@k` only for k = `n_samples`,
+    where the two are equal.
+    """
+
+    schema_version: Literal[3] = 3
     status: Status = Field(
         default="self-reported",
         description="self-reported: recomputed from the verdicts, not measured again; verified: a sample was; "
@@ -79,11 +83,14 @@ class Entry(_Part):
     n_pairs: Annotated[int, Field(ge=1)]
     n_problems: Annotated[int, Field(ge=1)]
     n_samples: Annotated[int, Field(ge=1)]
-    metrics: Scores = Field(description="the paper's metrics of the model's answers, whole process")
+    metrics: Scores = Field(
+        description="of the model's answers, whole process: `best@k` expected over all choices of k samples, "
+        "`first@k` of the first k"
+    )
     metrics_without_startup: Scores = {}
     human_reference: Scores = {}
     human_reference_without_startup: Scores = {}
-    scores: tuple[Score, ...] = Field(default=(), description="every number, both methods, with its 95 % interval")
+    scores: tuple[Score, ...] = Field(default=(), description="every number, by both methods, with its 95 % interval")
     interval: dict[str, Any] = Field(default={}, description="how the intervals were made")
     guards: dict[str, Any] | None = Field(default=None, description="what the guards found; null: not run")
     outcomes: dict[str, Count] = {}
@@ -134,11 +141,7 @@ def read_entry(data: bytes, name: str) -> Entry:
     raw = strict_json(data, name)
     if not isinstance(raw, dict):
         raise UserError(f"{name}: not an entry: {type(raw).__name__}, not an object")
-    version = raw.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        newer = isinstance(version, int) and version > SCHEMA_VERSION
-        remedy = "update pie_bench" if newer else "make it again: pie-bench leaderboard submit RUN_DIR"
-        raise UserError(f"{name}: schema_version: it is {version!r}, this pie_bench reads {SCHEMA_VERSION}; {remedy}")
+    check_version(raw.get("schema_version"), name)
     try:
         return Entry.model_validate_json(data, strict=True)
     except ValidationError as error:
@@ -146,6 +149,17 @@ def read_entry(data: bytes, name: str) -> Entry:
         said = problem["msg"].removeprefix("Value error, ")
         where = ".".join(map(str, problem["loc"]))
         raise UserError(f"{name}: {where and where + ': '}{said}") from None
+
+
+def check_version(version: object, name: str) -> None:
+    """UserError unless an entry of this version is read here: in another, the same names stand for other numbers."""
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        anew = "make it anew: pie-bench score RUN_DIR, then: pie-bench leaderboard submit RUN_DIR"
+        raise UserError(
+            f"{name}: schema_version: it is {version!r:.40}, this pie_bench reads {SCHEMA_VERSION}; "
+            f"{'update pie_bench' if newer else anew}"
+        )
 
 
 def strict_json(data: bytes, name: str) -> Any:

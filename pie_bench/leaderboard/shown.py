@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-METHODS = {"default": "expected", "paper": "first k (paper)"}
+METHODS = {"best": "best@k", "first": "first@k (paper)"}
 TIMES = {"process": "whole process", "after_main": "without start-up"}
 UNKNOWN = "—"
 GROUPED_BY = ("task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id")
@@ -66,9 +66,9 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
     scores: dict[str, dict[State, Bounded]] = {}
     human: dict[str, dict[State, Bounded]] = {}
     for suffix, time in (("", "process"), ("_without_startup", "after_main")):
-        _read_scores(scores, raw.get(f"metrics{suffix}"), time, n_samples)
-        _read_scores(human, raw.get(f"human_reference{suffix}"), time, 1)
-    for score in map(_mapping, _list(raw.get("scores"))):  # as in results.json: both ways, with intervals
+        _read_scores(scores, raw.get(f"metrics{suffix}"), time)
+        _read_scores(human, raw.get(f"human_reference{suffix}"), time)
+    for score in map(_mapping, _list(raw.get("scores"))):  # as in results.json: by both methods, with intervals
         k, into = _whole(score.get("k")), human if score.get("of") == "human" else scores
         method, time = _text(score.get("method")), _text(score.get("time"))
         if k and method in METHODS and time in TIMES:
@@ -93,16 +93,12 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
     )
 
 
-def _read_scores(into: dict[str, dict[State, Bounded]], raw: Any, time: str, samples: int | None) -> None:
+def _read_scores(into: dict[str, dict[State, Bounded]], raw: Any, time: str) -> None:
     for metric, values in _mapping(raw).items():
         for name, value in _mapping(values).items():
-            k = re.fullmatch(r"best@([1-9][0-9]{0,5})", name)
-            if k is None:
-                continue
-            bounded = (_number(value), None, None)
-            into.setdefault(metric, {})[int(k[1]), "default", time] = bounded
-            if int(k[1]) == samples:  # with all samples the two ways are the same
-                into[metric][int(k[1]), "paper", time] = bounded
+            found = re.fullmatch(r"(best|first)@([1-9][0-9]{0,5})", name)
+            if found is not None:
+                into.setdefault(metric, {})[int(found[2]), found[1], time] = (_number(value), None, None)
 
 
 def _guards(raw: Mapping[str, Any]) -> str:

@@ -14,16 +14,20 @@ from typing import Any
 from urllib.parse import quote
 
 from pie_bench.errors import UserError
+from pie_bench.leaderboard.entry import SCHEMA_VERSION, check_version
 from pie_bench.leaderboard.shown import GROUPED_BY, METHODS, TIMES, UNKNOWN, Bounded, Shown, State, adapt, or_dash
 from pie_bench.report.text import embedded
+from pie_bench.run.results import HEADLINE
 
 _FOLDER = Path(__file__).with_name("site")
-_COLUMNS = ("speedup", "percent_optimized", "percent_correct")
+_RANKED_BY = "speedup"
+_COLUMNS = (_RANKED_BY, *(name for name in HEADLINE if name != _RANKED_BY))
 _GENERATOR = b'<meta name="generator" content="pie-bench leaderboard render">'
 
 
-def read_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
-    """Every entry with its file's bytes, by file name; UserError where there is none, or one is not JSON."""
+def shown_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
+    """Every entry with its file's bytes, by file name; UserError where there is none, or one is not JSON or of another
+    version."""
     found = []
     for path in sorted((leaderboard / "entries").glob("*.json")):
         text = path.read_bytes()
@@ -33,6 +37,7 @@ def read_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
             raise UserError(f"{path}: not an entry: {error}; mend or remove the file") from None
         if not isinstance(raw, dict):
             raise UserError(f"{path}: not an entry: {type(raw).__name__}, not an object; mend or remove the file")
+        check_version(raw.get("schema_version", SCHEMA_VERSION), str(path))
         found.append((adapt(_identity(path.stem), raw), text))
     if not found:
         raise UserError(f"{leaderboard / 'entries'}: no entries; make one: pie-bench leaderboard submit RUN_DIR")
@@ -42,10 +47,10 @@ def read_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
 def write_site(leaderboard: Path, folder: Path) -> tuple[Path, int]:
     """Writes the site into `folder`; returns the index and the number of entries.
 
-    Pages of entries that are gone are removed, other files in the folder stay. UserError as `read_entries`, and where
+    Pages of entries that are gone are removed, other files in the folder stay. UserError as `shown_entries`, and where
     the folder cannot be written.
     """
-    entries = read_entries(leaderboard)
+    entries = shown_entries(leaderboard)
     if folder.resolve() == leaderboard.resolve():
         raise UserError(f"{folder}: the entries lie there; give another --out")
     environment = _templates()
@@ -93,7 +98,7 @@ def _index(environment: Any, entries: Sequence[Shown]) -> str:
     for entry in entries:
         grouped.setdefault(_group_key(entry), []).append(entry)
     ks = sorted({k for entry in entries for of in entry.scores.values() for k, _, _ in of}) or [1]
-    first: State = (ks[0], "default", "process")
+    first: State = (ks[0], "best", "process")
     groups = []
     for key, members in sorted(grouped.items(), key=lambda item: str(item[0])):
         members.sort(key=lambda entry: (-(_cells(entry.scores, first)[0][0] or -math.inf), entry.id))
@@ -129,7 +134,8 @@ def _group_id(key: tuple[Any, ...]) -> str:
 
 def _row(entry: Shown) -> dict[str, Any]:
     """What the index's script knows of an entry."""
-    states = sorted({state for name in _COLUMNS for state in entry.scores.get(name, {})})
+    known = {state for name in _COLUMNS for state in entry.scores.get(name, {})}
+    states = sorted(known | {(k, "best", time) for k, _, time in known})
     words = (entry.texts[name] for name in ("model", "model_resolved", "submitter", "status", "task", "environment"))
     return {
         "id": entry.id,
@@ -148,15 +154,27 @@ def _human(members: Sequence[Shown]) -> dict[str, list[list[Any]]]:
     """The human rewrites by time: they are the same pairs in the same environment, so any entry knows them."""
     found: dict[str, list[list[Any]]] = {}
     for time in TIMES:
-        known = [each for entry in members for each in [_cells(entry.human, (1, "default", time))] if each[0][0]]
+        known = [each for entry in members for each in [_cells(entry.human, (1, "best", time))] if each[0][0]]
         if known:
             found[time] = known[0]
     return found
 
 
 def _cells(scores: Mapping[str, Mapping[State, Bounded]], state: State) -> list[list[Any]]:
-    """(value, its text, its interval's text, low, high) a column."""
-    return [_cell(name, scores.get(name, {}).get(state, (None, None, None))) for name in _COLUMNS]
+    """(value, its text, its interval's text, low, high) a column.
+
+    Published rows have no best@k below all samples: their first@k stands in its place, under its own name.
+    """
+    k, method, time = state
+    cells = []
+    for name in _COLUMNS:
+        known = scores.get(name, {})
+        cell = _cell(name, known.get(state, (None, None, None)))
+        if state not in known and method == "best" and (k, "first", time) in known:
+            cell = _cell(name, known[k, "first", time])
+            cell[2] = f"first@{k}"
+        cells.append(cell)
+    return cells
 
 
 def _cell(metric: str, score: Bounded) -> list[Any]:
@@ -180,7 +198,7 @@ def _hours(value: float) -> str:
 def _page_of(entry: Shown) -> dict[str, Any]:
     states = sorted(
         {state for name in _COLUMNS for state in entry.scores.get(name, {})},
-        key=lambda state: (state[2] != "process", state[1] != "default", state[0]),
+        key=lambda state: (state[2] != "process", state[1] != "best", state[0]),
     )
     return {
         "entry": entry,

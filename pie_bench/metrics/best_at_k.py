@@ -1,14 +1,15 @@
-"""The paper's metrics (Section 4) at Best@k, as pure functions over arrays.
+"""The paper's metrics (Section 4) at best@k and first@k, as pure functions over arrays.
 
 `runtimes` has a row a pair: the simulated seconds of its samples in order, NaN where a sample is not correct. Rows may
 differ in length: a sample that failed on our side is left out. An *effect* is what one sample is worth, e.g. its
-speedup; Best@k of a pair is the best effect of k of its samples, in one of two ways:
+speedup. From the effects of a pair's n samples come two numbers, of two names:
 
-`paper`     the first k samples (what the paper reports);
-`default`   the exact expectation over all subsets of k of the n samples: with the effects sorted ascending,
-            Σ_{r=k..n} C(r−1, k−1)/C(n, k) · e₍ᵣ₎. It does not depend on the order and uses every sample.
+`best@k`    the exact expectation of the best effect over all subsets of k of the n samples: with the effects sorted
+            ascending, Σ_{r=k..n} C(r−1, k−1)/C(n, k) · e₍ᵣ₎. It does not depend on the order and uses every sample;
+`first@k`   the best effect of the first k samples (what the paper reports as Best@k).
 
-Best@k is NaN for a pair with fewer than k samples, and so is the mean of any pairs with one such: never a wrong number.
+With k = n they are equal. Both are NaN for a pair with fewer than k samples, and so is the mean over any pairs with one
+such: never a wrong number.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pie_bench.run.results import Method
+
 Array = Any  # numpy.ndarray of float64; numpy is imported without its types
 Runtimes = Sequence[Sequence[float]]
-Method = Literal["default", "paper"]
 Mean = Literal["arithmetic", "geometric", "harmonic"]
 
-METHODS: tuple[Method, ...] = ("default", "paper")
+METHODS: tuple[Method, ...] = ("best", "first")
 OPTIMIZED_SPEEDUP = 1.1  # "at least 10 % faster"
 THRESHOLDS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
 def ks(n: int) -> list[int]:
-    """The k that Best@k is given for: 1, 2, 4, … below n, and n itself."""
+    """The k that scores are given for: 1, 2, 4, … below n, and n itself."""
     return sorted({1 << i for i in range(n.bit_length()) if 1 << i <= n} | {n})
 
 
@@ -105,13 +107,13 @@ def faster_than_human(samples: Samples) -> Array:
     return np.where(np.isnan(samples.humans)[:, None], np.nan, effect)
 
 
-def best_at_k(effects: Array, counts: Array, k: int, method: Method = "default") -> Array:
-    """Best@k of every pair (see the module). `effects` (pairs × samples) is padded after `counts` samples a row."""
+def best_at_k(effects: Array, counts: Array, k: int, method: Method = "best") -> Array:
+    """best@k or first@k of every pair; `effects` (pairs × samples) is padded after `counts` samples a row."""
     if k < 1:
-        raise ValueError(f"Best@k needs k of at least 1, not {k}")
+        raise ValueError(f"best@k needs k of at least 1, not {k}")
     if method not in METHODS:
-        raise ValueError(f"Best@k is taken in one of the ways {', '.join(METHODS)}, not {method!r}")
-    if method == "paper":
+        raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    if method == "first":
         values = effects[:, :k].max(axis=1) if effects.size else effects[:, 0]
         return np.where(counts < k, np.nan, values)
     values = np.full(len(effects), np.nan)
@@ -158,12 +160,12 @@ class Metric:
     def scale(self) -> float:
         return 100.0 if self.unit == "%" else 1.0
 
-    def of_pairs(self, samples: Samples, k: int, method: Method = "default") -> Array:
-        """Best@k of every pair, in the metric's unit."""
+    def of_pairs(self, samples: Samples, k: int, method: Method = "best") -> Array:
+        """best@k (or first@k) of every pair, in the metric's unit."""
         return self.scale * best_at_k(self.effect(samples), samples.counts, k, method)
 
-    def compute(self, samples: Samples, k: int, method: Method = "default") -> float:
-        """The mean over pairs."""
+    def compute(self, samples: Samples, k: int, method: Method = "best") -> float:
+        """The mean over pairs of `of_pairs`."""
         return mean(self.of_pairs(samples, k, method), self.mean)
 
 
@@ -196,18 +198,18 @@ def percent_optimized(
     runtimes: Runtimes,
     source_runtimes: Sequence[float],
     k: int,
-    method: Method = "default",
+    method: Method = "best",
     threshold: float = OPTIMIZED_SPEEDUP,
 ) -> float:
     """%Opt: share of pairs, in percent, with a correct sample that is at least 10 % faster than the source."""
     return percent_at_least(threshold).compute(Samples.of(runtimes, source_runtimes), k, method)
 
 
-def speedup(runtimes: Runtimes, source_runtimes: Sequence[float], k: int, method: Method = "default") -> float:
+def speedup(runtimes: Runtimes, source_runtimes: Sequence[float], k: int, method: Method = "best") -> float:
     """Speedup: mean over pairs of the best sample's speedup; 1.0 where none is correct and faster."""
     return METRICS["speedup"].compute(Samples.of(runtimes, source_runtimes), k, method)
 
 
-def percent_correct(runtimes: Runtimes, source_runtimes: Sequence[float], k: int, method: Method = "default") -> float:
+def percent_correct(runtimes: Runtimes, source_runtimes: Sequence[float], k: int, method: Method = "best") -> float:
     """%Correct: share of pairs, in percent, with at least one correct sample."""
     return METRICS["percent_correct"].compute(Samples.of(runtimes, source_runtimes), k, method)

@@ -13,8 +13,8 @@ CITATION = "Learning Performance-Improving Code Edits. Shypula et al., ICLR 2024
 INPUTS = """
 predictions: for each pair, the simulated seconds of its samples in order; NaN where a sample is not correct
 references: for each pair, the simulated seconds of its source program
-k: which Best@k to give (default: 1, 2, 4, … up to the number of samples)
-method: `default` (the expectation over all subsets of k samples) or `paper` (the first k samples)
+k: which k to give (default: 1, 2, 4, … up to the number of samples)
+method: `best` (best@k, the expectation over all subsets of k samples) or `first` (first@k, of the first k samples)
 """
 HUMANS = "humans: for each pair, the simulated seconds of its human rewrite\n"
 _FOLDER = Path(__file__).resolve().parent
@@ -48,7 +48,9 @@ def best_at_each_k(
     method: Method,
     humans: Sequence[float] | None = None,
 ) -> dict[str, float]:
-    """`{"<name>@<k>": value}`; a value is NaN where a pair has fewer than k samples."""
+    """`{"<name>_<method>@<k>": value}`, e.g. `speedup_best@1`; NaN where a pair has fewer than k samples."""
     samples = Samples.of(predictions, references, humans)
     wanted = list(k) if k else ks(int(samples.counts.max(initial=1)))
-    return {f"{metric.name}@{each}": metric.compute(samples, each, method) for metric in metrics for each in wanted}
+    return {
+        f"{metric.name}_{method}@{each}": metric.compute(samples, each, method) for metric in metrics for each in wanted
+    }

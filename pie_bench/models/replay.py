@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
-from pie_bench.models.model import Completion, Request
+from pie_bench.models.budget import Budget
+from pie_bench.models.entry import ModelEntry
+from pie_bench.models.model import Completion, Model, Request
 
 UNKNOWN_PROMPT = "unknown"
 
@@ -53,7 +57,24 @@ class _Recorded:
     prompt_sha256: str | None
 
 
-class ReplayModel:
+class ReplayEntry(ModelEntry):
+    """Answers recorded in a file. `answers_for_other_prompts`: take those that were given to other prompts too."""
+
+    FIXED = ModelEntry.FIXED | {"path"}
+    FORM = ("path", "FILE")
+
+    adapter: Literal["replay"]
+    path: str
+    answers_for_other_prompts: bool = False
+
+    def exact(self, cache_dir: Path) -> str | None:
+        return resolved_as(read_answers(Path(self.path).expanduser()))
+
+    def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> ReplayModel:
+        return ReplayModel(name, Path(self.path).expanduser(), other_prompts=self.answers_for_other_prompts)
+
+
+class ReplayModel(Model):
     """Gives back recorded answers. `resolved` is the file's content, wherever it lies.
 
     An answer that was given to another prompt is refused unless `other_prompts`; it then says so (`answers_prompt`), as
@@ -64,17 +85,18 @@ class ReplayModel:
 
     def __init__(self, name: str, path: Path, *, other_prompts: bool = False):
         self.name = name
-        self.identity = None
-        self.notes: Mapping[str, str] = {}
         self._path = path
         self._other_prompts = other_prompts
         content = read_answers(path)
         self.resolved = resolved_as(content)
         self._recorded = _parse(content, path)
 
+    def check(self, requests: Iterable[Request]) -> None:
+        """UserError when one asks for what is not recorded, or was given to another prompt."""
+        self.generate(requests)
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Checks all requests before the first answer: UserError when one asks for what is not recorded, or was
-        given to another prompt."""
+        """All requests are checked (see `check`) before the first answer."""
         wanted = [(request, (request.pair_id, index)) for request in requests for index in request.sample_indices]
         missing = [key for _, key in wanted if key not in self._recorded]
         if missing:
@@ -99,9 +121,6 @@ class ReplayModel:
         if given == request.prompt.sha256:
             return recorded.completion
         return replace(recorded.completion, answers_prompt=given or UNKNOWN_PROMPT)
-
-    def close(self) -> None:
-        pass
 
 
 def read_answers(path: Path) -> bytes:
@@ -141,7 +160,7 @@ def _parse(content: bytes, path: Path) -> dict[tuple[str, int], _Recorded]:
             problem = error.errors(include_url=False)[0]
             where = ".".join(map(str, problem["loc"])) or "line"
             raise UserError(f"{path}:{number}: {where}: {problem['msg']}; not a recorded answer") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}:{number}: broken JSON ({error}); not a recorded answer") from None
         key = (completion.pair_id, completion.sample_index)
         if key in recorded:

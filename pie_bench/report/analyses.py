@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pie_bench.metrics.best_at_k import METHODS, METRICS, OPTIMIZED_SPEEDUP
 from pie_bench.metrics.scores import TIMES, Time, samples_of, scores_of
-from pie_bench.run.results import PairResult, Results, SampleResult, Score
+from pie_bench.run.results import HEADLINE, PairResult, Results, SampleResult, Score
 from pie_bench.run.verdict import Role
 from pie_bench.stages.finished import FinishedRun, best_sample
 
@@ -18,11 +18,16 @@ Cell = str | int | float | None
 
 
 class Analysis(BaseModel):
-    """A table. `columns` are the keys of every row; numbers are not rounded; `behind` names what was counted."""
+    """A table. `columns` are the keys of every row; numbers are not rounded; `behind` names what was counted.
+
+    `task` and `model` are the run's; `analysis_of` fills them in.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    task: str = ""
+    model: str = ""
     title: str
     paper: str
     columns: tuple[str, ...]
@@ -31,7 +36,9 @@ class Analysis(BaseModel):
     behind: Mapping[str, list[str]] = {}
 
     def records(self) -> list[dict[str, Cell]]:
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        """A mapping a row, with the run's task and model."""
+        names: dict[str, Cell] = {"task": self.task, "model": self.model}
+        return [names | dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 def errors(run: FinishedRun) -> Analysis:
@@ -90,12 +97,12 @@ def error_classes(run: FinishedRun) -> dict[str, list[str | None]]:
 
 
 def samples(run: FinishedRun) -> Analysis:
-    """Figures 8 and 9: Best@k against the number of samples, every k."""
+    """Figures 8 and 9: best@k and first@k against the number of samples, every k."""
     return Analysis(
         name="samples",
-        title="Best@k against the number of samples",
+        title="best@k and first@k against the number of samples",
         paper="Figures 8 and 9",
-        columns=("k", "method", *(f"{METRICS[name].title}{end}" for name in _CURVE for end in ("", " low", " high"))),
+        columns=("k", "method", *(f"{METRICS[name].title}{end}" for name in HEADLINE for end in ("", " low", " high"))),
         rows=tuple(
             (k, method, *(value for score in scores for value in (score.value, score.low, score.high)))
             for k, method, scores in curve(run.usable)
@@ -103,26 +110,23 @@ def samples(run: FinishedRun) -> Analysis:
     )
 
 
-_CURVE = ("percent_optimized", "speedup", "percent_correct")
-
-
 def curve(pairs: list[PairResult], time: Time = "process") -> list[tuple[int, str, list[Score]]]:
     """(k, method, scores of %Opt, Speedup and %Correct) for every k from 1 to the number of samples."""
     if not pairs:
         return []
     every = range(1, max(len(pair.samples) for pair in pairs) + 1)
-    scores = scores_of([METRICS[name] for name in _CURVE], pairs, every, "model")
+    scores = scores_of([METRICS[name] for name in HEADLINE], pairs, every, "model")
     by_key: dict[tuple[str, int, str, str], Score] = {(s.metric, s.k, s.method, s.time): s for s in scores}
-    return [(k, method, [by_key[name, k, method, time] for name in _CURVE]) for method in METHODS for k in every]
+    return [(k, method, [by_key[name, k, method, time] for name in HEADLINE]) for method in METHODS for k in every]
 
 
 def lengths(run: FinishedRun) -> Analysis:
     """Appendix A.4: how the source's length goes with correctness and speedup."""
     import numpy as np
 
+    from pie_bench.cpp import code_tokens
     from pie_bench.metrics.analyses import correlation
     from pie_bench.metrics.statistics import clusters_of
-    from pie_bench.prompting.cpp import code_tokens
 
     columns = ("length against", "pairs", *(f"{x}{y}" for x in ("pearson", "spearman") for y in ("", " low", " high")))
     rows = []
@@ -177,7 +181,7 @@ def edits(run: FinishedRun) -> Analysis:
         name="edits",
         title="Kind of edit of the optimized programs",
         paper="Appendix A.1",
-        columns=("kind", "model", "model %", "model speedup", "human", "human %", "human speedup"),
+        columns=("kind", "answers", "answers %", "answers speedup", "human", "human %", "human speedup"),
         rows=tuple((kind, *cells("model", kind), *cells("human", kind)) for kind in KINDS),
         notes=(
             "a heuristic on the two texts; how often it agrees with hand-made labels: docs/statistics.md",
@@ -240,7 +244,7 @@ def guards(run: FinishedRun) -> Analysis:
             f"{found.checked} correct answers checked, on {found.n_guard_inputs} guard inputs; {found.unchecked} not"
         )
         for name, k, raw, guarded in changed_by_guards(run.results):
-            notes.append(f"{METRICS[name].title} {k.capitalize()}, first answers: {raw:.3g} → {guarded:.3g}")
+            notes.append(f"{METRICS[name].title} {k}: {raw:.3g} → {guarded:.3g}")
     return Analysis(
         name="guards",
         title="Answers that are right on the tests for the wrong reason",
@@ -252,11 +256,11 @@ def guards(run: FinishedRun) -> Analysis:
 
 
 def changed_by_guards(results: Results) -> Iterator[tuple[str, str, float, float]]:
-    """(metric, best@k, raw, guarded) of the headline's metrics that the guards change."""
-    for name in _CURVE:
+    """(metric, its `best@k`, raw, guarded) of the headline's metrics that the guards change."""
+    for name in HEADLINE:
         for k, value in results.guards.metrics.get(name, {}).items() if results.guards is not None else ():
             raw = results.metrics[name][k]
-            if value is not None and raw is not None and value != raw:
+            if k.startswith("best@") and value is not None and raw is not None and value != raw:
                 yield name, k, raw, value
 
 
@@ -267,7 +271,7 @@ def human(run: FinishedRun) -> Analysis:
     rows = []
     for name in (*names, "percent_faster_than_human"):
         found: dict[tuple[str, int, str], Score] = {
-            (s.of, s.k, s.time): s for s in run.results.scores if s.metric == name and s.method == "default"
+            (s.of, s.k, s.time): s for s in run.results.scores if s.metric == name and s.method == "best"
         }
         row: list[Cell] = [METRICS[name].title]
         for time in TIMES:
@@ -278,7 +282,7 @@ def human(run: FinishedRun) -> Analysis:
         name="human",
         title="Model beside human rewrites",
         paper="Table 1",
-        columns=("metric", f"Best@{n}", "human", f"Best@{n}, no start-up", "human, no start-up"),
+        columns=("metric", f"best@{n}", "human", f"best@{n}, no start-up", "human, no start-up"),
         rows=tuple(rows),
     )
 
@@ -348,3 +352,8 @@ ANALYSES: dict[str, Callable[[FinishedRun], Analysis]] = {
     "human": human,
     "duplicates": duplicate_code,
 }
+
+
+def analysis_of(run: FinishedRun, name: str) -> Analysis:
+    """One of `ANALYSES`, with the run's task and model in it; KeyError for another name."""
+    return ANALYSES[name](run).model_copy(update={"task": run.results.task, "model": run.results.model})

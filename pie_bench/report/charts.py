@@ -145,7 +145,7 @@ def curves(panels: Sequence[tuple[str, str, Sequence[Line]]], title: str) -> str
             drawing.add("polyline", points=_points(path), fill="none", stroke=line.colour, stroke_width=1.8, **dash)
             for (x, y), (k, value, low, high) in zip(path, line.points, strict=True):
                 bounds = f" [{low:.4g}, {high:.4g}]" if low is not None and high is not None else ""
-                tip = f"{line.label}, Best@{k}: {value:.4g}{unit}{bounds}"
+                tip = f"{line.label}, k = {k}: {value:.4g}{unit}{bounds}"
                 if most == 1 and low is not None and high is not None:
                     drawing.rule(x, at(k, low)[1], x, at(k, high)[1], stroke=line.colour, stroke_width=2, opacity=0.4)
                 if not line.dashed:

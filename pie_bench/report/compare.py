@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METHODS, METRICS, ks
 from pie_bench.metrics.scores import TIMES, interval_facts, samples_of, usable_pairs
-from pie_bench.run.results import Results
+from pie_bench.run.results import HEADLINE, Method, Results, Time
 
-COMPARED = ("percent_optimized", "speedup", "speedup_geometric", "percent_correct")
+COMPARED = (*HEADLINE, "speedup_geometric")
 _SAME = 1e-9  # relative: below, two values of a pair are a tie
 
 
@@ -23,8 +22,8 @@ class Difference(BaseModel):
 
     metric: str
     k: int
-    method: Literal["default", "paper"]
-    time: Literal["process", "after_main"]
+    method: Method
+    time: Time
     a: float | None
     b: float | None
     difference: float | None = Field(description="A − B; for the geometric mean A / B")
@@ -53,8 +52,12 @@ class Comparison(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    a: str
+    a: str = Field(description="run A's folder, or what it is called")
     b: str
+    task_a: str
+    task_b: str
+    model_a: str
+    model_b: str
     dataset: str
     environment: str
     environment_id: str
@@ -64,6 +67,11 @@ class Comparison(BaseModel):
     only_in_b: tuple[str, ...]
     interval: dict[str, str | float | int]
     differences: tuple[Difference, ...]
+
+    def records(self) -> list[dict[str, str | float | None]]:
+        """The differences, each with the tasks' and models' names: rows of a table."""
+        names = {name: getattr(self, name) for name in ("task_a", "model_a", "task_b", "model_b")}
+        return [names | each.model_dump() for each in self.differences]
 
 
 def compare(a: Results, b: Results, name_a: str, name_b: str) -> Comparison:
@@ -85,6 +93,10 @@ def compare(a: Results, b: Results, name_a: str, name_b: str) -> Comparison:
     return Comparison(
         a=name_a,
         b=name_b,
+        task_a=a.task,
+        task_b=b.task,
+        model_a=a.model,
+        model_b=b.model,
         dataset=f"{a.dataset}/{a.split}",
         environment=a.environment,
         environment_id=a.environment_id,

@@ -15,16 +15,15 @@ from pie_bench.metrics.analyses import ERROR_CLASSES
 from pie_bench.metrics.best_at_k import METHODS, METRICS
 from pie_bench.metrics.scores import TIMES, Time, samples_of
 from pie_bench.report import charts
-from pie_bench.report.analyses import ANALYSES, curve, error_classes
+from pie_bench.report.analyses import analysis_of, curve, error_classes
 from pie_bench.report.page_data import page_data
 from pie_bench.report.paper import paper_numbers
 from pie_bench.report.table import format_interval, format_value, warnings
 from pie_bench.report.text import cell_text, embedded, with_bounds_beside
-from pie_bench.run.results import PairResult
+from pie_bench.run.results import HEADLINE, PairResult
 from pie_bench.stages.finished import FinishedRun
 
 _FOLDER = Path(__file__).with_name("page")
-_HEADLINE = ("percent_optimized", "speedup", "percent_correct")
 _TABLES = ("errors", "human", "lengths", "edits", "suspicious", "guards", "duplicates")
 
 
@@ -51,7 +50,7 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
     # Only this script may run, whatever a program's text holds.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     results = [run.results for run in runs]
-    tables = [[ANALYSES[each](run) for each in _TABLES] for run in runs]
+    tables = [[analysis_of(run, each) for each in _TABLES] for run in runs]
     return environment.get_template("page.html.j2").render(
         style=(_FOLDER / "page.css").read_text(),
         script=script,
@@ -70,10 +69,11 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
             }
             for number, (name, run) in enumerate(zip(names, runs, strict=True))
         ],
+        tasks=sorted({each.task for each in results}),
         environments=len({each.environment_id for each in results}),
         pictures=pictures,
-        titles=[METRICS[name].title for name in _HEADLINE],
-        columns=_HEADLINE,
+        titles=[METRICS[name].title for name in HEADLINE],
+        columns=HEADLINE,
         methods=METHODS,
         times=TIMES,
         paper=paper_numbers(),
@@ -83,8 +83,9 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
 
 
 def run_names(runs: Sequence[FinishedRun]) -> list[str]:
-    """Short names: the model, with the task or the folder where that is not enough to tell them apart."""
-    for parts in (("model",), ("model", "task"), ("model", "folder")):
+    """Short names: the model, with the task where the runs are of several, and the folder where that is not enough."""
+    task = ("task",) if len({run.results.task for run in runs}) > 1 else ()
+    for parts in (("model", *task), ("model", *task, "folder")):
         names = [" · ".join(_name_part(run, part) for part in parts) for run in runs]
         if len(set(names)) == len(names):
             return names
@@ -155,7 +156,7 @@ def _costs(run: FinishedRun) -> Mapping[str, Mapping[str, float]]:
 
 
 def _headline(run: FinishedRun) -> list[dict[str, Any]]:
-    """The table's rows: a way, a time and a k each, with (value, interval) a metric."""
+    """The table's rows: a method, a time and a k each, with (value, interval) a metric."""
     wanted = sorted({score.k for score in run.results.scores if score.of == "model"})
     return [
         {"method": method, "time": time, "k": k, "cells": _cells(run, k, method, time, "model")}
@@ -168,16 +169,16 @@ def _headline(run: FinishedRun) -> list[dict[str, Any]]:
 def _human(run: FinishedRun) -> list[dict[str, Any]]:
     if not run.results.scores:
         return []
-    return [{"time": time, "cells": _cells(run, 1, "default", time, "human")} for time in TIMES]
+    return [{"time": time, "cells": _cells(run, 1, "best", time, "human")} for time in TIMES]
 
 
 def _cells(run: FinishedRun, k: int, method: str, time: str, of: str) -> list[tuple[str, str]]:
-    scores = [run.results.score(name, k, method=method, time=time, of=of) for name in _HEADLINE]
+    scores = [run.results.score(name, k, method=method, time=time, of=of) for name in HEADLINE]
     return [(format_value(score.metric, score.value), format_interval(score)) for score in scores]
 
 
 def _curves(runs: Sequence[FinishedRun], names: Sequence[str], time: Time) -> str:
-    lines: list[list[charts.Line]] = [[] for _ in _HEADLINE]
+    lines: list[list[charts.Line]] = [[] for _ in HEADLINE]
     for number, (name, run) in enumerate(zip(names, runs, strict=True)):
         found = curve(run.usable, time)
         for method in METHODS:
@@ -186,11 +187,11 @@ def _curves(runs: Sequence[FinishedRun], names: Sequence[str], time: Time) -> st
                 values = [
                     (k, s[place].value, s[place].low, s[place].high) for k, s in points if s[place].value is not None
                 ]
-                label = name if method == "default" else f"{name}, first k"
-                if method == "default" or len(values) > 1:
-                    panel.append(charts.Line(label, charts.run_colour(number), values, dashed=method == "paper"))  # type: ignore[arg-type]
-    panels = [(METRICS[name].title, METRICS[name].unit, panel) for name, panel in zip(_HEADLINE, lines, strict=True)]
-    return charts.curves(panels, "Best@k against the number of samples")
+                label = name if method == "best" else f"{name}, first@k"
+                if method == "best" or len(values) > 1:
+                    panel.append(charts.Line(label, charts.run_colour(number), values, dashed=method == "first"))  # type: ignore[arg-type]
+    panels = [(METRICS[name].title, METRICS[name].unit, panel) for name, panel in zip(HEADLINE, lines, strict=True)]
+    return charts.curves(panels, "best@k and first@k against the number of samples")
 
 
 def _best(run: FinishedRun, time: Time, of: Any) -> list[float]:

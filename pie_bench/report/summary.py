@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import IO
 
 from pie_bench.metrics.best_at_k import METRICS
-from pie_bench.report.table import HEADLINE, format_value
-from pie_bench.run.results import Results
+from pie_bench.report.table import format_value
+from pie_bench.run.results import HEADLINE, Results
 
 
 def print_summary(finished: Sequence[tuple[Results, Path]], file: IO[str] | None = None) -> None:
@@ -19,15 +19,15 @@ def print_summary(finished: Sequence[tuple[Results, Path]], file: IO[str] | None
 
     console = Console(file=file, highlight=False, width=None if file is None else 120)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("task")
-    table.add_column("Best@k")
+    for name in ("task", "model", ""):
+        table.add_column(name)
     for name in HEADLINE:
         table.add_column(METRICS[name].title, justify="right")
     table.add_column("pairs", justify="right")
     for results, _ in finished:
         k = results.n_samples
         cells = [format_value(name, results.score(name, k).value) if results.scores else "–" for name in HEADLINE]
-        table.add_row(results.task, str(k), *cells, str(results.n_pairs))
+        table.add_row(results.task, results.model, f"best@{k}", *cells, str(results.n_pairs))
     console.print(table)
     for results, path in finished:
         console.print(f"{results.task}: {path}", soft_wrap=True)

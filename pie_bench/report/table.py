@@ -6,9 +6,7 @@ import sys
 from typing import IO
 
 from pie_bench.metrics.best_at_k import METRICS
-from pie_bench.run.results import Results, Score
-
-HEADLINE = ("percent_optimized", "speedup", "percent_correct")
+from pie_bench.run.results import HEADLINE, Results, Score
 
 
 def print_results(results: Results, file: IO[str] | None = None) -> None:
@@ -27,14 +25,14 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
             table.add_column(f"{METRICS[name].title}*", justify="right", no_wrap=True)
     wanted = sorted({score.k for score in results.scores if score.of == "model"})
     for k in wanted:
-        table.add_row(f"Best@{k}", *_cells(results, k, "default", "model"))
+        table.add_row(f"best@{k}", *_cells(results, k, "best", "model"))
     if len(wanted) > 1:
         table.add_section()
-    for k in wanted[:-1]:  # with all samples the two ways are the same
-        table.add_row(f"first {k}" if k > 1 else "first", *_cells(results, k, "paper", "model", bounds=False))
+    for k in wanted[:-1]:  # with all samples the two are equal
+        table.add_row(f"first@{k}", *_cells(results, k, "first", "model", bounds=False))
     if results.scores:
         table.add_section()
-        table.add_row("human", *_cells(results, 1, "default", "human"), style="italic")
+        table.add_row("human", *_cells(results, 1, "best", "human"), style="italic")
     samples = "1 sample" if results.n_samples == 1 else f"{results.n_samples} samples"
     console.print(
         f"[bold]{results.task}[/] · [bold]{results.model}[/] · {results.dataset}/{results.split}: "
@@ -68,16 +66,16 @@ def print_guards(results: Results, file: IO[str] | None = None) -> None:
     for name in HEADLINE:
         for k, value in guards.metrics.get(name, {}).items():
             raw = results.metrics[name][k]
-            if value is not None and raw is not None:
+            if value is not None and raw is not None and k.startswith("best@"):
                 shown = (format_value(name, each) for each in (raw, value))
-                print(f"  {METRICS[name].title} {k}, first answers: {' → '.join(shown)}", file=out)
+                print(f"  {METRICS[name].title} {k}: {' → '.join(shown)}", file=out)
 
 
 def legend(results: Results) -> list[str]:
     """How to read the numbers, and what they were measured in."""
     lines = [f"measured in {results.environment} ({results.environment_id[:12]}); * without process start-up"]
     if results.n_samples > 1:
-        lines.append("Best@k: expected best of k answers; first k: of the first k, as the paper reports it")
+        lines.append("best@k: expected best of k answers; first@k: of the first k, as the paper reports it")
     if results.interval:
         how, problems = results.interval["method"], results.interval["problems"]
         lines.append(f"below each number its 95 % interval ({how} over {problems} problems)")
@@ -91,6 +89,9 @@ def warnings(results: Results) -> list[str]:
         found.append(
             "UNSAFE: programs ran without a sandbox; what they did on this machine and to these results is unknown"
         )
+    if results.answered_prompts != "these":
+        said = "were given to other prompts" if results.answered_prompts == "other" else "do not say what they answered"
+        found.append(f"replayed answers {said}: the numbers need not be the task's; the leaderboard refuses them")
     if results.infra_errors:
         found.append(
             f"{results.infra_errors} executions failed on our side (infra_error) and are in no metric; "

@@ -59,9 +59,10 @@ class ExecutionFacts(_Part):
 class Manifest(_Part):
     """A run's manifest.
 
-    `identity` makes a run this run: a folder belongs to one for good. `provider` is what was learnt of the server,
-    `simulators` which simulator of this machine measured, by environment. `cpu_seconds` is the CPU time of all
-    compilers, programs and simulators, None where it is not known.
+    `identity` makes a run this run: a folder belongs to one for good. `provider` is what was learnt of the server;
+    `simulators`, which simulator of this machine measured, by environment; `plugins`, what other packages added to the
+    run (kind, name, package, version of each). `cpu_seconds` is the CPU time of all compilers, programs and
+    simulators, None where it is not known.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -75,6 +76,7 @@ class Manifest(_Part):
     generation: GenerationFacts | None = None
     execution: ExecutionFacts | None = None
     provider: dict[str, Any] | None = None
+    plugins: list[dict[str, str]] = Field(default_factory=list)
     simulators: dict[str, Any] | None = None
     cpu_seconds: float | None = None
 

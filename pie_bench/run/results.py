@@ -1,16 +1,34 @@
-"""`results.json`: every key typed and explained. Nothing in it depends on when or in what order things ran."""
+"""`results.json`: every key typed and explained. Nothing in it depends on when or in what order things ran.
+
+One number has one name: `best@k` is the expectation over all choices of k of the samples, `first@k` the paper's number,
+of the first k samples. Both stand in the maps of `Results` (`metrics` and the three after it), and in `scores` with
+their intervals. For programs there is a shorter way to them: `results.speedup.best_at[1]`, see `MetricValues`.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pie_bench.run.guard import GuardFinding
 
-SCHEMA_VERSION = 2
-Scores = dict[str, dict[str, float | None]]
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA_VERSION: Literal[3] = 3
+Method = Literal["best", "first"]
+Time = Literal["process", "after_main"]
+Of = Literal["model", "human"]
+Scores = dict[str, dict[str, float | None]]  # {metric: {"best@1": value, …, "first@1": value, …}}
+
+# The paper's three metrics, in its tables' order: what every table, page and site shows first.
+HEADLINE = ("percent_optimized", "speedup", "percent_correct")
 
 
 class _Part(BaseModel):
@@ -30,13 +48,108 @@ class Score(_Part):
 
     metric: str = Field(description="see `METRICS` in pie_bench/metrics/best_at_k.py")
     k: int = Field(description="best of this many samples")
-    method: Literal["default", "paper"] = Field(description="expectation over subsets of k samples, or the first k")
-    time: Literal["process", "after_main"] = Field(description="the whole process as in the paper, or without start-up")
-    of: Literal["model", "human"] = Field(description="the model's answers, or the pairs' human rewrites")
+    method: Method = Field(description="best@k: expectation over all choices of k samples; first@k: of the first k")
+    time: Time = Field(description="the whole process as in the paper, or without start-up")
+    of: Of = Field(description="the model's answers, or the pairs' human rewrites")
     value: float | None = Field(description="null where a pair has fewer than k usable samples")
     low: float | None = Field(description="null where the data says nothing of its spread, e.g. one problem only")
     high: float | None
     n_pairs: int
+
+    @property
+    def name(self) -> str:
+        """`best@k` or `first@k`."""
+        return f"{self.method}@{self.k}"
+
+
+@dataclass(frozen=True)
+class MetricValues:
+    """One metric's values, by k: of the model's answers or of the human rewrites, with or without start-up.
+
+    >>> values = MetricValues("speedup", tuple(
+    ...     Score(metric="speedup", k=k, method=method, time="process", of="model", value=value, low=low, high=high,
+    ...           n_pairs=10)
+    ...     for method, k, value, low, high in (
+    ...         ("best", 1, 1.28, 1.02, 1.7), ("best", 2, 1.41, 1.1, 1.9),
+    ...         ("first", 1, 1.36, 1.0, 1.8), ("first", 2, 1.41, 1.1, 1.9),
+    ...     )
+    ... ))
+    >>> values.best_at[1], values.first_at[1]
+    (1.28, 1.36)
+    >>> values.score(k=1).low, values.score().k
+    (1.02, 2)
+    >>> values
+    speedup: best@1 1.28 [1.02, 1.7], best@2 1.41 [1.1, 1.9], first@1 1.36 [1, 1.8], first@2 1.41 [1.1, 1.9]
+    """
+
+    metric: str
+    scores: tuple[Score, ...]
+    time: Time = "process"
+
+    @property
+    def best_at(self) -> dict[int, float]:
+        """{k: best@k}, in the metric's unit (% or ×); NaN where a pair has fewer than k usable samples."""
+        return self._at("best")
+
+    @property
+    def first_at(self) -> dict[int, float]:
+        """{k: first@k}, as the paper reports it; NaN as in `best_at`."""
+        return self._at("first")
+
+    @property
+    def without_startup(self) -> MetricValues:
+        """The same on time after the start of `main`."""
+        return MetricValues(self.metric, self.scores, "after_main")
+
+    def score(self, k: int | None = None, method: Method = "best") -> Score:
+        """The number with its interval (`value`, `low`, `high`); k: all samples by default. KeyError for another k."""
+        found = {score.k: score for score in self if score.method == method}
+        wanted = max(found, default=0) if k is None else k
+        if wanted not in found:
+            raise KeyError(f"no {method}@{wanted} of {self.metric}; known k: {', '.join(map(str, sorted(found)))}")
+        return found[wanted]
+
+    def __iter__(self) -> Iterator[Score]:
+        return (score for score in self.scores if score.time == self.time)
+
+    def __repr__(self) -> str:
+        return f"{self.metric}: {', '.join(f'{score.name} {_with_bounds(score)}' for score in self)}"
+
+    def _at(self, method: Method) -> dict[int, float]:
+        return {s.k: math.nan if s.value is None else s.value for s in self if s.method == method}
+
+
+class _Metrics:
+    """The paper's metrics by attribute, any other by `metric(name)`."""
+
+    def metric(self, name: str) -> MetricValues:
+        raise NotImplementedError
+
+    @property
+    def percent_optimized(self) -> MetricValues:
+        """%Opt: percent of pairs with a correct answer at least 10 % faster than the slow program."""
+        return self.metric("percent_optimized")
+
+    @property
+    def speedup(self) -> MetricValues:
+        """Speedup: mean over pairs of the best answer's speedup, never below 1."""
+        return self.metric("speedup")
+
+    @property
+    def percent_correct(self) -> MetricValues:
+        """%Correct: percent of pairs with a correct answer."""
+        return self.metric("percent_correct")
+
+
+@dataclass(frozen=True)
+class HumanValues(_Metrics):
+    """The metrics of the pairs' human rewrites, measured here: one program a pair, so k is 1."""
+
+    scores: tuple[Score, ...]
+
+    def metric(self, name: str) -> MetricValues:
+        """A metric's values; KeyError for one that the human rewrites have not."""
+        return _values(name, self.scores, "human")
 
 
 class StartupShare(_Part):
@@ -74,14 +187,16 @@ class Guards(_Part):
     metrics_without_startup: Scores
 
 
-class Results(_Part):
+class Results(_Part, _Metrics):
     """A run's results.
 
-    `scores` holds every number; `metrics` and the three maps after it are the paper's part of them, {metric: {"best@k":
-    value}}, with null where a pair has fewer than k usable samples.
+    `scores` holds every number with its interval; `metrics` and the three maps after it are the values of the task's
+    metrics, {metric: {"best@1": value, …, "first@1": value, …}}, with null where a pair has too few usable
+    samples. In Python, `results.speedup.best_at[1]`, `results.human.speedup.best_at[1]`, `results.metric(name)` and
+    `results.to_pandas()` say the same.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     task: str
     task_version: int
     task_hash: str = Field(description="over all that decides the prompts and the sampling")
@@ -137,10 +252,115 @@ class Results(_Part):
                 raise ValueError(f"scores: those of {metric} ({of}) are not complete")
         return self
 
-    def score(self, metric: str, k: int, *, method: str = "default", time: str = "process", of: str = "model") -> Score:
+    def score(self, metric: str, k: int, *, method: str = "best", time: str = "process", of: str = "model") -> Score:
         """One of `scores`; KeyError when there is none such."""
         return self._by_key[metric, k, method, time, of]
+
+    def metric(self, name: str) -> MetricValues:
+        """A metric's values of the model's answers; KeyError for one that is not in `scores`."""
+        return _values(name, self.scores, "model")
+
+    @property
+    def human(self) -> HumanValues:
+        """The same metrics of the pairs' human rewrites."""
+        return HumanValues(self.scores)
+
+    def to_pandas(self, rows: Literal["samples", "pairs", "scores"] = "samples") -> pandas.DataFrame:
+        """A frame with a row a sample, a pair, or a number; every row names the run's task and model.
+
+        `samples`: what became of each answer, seconds and start-up seconds (simulated, summed over the tests; NaN
+        unless correct) and speedup over the source. `pairs`: the pair's own two programs, and of the samples how
+        many are correct and the best speedup. `scores`: as in `results.json`.
+        """
+        import pandas
+
+        make = {"samples": self._sample_rows, "pairs": self._pair_rows, "scores": self._score_rows}[rows]
+        return pandas.DataFrame([{"task": self.task, "model": self.model} | row for row in make()])
+
+    def _sample_rows(self) -> Iterator[dict[str, Any]]:
+        for pair in self.pairs:
+            for index, sample in enumerate(pair.samples):
+                yield {
+                    **{"pair_id": pair.pair_id, "problem_id": pair.problem_id, "sample_index": index},
+                    **sample.model_dump(),
+                    "speedup": _ratio(pair.source, sample),
+                }
+
+    def _pair_rows(self) -> Iterator[dict[str, Any]]:
+        for pair in self.pairs:
+            speedups = [ratio for sample in pair.samples if (ratio := _ratio(pair.source, sample)) is not None]
+            yield {
+                **{"pair_id": pair.pair_id, "problem_id": pair.problem_id},
+                **{f"source_{name}": value for name, value in pair.source.model_dump().items()},
+                **{f"target_{name}": value for name, value in pair.target.model_dump().items()},
+                "recorded_source_seconds": pair.recorded_source_seconds,
+                "recorded_target_seconds": pair.recorded_target_seconds,
+                "human_speedup": _ratio(pair.source, pair.target),
+                "n_samples": len(pair.samples),
+                "n_correct": sum(sample.outcome == "ok" for sample in pair.samples),
+                "best_speedup": max(speedups, default=None),
+            }
+
+    def _score_rows(self) -> Iterator[dict[str, Any]]:
+        return ({"name": score.name} | score.model_dump() for score in self.scores)
+
+    def _table(self) -> list[tuple[str, list[Score]]]:
+        """(`best@1`, the headline's scores), …, whole process; the human rewrites last."""
+        shown: dict[str, list[Score]] = {}
+        for score in self.scores:
+            if score.metric in HEADLINE and score.time == "process" and (score.of, score.method) != ("human", "first"):
+                shown.setdefault("human" if score.of == "human" else score.name, []).append(score)
+        return [
+            (name, sorted(row, key=lambda score: HEADLINE.index(score.metric)))
+            for name, row in sorted(shown.items(), key=lambda x: (x[1][0].of == "human", x[1][0].method, x[1][0].k))
+        ]
+
+    def __repr__(self) -> str:
+        said = "; ".join(
+            f"{name}: {', '.join(f'{score.metric} {_with_bounds(score)}' for score in row)}"
+            for name, row in self._table()
+        )
+        return f"Results({self._heading()}{': ' if said else ''}{said})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The headline table, for notebooks."""
+        head = "".join(f"<th>{name}</th>" for name in ("", *HEADLINE))
+        body = "".join(
+            f"<tr><th>{name}</th>{''.join(f'<td>{_with_bounds(score)}</td>' for score in row)}</tr>"
+            for name, row in self._table()
+        )
+        other = "" if self.answered_prompts == "these" else f"; answers to other prompts: {self.answered_prompts}"
+        caption = f"<caption>{escape(self._heading())}{other}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _heading(self) -> str:
+        return (
+            f"{self.task}, {self.model}, {self.dataset}/{self.split}, {self.environment}: {self.n_pairs} pairs of "
+            f"{self.n_problems} problems"
+        )
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, int, str, str, str], Score]:
         return {(s.metric, s.k, s.method, s.time, s.of): s for s in self.scores}
+
+
+def _values(name: str, scores: tuple[Score, ...], of: Of) -> MetricValues:
+    known = sorted({score.metric for score in scores if score.of == of})
+    if name not in known:
+        raise KeyError(f"no {name} of the {of}; known: {', '.join(known) or 'none, since no pair was usable'}")
+    return MetricValues(name, tuple(score for score in scores if (score.metric, score.of) == (name, of)))
+
+
+def _with_bounds(score: Score) -> str:
+    """`1.28 [1.02, 1.7]`, without bounds where there are none."""
+    if score.value is None:
+        return "–"
+    bounds = "" if score.low is None or score.high is None else f" [{score.low:.4g}, {score.high:.4g}]"
+    return f"{score.value:.4g}{bounds}"
+
+
+def _ratio(source: SampleResult, sample: SampleResult) -> float | None:
+    """The sample's speedup over the source; None unless both were measured."""
+    return source.seconds / sample.seconds if source.seconds and sample.seconds else None

@@ -138,7 +138,7 @@ class FinishedRun(Run):
         return f"<run {str(self.path)!r}: {results.task}, {results.model}, {results.n_pairs} pairs>"
 
     def _repr_html_(self) -> str:
-        return self.results._repr_html_()  # type: ignore[attr-defined]
+        return self.results._repr_html_()
 
 
 def best_sample(pair: PairResult) -> int | None:

@@ -77,7 +77,7 @@ def test_our_own_errors_are_exit_code_1_and_a_traceback_only_with_debug(
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("pie_bench.stages.plan.make_plan", broken)
+    monkeypatch.setattr("pie_bench.api.make_plan", broken)
     arguments = ["run", "--task", "pie_instruct", "--model", "reference", "--run-dir", str(tmp_path / "r")]
     assert main(arguments) == 1
     assert capsys.readouterr().err == "pie-bench: internal error: RuntimeError: a bug (--debug shows where)\n"
@@ -108,13 +108,18 @@ def test_the_default_run_directory_follows_from_the_settings(
     assert main(["generate", *options]) == 0
     assert main(["generate", *options[:-1], "2"]) == 0
     names = sorted(path.name for path in (tmp_path / "runs").iterdir())
-    assert len(names) == 2
+    assert len(names) == 1, "it grew"
+    assert main(["generate", *options]) == 0
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert len(names) == 2, "less than there is gets a folder of its own"
+    assert main(["generate", "--task", "pie_cot_k2", *options[2:]]) == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 3
     assert all(name.startswith("pie_instruct--reference--mini--") for name in names)
 
 
 def test_without_its_packages_it_says_how_to_get_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pie_bench.stages.plan", None)
+    monkeypatch.setitem(sys.modules, "pie_bench.api", None)
     assert main(["score", str(tmp_path)]) == 2
     assert "is not installed for" in capsys.readouterr().err

@@ -28,9 +28,9 @@ from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.models.answers import Usage, completions_of
 from pie_bench.models.dialect import Dialect
-from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.failures import Provider, Refused, Retry
 from pie_bench.models.model import Completion, Request
+from pie_bench.models.openai import OpenAIEntry
 from pie_bench.models.replay import _parse
 from pie_bench.models.transport import _json
 from pie_bench.paths import TASKS_DIR

@@ -9,10 +9,12 @@ from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.leaderboard.board import check, derived, put, rebuild
 from pie_bench.leaderboard.entry import Verification
-from pie_bench.paths import LEADERBOARD_DIR
+from pie_bench.paths import leaderboard_dir
 from pie_bench.report.paper import paper_numbers
 from tests.leaderboard.test_entry import made
 from tools.published_entries import published_entries
+
+LEADERBOARD_DIR = leaderboard_dir(None)
 
 VERIFICATION = Verification(
     by="a reviewer", date="2026-02-03", bundle_sha256="b" * 64, seed="0", of=24, programs=("p candidate 0",),
@@ -21,7 +23,7 @@ VERIFICATION = Verification(
 
 
 def speedup(value: float | None) -> dict:
-    return {**made().metrics, "speedup": {"best@1": value}}
+    return {**made().metrics, "speedup": {"best@1": value, "first@1": None if value is None else 9 - value}}
 
 
 def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(tmp_path: Pa
         ["on fewer pairs"],
     ]
     unknown = next(row for group in groups for row in group["rows"] if row["model"] == "unknown")
-    assert unknown["metrics"]["speedup"] == {"best@1": None}, "not known is not zero"
+    assert unknown["metrics"]["speedup"] == {"best@1": None, "first@1": None}, "not known is not zero"
 
 
 def test_the_same_entry_again_changes_nothing_and_another_one_is_refused(tmp_path: Path) -> None:
@@ -73,7 +75,7 @@ def test_an_edited_board_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["leaderboard", "rebuild", "--check", "--leaderboard", str(tmp_path)]) == 0
     for name in ("leaderboard.json", "schema.json"):
         whole = (tmp_path / name).read_text()
-        (tmp_path / name).write_text(whole.replace("2", "3", 1))
+        (tmp_path / name).write_text(whole.replace("3", "4", 1))
         assert main(["leaderboard", "rebuild", "--check", "--leaderboard", str(tmp_path)]) == 2
         assert f"{name}: not what the entries say; run: pie-bench leaderboard rebuild" in capsys.readouterr().err
         assert main(["leaderboard", "rebuild", "--leaderboard", str(tmp_path)]) == 0
@@ -97,12 +99,12 @@ def test_the_papers_rows_are_on_it_each_once_with_its_table() -> None:
         (row["table"], row["model"], row["method"], row["k"], row["speedup"], row["percent_correct"])
         for row in paper_numbers()["rows"]
     }
-    shown = sum(len(entry.metrics["speedup"]) for entry in published)
+    shown = sum(name.startswith("first@") for entry in published for name in entry.metrics["speedup"])
     assert shown == len(numbers)
     best = next(e for e in published if e.model == "GPT-3.5, Fine-tuned, HQ + Self-Play")
     assert best.source is not None
     assert best.source.endswith("Table 4")
-    assert best.metrics["speedup"] == {"best@1": 3.02, "best@8": 6.86}
+    assert best.metrics["speedup"] == {"first@1": 3.02, "best@8": 6.86, "first@8": 6.86}, "with all samples equal"
     groups = derived({entry.file_name: entry for entry in published})["leaderboard.json"]["groups"]
     assert len(groups) == 1
     assert groups[0]["environment_id"] is None

@@ -57,8 +57,11 @@ def test_a_files_name_tells_runs_apart_that_differ_in_anything() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 3}, "schema_version: it is 3, this pie_bench reads 2; update pie_bench"),
-        ({"schema_version": 1}, "schema_version: it is 1, this pie_bench reads 2; make it again"),
+        ({"schema_version": 4}, "schema_version: it is 4, this pie_bench reads 3; update pie_bench"),
+        (
+            {"schema_version": 2},
+            "it is 2, this pie_bench reads 3; make it anew: pie-bench score RUN_DIR, then: pie-bench",
+        ),
         ({"schema_version": True}, "schema_version: it is True"),
         ({"status": "best"}, "status: Input should be"),
         ({"rank": 1}, "rank: Extra inputs are not permitted"),

@@ -143,8 +143,11 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "sample beyond the last": (changed("generations.jsonl", 0, "sample_index", to=64), "sample_index: 64 of 2"),
     "seed": (changed("generations.jsonl", 0, "seed", to=64), "seed: 64 is not the task's"),
-    "type": (changed("generations.jsonl", 0, "text", to=None), "text: None is not of type str"),
-    "tokens below zero": (changed("generations.jsonl", 0, "prompt_tokens", to=-5), "prompt_tokens: -5 is not"),
+    "type": (changed("generations.jsonl", 0, "text", to=None), "text: None is not text"),
+    "tokens below zero": (
+        changed("generations.jsonl", 0, "prompt_tokens", to=-5),
+        "prompt_tokens: Input should be greater",
+    ),
     "missing verdict": (lambda parts: parts["verdicts.jsonl"].pop(), "verdicts.jsonl: pair .* has no verdict"),
     "duplicated verdict": (
         lambda parts: parts["verdicts.jsonl"].append(candidate(parts)),
@@ -207,7 +210,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         ),
         "entry.json: status: a bundle is self-reported",
     ),
-    "schema from the future": (changed("entry.json", "schema_version", to=3), "entry.json: schema_version: it is 3"),
+    "schema from the future": (changed("entry.json", "schema_version", to=4), "entry.json: schema_version: it is 4"),
     "unknown key": (lambda parts: parts["entry.json"].update(rank=1), "entry.json: rank: Extra inputs"),
     "cost below zero": (changed("entry.json", "cost_usd", to=-1.0), "entry.json: cost_usd: Input should be greater"),
     "CPU time": (changed("entry.json", "cpu_hours", to=0.0), "entry.json.cpu_hours: it is 0.0; recomputed: 0.0"),

@@ -6,7 +6,9 @@ import pytest
 
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METRICS, ks
-from pie_bench.metrics.scores import all_scores, interval_facts, paper_scores, startup_shares
+from pie_bench.metrics.named import metric_named
+from pie_bench.metrics.scores import all_scores, interval_facts, scores_by_name, startup_shares
+from pie_bench.registry import BUILT_IN
 from pie_bench.run.results import PairResult, SampleResult, Score
 from pie_bench.stages.finished import FinishedRun
 
@@ -48,13 +50,13 @@ PAIRS = [
 
 def test_both_ways_both_times_by_hand() -> None:
     scores = all_scores(PAIRS)
-    assert find(scores, "speedup", 1, "paper").value == pytest.approx((1.5 + 1) / 2)
-    assert find(scores, "speedup", 1, "default").value == pytest.approx(((1.5 + 1) / 2 + (1 + 2.5) / 2) / 2)
-    assert find(scores, "speedup", 2, "paper").value == pytest.approx((1.5 + 2.5) / 2)
-    assert find(scores, "speedup", 2, "default", "after_main").value == pytest.approx((2 / 1 + 1 / 1) / 2)
-    assert find(scores, "speedup", 1, "default", of="human").value == pytest.approx(2.0)
-    assert find(scores, "speedup", 1, "default", "after_main", of="human").value == pytest.approx((2 / 0.5 + 1 / 1) / 2)
-    assert find(scores, "percent_faster_than_human", 2, "default").value == 50.0
+    assert find(scores, "speedup", 1, "first").value == pytest.approx((1.5 + 1) / 2)
+    assert find(scores, "speedup", 1, "best").value == pytest.approx(((1.5 + 1) / 2 + (1 + 2.5) / 2) / 2)
+    assert find(scores, "speedup", 2, "first").value == pytest.approx((1.5 + 2.5) / 2)
+    assert find(scores, "speedup", 2, "best", "after_main").value == pytest.approx((2 / 1 + 1 / 1) / 2)
+    assert find(scores, "speedup", 1, "best", of="human").value == pytest.approx(2.0)
+    assert find(scores, "speedup", 1, "best", "after_main", of="human").value == pytest.approx((2 / 0.5 + 1 / 1) / 2)
+    assert find(scores, "percent_faster_than_human", 2, "best").value == 50.0
     wanted = {(name, k) for name in METRICS for k in ks(2)}
     assert {(score.metric, score.k) for score in scores if score.of == "model"} == wanted
 
@@ -67,19 +69,19 @@ def test_optimised_by_start_up_alone() -> None:
 
 def test_failures_of_ours_are_no_samples() -> None:
     scores = all_scores([pair("a", ok(2.0), ok(1.0), OURS, ok(1.0)), pair("b", ok(2.0), WRONG, ok(1.0), ok(1.0))])
-    assert find(scores, "speedup", 1, "paper").value == 2.0
-    two = find(scores, "speedup", 2, "paper")
+    assert find(scores, "speedup", 1, "first").value == 2.0
+    two = find(scores, "speedup", 2, "first")
     assert (two.value, two.low, two.high) == (None, None, None)
-    assert find(scores, "fastest_over_human", 1, "default").n_pairs == 1, "only where the rewrite was measured"
-    assert find(scores, "speedup", 1, "default").n_pairs == 2
+    assert find(scores, "fastest_over_human", 1, "best").n_pairs == 1, "only where the rewrite was measured"
+    assert find(scores, "speedup", 1, "best").n_pairs == 2
 
 
 def test_shares_at_a_bound_and_means_without_spread() -> None:
     scores = all_scores([pair(str(i), ok(1.0), ok(0.5), ok(1.0)) for i in range(20)])
-    nothing = find(scores, "percent_optimized", 1, "default")
+    nothing = find(scores, "percent_optimized", 1, "best")
     assert (nothing.value, nothing.low) == (0.0, 0.0)
     assert nothing.high == pytest.approx(100 * (1 - 0.025 ** (1 / 20)), rel=1e-5)
-    exact = find(scores, "speedup", 1, "default")
+    exact = find(scores, "speedup", 1, "best")
     assert (exact.value, exact.low, exact.high) == (1.0, None, None)
 
 
@@ -88,12 +90,16 @@ def test_no_pair_no_score() -> None:
     assert interval_facts([])["problems"] == 0
 
 
-def test_the_papers_part_and_unknown_metrics() -> None:
+def test_each_number_under_its_own_name_and_unknown_metrics() -> None:
     scores = all_scores(PAIRS)
-    picked = paper_scores(scores, ["speedup"], of="model", time="process")
-    assert picked == {"speedup": {"best@1": 1.25, "best@2": 2.0}}
+    picked = scores_by_name(scores, ["speedup"], of="model", time="process")
+    assert picked == {"speedup": {"best@1": 1.5, "best@2": 2.0, "first@1": 1.25, "first@2": 2.0}}
     with pytest.raises(UserError, match="unknown metric 'speed_up'; did you mean speedup"):
-        paper_scores(scores, ["speed_up"], of="model", time="process")
+        metric_named("speed_up")
+
+
+def test_the_registry_knows_every_metric() -> None:
+    assert BUILT_IN["metrics"].keys() == METRICS.keys()
 
 
 def test_every_score_of_a_run_is_inside_its_interval(run_a: FinishedRun) -> None:
@@ -106,7 +112,7 @@ def test_every_score_of_a_run_is_inside_its_interval(run_a: FinishedRun) -> None
             assert METRICS[score.metric].unit == "×" or score.high <= 100
     assert run_a.results.interval["method"] == "bootstrap-t"
     assert math.isclose(run_a.results.interval["problems"], 12)
-    lookup = run_a.results.score("speedup", 4, method="paper", time="after_main")
+    lookup = run_a.results.score("speedup", 4, method="first", time="after_main")
     assert lookup.metric == "speedup"
     with pytest.raises(KeyError):
         run_a.results.score("speedup", 3)

@@ -36,7 +36,7 @@ def replay(path: Path) -> ReplayModel:
 
 def test_generations_come_back_as_they_were_recorded(tmp_path):
     recorded = [Completion("a-b", 1, "x\u2028y\n", "length", 10, 2, 0.5), Completion("a-b", 0, "", "stop")]
-    lines = [asdict(c) | {"seed": 3, "prompt_sha256": "00"} for c in recorded]
+    lines = [asdict(c) | {"seed": 3, "prompt_sha256": Prompt("", ()).sha256} for c in recorded]
     model = replay(write(tmp_path / "generations.jsonl", *lines))
     assert list(model.generate([request("a-b", 0), request("a-b", 1)])) == recorded[::-1]
     model.close()
@@ -49,6 +49,21 @@ def test_answers_are_numbered_as_they_appear_within_their_pair(tmp_path):
     assert [c.text for c in completions] == ["second", "int main() {}", "of a-c"]
     assert [c.sample_index for c in completions] == [1, 0, 0]
     assert {c.finish_reason for c in completions} == {"stop"}
+
+
+def test_answers_to_other_prompts_are_refused_or_say_so(tmp_path):
+    other = Prompt("another", ())
+    lines = [GENERATION | {"sample_index": i, "prompt_sha256": sum_} for i, sum_ in enumerate(
+        [Prompt("", ()).sha256, other.sha256, "", None]
+    )]  # fmt: skip
+    path = write(tmp_path / "answers.jsonl", *lines)
+    with pytest.raises(UserError, match=r"1 of the 4 answers were given to other prompts, first: pair a-b, sample 1;"):
+        replay(path).generate([request("a-b", 0, 1, 2, 3)])
+    taken = list(ReplayModel("r", path, other_prompts=True).generate([request("a-b", 0, 1, 2, 3)]))
+    assert [each.answers_prompt for each in taken] == [None, other.sha256, "unknown", "unknown"]
+    again = write(tmp_path / "again.jsonl", asdict(taken[1]) | {"prompt_sha256": Prompt("", ()).sha256})
+    with pytest.raises(UserError, match="given to other prompts"):
+        replay(again).generate([request("a-b", 1)])
 
 
 def test_resolved_is_the_content_and_not_the_place(tmp_path):

@@ -55,11 +55,11 @@ def test_lengths_edits_and_human(run_a: FinishedRun, tables: dict[str, Analysis]
         assert -1 <= record["pearson low"] <= record["pearson"] <= record["pearson high"] <= 1  # type: ignore[operator]
     edits = tables["edits"]
     assert sum(record["human"] for record in edits.records()) == run_a.results.startup["human"].optimized  # type: ignore[misc]
-    assert sum(record["model"] for record in edits.records()) == run_a.results.startup["model"].optimized  # type: ignore[misc]
+    assert sum(record["answers"] for record in edits.records()) == run_a.results.startup["model"].optimized  # type: ignore[misc]
     assert sum(map(len, edits.behind.values())) == sum(share.optimized for share in run_a.results.startup.values())
     human = {record["metric"]: record for record in tables["human"].records()}
     assert human["Speedup"]["human"] == run_a.results.score("speedup", 1, of="human").value
-    assert human["Speedup"]["Best@4"] == run_a.results.score("speedup", 4).value
+    assert human["Speedup"]["best@4"] == run_a.results.score("speedup", 4).value
 
 
 def test_suspicious_answers_are_optimized_ones(run_a: FinishedRun, tables: dict[str, Analysis]) -> None:
@@ -86,11 +86,12 @@ def test_for_people_and_for_machines(name: str, made: Path, capsys: pytest.Captu
     for_people = capsys.readouterr().out
     assert main(["analyse", name, run, "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
-    assert for_people.startswith(table["title"])
+    assert for_people.startswith(f"pie_instruct · reference · pie/test\n{table['title']}")
+    assert (table["task"], table["model"]) == ("pie_instruct", "reference")
     assert main(["analyse", name, run, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == len(table["rows"])
-    assert all(list(row) == table["columns"] for row in rows)
+    assert all(list(row) == ["task", "model", *table["columns"]] for row in rows)
 
 
 def test_all_at_once_is_no_csv(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

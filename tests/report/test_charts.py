@@ -19,7 +19,7 @@ def test_curves_name_every_point() -> None:
     line = Line('a <b> & "c"', "var(--run0)", [(1, 10.0, 5.0, 20.0), (2, 30.0, None, None)])
     svg = charts.curves([("%Opt", "%", [line]), ("Speedup", "×", [])], "title")
     tips = [title.text for title in parsed(svg).iter("title")]
-    assert tips == ['a <b> & "c", Best@1: 10% [5, 20]', 'a <b> & "c", Best@2: 30%']
+    assert tips == ['a <b> & "c", k = 1: 10% [5, 20]', 'a <b> & "c", k = 2: 30%']
 
 
 def test_every_pair_is_in_a_bin() -> None:

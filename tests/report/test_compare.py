@@ -22,7 +22,7 @@ def results(*pairs: object, **changes: object) -> Results:
 
 
 def difference(found: list[Difference], metric: str, time: str = "process") -> Difference:
-    return next(d for d in found if (d.metric, d.method, d.time, d.k) == (metric, "default", time, 1))
+    return next(d for d in found if (d.metric, d.method, d.time, d.k) == (metric, "best", time, 1))
 
 
 def test_by_hand() -> None:
@@ -77,13 +77,15 @@ def test_as_a_command(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(made / "a"), str(made / "b")]
     assert main(["compare", *runs]) == 0
     said = capsys.readouterr().out
-    for text in ("30 pairs of 12 problems in both", "%Opt @1", "Speedup* @2", "W/T/L", "80 % power"):
+    assert said.startswith(f"A: pie_instruct · reference · {runs[0]}\nB: pie_instruct · reference · {runs[1]}\n")
+    for text in ("30 pairs of 12 problems in both", "%Opt best@1", "Speedup* best@2", "W/T/L", "80 % power"):
         assert text in said
     assert main(["compare", *runs, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert main(["compare", *runs, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == len(found["differences"]) == 4 * 2 * 2 * 2
+    assert (rows[0]["task_a"], rows[0]["model_b"]) == ("pie_instruct", "reference")
     assert float(rows[0]["difference"]) == found["differences"][0]["difference"]
 
 
@@ -92,9 +94,9 @@ def test_runs_that_are_not_scored_or_of_an_older_version(
 ) -> None:
     shutil.copytree(made / "a", tmp_path / "a")
     path = tmp_path / "a" / "results.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 2'))
     assert main(["compare", str(tmp_path / "a"), str(made / "b")]) == 2
-    assert "of version 1, not 2; run: pie-bench score" in capsys.readouterr().err
+    assert "of version 2, this pie_bench reads 3; run: pie-bench score" in capsys.readouterr().err
     path.unlink()
     assert main(["compare", str(tmp_path / "a"), str(made / "b")]) == 2
     assert "no results.json yet; run: pie-bench score" in capsys.readouterr().err

@@ -174,11 +174,11 @@ def test_switches_change_what_is_shown(page: Any) -> None:
         return page.locator("#scores table.headline >> nth=0").inner_text()
 
     expected = headline()
-    assert "Best@4" in expected
-    assert "first 4" not in expected
-    page.get_by_label("first k (paper)").check(force=True)
-    assert "first 4" in headline()
-    assert "Best@4" not in headline()
+    assert "best@4" in expected
+    assert "first@4" not in expected
+    page.get_by_label("first@k (paper)").check(force=True)
+    assert "first@4" in headline()
+    assert "best@4" not in headline()
     paper = headline()
     before = page.eval_on_selector_all("tr.pair td:nth-child(4)", "cells => cells.map(c => c.textContent)")
     page.get_by_label("without start-up").check(force=True)

@@ -25,12 +25,9 @@ def cheated(cache: Path, tmp_path: Path, mini: PairDataset) -> Path:
     pair = mini.pairs[0]
     texts = (SHRUNK % pair.tgt_code, f"```cpp\n{pair.tgt_code}\n```")
     answers = tmp_path / "answers.jsonl"
-    answers.write_text(
-        "".join(
-            json.dumps({"pair_id": pair.pair_id, "sample_index": i, "text": text, "finish_reason": "stop"}) + "\n"
-            for i, text in enumerate(texts)
-        )
-    )
+    assert main(["generate", *OPTIONS, "--model", "reference", "--run-dir", str(tmp_path / "prompts")]) == 0
+    records = read_jsonl(tmp_path / "prompts" / "generations.jsonl")
+    answers.write_text("".join(json.dumps(r | {"text": text}) + "\n" for r, text in zip(records, texts, strict=True)))
     assert main(["run", *OPTIONS, "--model", f"replay:{answers}", "--run-dir", str(tmp_path / "run")]) == 0
     return tmp_path / "run"
 
@@ -48,9 +45,12 @@ def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[st
     guards = after["guards"]
     assert {**after, "guards": None} == before, "the raw numbers stay what they are"
     assert (guards["checked"], guards["unchecked"], guards["speedups_removed"]) == (2, 0, 1)
-    assert after["metrics"]["percent_correct"] == {"best@1": 100.0, "best@2": 100.0}
-    assert guards["metrics"]["percent_correct"] == {"best@1": 0.0, "best@2": 100.0}
-    assert guards["metrics"]["speedup"]["best@1"] == 1.0
+    assert after["metrics"]["percent_correct"] == dict.fromkeys(("best@1", "best@2", "first@1", "first@2"), 100.0)
+    assert guards["metrics"]["percent_correct"] == {
+        **{"best@1": 50.0, "best@2": 100.0},
+        **{"first@1": 0.0, "first@2": 100.0},
+    }
+    assert guards["metrics"]["speedup"]["first@1"] == 1.0
     lines = (cheated / "guards.jsonl").read_bytes()
     assert main(["guard", str(cheated)]) == 0
     assert (cheated / "guards.jsonl").read_bytes() == lines, "nothing is checked twice"
@@ -58,10 +58,10 @@ def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[st
     assert main(["score", str(cheated)]) == 0
     assert "1 speedups removed" in capsys.readouterr().out
     assert main(["analyse", "guards", str(cheated)]) == 0
-    assert "%Correct Best@1, first answers: 100 → 0" in capsys.readouterr().out
+    assert "%Correct best@1: 100 → 50" in capsys.readouterr().out
     assert main(["analyse", "guards", str(cheated), "--csv"]) == 0
     header, row = capsys.readouterr().out.splitlines()
-    assert header == "pair,sample,speedup,found by,evidence"
+    assert header == "task,model,pair,sample,speedup,found by,evidence"
     assert ",sanitizer,test 0: line " in row
     bundle = tmp_path / "bundle.zip"
     assert main(["leaderboard", "submit", str(cheated), "--submitter", "x", "--out", str(bundle)]) == 0

@@ -2,7 +2,7 @@
 // Names come from submitters and are hostile: they only ever become text nodes and attributes that run nothing.
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const first = { k: String(data.ks[0]), method: "default", time: "process", q: "", status: "", group: "", sort: "0", dir: "desc", x: "correct" };
+const first = { k: String(data.ks[0]), method: "best", time: "process", q: "", status: "", group: "", sort: "0", dir: "desc", x: "correct" };
 const state = { ...first };
 const ROWS = 50; // a table of thousands would make every key press wait for its layout
 const parts = (row) => [2, 3, 4].map((column) => [row.cells[column].firstChild, row.cells[column].lastChild]);
@@ -161,7 +161,7 @@ function label(group) {
 }
 
 // ---- the state in the URL
-const allowed = { k: data.ks.map(String), method: ["default", "paper"], time: ["process", "after_main"], dir: ["asc", "desc"], x: ["correct", "cost"],
+const allowed = { k: data.ks.map(String), method: ["best", "first"], time: ["process", "after_main"], dir: ["asc", "desc"], x: ["correct", "cost"],
   group: data.groups.map((group) => group.id), sort: ["0", "1", "2", "name", "samples", "cost", "status", "date"] };
 function read() {
   const asked = new URLSearchParams(location.hash.slice(1));

@@ -20,7 +20,7 @@ class FastestOverHuman(evaluate.Metric):
         predictions: list[list[float]],
         references: list[float],
         k: list[int] | None = None,
-        method: Method = "default",
+        method: Method = "best",
         humans: list[float] | None = None,
     ) -> dict[str, float]:
         if humans is None:

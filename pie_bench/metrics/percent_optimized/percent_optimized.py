@@ -23,7 +23,7 @@ class PercentOptimized(evaluate.Metric):
         predictions: list[list[float]],
         references: list[float],
         k: list[int] | None = None,
-        method: Method = "default",
+        method: Method = "best",
         threshold: float = OPTIMIZED_SPEEDUP,
     ) -> dict[str, float]:
         return best_at_each_k([percent_at_least(threshold)], predictions, references, k, method)

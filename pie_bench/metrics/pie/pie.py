@@ -20,7 +20,7 @@ class Pie(evaluate.Metric):
         predictions: list[list[float]],
         references: list[float],
         k: list[int] | None = None,
-        method: Method = "default",
+        method: Method = "best",
         humans: list[float] | None = None,
     ) -> dict[str, float]:
         metrics = [metric for metric in METRICS.values() if humans is not None or not metric.needs_human]

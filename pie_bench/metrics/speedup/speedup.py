@@ -20,6 +20,6 @@ class Speedup(evaluate.Metric):
         predictions: list[list[float]],
         references: list[float],
         k: list[int] | None = None,
-        method: Method = "default",
+        method: Method = "best",
     ) -> dict[str, float]:
         return best_at_each_k([METRICS["speedup"]], predictions, references, k, method)

@@ -1,0 +1,56 @@
+"""The Python API, as its documentation shows it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pie_bench
+
+
+def test_a_run_from_python(cache: Path, tmp_path: Path) -> None:
+    options = {"dataset": "mini", "limit": 2, "samples": 1, "environment": "cachegrind-host"}
+    run = pie_bench.evaluate(task="pie_instruct", model="reference", run_dir=tmp_path / "run", **options)
+    assert isinstance(run, pie_bench.FinishedRun)
+    assert run.results.n_pairs == 2
+    answers = run.answers()
+    assert [answer.outcome for answer in answers] == ["ok", "ok"]
+    assert all(answer.speedup is not None and answer.speedup > 1.1 for answer in answers)
+    assert answers[0].code is not None and "main" in answers[0].code
+    table = run.to_pandas()
+    assert list(table.columns)[:2] == ["pair_id", "sample_index"] and len(table) == 2
+    assert "pie_instruct" in run._repr_html_() and "pie_instruct" in repr(run)
+    before = (tmp_path / "run" / "generations.jsonl").read_bytes()
+    again = pie_bench.evaluate(task="pie_instruct", model="reference", run_dir=tmp_path / "run", **options)
+    assert again.results == run.results == pie_bench.open_run(tmp_path / "run").results
+    assert (tmp_path / "run" / "generations.jsonl").read_bytes() == before, "nothing is asked twice"
+    assert pie_bench.score(tmp_path / "run").results == run.results
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task": "pie_instruc"}, "did you mean pie_instruct"),
+        ({"model": "referenc"}, "did you mean reference"),
+        ({"environment": "cachegrin"}, "did you mean cachegrind"),
+        ({"dataset": "min"}, "did you mean mini"),
+        ({"model_args": {"x": 1}}, "--model-args x: reference models take none"),
+        ({"sandbox": "bublewrap"}, "did you mean bubblewrap"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_done(changes: dict, said: str, cache: Path, tmp_path: Path) -> None:
+    options = {"task": "pie_instruct", "model": "reference", "environment": "cachegrind-host", "limit": 1} | changes
+    with pytest.raises(pie_bench.UserError, match=re.escape(said)):
+        pie_bench.evaluate(**options, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_importing_it_is_cheap() -> None:
+    script = "import sys, pie_bench; print([m for m in ('numpy', 'pydantic', 'datasets') if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
+    assert {"evaluate", "open_run", "FinishedRun"} <= set(dir(pie_bench))
+    with pytest.raises(AttributeError, match="no attribute 'evalute'"):
+        _ = pie_bench.evalute
