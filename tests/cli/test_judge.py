@@ -33,7 +33,7 @@ def judge(*arguments: str) -> int:
 def test_a_verdict_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert judge("fast.cpp", "--tests", "tests", "--source", "fast.cpp") == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    said = {first: rest for first, rest in lines}
+    said = dict(lines)
     assert (said["outcome"], said["tests"]) == ("ok", "2 of 2 passed")
     assert said["speedup"].startswith("1.000 over the source, which takes ")
     assert said["time"].endswith("of it start-up")

@@ -40,9 +40,3 @@ def test_every_output_equals_itself(text: str) -> None:
 @given(st.lists(st.integers()), st.lists(st.integers()))
 def test_strict_is_equality_of_tokens(a: list[int], b: list[int]) -> None:
     assert strict_comparator("\n".join(map(str, a)), " ".join(map(str, b))) is (a == b)
-
-
-def test_where_no_output_is_expected_any_is_wrong() -> None:
-    assert paper_comparator("", "")
-    assert paper_comparator(" \n\n", "\n")
-    assert not paper_comparator("garbage\n", "")
