@@ -160,6 +160,11 @@ def load_task(name: str, *folders: Path) -> Task:
     return task
 
 
+def folder_of(name: str, *folders: Path) -> Path:
+    """The folder that holds the task called `name` (default: the shipped ones)."""
+    return _files(folders)[name].parent
+
+
 def _files(folders: Sequence[Path]) -> dict[str, Path]:
     """Tasks and groups by name. UserError for a folder that is none, and for a name that is there twice."""
     files: dict[str, Path] = {}
