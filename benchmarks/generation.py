@@ -25,9 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.models.budget import Budget
-from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.model import Request
-from pie_bench.models.openai import OpenAIModel
+from pie_bench.models.openai import OpenAIEntry, OpenAIModel
 from pie_bench.prompting.prompt import Message, Prompt
 from pie_bench.run.manifest import Manifest, Settings
 from pie_bench.run.run import Run

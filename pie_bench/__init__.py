@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from pie_bench.api import score as score
     from pie_bench.errors import PieBenchError as PieBenchError
     from pie_bench.errors import UserError as UserError
+    from pie_bench.metrics.best_at_k import Metric as Metric
+    from pie_bench.models.entry import ModelEntry as ModelEntry
+    from pie_bench.models.model import Completion as Completion
+    from pie_bench.models.model import Model as Model
+    from pie_bench.models.model import Request as Request
     from pie_bench.stages.finished import FinishedRun as FinishedRun
 
 __version__ = "0.1.0"
@@ -23,7 +28,12 @@ _PUBLIC = {
     "evaluate": "pie_bench.api",
     "open_run": "pie_bench.api",
     "score": "pie_bench.api",
+    "Completion": "pie_bench.models.model",
     "FinishedRun": "pie_bench.stages.finished",
+    "Metric": "pie_bench.metrics.best_at_k",
+    "Model": "pie_bench.models.model",
+    "ModelEntry": "pie_bench.models.entry",
+    "Request": "pie_bench.models.model",
     "PieBenchError": "pie_bench.errors",
     "UserError": "pie_bench.errors",
 }

@@ -43,10 +43,13 @@ class Located:
         file, line = self._where.get(known, (str(self.path), 1))
         return f"{file}:{line}"
 
-    def validate(self, model: type[M]) -> M:
-        """The data as a `model`; UserError with file, line and what was expected."""
+    def validate(self, model: type[M], *at: str) -> M:
+        """The data (or what is under the keys `at`) as a `model`; UserError with file, line and what was expected."""
+        data: Any = self.data
+        for part in at:
+            data = data[part]
         try:
-            return model.model_validate(self.data)
+            return model.model_validate(data)
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
         location: KeyPath = tuple(problem["loc"])
@@ -55,8 +58,8 @@ class Located:
             message = str(unknown_name("key", str(location[-1]), _fields_at(model, location[:-1])))
         elif problem["type"] != "missing" and not isinstance(problem["input"], dict):
             message += f" (found {problem['input']!r})"
-        key = ".".join(map(str, location)) or "file"
-        raise UserError(f"{self.where(*location)}: {key}: {message}")
+        key = ".".join(map(str, (*at, *location))) or "file"
+        raise UserError(f"{self.where(*at, *location)}: {key}: {message}")
 
 
 def names_in(folder: Path) -> list[str]:

@@ -1,15 +1,26 @@
-"""Where things lie on this machine: the clone's folders and the cache folder."""
+"""Where things lie on this machine: the package's folders, a clone's, and the cache folder."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from pie_bench.errors import UserError
+
 PACKAGE_DIR = Path(__file__).resolve().parent
-TASKS_DIR = PACKAGE_DIR.parent / "tasks"
-LEADERBOARD_DIR = PACKAGE_DIR.parent / "leaderboard"
+CLONE_DIR = PACKAGE_DIR.parent if (PACKAGE_DIR.parent / "tasks" / "_base.yaml").is_file() else None
+TASKS_DIR = CLONE_DIR / "tasks" if CLONE_DIR else PACKAGE_DIR / "tasks"  # a clone's, else what was installed
 ENVIRONMENTS_DIR = PACKAGE_DIR / "environments"
 ROOTS_DIR = ENVIRONMENTS_DIR / "roots"
+
+
+def leaderboard_dir(given: Path | None) -> Path:
+    """The leaderboard's folder: the one given, else the clone's. UserError where there is neither."""
+    if given is not None:
+        return given
+    if CLONE_DIR is None:
+        raise UserError("an installed pie_bench has no leaderboard; give --leaderboard DIR, a clone's folder")
+    return CLONE_DIR / "leaderboard"
 
 
 def cache_dir() -> Path:

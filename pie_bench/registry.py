@@ -27,9 +27,28 @@ PACKAGE = "pie_bench"
 
 # Adding one of a kind to this package is a file and its line here.
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
-    "models": {},
-    "metrics": {},
-    "encoders": {},
+    "models": {  # adapters: subclasses of ModelEntry
+        "hf": "pie_bench.models.hf:HfEntry",
+        "llama_cpp": "pie_bench.models.llama_cpp:LlamaCppEntry",
+        "openai": "pie_bench.models.openai:OpenAIEntry",
+        "reference": "pie_bench.models.reference:ReferenceEntry",
+        "replay": "pie_bench.models.replay:ReplayEntry",
+        "vllm": "pie_bench.models.vllm:VllmEntry",
+    },
+    "metrics": dict.fromkeys(
+        (
+            *("percent_optimized", "speedup", "percent_correct", "speedup_geometric", "speedup_harmonic"),
+            *("speedup_unfloored", "speedup_unfloored_geometric", "speedup_unfloored_harmonic"),
+            *(f"percent_optimized_{threshold}" for threshold in ("1.25", "1.5", "2", "3", "5", "10")),
+            *("fastest_over_human", "percent_faster_than_human"),
+        ),
+        "pie_bench.metrics.best_at_k:METRICS",  # all of them, by name
+    ),
+    "encoders": {  # called with corpus and folder; `NAME:MODEL` also with the model
+        "codebert-cpp": "pie_bench.prompting.neural:codebert_cpp",
+        "st": "pie_bench.prompting.neural:sentence_transformers",
+        "tfidf": "pie_bench.prompting.encoders:TfidfEncoder",
+    },
     "simulators": {},
     "environments": {},
     "sandboxes": {},
@@ -93,13 +112,16 @@ def find(kind: Kind, name: str, *, also: Mapping[str, object] | None = None) -> 
     that two packages give, or an import string whose module does not exist.
     """
     found = find_if_there(kind, name)
+    module_name = name.partition(":")[0]
+    if found is None and is_import_string(name) and "." in module_name:
+        raise UserError(f"{_one(kind)} {name}: there is no module {module_name}; install it, or go where it lies")
     if found is None:
         raise unknown_name(_one(kind), name, {*registered(kind), *(also or ())})
     return found
 
 
 def find_if_there(kind: Kind, name: str) -> Registered | None:
-    """As `find`, with None for an unknown name."""
+    """As `find`, with None for an unknown name, and for an import string whose module does not exist."""
     if name in BUILT_IN[kind]:
         return _own(kind, name)
     added = [each for each in _from_other_packages(kind) if each.name == name]
@@ -170,7 +192,7 @@ def _from_other_packages(kind: Kind) -> Iterator[Registered]:
         yield Registered(kind, point.name, point.value.split("[")[0].strip(), package, version)
 
 
-def _imported(kind: Kind, name: str) -> Registered:
+def _imported(kind: Kind, name: str) -> Registered | None:
     """An import string. Its module is looked for among what is installed, then in the current folder."""
     from importlib import metadata
 
@@ -187,7 +209,7 @@ def _imported(kind: Kind, name: str) -> Registered:
     except Exception as error:
         raise UserError(f"{_one(kind)} {name}: {_line(f'{type(error).__name__}: {error}')}; correct it") from error
     if spec is None:
-        raise UserError(f"{_one(kind)} {name}: there is no module {module_name}; install it, or go where it lies")
+        return None
     for package in metadata.packages_distributions().get(top, []):
         site = Path(str(metadata.distribution(package).locate_file("")))
         if spec.origin is not None and Path(spec.origin).is_relative_to(site):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from pie_bench import registry
 from pie_bench.config import Located, Strict, load_named, names_in, parse_yaml
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.hashing import hash_of
@@ -155,6 +156,7 @@ def load_task(name: str, *folders: Path) -> Task:
         raise unknown_name("task", name, task_names(*folders))
     task, located = load_named("task", name, files[name].parent, Task, shared=TASKS_DIR)
     _check_templates(task, located)
+    _check_names(task, located)
     return task
 
 
@@ -174,6 +176,23 @@ def _files(folders: Sequence[Path]) -> dict[str, Path]:
 
 def _is_group(path: Path) -> bool:
     return "group" in parse_yaml(path)[0]
+
+
+def _check_names(task: Task, located: Located) -> None:
+    """Metrics and encoder exist; what other packages add is found, not imported yet."""
+    checked: list[tuple[registry.Kind, str, tuple[str | int, ...]]] = [
+        ("metrics", name, ("metrics", number)) for number, name in enumerate(task.metrics)
+    ]
+    if task.fewshot.encoder is not None:
+        encoder = task.fewshot.encoder
+        prefix = encoder.partition(":")[0]
+        known = registry.find_if_there("encoders", prefix) is not None
+        checked.append(("encoders", prefix if known else encoder, ("fewshot", "encoder")))
+    for kind, name, at in checked:
+        try:
+            registry.find(kind, name)
+        except UserError as error:
+            raise UserError(f"{located.where(*at)}: {'.'.join(map(str, at))}: {error}") from None
 
 
 def _check_templates(task: Task, located: Located) -> None:

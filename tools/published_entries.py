@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pie_bench.leaderboard.board import rebuild
 from pie_bench.leaderboard.entry import Entry
-from pie_bench.paths import LEADERBOARD_DIR
+from pie_bench.paths import leaderboard_dir
 from pie_bench.report.paper import paper_numbers
 from pie_bench.run.files import write_json
 from pie_bench.run.results import HEADLINE, Method, Score
@@ -79,7 +79,7 @@ def published_entries() -> Iterator[Entry]:
 
 
 def main() -> None:
-    leaderboard = Path(sys.argv[1]) if len(sys.argv) > 1 else LEADERBOARD_DIR
+    leaderboard = Path(sys.argv[1]) if len(sys.argv) > 1 else leaderboard_dir(None)
     for entry in published_entries():
         write_json(leaderboard / "entries" / entry.file_name, entry.model_dump(mode="json"))
     print(f"{rebuild(leaderboard)} entries")

@@ -32,9 +32,7 @@ def estimate(arguments: argparse.Namespace) -> int:
 
 
 def _print(plan: Plan, found: Estimate) -> None:
-    from pie_bench.cli.models import what_answers
-
-    print(f"{plan.task.task} · {plan.settings.model} ({what_answers(plan.model)}) · {plan.dataset.name}")
+    print(f"{plan.task.task} · {plan.settings.model} ({plan.model.label}) · {plan.dataset.name}")
     sampling = plan.task.sampling
     rows = [
         ("prompts", f"{found.prompts:,}"),
@@ -49,13 +47,13 @@ def _print(plan: Plan, found: Estimate) -> None:
         ),
     ]
     if found.likely_usd is not None and found.most_usd is not None and found.one_by_one_usd is not None:
-        entry: Any = plan.model
+        price_in, price_out = plan.model.prices or (0.0, 0.0)
         rows.append(("price", f"${found.likely_usd:,.2f}, at most ${found.most_usd:,.2f}"))
-        dated = f", as published {entry.price_date}: check them" if entry.price_date else ""
-        rows.append(("", f"at ${entry.price_in:g} in and ${entry.price_out:g} out a million tokens{dated}"))
+        dated = f", as published {plan.model.prices_as_of}: check them" if plan.model.prices_as_of else ""
+        rows.append(("", f"at ${price_in:g} in and ${price_out:g} out a million tokens{dated}"))
         if found.one_by_one_usd > found.most_usd:
             rows.append(("", f"at most ${found.one_by_one_usd:,.2f} where a server gives one answer a call"))
-    elif plan.model.adapter == "openai":
+    elif plan.model.PAID:
         rows.append(("price", "unknown: --model-args price_in=… price_out=… (USD per million tokens)"))
     else:
         rows.append(("price", "none: it runs here"))

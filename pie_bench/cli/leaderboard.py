@@ -8,7 +8,7 @@ from typing import Any
 
 from pie_bench.cli.options import positive
 from pie_bench.errors import UserError
-from pie_bench.paths import LEADERBOARD_DIR
+from pie_bench.paths import leaderboard_dir
 
 
 def add_verbs(verbs: Any) -> None:
@@ -54,7 +54,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _add_leaderboard(action: argparse.ArgumentParser) -> None:
-    action.add_argument("--leaderboard", type=Path, default=LEADERBOARD_DIR, metavar="DIR", help="default: the clone's")
+    action.add_argument("--leaderboard", type=Path, metavar="DIR", help="default: the clone's")
 
 
 def share(text: str) -> float:
@@ -128,26 +128,29 @@ def merge(arguments: argparse.Namespace) -> int:
     from pie_bench.leaderboard.validate import validated
     from pie_bench.leaderboard.verify import verified_entry
 
+    leaderboard = leaderboard_dir(arguments.leaderboard)
     with validated(arguments.bundle) as checked:
         entry = verified_entry(checked.bundle)
-    path = put(entry, arguments.leaderboard)
-    print(f"entry: {path} ({entry.status})\nboard: {arguments.leaderboard / 'leaderboard.json'}")
+    path = put(entry, leaderboard)
+    print(f"entry: {path} ({entry.status})\nboard: {leaderboard / 'leaderboard.json'}")
     return 0
 
 
 def rebuild(arguments: argparse.Namespace) -> int:
     from pie_bench.leaderboard import board
 
-    count = (board.check if arguments.check else board.rebuild)(arguments.leaderboard)
+    leaderboard = leaderboard_dir(arguments.leaderboard)
+    count = (board.check if arguments.check else board.rebuild)(leaderboard)
     said = "is what its entries say" if arguments.check else "made"
-    print(f"board: {arguments.leaderboard / 'leaderboard.json'} {said} ({count} entries)")
+    print(f"board: {leaderboard / 'leaderboard.json'} {said} ({count} entries)")
     return 0
 
 
 def render(arguments: argparse.Namespace) -> int:
     from pie_bench.leaderboard.site import write_site
 
-    index, entries = write_site(arguments.leaderboard, arguments.out or arguments.leaderboard / "site")
+    leaderboard = leaderboard_dir(arguments.leaderboard)
+    index, entries = write_site(leaderboard, arguments.out or leaderboard / "site")
     print(f"site: {index} ({entries} {'entry' if entries == 1 else 'entries'})")
     return 0
 
@@ -156,13 +159,12 @@ def _commit() -> str | None:
     """The commit of the pie_bench that runs; None when it is not in a clone."""
     import subprocess
 
-    from pie_bench.paths import PACKAGE_DIR
+    from pie_bench.paths import CLONE_DIR
 
-    clone = PACKAGE_DIR.parent
-    if not (clone / ".git").exists():
+    if CLONE_DIR is None or not (CLONE_DIR / ".git").exists():
         return None
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=False)
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=CLONE_DIR, capture_output=True, text=True, check=False)
     except OSError:
         return None
     return found.stdout.strip() or None if found.returncode == 0 else None

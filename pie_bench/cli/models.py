@@ -4,40 +4,64 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pie_bench.paths import cache_dir
-
-if TYPE_CHECKING:
-    from pie_bench.models.entries import Entry
 
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser("models", help="list models, fetch weights", description="The models that can be asked.")
+    _add_json(parser)
     parser.set_defaults(verb=list_models)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     action = actions.add_parser("list", help="what --model takes (the default)")
+    _add_json(action)
     action.set_defaults(verb=list_models)
     action = actions.add_parser("get", help="fetch a model's weights into the cache folder")
     action.add_argument("name", metavar="MODEL")
     action.set_defaults(verb=get)
 
 
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+
+
 def list_models(arguments: argparse.Namespace) -> int:
+    from pie_bench.models.registry import forms, named_entries, provenance
+
+    entries = named_entries()
+    if arguments.json:
+        import json
+
+        rows = [
+            {
+                "name": name,
+                "adapter": entry.adapter,
+                "answers": entry.label,
+                "usd_per_million_in": entry.prices and entry.prices[0],
+                "usd_per_million_out": entry.prices and entry.prices[1],
+                "prices_as_of": entry.prices_as_of,
+                "note": entry.note,
+                "plugin": provenance(name),
+            }
+            for name, entry in entries.items()
+        ]
+        print(json.dumps({"models": rows, "forms": forms()}, indent=2, ensure_ascii=False))
+        return 0
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    from pie_bench.models.registry import forms, load_registry
-
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("name", "adapter", "answers", "$/M in", "$/M out", "as of", ""):
         table.add_column(title, justify="right" if title.startswith("$") else "left", no_wrap=bool(title))
-    for name, entry in load_registry().models.items():
-        table.add_row(name, entry.adapter, what_answers(entry), *_price(entry), entry.note or "", style=None)
+    for name, entry in entries.items():
+        price_in, price_out = ("", "") if entry.prices is None else (f"{price:.2f}" for price in entry.prices)
+        as_of = "" if entry.prices is None else entry.prices_as_of or ""
+        table.add_row(name, entry.adapter, entry.label, price_in, price_out, as_of, entry.note or "", style=None)
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
     console.print(table)
-    console.print(f"or ADAPTER:ID: {', '.join(forms())}", markup=False)
+    console.print(f"or ADAPTER:ID: {', '.join(forms())}; or package.module:Class", markup=False)
     console.print("prices: USD per million tokens as published then; check them, and see docs/models.md")
     return 0
 
@@ -48,18 +72,3 @@ def get(arguments: argparse.Namespace) -> int:
 
     print(get_weights(weights_of(arguments.name), cache_dir()))
     return 0
-
-
-def what_answers(entry: Entry) -> str:
-    """The exact model behind a name."""
-    if entry.adapter == "llama_cpp":
-        return entry.path if entry.weights is None else entry.weights.file_name  # type: ignore[return-value]
-    if entry.adapter == "reference":
-        return entry.answer
-    return entry.path if entry.adapter == "replay" else entry.id
-
-
-def _price(entry: Entry) -> tuple[str, str, str]:
-    if entry.adapter != "openai" or entry.price_in is None or entry.price_out is None:
-        return ("", "", "")
-    return f"{entry.price_in:.2f}", f"{entry.price_out:.2f}", entry.price_date or ""

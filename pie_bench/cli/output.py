@@ -22,15 +22,16 @@ def add_formats(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def program_bar(title: str) -> Iterator[Callable[[int], None]]:
-    """A progress bar over programs; what it gives is called once a program, with how many there are."""
-    from tqdm import tqdm
+    """A meter over programs; what it gives is called once a program, with how many there are."""
+    from pie_bench.progress import Meter, shown
 
-    with tqdm(desc=title, unit="program", file=sys.stderr, dynamic_ncols=True) as bar:
+    meter = Meter(title, None, unit="program")
 
-        def advance(total: int) -> None:
-            bar.total = total
-            bar.update()
+    def advance(total: int) -> None:
+        meter.total = total
+        meter.advance()
 
+    with shown(meter):
         yield advance
 
 

@@ -15,7 +15,7 @@ from pie_bench.execution.sandbox.choose import MECHANISMS
 from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle, opened, records
 from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
-from pie_bench.models.entries import ReferenceEntry
+from pie_bench.models.reference import ReferenceEntry
 from pie_bench.run.files import validated as validated_as
 from pie_bench.run.generation import Generation
 from pie_bench.run.guard import GuardFinding

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from pie_bench.cpp import code_tokens
 from pie_bench.hashing import sha256
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.statistics import FEWEST_PROBLEMS, LEVEL, SEED
-from pie_bench.prompting.cpp import code_tokens
 
 Array = Any  # numpy.ndarray of float64
 

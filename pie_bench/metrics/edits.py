@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from pie_bench.prompting.cpp import code_tokens
+from pie_bench.cpp import code_tokens
 
 Kind = Literal["algorithm", "data_structure", "input_output", "other"]
 KINDS: tuple[Kind, ...] = ("algorithm", "data_structure", "input_output", "other")

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pie_bench.errors import unknown_name
 from pie_bench.metrics.best_at_k import MEANS, METHODS, METRICS, Metric, Samples, floored, ks
 from pie_bench.run.results import Of, PairResult, SampleResult, Score, Scores, StartupShare, Time
 
@@ -42,15 +41,15 @@ def usable_pairs(pairs: Iterable[PairResult]) -> list[PairResult]:
     return [pair for pair in pairs if pair.source.outcome == "ok"]
 
 
-def all_scores(pairs: Sequence[PairResult]) -> list[Score]:
-    """Every number over these pairs, model and human rewrites, in a fixed order."""
+def all_scores(pairs: Sequence[PairResult], added: Sequence[Metric] = ()) -> list[Score]:
+    """Every number over these pairs, model and human rewrites, in a fixed order; `added`: by metrics of others too."""
     if not pairs:
         return []
     most = max(len(pair.samples) for pair in pairs)
     scores: list[Score] = []
     for of, wanted in (("model", ks(most)), ("human", [1])):
         for needs_human in (False, True):
-            metrics = [m for m in METRICS.values() if m.needs_human == needs_human]
+            metrics = [m for m in (*METRICS.values(), *added) if m.needs_human == needs_human]
             measured = [pair for pair in pairs if not needs_human or pair.target.outcome == "ok"]
             if measured and not (needs_human and of == "human"):
                 scores += scores_of(metrics, measured, wanted, of)  # type: ignore[arg-type]
@@ -123,10 +122,7 @@ def interval_facts(pairs: Sequence[PairResult]) -> dict[str, Any]:
 
 
 def scores_by_name(scores: Iterable[Score], metrics: Sequence[str], *, of: Of, time: Time) -> Scores:
-    """{metric: {"best@1": value, …, "first@1": value, …}}. UserError for a metric there is not."""
-    for name in metrics:
-        if name not in METRICS:
-            raise unknown_name("metric", name, METRICS)
+    """{metric: {"best@1": value, …, "first@1": value, …}}; metrics without a score have none."""
     found: Scores = {name: {} for name in metrics}
     for score in scores:
         if (score.of, score.time) == (of, time) and score.metric in found:

@@ -8,9 +8,9 @@ from typing import Any
 
 from pie_bench.models.budget import price_of
 from pie_bench.models.dialect import cut_at_stop
-from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.failures import Retry
 from pie_bench.models.model import Completion, Request
+from pie_bench.models.openai_settings import OpenAISettings
 from pie_bench.prompting.tokens import MOST_CHARACTERS_PER_TOKEN, estimated_tokens
 
 _LENGTH = frozenset({"length", "max_tokens", "model_length"})  # TGI, Mistral and others say it otherwise
@@ -113,7 +113,7 @@ def _text(choice: Mapping[str, Any], chat: bool) -> str:
     return content if isinstance(content, str) else ""
 
 
-def priced(completions: Sequence[Completion], entry: OpenAIEntry) -> list[Completion]:
+def priced(completions: Sequence[Completion], entry: OpenAISettings) -> list[Completion]:
     """With what each cost."""
     if entry.price_in is None or entry.price_out is None:
         return list(completions)

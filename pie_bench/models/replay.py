@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
-from pie_bench.models.model import Completion, Request
+from pie_bench.models.budget import Budget
+from pie_bench.models.entry import ModelEntry
+from pie_bench.models.model import Completion, Model, Request
 
 UNKNOWN_PROMPT = "unknown"
 
@@ -53,7 +57,24 @@ class _Recorded:
     prompt_sha256: str | None
 
 
-class ReplayModel:
+class ReplayEntry(ModelEntry):
+    """Answers recorded in a file. `answers_for_other_prompts`: take those that were given to other prompts too."""
+
+    FIXED = ModelEntry.FIXED | {"path"}
+    FORM = ("path", "FILE")
+
+    adapter: Literal["replay"]
+    path: str
+    answers_for_other_prompts: bool = False
+
+    def exact(self, cache_dir: Path) -> str | None:
+        return resolved_as(read_answers(Path(self.path).expanduser()))
+
+    def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> ReplayModel:
+        return ReplayModel(name, Path(self.path).expanduser(), other_prompts=self.answers_for_other_prompts)
+
+
+class ReplayModel(Model):
     """Gives back recorded answers. `resolved` is the file's content, wherever it lies.
 
     An answer that was given to another prompt is refused unless `other_prompts`; it then says so (`answers_prompt`), as
@@ -64,8 +85,6 @@ class ReplayModel:
 
     def __init__(self, name: str, path: Path, *, other_prompts: bool = False):
         self.name = name
-        self.identity = None
-        self.notes: Mapping[str, str] = {}
         self._path = path
         self._other_prompts = other_prompts
         content = read_answers(path)
@@ -102,9 +121,6 @@ class ReplayModel:
         if given == request.prompt.sha256:
             return recorded.completion
         return replace(recorded.completion, answers_prompt=given or UNKNOWN_PROMPT)
-
-    def close(self) -> None:
-        pass
 
 
 def read_answers(path: Path) -> bytes:

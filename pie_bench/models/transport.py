@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.failures import Provider, Retry
 from pie_bench.models.model import Request
+from pie_bench.models.openai_settings import OpenAISettings
 from pie_bench.models.pace import backoff_seconds
 
 _CHECK_TRIES = 3
@@ -19,7 +19,7 @@ _CHECK_SECONDS = 30.0
 class Transport:
     """Calls to one server about one model."""
 
-    def __init__(self, entry: OpenAIEntry, provider: Provider, key: str | None):
+    def __init__(self, entry: OpenAISettings, provider: Provider, key: str | None):
         self._entry = entry
         self._provider = provider
         self._key = key or "none"

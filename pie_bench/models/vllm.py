@@ -6,20 +6,48 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+from pydantic import Field
+
+from pie_bench.data.pair import Pair
 from pie_bench.errors import PieBenchError, UserError
-from pie_bench.models.checkpoint import find_checkpoint, identity_of, prompting_of, token_ids, tokenized
+from pie_bench.models.budget import Budget
+from pie_bench.models.checkpoint import (
+    CheckpointEntry,
+    find_checkpoint,
+    identity_of,
+    prompting_of,
+    token_ids,
+    tokenized,
+)
 from pie_bench.models.dialect import cut_at_stop
-from pie_bench.models.entries import VllmEntry
-from pie_bench.models.model import Completion, Request, consecutive
+from pie_bench.models.model import Completion, Model, Request, consecutive
 from pie_bench.prompting.prompt import Prompt
 
 _VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by
 _ENGINE_OPTIONS = ("quantization", "max_model_len", "max_num_seqs", "gpu_memory_utilization")
 
 
-class VllmModel:
+class VllmEntry(CheckpointEntry):
+    """Run here by vLLM's offline engine. What is left out is vLLM's own default."""
+
+    OPERATIONAL = CheckpointEntry.OPERATIONAL | {"gpu_memory_utilization", "max_model_len", "max_num_seqs"}
+
+    adapter: Literal["vllm"]
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    quantization: str | None = None
+    enforce_eager: bool = False
+    max_model_len: int | None = Field(default=None, ge=1)
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+
+    def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> VllmModel:
+        return VllmModel(name, self)
+
+
+class VllmModel(Model):
     """`context` is in tokens, prompt and answer together. Raises UserError when vLLM or the checkpoint cannot be had,
     PieBenchError when the engine does not start."""
 

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from pie_bench.errors import UserError, unknown_name
+from pie_bench import registry
+from pie_bench.cpp import PLAIN_TOKEN, code_tokens
+from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of, sha256
-from pie_bench.prompting.cpp import PLAIN_TOKEN, code_tokens
-
-ENCODERS = ("tfidf", "codebert-cpp")
-SENTENCE_TRANSFORMERS = "st:"
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,22 +29,30 @@ class Encoder(Protocol):
 
 
 def load_encoder(name: str, corpus: Sequence[str], folder: Path) -> Encoder:
-    """The encoder called `name`: `tfidf`, `codebert-cpp`, or `st:MODEL` (any sentence-transformers model).
+    """The encoder called `name`: `tfidf`, `codebert-cpp`, `st:MODEL` (any sentence-transformers model), or what
+    another package adds: something called with corpus and folder (and MODEL, for `NAME:MODEL`) that gives an Encoder.
 
     What one learns from the corpus, and single vectors of those that learn nothing, are kept in `folder`.
     Raises UserError for an unknown name, and for an encoder that cannot be loaded here.
     """
-    if name.startswith(SENTENCE_TRANSFORMERS):
-        from pie_bench.prompting.neural import SentenceEncoder
+    found, model = find_encoder(name)
+    make = found.load()
+    encoder = make(corpus, folder, model) if model else make(corpus, folder)
+    if not (hasattr(encoder, "encode") and isinstance(getattr(encoder, "identity", None), dict)):
+        raise found.broken("an encoder has identity, a dict, and encode(sources)")
+    return encoder
 
-        return SentenceEncoder(name.removeprefix(SENTENCE_TRANSFORMERS), folder)
-    if name == "codebert-cpp":
-        from pie_bench.prompting.neural import CodeBertEncoder
 
-        return CodeBertEncoder(folder)
-    if name != "tfidf":
-        raise UserError(f"{unknown_name('encoder', name, ENCODERS)} (also: {SENTENCE_TRANSFORMERS}MODEL)")
-    return TfidfEncoder(corpus, folder)
+def find_encoder(name: str) -> tuple[registry.Registered, str]:
+    """What an encoder's name stands for, not imported yet, and the MODEL in it (or nothing). UserError for none."""
+    prefix, _, model = name.partition(":")
+    found = registry.find_if_there("encoders", prefix)
+    if found is not None and bool(model) == (prefix == "st" or (not found.built_in and bool(model))):
+        return found, model
+    try:
+        return registry.find("encoders", name), ""
+    except UserError as error:
+        raise UserError(f"{error} (also: st:MODEL)") from None
 
 
 class TfidfEncoder:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pie_bench.prompting.cpp import Token, code_tokens, lex
+from pie_bench.cpp import Token, code_tokens, lex
 
 _OPENING_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^`\n]*?)[ \t]*$", re.MULTILINE)
 

@@ -176,3 +176,13 @@ class _VectorStore:
         with self._open() as connection, connection:
             rows = [(key, vector.tobytes()) for key, vector in vectors.items()]
             connection.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?)", rows)
+
+
+def codebert_cpp(corpus: Sequence[str], folder: Path) -> CodeBertEncoder:
+    """Encoder `codebert-cpp`; it learns nothing from the corpus."""
+    return CodeBertEncoder(folder)
+
+
+def sentence_transformers(corpus: Sequence[str], folder: Path, model: str) -> SentenceEncoder:
+    """Encoder `st:MODEL`; it learns nothing from the corpus."""
+    return SentenceEncoder(model, folder)

@@ -124,9 +124,9 @@ def lengths(run: FinishedRun) -> Analysis:
     """Appendix A.4: how the source's length goes with correctness and speedup."""
     import numpy as np
 
+    from pie_bench.cpp import code_tokens
     from pie_bench.metrics.analyses import correlation
     from pie_bench.metrics.statistics import clusters_of
-    from pie_bench.prompting.cpp import code_tokens
 
     columns = ("length against", "pairs", *(f"{x}{y}" for x in ("pearson", "spearman") for y in ("", " low", " high")))
     rows = []

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pie_bench.models.budget import price_of
-from pie_bench.models.checkpoint import local_tokenizer, prompting_of, token_ids
-from pie_bench.models.entries import Entry, HfEntry, OpenAIEntry, VllmEntry
 from pie_bench.prompting.fit import Room, fitting_prompts
-from pie_bench.prompting.prompt import Prompt
-from pie_bench.prompting.tokens import (
-    CHARACTERS_PER_TOKEN,
-    CHARACTERS_PER_TOKEN_SMALL_VOCABULARY,
-    estimated_tokens,
-)
 from pie_bench.stages.generate import prompt_builder
 from pie_bench.stages.plan import Plan
 
@@ -50,16 +41,15 @@ def estimate(plan: Plan, cache_dir: Path) -> Estimate:
     """The whole run, as if nothing of it were done yet."""
     builder = prompt_builder(plan, cache_dir)
     n = plan.task.sampling.n
-    count, counted = _counter(plan.model)
+    count, counted = plan.model.token_counter()
     made = fitting_prompts(plan.task, builder, plan.pairs, Room(None, count, exact=False)).by_sample
     prompts = {(pair_id, prompt) for (pair_id, _), prompt in made.items()}  # a pair may have several
     tokens_in = sum(count(prompt) for _, prompt in prompts)
-    text = _text_counter(plan.model)
-    likely_out = n * sum(min(text(pair.tgt_code), plan.task.sampling.max_tokens) for pair in plan.pairs)
+    likely_out = n * sum(min(plan.model.tokens_in(pair.tgt_code), plan.task.sampling.max_tokens) for pair in plan.pairs)
     most_out = n * len(plan.pairs) * plan.task.sampling.max_tokens
     likely = most = one_by_one = None
-    if isinstance(plan.model, OpenAIEntry) and plan.model.price_in is not None and plan.model.price_out is not None:
-        prices = (plan.model.price_in, plan.model.price_out)
+    prices = plan.model.prices
+    if prices is not None:
         likely = price_of(tokens_in, likely_out, *prices)
         most = price_of(tokens_in, most_out, *prices)
         one_by_one = price_of(n * tokens_in, most_out, *prices)
@@ -88,25 +78,3 @@ def _simulation_seconds(plan: Plan, programs: int, tests: int) -> float | None:
     simulated = sum(sum(pair.src_seconds.values()) for pair in plan.pairs if pair.src_seconds)
     runs = plan.task.sampling.n + 2
     return programs * _COMPILE_SECONDS + tests * _TEST_SECONDS + simulated * runs * _PER_SIMULATED_SECOND
-
-
-def _counter(entry: Entry) -> tuple[Callable[[Prompt], int], str]:
-    tokenizer = local_tokenizer(entry) if isinstance(entry, VllmEntry | HfEntry) else None
-    if tokenizer is not None and isinstance(entry, VllmEntry | HfEntry):
-        prompting = prompting_of(entry, tokenizer)
-        return lambda prompt: len(token_ids(tokenizer, prompt, prompting)), "by the model's own tokenizer"
-    count = _text_counter(entry)
-    chat = getattr(entry, "prompting", "chat") == "chat"
-
-    def prompt_tokens(prompt: Prompt) -> int:
-        return sum(count(message.content) for message in prompt.messages) if chat else count(prompt.text)
-
-    return prompt_tokens, f"estimated, {_ratio(entry):g} characters a token"
-
-
-def _text_counter(entry: Entry) -> Callable[[str], int]:
-    return lambda text: estimated_tokens(text, _ratio(entry))
-
-
-def _ratio(entry: Entry) -> float:
-    return CHARACTERS_PER_TOKEN if isinstance(entry, OpenAIEntry) else CHARACTERS_PER_TOKEN_SMALL_VOCABULARY

@@ -70,7 +70,7 @@ def check_same_answers(plan: Plan, run: Run, cache_dir: Path) -> None:
     """UserError when what the run's answers came from (a file of answers, a checkpoint, weights) is not what it was."""
     facts = run.read_manifest().generation if run.begun else None
     now = plan.model.exact(cache_dir) if facts is not None else None
-    if facts is not None and now is not None and now != facts.model_resolved:
+    if facts is not None and now is not None and not facts.model_resolved.startswith(now):
         raise UserError(
             f"{run.path}: its answers came from {facts.model_resolved:.80}, {plan.settings.model} is now {now:.80}; "
             "give another --run-dir, or put back what it was"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -12,14 +13,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pie_bench import registry
 from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.hashing import hash_of
-from pie_bench.models.entries import Entry
+from pie_bench.metrics.named import added_metrics
+from pie_bench.models.entry import ModelEntry
 from pie_bench.models.registry import find_model
+from pie_bench.models.registry import provenance as model_provenance
 from pie_bench.paths import TASKS_DIR
+from pie_bench.prompting.encoders import find_encoder
 from pie_bench.run.manifest import EXTENT, Manifest, Settings
 from pie_bench.run.manifest import SCHEMA_VERSION as MANIFEST_VERSION
 from pie_bench.run.run import Run
@@ -47,7 +52,7 @@ class Plan:
     """Settings with everything looked up: `task` holds the settings' changes, `pairs` are those to be asked for."""
 
     settings: Settings
-    model: Entry
+    model: ModelEntry
     task: Task
     dataset: PairDataset
     pairs: tuple[Pair, ...]
@@ -57,6 +62,19 @@ class Plan:
     def dataset_name(self) -> str:
         """What was asked for: a name, `hf:OWNER/NAME` or a YAML file."""
         return self.settings.dataset or self.task.dataset
+
+    @cached_property
+    def plugins(self) -> list[dict[str, str]]:
+        """What took part that is not this package's: kind, name, package, version of each."""
+        named: list[tuple[registry.Kind, str | None]] = [
+            ("environments", self.settings.environment),
+            ("datasets", self.dataset_name),
+            ("encoders", self.task.fewshot.encoder),
+            *(("metrics", name) for name in self.task.metrics),
+        ]
+        found = [registry.provenance(kind, name) for kind, name in named if name is not None]
+        found.append(model_provenance(self.settings.model))
+        return [each for each in found if each is not None]
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -75,7 +93,7 @@ class Plan:
         return identity | ({"model_args": deciding} if deciding else {})
 
 
-def make_plan(settings: Settings, model: Entry | None = None) -> Plan:
+def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
     """Looks everything up. UserError for unknown names and unusable data, before anything is written or paid for.
 
     `model` stands in for one that need not be known here: that of a run made elsewhere.
@@ -92,13 +110,17 @@ def make_plan(settings: Settings, model: Entry | None = None) -> Plan:
             raise UserError(f"--encoder {settings.encoder}: task {task.task} does not retrieve examples")
         changes["fewshot"] = task.fewshot.model_copy(update={"encoder": settings.encoder})
     task = task.model_copy(update=changes)
+    added_metrics(task.metrics)  # a broken one is met before anything is paid for
+    if task.fewshot.encoder is not None:
+        find_encoder(task.fewshot.encoder)[0].load()
     dataset = load_dataset(settings.dataset or task.dataset, task.split, with_tests=True)
     return Plan(settings, model, task, dataset, dataset.chosen(settings.pairs, settings.limit), task_samples)
 
 
 def task_folders(include_path: str | None) -> tuple[Path, ...]:
-    """Where tasks are looked for: the shipped ones, and the user's own."""
-    return (TASKS_DIR,) if include_path is None else (TASKS_DIR, Path(include_path))
+    """Where tasks are looked for: the shipped ones, those that other packages add, and the user's own."""
+    own = () if include_path is None else (Path(include_path),)
+    return (TASKS_DIR, *registry.folders("tasks"), *own)
 
 
 def default_run_directory(plan: Plan) -> Path:
@@ -151,22 +173,22 @@ def begin_run(plan: Plan, run: Run) -> None:
         if settings != manifest.settings:
             run.write_manifest(manifest.model_copy(update={"settings": settings}))
         return
-    run.write_manifest(
-        Manifest(
-            schema_version=MANIFEST_VERSION,
-            settings=plan.settings,
-            identity=plan.identity,
-            rejected_rows=[asdict(rejected) for rejected in plan.dataset.rejected],
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            command=sys.argv,
-            host={
-                "machine": platform.machine(),
-                "system": platform.platform(),
-                "python": platform.python_version(),
-            },
-            versions=package_versions(),
-        )
+    manifest = Manifest(
+        schema_version=MANIFEST_VERSION,
+        settings=plan.settings,
+        identity=plan.identity,
+        rejected_rows=[asdict(rejected) for rejected in plan.dataset.rejected],
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=sys.argv,
+        host={
+            "machine": platform.machine(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+        },
+        versions=package_versions(plan.plugins),
     )
+    # Left out where there are none: `to_json` writes what was set.
+    run.write_manifest(manifest.model_copy(update={"plugins": plan.plugins}) if plan.plugins else manifest)
 
 
 def plan_of(run: Run) -> Plan:
@@ -176,12 +198,12 @@ def plan_of(run: Run) -> Plan:
     return plan
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that take part in a result."""
+def package_versions(plugins: Sequence[Mapping[str, str]] = ()) -> dict[str, str]:
+    """Versions of the packages that take part in a result, those of plug-ins among them."""
     versions = {}
     for name in _PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:  # an optional one
             continue
-    return versions
+    return versions | {plugin["package"]: plugin["version"] for plugin in plugins}

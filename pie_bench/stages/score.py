@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
+from pie_bench.metrics.named import added_metrics
 from pie_bench.metrics.scores import all_scores, interval_facts, scores_by_name, startup_shares
 from pie_bench.run.generation import Generation
 from pie_bench.run.guard import GuardFinding
@@ -42,7 +43,7 @@ def score(plan: Plan, run: Run) -> Results:
     pairs = [_pair_result(pair, verdicts, samples) for pair in sorted(plan.pairs, key=lambda pair: pair.pair_id)]
     # Without a measured source there is nothing to compare with; an error of ours on it is reported as such.
     usable = [pair for pair in pairs if pair.source.outcome == "ok"]
-    scores = all_scores(usable)
+    scores = all_scores(usable, added_metrics(plan.task.metrics))
     covered = {(pair.pair_id, index) for pair in plan.pairs for index in range(samples)}
     generations = [each for key, each in sorted(run.read_generations().items()) if key in covered]
     execution, facts = manifest.execution, manifest.generation
@@ -84,7 +85,7 @@ def score(plan: Plan, run: Run) -> Results:
             "prompt": sum(each.prompt_tokens for each in generations if not each.shares_prompt),
             "completion": sum(each.completion_tokens for each in generations),
         },
-        versions=package_versions(),
+        versions=package_versions(plan.plugins),
         pairs=tuple(pairs),
     )
     run.write_results(results)
@@ -120,7 +121,7 @@ def guarded(pairs: Sequence[PairResult], run: Run, verdicts: Verdicts, metrics: 
         )
         for pair in pairs
     ]
-    scores = all_scores(held)
+    scores = all_scores(held, added_metrics(metrics))
     correct = sum(sample.outcome == "ok" for pair in pairs for sample in pair.samples)
     return Guards(
         checked=len(found),

@@ -6,6 +6,7 @@ Not here: bundles and entries (tests/leaderboard), inputs' grammars (tests/integ
 
 import contextlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,16 @@ from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.models.answers import Usage, completions_of
 from pie_bench.models.dialect import Dialect
-from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.failures import Provider, Refused, Retry
 from pie_bench.models.model import Completion, Request
+from pie_bench.models.openai import OpenAIEntry
 from pie_bench.models.replay import _parse
 from pie_bench.models.transport import _json
 from pie_bench.paths import TASKS_DIR
 from pie_bench.prompting.extract import extract_code
 from pie_bench.prompting.prompt import Message, Prompt
+from pie_bench.run.files import validated
+from pie_bench.run.generation import Generation
 from pie_bench.stages.execute import candidate_of
 from pie_bench.task import load_task
 from tests.fuzz.damage import changed, damaged
@@ -193,7 +196,8 @@ def test_responses(content: bytes, chat: bool) -> None:
         usage = Usage(trusted=False)
         completions = completions_of(body, request(), [0, 1], {}, 0.1, chat=chat, usage=usage)
         for completion in completions:
-            candidate_of(json.loads(json.dumps(vars(completion))), PAIR)
+            record = json.loads(json.dumps(asdict(completion)))
+            candidate_of(validated(Generation, record), PAIR)
             assert type(completion.text) is type(completion.finish_reason) is str
             assert min(completion.prompt_tokens, completion.completion_tokens) >= 0
 
@@ -218,7 +222,7 @@ def test_failures(content: bytes, status: int) -> None:
 )
 def test_recorded_answers(content: bytes) -> None:
     with contextlib.suppress(UserError):
-        assert all(isinstance(answer, Completion) for answer in _parse(content, Path("x")).values())
+        assert all(isinstance(answer.completion, Completion) for answer in _parse(content, Path("x")).values())
 
 
 TASK = (TASKS_DIR / "pie_instruct.yaml").read_bytes()

@@ -9,10 +9,12 @@ from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.leaderboard.board import check, derived, put, rebuild
 from pie_bench.leaderboard.entry import Verification
-from pie_bench.paths import LEADERBOARD_DIR
+from pie_bench.paths import leaderboard_dir
 from pie_bench.report.paper import paper_numbers
 from tests.leaderboard.test_entry import made
 from tools.published_entries import published_entries
+
+LEADERBOARD_DIR = leaderboard_dir(None)
 
 VERIFICATION = Verification(
     by="a reviewer", date="2026-02-03", bundle_sha256="b" * 64, seed="0", of=24, programs=("p candidate 0",),

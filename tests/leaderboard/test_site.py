@@ -15,8 +15,10 @@ from playwright.sync_api import expect
 
 from pie_bench.cli.main import main
 from pie_bench.leaderboard.shown import adapt
-from pie_bench.paths import LEADERBOARD_DIR
+from pie_bench.paths import leaderboard_dir
 from tests.report.browser import chromium
+
+LEADERBOARD_DIR = leaderboard_dir(None)
 
 HOSTILE = "\"'><script>window.attacked=1</script></script><img src=x onerror=window.attacked=2> {{ 7*7 }} \u2028 $(id)"
 GROUP = {"task": "pie_instruct", "task_hash": "a" * 64, "dataset": "pie", "dataset_fingerprint": "b" * 64}

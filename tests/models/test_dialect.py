@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pie_bench.errors import UserError
 from pie_bench.models.answers import Usage, _split, completions_of
 from pie_bench.models.dialect import Dialect, cut_at_stop
-from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.failures import Provider, Refused, Retry
 from pie_bench.models.model import Request, consecutive
+from pie_bench.models.openai import OpenAIEntry
 from pie_bench.prompting.prompt import Message, Prompt
 from pie_bench.task import Sampling
 

@@ -11,9 +11,8 @@ import pytest
 
 from pie_bench.errors import UserError
 from pie_bench.models.budget import Budget, BudgetReached
-from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.model import Completion, Request
-from pie_bench.models.openai import OpenAIModel
+from pie_bench.models.openai import OpenAIEntry, OpenAIModel
 from pie_bench.prompting.extract import extract_code
 from pie_bench.prompting.prompt import Message, Prompt
 from pie_bench.task import Sampling

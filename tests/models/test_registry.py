@@ -9,9 +9,9 @@ import pytest
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.models.budget import Budget
-from pie_bench.models.entries import OpenAIEntry
 from pie_bench.models.model import Request
-from pie_bench.models.registry import find_model, forms, load_model, load_registry, weights_of
+from pie_bench.models.openai import OpenAIEntry
+from pie_bench.models.registry import find_model, forms, load_model, named_entries, weights_of
 from pie_bench.paths import cache_dir
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.task import Sampling
@@ -30,7 +30,7 @@ def answer_of(spec: str, cache_dir: Path) -> str:
 
 
 def test_the_papers_models_have_their_exact_ids():
-    models = load_registry().models
+    models = named_entries()
     assert {name: getattr(models[name], "id", None) for name in models if name.startswith(("gpt-3.5", "gpt-4", "code"))}
     ids = {name: models[name].id for name in ("gpt-3.5", "gpt-4", "codellama-7b", "codellama-13b", "codellama-34b")}
     assert ids == {
@@ -48,11 +48,11 @@ def test_the_papers_models_have_their_exact_ids():
 
 def test_any_model_of_an_adapter():
     assert forms() == [
-        "openai:MODEL_ID",
-        "vllm:ID_OR_FOLDER",
         "hf:ID_OR_FOLDER",
         "llama_cpp:FILE.gguf",
+        "openai:MODEL_ID",
         "replay:FILE",
+        "vllm:ID_OR_FOLDER",
     ]
     assert find_model("vllm:codellama/CodeLlama-13b-hf", {}) == find_model("codellama-13b", {}), "an id we know"
     assert find_model("openai:gpt-4-0613", {}).price_in == 30
@@ -90,7 +90,7 @@ def test_models_by_name(tmp_path):
 
 @pytest.mark.parametrize("call", [lambda name: find_model(name, {}), weights_of])
 def test_an_unknown_name_is_met_with_the_known_ones(call):
-    with pytest.raises(UserError, match=r"unknown model 'smolm'; did you mean smollm2\?; others: openai:MODEL_ID, "):
+    with pytest.raises(UserError, match=r"unknown model 'smolm'; did you mean smollm2\?; others: hf:ID_OR_FOLDER, "):
         call("smolm")
 
 
@@ -103,11 +103,11 @@ def test_weights_of():
 def test_a_wrong_registry_is_named_with_its_line(tmp_path):
     path = tmp_path / "models.yaml"
     path.write_text("models:\n  mine:\n    adapter: reference\n    answer: best_code\n")
-    with pytest.raises(UserError, match=r"models.yaml:2: models.mine.reference.answer: .*'src_code' or 'tgt_code'"):
-        load_registry(path)
+    with pytest.raises(UserError, match=r"models.yaml:4: models.mine.answer: .*'src_code' or 'tgt_code'"):
+        named_entries(path)
     path.write_text("models:\n  mine:\n    adapter: magic\n")
-    with pytest.raises(UserError, match=r"models.yaml:2: .*magic"):
-        load_registry(path)
+    with pytest.raises(UserError, match=r"models.yaml:3: models.mine.adapter: unknown adapter 'magic'"):
+        named_entries(path)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pie_bench.prompting.cpp import code_tokens
+from pie_bench.cpp import code_tokens
 from pie_bench.prompting.extract import extract_code
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pie_bench.prompting.cpp import code_tokens
+from pie_bench.cpp import code_tokens
 from pie_bench.prompting.extract import Extraction, extract_code
 
 HELLO = '#include <cstdio>\n\nint main() {\n    puts("hello");\n    return 0;\n}\n'

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -269,17 +269,23 @@ def test_runs_of_which_little_is_left_have_a_report_too(made_folder: Path, tmp_p
     page.close()
 
 
+def with_results(run: FinishedRun, **changes: Any) -> FinishedRun:
+    other = copy(run)
+    other.results = run.results.model_copy(update=changes)
+    return other
+
+
 def test_runs_are_told_apart_by_as_little_as_possible(made: Path, tmp_path: Path) -> None:
     a, b = (FinishedRun(made / name) for name in "ab")
 
     def names(*changes: dict[str, Any]) -> list[str]:
-        return run_names([replace(a, results=a.results.model_copy(update=change)) for change in changes])
+        return run_names([with_results(a, **change) for change in changes])
 
     assert names({"model": "org/gpt-4.1"}, {"model": "replay:runs/answers.jsonl"}) == ["gpt-4.1", "answers"]
     assert names({"task": "x"}, {"task": "y"}) == ["reference · x", "reference · y"]
     assert run_names([a, b]) == ["reference · a", "reference · b"]
     assert run_names([a, a]) == ["reference · a (1)", "reference · a (2)"]
-    other = replace(b, results=b.results.model_copy(update={"dataset_fingerprint": "0"}))
+    other = with_results(b, dataset_fingerprint="0")
     with pytest.raises(UserError, match="on different data; make a report of each"):
         write_report([a, other], tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()

@@ -20,6 +20,7 @@ from pie_bench.cli.main import main
 from pie_bench.models.model import Request
 from pie_bench.prompting.prompt import Message, Prompt
 from pie_bench.run.files import read_jsonl
+from pie_bench.run.generation import Generation
 from pie_bench.stages.generate import completion_key
 from pie_bench.stages.score import from_provider
 from pie_bench.store import GenerationStore
@@ -283,7 +284,7 @@ def test_answers_are_replayed_where_there_is_no_server(tmp_path):
 
 def test_results_say_who_answered_and_for_how_much():
     records = [
-        {"raw": {"response": {"model": model}}, "cost_usd": cost, "tokens_estimated": estimated}
+        Generation("a-b", 0, "", "stop", raw={"response": {"model": model}}, cost_usd=cost, tokens_estimated=estimated)
         for model, cost, estimated in [("m-0613", 0.1, False), ("m-0125", 0.2, True), ("m-0613", None, True)]
     ]
     assert from_provider(records) == {
@@ -291,8 +292,11 @@ def test_results_say_who_answered_and_for_how_much():
         "cost_usd": pytest.approx(0.3),
         "n_tokens_estimated": 2,
     }
-    recorded_before = {"pair_id": "a-b", "text": "", "prompt_tokens": 1}
-    assert from_provider([recorded_before]) == {"answered_by": (), "cost_usd": None, "n_tokens_estimated": 0}
+    assert from_provider([Generation("a-b", 0, "", "stop")]) == {
+        "answered_by": (),
+        "cost_usd": None,
+        "n_tokens_estimated": 0,
+    }
 
 
 def test_a_store_that_cannot_be_written_says_so_once(tmp_path, capsys):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pie_bench.prompting.cpp import code_tokens, lex
+from pie_bench.cpp import code_tokens, lex
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,26 @@
+"""Metrics by name: those of the package, and what other packages add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pie_bench import registry
+from pie_bench.metrics.best_at_k import METRICS, Metric
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of this name, or at this import string. UserError for an unknown name, or something else."""
+    if name in METRICS:
+        return METRICS[name]
+    found = registry.find("metrics", name)
+    metric = found.load()
+    if not isinstance(metric, Metric):
+        raise found.broken(f"expected a pie_bench.Metric, found {type(metric).__name__}")
+    if metric.name != name:  # results hold the name that tasks use
+        raise found.broken(f"the metric's own name is {metric.name!r}; give it the same, {name!r}")
+    return metric
+
+
+def added_metrics(names: Sequence[str]) -> list[Metric]:
+    """Those of the names that other packages add."""
+    return [metric_named(name) for name in names if name not in METRICS]

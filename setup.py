@@ -1,0 +1,26 @@
+"""What setup.cfg cannot say: `tasks/` lies beside the package in a clone, and inside it once installed."""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithTasks(build_py):
+    """Copies `tasks/` into the built package. An editable installation finds the clone's."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for source, target in self._tasks():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self.copy_file(str(source), str(target))
+
+    def get_outputs(self, include_bytecode: bool = True) -> list:
+        return [*super().get_outputs(include_bytecode), *(str(target) for _, target in self._tasks())]
+
+    def _tasks(self) -> list:
+        return [(path, Path(self.build_lib) / "pie_bench" / path) for path in sorted(Path("tasks").glob("*.yaml"))]
+
+
+setup(cmdclass={"build_py": BuildWithTasks})
