@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.data.load import load_dataset
-from pie_bench.execution.environment import Gem5Spec, load_environment_spec
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Connected, Limits
 from pie_bench.execution.simulators.gem5.launch import _FLAGS, MACHINE
 from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator, Session
+from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 from pie_bench.execution.toolchain import Toolchain
 
 

@@ -123,16 +123,16 @@ def complete(
     """Everything that is missing of a run, in a folder that the caller has locked and checked (`check_run`)."""
     from contextlib import ExitStack
 
-    from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
     from pie_bench.stages.execute import execute, open_executor
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.progress import run_progress
     from pie_bench.stages.score import score as stage
 
     load_environment_spec(plan.settings.environment)
-    build_root_of(plan.settings.environment, sandbox)
+    build_roots(plan.settings.environment, sandbox)
     executor = open_executor(plan, cache_dir(), sandbox)
     with ExitStack() as stack:
         answers = pending or stack.enter_context(prepared(plan, run, cache_dir(), max_cost))

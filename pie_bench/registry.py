@@ -49,9 +49,16 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "st": "pie_bench.prompting.neural:sentence_transformers",
         "tfidf": "pie_bench.prompting.encoders:TfidfEncoder",
     },
-    "simulators": {},
+    "simulators": {
+        "cachegrind": "pie_bench.execution.simulators.cachegrind:Cachegrind",
+        "gem5": "pie_bench.execution.simulators.gem5.kind:Gem5Kind",
+    },
     "environments": {},
-    "sandboxes": {},
+    "sandboxes": {  # in order of preference
+        "bubblewrap": "pie_bench.execution.sandbox.bubblewrap:BubblewrapSandbox",
+        "landlock": "pie_bench.execution.sandbox.landlock:LandlockSandbox",
+        "container": "pie_bench.execution.sandbox.container:ContainerSandbox",
+    },
     "tasks": {},
     "datasets": {},
 }

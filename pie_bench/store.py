@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import sys
 import threading
@@ -10,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pie_bench.errors import UserError
 from pie_bench.run.measurement import Measurement
 
+_TIMEOUT_SECONDS = 60  # that another process may write
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS measurement (
     binary_sha256 TEXT NOT NULL,
@@ -26,11 +29,17 @@ CREATE TABLE IF NOT EXISTS measurement (
 
 
 class MeasurementStore:
-    """Measurements by (binary, input, simulation). Safe for several threads and several processes."""
+    """Measurements by (binary, input, simulation). Safe for several threads and several processes.
+
+    Where it cannot be written, that is said once; what is measured is then known to this object alone. A file that is
+    read-only is read.
+    """
 
     def __init__(self, path: Path):
+        self.path = path
         self._lock = threading.Lock()
-        self._connection = _open_database(path, _SCHEMA, "measurement store")
+        self._connection, self._writable = _open_database(path, _SCHEMA, "measurement store")
+        self._unwritten: dict[tuple[str, str, str], Measurement] = {}
 
     def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
         """What is known of a program on these inputs, by the input's sum."""
@@ -38,8 +47,11 @@ class MeasurementStore:
         known = {}
         with self._lock:
             for input_sha256 in input_sha256s:
-                row = self._connection.execute(query, (binary_sha256, input_sha256, simulation_id)).fetchone()
-                measurement = None if row is None else _measurement(row[0])
+                key = (binary_sha256, input_sha256, simulation_id)
+                measurement = self._unwritten.get(key)
+                if measurement is None:
+                    row = self._connection.execute(query, key).fetchone()
+                    measurement = None if row is None else _measurement(row[0])
                 if measurement is not None:
                     known[input_sha256] = measurement
         return known
@@ -49,10 +61,19 @@ class MeasurementStore:
         if measurement.outcome == "infra_error":
             return
         key = (measurement.binary_sha256, measurement.input_sha256, measurement.simulation_id)
-        with self._lock, self._connection:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)", (*key, json.dumps(asdict(measurement)))
-            )
+        with self._lock:
+            if self._writable:
+                try:
+                    with self._connection:
+                        self._connection.execute(
+                            "INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)",
+                            (*key, json.dumps(asdict(measurement))),
+                        )
+                    return
+                except sqlite3.OperationalError as error:
+                    self._writable = False
+                    _warn(f"{self.path}: measurements are no longer kept for other runs ({error})")
+            self._unwritten[key] = measurement
 
     def close(self) -> None:
         self._connection.close()
@@ -78,10 +99,9 @@ class GenerationStore:
 
     def __init__(self, path: Path):
         self._path = path
-        self._connection = _open_database(path, _GENERATION_SCHEMA, "generation store")
+        self._connection, self.writable = _open_database(path, _GENERATION_SCHEMA, "generation store")
         # A run's folder has them too: what a power cut takes from here is only asked for again by another run.
         self._connection.execute("PRAGMA synchronous=NORMAL")
-        self.writable = True
 
     def get(self, key: str) -> dict[str, Any] | None:
         row = self._connection.execute("SELECT record FROM generation WHERE key=?", (key,)).fetchone()
@@ -100,21 +120,54 @@ class GenerationStore:
                 self._connection.execute("INSERT OR IGNORE INTO generation VALUES (?, ?)", (key, json.dumps(record)))
         except sqlite3.OperationalError as error:
             self.writable = False
-            print(f"pie-bench: answers are no longer shared with other runs: {self._path}: {error}", file=sys.stderr)
+            _warn(f"answers are no longer shared with other runs: {self._path}: {error}")
 
     def close(self) -> None:
         self._connection.close()
 
 
-def _open_database(path: Path, schema: str, what: str) -> sqlite3.Connection:
+def _open_database(path: Path, schema: str, what: str) -> tuple[sqlite3.Connection, bool]:
+    """The database, and whether it can be written; where it cannot, a warning. UserError for a file that is none."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, check_same_thread=False, timeout=60)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return _prepared(sqlite3.connect(path, check_same_thread=False, timeout=_TIMEOUT_SECONDS), schema), True
+        except (sqlite3.OperationalError, OSError) as error:
+            _warn(f"{path}: the {what} cannot be written ({error}); is there room, and leave to write?")
+            return _to_read(path, schema), False
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{path}: not a usable {what} ({error}); delete it to start anew") from None
+
+
+def _prepared(connection: sqlite3.Connection, schema: str) -> sqlite3.Connection:
+    try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(schema)
         connection.commit()
-    except sqlite3.OperationalError as error:
-        raise UserError(f"{path}: the {what} cannot be opened ({error}); is there room, and leave to write?") from None
-    except sqlite3.DatabaseError as error:
-        raise UserError(f"{path}: not a usable {what} ({error}); delete it to start anew") from None
+        connection.execute("BEGIN IMMEDIATE")  # fails where nothing can be written
+        connection.rollback()
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
     return connection
+
+
+def _to_read(path: Path, schema: str) -> sqlite3.Connection:
+    """The file as it is, or an empty database in memory."""
+    if path.is_file() and os.access(path, os.R_OK) and path.stat().st_size:
+        # immutable: one in a folder that cannot be written to has no other processes that write
+        uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        try:
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE type='table'").fetchone():
+                return connection
+        except sqlite3.OperationalError:
+            pass
+        connection.close()
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.execute(schema)
+    return connection
+
+
+def _warn(what: str) -> None:
+    print(f"pie-bench: warning: {what}", file=sys.stderr)

@@ -211,6 +211,8 @@ def _check_templates(task: Task, located: Located) -> None:
             variables = meta.find_undeclared_variables(environment.parse(getattr(task.prompt, key) or ""))
         except TemplateSyntaxError as error:
             raise UserError(f"{at}: line {error.lineno} of the template: {error.message}") from None
+        except RecursionError:
+            raise UserError(f"{at}: nested too deeply") from None
         if variables - allowed:
             expected = f"expected one of {', '.join(sorted(allowed))}" if allowed else "it takes none"
             raise UserError(f"{at}: unknown variable {min(variables - allowed)!r}; {expected}")

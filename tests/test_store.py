@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from pie_bench.errors import UserError
 from pie_bench.run.files import append_jsonl, read_jsonl, write_json
 from pie_bench.run.measurement import Measurement
 from pie_bench.run.run import Run
-from pie_bench.store import MeasurementStore
+from pie_bench.store import GenerationStore, MeasurementStore
 
 MEASUREMENT = Measurement("b", "i", "s", "ok", 0, "o", {"Ir": 5}, {"Ir": 2})
 
@@ -41,6 +43,59 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.sqlite").write_text("this is not a database, but it is long enough to be taken for one" * 20)
     with pytest.raises(UserError, match=r"m\.sqlite: not a usable measurement store"):
         MeasurementStore(tmp_path / "m.sqlite")
+
+
+def test_a_full_disk_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = MeasurementStore(tmp_path / "m.sqlite")
+    store.put(MEASUREMENT)
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count={pages}")
+    more = [replace(MEASUREMENT, input_sha256=str(number), detail="x" * 4000) for number in range(10)]
+    for measurement in more:
+        store.put(measurement)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "m.sqlite: measurements are no longer kept for other runs (database or disk is full)" in said
+    known = store.get("b", ["i", *map(str, range(10))], "s")
+    assert known == {"i": MEASUREMENT} | {measurement.input_sha256: measurement for measurement in more}
+
+
+def test_a_cache_that_cannot_be_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    store = MeasurementStore(tmp_path / "file" / "m.sqlite")
+    assert "warning: " in (said := capsys.readouterr().err)
+    assert "m.sqlite: the measurement store cannot be written" in said
+    store.put(MEASUREMENT)
+    assert store.get("b", ["i"], "s") == {"i": MEASUREMENT}
+    answers = GenerationStore(tmp_path / "file" / "g.sqlite")
+    answers.put("key", {"text": "x"})
+    assert (answers.writable, answers.get("key")) == (False, None)
+
+
+def _as_another_user(path: Path, answers: "multiprocessing.Queue[object]") -> None:
+    if os.geteuid() == 0:  # whom nothing is forbidden
+        os.seteuid(65534)
+    store = MeasurementStore(path)
+    store.put(replace(MEASUREMENT, input_sha256="new"))
+    answers.put((sorted(store.get("b", ["i", "new"], "s")), store._writable))
+
+
+def test_a_read_only_cache_is_read() -> None:
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, "m?.sqlite")  # a name that must be quoted in a URI
+        store = MeasurementStore(path)
+        store.put(MEASUREMENT)
+        store.close()
+        path.chmod(0o444)
+        path.parent.chmod(0o555)
+        process = context.Process(target=_as_another_user, args=(path, answers))
+        process.start()
+        assert answers.get(timeout=60) == (["i", "new"], False)
+        process.join()
+        path.parent.chmod(0o755)
+        assert sorted(MeasurementStore(path).get("b", ["i", "new"], "s")) == ["i"]
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -13,11 +13,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from pie_bench.execution.environment import Environment, EnvironmentSpec, Gem5Spec, load_environment_spec
+from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.sandbox.choose import choose_sandbox
-from pie_bench.execution.simulators.open import open_simulator
+from pie_bench.execution.simulators.gem5.spec import Gem5Spec
+from pie_bench.execution.simulators.kind import open_simulator
 from pie_bench.execution.toolchain import Toolchain
 
 PROGRAMS = {
@@ -55,7 +56,7 @@ def main() -> None:
     def ticks(job: tuple[str, str]) -> tuple[tuple[str, str], int]:
         variant, program = job
         changed = Environment(
-            with_changes(spec, VARIANTS[variant]), environment.facts, environment.root, environment.gem5
+            with_changes(spec, VARIANTS[variant]), environment.facts, environment.root, environment.found
         )
         binary = binaries[program]
         assert binary is not None, f"{program} does not compile"

@@ -133,14 +133,14 @@ def check(arguments: argparse.Namespace) -> int:
 def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: StoredTests | None) -> None:
     from tqdm import tqdm
 
-    from pie_bench.cli.environment import build_root_of
     from pie_bench.data.check import Program, check_programs
     from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
     from pie_bench.run.verdict import Candidate
     from pie_bench.stages.execute import open_executor_of
 
     sandbox = chosen_sandbox(arguments)
-    build_root_of(arguments.environment, sandbox)
+    build_roots(arguments.environment, sandbox)
     executor = open_executor_of(arguments.environment, cache_dir(), sandbox)
 
     def judge(program: Program, tests: Any) -> tuple[str, str]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
+from pie_bench.cli.output import print_json
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
-from pie_bench.errors import PieBenchError, UserError
-from pie_bench.paths import roots_dir
-
-if TYPE_CHECKING:
-    from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.errors import PieBenchError
 
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser("environment", help="list environments; build their root file systems")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    action = actions.add_parser("list", help="the environments, and what is missing for each here")
+    action = actions.add_parser("list", help="the environments, and what each measures with")
+    action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=list_environments)
     action = actions.add_parser("build", help="make an environment's root file system from Debian's packages")
     action.add_argument("environment", nargs="?", default=DEFAULT_ENVIRONMENT, metavar="E", help="default: %(default)s")
@@ -25,65 +23,61 @@ def add_verbs(verbs: Any) -> None:
     action.set_defaults(verb=build)
     parser = verbs.add_parser("doctor", help="what works on this machine, and what to do about the rest")
     parser.add_argument("--sandbox", metavar="NAME", help="examine the environments in this one")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(verb=doctor)
 
 
 def list_environments(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.environment import environment_names, load_environment_spec
 
-    for name in environment_names():
-        print(f"{name:24}{load_environment_spec(name).description}")
+    specs = [load_environment_spec(name) for name in environment_names()]
+    if arguments.json:
+        print_json(
+            [
+                {
+                    "name": spec.environment,
+                    "description": spec.description,
+                    "simulator": spec.simulator.kind,
+                    "root": spec.root,
+                    "compiler": spec.toolchain.compiler,
+                    "comparator": spec.comparator,
+                    "is_default": spec.environment == DEFAULT_ENVIRONMENT,
+                }
+                for spec in specs
+            ]
+        )
+        return 0
+    for spec in specs:
+        print(f"{spec.environment:24}{spec.description}")
     return 0
 
 
 def build(arguments: argparse.Namespace) -> int:
-    from pie_bench.execution.environment import load_environment_spec
-    from pie_bench.execution.rootfs import load_root_spec
+    from pie_bench.execution.roots import build_roots, roots_of
     from pie_bench.execution.sandbox.choose import choose_sandbox
 
-    spec = load_environment_spec(arguments.environment)
-    if spec.root is None:
+    specs = {spec.root: spec for spec in roots_of(arguments.environment)}
+    if not specs:
         print(f"{arguments.environment}: uses this machine's compiler and libraries; there is nothing to build")
         return 0
-    path = build_root_of(arguments.environment, choose_sandbox(arguments.sandbox))
-    print(f"{spec.root}: {path}\nsha256 of the tree: {load_root_spec(spec.root).tree_sha256}")
+    for name, path in build_roots(arguments.environment, choose_sandbox(arguments.sandbox)).items():
+        print(f"{name}: {path}\nsha256 of the tree: {specs[name].tree_sha256}")
     return 0
 
 
-def build_root_of(environment: str, sandbox: Sandbox | None = None) -> str:
-    """Makes the environment's root file system if it has one that is not there yet, with a progress bar.
-
-    UserError when the sandbox cannot show one.
-    """
-    from tqdm import tqdm
-
-    from pie_bench.execution.environment import load_environment_spec
-    from pie_bench.execution.rootfs import build_root, load_root_spec, root_path
-    from pie_bench.execution.sandbox.choose import choose_sandbox
-    from pie_bench.execution.sandbox.folder import NO_ROOT
-
-    name = load_environment_spec(environment).root
-    if name is None:
-        return ""
-    if sandbox is not None and not sandbox.shows_roots:
-        raise UserError(f"environment {environment}: the sandbox {sandbox.name} {NO_ROOT}")
-    spec = load_root_spec(name)
-    path = root_path(spec, roots_dir())
-    if not path.is_dir():
-        total = sum(package.bytes for package in spec.packages)
-        with tqdm(desc=name, total=total, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True) as bar:
-            path = build_root(spec, roots_dir(), sandbox or choose_sandbox(), progress=bar.update)
-    return str(path)
-
-
 def doctor(arguments: argparse.Namespace) -> int:
-    """One line for each thing that is needed; exit code 1 when no environment can be used at all."""
+    """One line for each thing that is needed; exit code 1 when the default environment cannot be used."""
     from pie_bench.execution.doctor import examine
 
-    usable = 0
+    usable = False
+    found = []
     for finding in examine(arguments.sandbox):
-        print(f"{'ok     ' if finding.usable else 'missing'}  {finding.what:24}{finding.says}")
-        usable += finding.usable and finding.is_environment
+        if not arguments.json:
+            print(f"{'ok     ' if finding.usable else 'missing'}  {finding.what:24}{finding.says}", flush=True)
+        found.append(asdict(finding))
+        usable |= finding.usable and finding.is_environment and finding.what == DEFAULT_ENVIRONMENT
+    if arguments.json:
+        print_json({"usable": usable, "default_environment": DEFAULT_ENVIRONMENT, "findings": found})
     if not usable:
-        raise PieBenchError("no environment can be used on this machine")
+        raise PieBenchError(f"the default environment, {DEFAULT_ENVIRONMENT}, cannot be used here: see its line above")
     return 0

@@ -27,9 +27,9 @@ def add_verbs(verbs: Any) -> None:
 
 
 def guard(arguments: argparse.Namespace) -> int:
-    from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.integrity.guards import N_GUARD_INPUTS
     from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
     from pie_bench.report.table import print_guards
     from pie_bench.run.run import Run
     from pie_bench.stages import guard as stage
@@ -40,7 +40,7 @@ def guard(arguments: argparse.Namespace) -> int:
     plan = plan_of(directory)
     with directory.locked():
         sandbox = chosen_sandbox(arguments)
-        build_root_of(plan.settings.environment, sandbox)
+        build_roots(plan.settings.environment, sandbox)
         executor = open_executor(plan, cache_dir(), sandbox)
         with program_bar("guard ") as advance:
             results = stage.guard(

@@ -101,16 +101,16 @@ def validate(arguments: argparse.Namespace) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    from pie_bench.cli.environment import build_root_of
     from pie_bench.cli.output import program_bar
     from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
     from pie_bench.execution.sandbox.choose import choose_sandbox
     from pie_bench.leaderboard import verify as stage
     from pie_bench.leaderboard.validate import validated
 
     with validated(arguments.bundle) as checked:
         sandbox = choose_sandbox(arguments.sandbox)
-        build_root_of(checked.plan.settings.environment, sandbox)
+        build_roots(checked.plan.settings.environment, sandbox)
         with program_bar("verified ") as advance:
             pool = LocalPool(arguments.workers)
             verification = stage.verify(

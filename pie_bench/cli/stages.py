@@ -55,8 +55,8 @@ def generate(arguments: argparse.Namespace) -> int:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    from pie_bench.cli.environment import build_root_of
     from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
     from pie_bench.run.run import Run
     from pie_bench.stages import execute as stage
     from pie_bench.stages.plan import plan_of
@@ -66,7 +66,7 @@ def execute(arguments: argparse.Namespace) -> int:
     plan = plan_of(directory)
     with directory.locked():
         sandbox = options.chosen_sandbox(arguments)
-        build_root_of(plan.settings.environment, sandbox)
+        build_roots(plan.settings.environment, sandbox)
         executor = stage.open_executor(plan, cache_dir(), sandbox)
         with run_progress(plan, directory) as progress:
             stage.execute(plan, directory, executor, LocalPool(arguments.workers), progress=progress)

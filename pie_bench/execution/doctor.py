@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pie_bench.errors import PieBenchError
-from pie_bench.execution.environment import Gem5Spec, environment_names, load_environment_spec
+from pie_bench.execution.environment import environment_names, load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox.cgroups import find_cgroups
 from pie_bench.execution.sandbox.choose import choose_sandbox, probe_sandboxes
-from pie_bench.execution.simulators.gem5.golden import golden_ticks, not_usable
-from pie_bench.execution.simulators.gem5.launch import gem5_candidates
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was tried: `says` is what was found, or what is wrong and the remedy."""
-
-    what: str
-    usable: bool
-    says: str
-    is_environment: bool = False
+from pie_bench.execution.simulators.kind import Finding, kind_of
 
 
 def examine(sandbox_name: str | None = None) -> Iterator[Finding]:
-    """Every sandbox, every way to a gem5, and every environment, in this order; each is really run."""
+    """Every sandbox, every way to a simulator, and every environment, in this order; each is really run."""
     probed = probe_sandboxes()
     for name, found in probed.items():
         yield Finding(f"sandbox {name}", not isinstance(found, str), found if isinstance(found, str) else "works")
@@ -41,30 +29,21 @@ def examine(sandbox_name: str | None = None) -> Iterator[Finding]:
         yield Finding("sandbox", False, str(error))
         return
     yield Finding("sandbox", True, f"{sandbox.name} is used")
-    for name in environment_names():
-        spec = load_environment_spec(name)
-        if isinstance(spec.simulator, Gem5Spec):
-            for candidate in gem5_candidates(spec.simulator, sandbox):
-                if isinstance(candidate, str):
-                    yield Finding(f"gem5 of {name}", False, candidate)
-                    continue
-                try:
-                    version, ticks = golden_ticks(candidate, spec)
-                except PieBenchError as error:
-                    yield Finding(f"gem5 of {name}", False, f"{candidate.description}: {error}")
-                else:
-                    problem = not_usable(spec.simulator, version, ticks)
-                    known = "as known" if version in spec.simulator.golden_ticks else "none known for this version"
-                    says = f"gem5 {version}, golden program {ticks} ticks ({known})"
-                    yield Finding(f"gem5 of {name}", problem is None, f"{candidate.description}: {problem or says}")
-    for name in environment_names():
-        spec = load_environment_spec(name)
+    specs = [load_environment_spec(name) for name in environment_names()]
+    simulators_missing = set()
+    for spec in specs:
+        findings = list(kind_of(spec.simulator).examine(spec, sandbox))
+        if findings and not any(finding.usable for finding in findings):
+            simulators_missing.add(spec.environment)
+        yield from findings
+    for spec in specs:
         try:
             environment = open_environment(spec, sandbox)
         except PieBenchError as error:
-            is_gem5 = isinstance(spec.simulator, Gem5Spec) and str(error).startswith("no gem5")
-            yield Finding(name, False, "no usable gem5, see above" if is_gem5 else str(error), True)
+            is_above = spec.environment in simulators_missing and str(error).startswith("no ")
+            says = f"no usable {spec.simulator.kind}, see above" if is_above else str(error)
+            yield Finding(spec.environment, False, says, True)
         else:
-            compiler = environment.facts["compiler"]
-            simulator = environment.facts.get("valgrind") or f"gem5 {environment.facts['gem5']}"
-            yield Finding(name, True, f"{compiler}, {simulator}, {environment.environment_id[:12]}", True)
+            simulator = kind_of(spec.simulator).version(environment.facts)
+            says = f"{environment.facts['compiler']}, {simulator}, {environment.environment_id[:12]}"
+            yield Finding(spec.environment, True, says, True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from pie_bench.config import Strict, load_named, names_in
+from pie_bench import registry
+from pie_bench.config import Located, Strict, names_in
+from pie_bench.errors import UserError, unknown_name
+from pie_bench.execution.checker import Comparator
 from pie_bench.execution.sandbox.sandbox import Limits
+from pie_bench.execution.simulators.simulator import Found
+from pie_bench.execution.simulators.spec import SimulatorSpec, spec_class
 from pie_bench.hashing import hash_of
 from pie_bench.paths import ENVIRONMENTS_DIR
-
-if TYPE_CHECKING:
-    from pie_bench.execution.simulators.gem5.launch import Gem5
 
 
 class ToolchainSpec(Strict):
@@ -23,52 +26,6 @@ class ToolchainSpec(Strict):
 
     compiler: Literal["g++", "g++-9"]
     flags: tuple[str, ...]
-
-
-class CacheModel(Strict):
-    """One cache, as cachegrind takes it."""
-
-    size_bytes: int
-    associativity: int
-    line_bytes: int
-
-
-class CachegrindSpec(Strict):
-    """valgrind's cachegrind: pinned caches, and what each counted event costs in simulated seconds.
-
-    Instructions of the dynamic loader wait for memory and for each other more than those of a program's loops: events
-    before `main` may have costs of their own.
-    """
-
-    kind: Literal["cachegrind"]
-    first_level_instruction: CacheModel
-    first_level_data: CacheModel
-    last_level: CacheModel
-    seconds_per_event: Mapping[str, float] = Field(min_length=1)
-    startup_seconds_per_event: Mapping[str, float] | None = None
-
-    @property
-    def startup_costs(self) -> Mapping[str, float]:
-        """What events before `main` cost."""
-        return self.startup_seconds_per_event or self.seconds_per_event
-
-
-class Gem5Spec(Strict):
-    """gem5 in syscall-emulation mode.
-
-    `versions` are the releases that may serve (as `20.1`; the exact one is part of the hash); `golden_ticks` are, by
-    version, the ticks that a fixed program takes: what shows that another build of gem5 measures the same.
-    `max_host_seconds` stops a run by the clock, as PIE did (two minutes); results then depend on the machine.
-    `parameters` are machine.py's.
-    """
-
-    kind: Literal["gem5"]
-    versions: tuple[str, ...] = Field(min_length=1)
-    images: tuple[str, ...]
-    max_host_seconds: int | None = Field(default=None, ge=1)
-    golden_ticks: Mapping[str, int]
-    max_ticks: int = Field(ge=1)
-    parameters: Mapping[str, Any]
 
 
 class EnvironmentSpec(Strict):
@@ -82,8 +39,8 @@ class EnvironmentSpec(Strict):
     description: str
     root: str | None = None
     toolchain: ToolchainSpec
-    simulator: Annotated[CachegrindSpec | Gem5Spec, Field(discriminator="kind")]
-    comparator: Literal["paper", "strict"]
+    simulator: SerializeAsAny[SimulatorSpec]
+    comparator: Comparator
     program_environment: Mapping[str, str]
     max_instructions: int = Field(ge=1)
     compile_limits: Limits
@@ -91,19 +48,32 @@ class EnvironmentSpec(Strict):
     simulator_limits: Limits
     verify_one_in: int = Field(default=50, ge=1)
 
+    @field_validator("simulator", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any) -> Any:
+        kind = value.get("kind") if isinstance(value, Mapping) else None
+        if not isinstance(kind, str):
+            return value  # the base class says what is missing
+        try:
+            return spec_class(kind).model_validate(value)
+        except UserError as error:
+            unknown = PydanticCustomError("simulator", "{problem}", {"problem": str(error)})
+            problem = InitErrorDetails(type=unknown, loc=("kind",), input=value)
+            raise ValidationError.from_exception_data("simulator", [problem]) from None
+
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
     """An environment on this machine: the specification and the `facts` (versions and sums) it was found with.
 
-    `root` is where its root file system lies here, `gem5` the gem5 that was chosen; what matters of both is among
+    `root` is where its root file system lies here, `found` the simulator as it is here; what matters of both is among
     the facts.
     """
 
     spec: EnvironmentSpec
     facts: Mapping[str, str]
     root: Path | None = None
-    gem5: Gem5 | None = None
+    found: Found = dataclasses.field(default_factory=Found)
 
     @property
     def name(self) -> str:
@@ -113,8 +83,8 @@ class Environment:
     def environment_id(self) -> str:
         """sha256 over everything that can change a measurement or a verdict."""
         spec = self.spec.model_dump(mode="json", exclude={"description", "verify_one_in"}, exclude_none=True)
-        for where_from in ("versions", "images", "golden_ticks"):  # the version and the ticks found are among the facts
-            spec["simulator"].pop(where_from, None)
+        for field in self.spec.simulator.where_from:
+            spec["simulator"].pop(field, None)
         return hash_of({"spec": spec, "facts": dict(self.facts)})
 
     @property
@@ -127,8 +97,8 @@ class Environment:
         spec = self.spec.model_dump(
             mode="json", include={"simulator", "program_environment", "max_instructions", "simulator_limits"}
         )
-        for irrelevant in ("seconds_per_event", "startup_seconds_per_event", "versions", "images", "golden_ticks"):
-            spec["simulator"].pop(irrelevant, None)
+        for field in self.spec.simulator.where_from | self.spec.simulator.after_counting:
+            spec["simulator"].pop(field, None)
         return hash_of({"spec": spec, "facts": {k: v for k, v in self.facts.items() if k != "compiler"}})
 
     def describe(self) -> dict[str, Any]:
@@ -136,10 +106,44 @@ class Environment:
 
 
 def environment_names() -> list[str]:
-    return names_in(ENVIRONMENTS_DIR)
+    """All that have a name: the package's, then those of other packages."""
+    return [*names_in(ENVIRONMENTS_DIR), *sorted(_of_other_packages())]
 
 
 def load_environment_spec(name: str) -> EnvironmentSpec:
-    """The environment called `name`; UserError for an unknown name or a broken file."""
-    spec, _ = load_named("environment", name, ENVIRONMENTS_DIR, EnvironmentSpec)
+    """The environment that `--environment` names: one of `environment_names()`, or a YAML file.
+
+    A file may include what lies beside it, or any of the package's own files; its name is that of its key
+    `environment`. UserError, with file and line, for an unknown name or a broken file.
+    """
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser()
+    elif name in names_in(ENVIRONMENTS_DIR):
+        path = ENVIRONMENTS_DIR / f"{name}.yaml"
+    elif (found := registry.find_if_there("environments", name)) is not None and registry.is_import_string(name):
+        path = registry.path_of(found)
+    else:
+        others = _of_other_packages()
+        if name not in others:
+            raise unknown_name("environment", name, environment_names())
+        path = others[name]
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; --environment takes a name or a YAML file")
+    located = Located(path, ENVIRONMENTS_DIR)
+    spec = located.validate(EnvironmentSpec)
+    if spec.environment != path.stem:
+        raise UserError(f"{located.where('environment')}: environment: expected {path.stem!r}, the name of the file")
     return spec
+
+
+def _of_other_packages() -> dict[str, Path]:
+    """The files of environments that other packages add (an entry point each: a YAML file, or a folder of them)."""
+    found: dict[str, Path] = {}
+    for added in registry.registered("environments").values():
+        path = registry.path_of(added)
+        files = [path / f"{name}.yaml" for name in names_in(path)] if path.is_dir() else [path]
+        for file in files:
+            if file.stem in found or file.stem in names_in(ENVIRONMENTS_DIR):
+                raise added.broken(f"{file}: there is another environment {file.stem}")
+            found[file.stem] = file
+    return found

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pie_bench.execution.environment import ToolchainSpec
-from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Limits, Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished, Limits, Sandbox, SandboxError
 from pie_bench.hashing import sha256
 
 _TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ draws these names: the linker's messages must not differ
 _LOG_CHARACTERS = 4000
+_SOURCE = f"{PROGRAM}.cpp"
 # Whatever a sandbox calls the folder, in the program (`__FILE__`) it is /w. Sandboxes leave alone what is in quotes.
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Toolchain:
         """
         flags = " ".join(self._spec.flags)
         finished = self._build(
-            f"{self._spec.compiler} {flags} {_NAMED} /w/program.cpp -o /tmp/program && cat /tmp/program", code
+            f"{self._spec.compiler} {flags} {_NAMED} {_SOURCE} -o /tmp/program && cat /tmp/program", code
         )
         if finished.wall_timeout:
             raise SandboxError(f"the compiler was stopped after {finished.wall_seconds:.0f} s of wall time")
@@ -65,7 +66,7 @@ class Toolchain:
 
     def _library(self, code: str) -> bytes:
         finished = self._build(
-            f"{self._spec.compiler} -O1 -shared -fPIC /w/program.cpp -o /tmp/library && cat /tmp/library", code
+            f"{self._spec.compiler} -O1 -shared -fPIC {_SOURCE} -o /tmp/library && cat /tmp/library", code
         )
         if finished.exit_code != 0:
             raise SandboxError(f"a library of ours does not compile: {finished.stderr.decode(errors='replace')[:300]}")
@@ -73,7 +74,7 @@ class Toolchain:
 
     def disassemble(self, binary: bytes) -> str:
         """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
-        finished = self._run(["/usr/bin/objdump", "-dw", "/w/program"], "/w/program", binary)
+        finished = self._run(["/usr/bin/objdump", "-dw", PROGRAM], PROGRAM, binary)
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
             raise SandboxError(f"objdump: {said}; is binutils installed?")
@@ -90,7 +91,7 @@ class Toolchain:
         return self._made[code]
 
     def _build(self, script: str, code: str) -> Finished:
-        return self._run(["/bin/sh", "-c", script], "/w/program.cpp", code.encode(errors="replace"))
+        return self._run(["/bin/sh", "-c", script], _SOURCE, code.encode(errors="replace"))
 
     def _run(self, argv: list[str], path: str, content: bytes) -> Finished:
         environment = {"PATH": "/usr/bin", "LC_ALL": "C"}

@@ -182,10 +182,10 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
         return
     if failed or not verdict.tests:
         raise UserError(f"outcome: ok, but not every test is ({min(failed) if failed else 'none was run'})")
-    _check_times(verdict)
+    _check_times(verdict, load_environment_spec(plan.settings.environment).simulator.instructions)
 
 
-def _check_times(verdict: Verdict) -> None:
+def _check_times(verdict: Verdict, instructions: str) -> None:
     for name, of_test in (("runtime_seconds", "seconds"), ("startup_seconds", "startup_seconds")):
         total, parts = getattr(verdict, name), [getattr(test, of_test) for test in verdict.tests]
         if not all(_is_time(value) for value in (total, *parts)):
@@ -194,7 +194,7 @@ def _check_times(verdict: Verdict) -> None:
             raise UserError(f"{name}: {total} is not the sum over the tests, {sum(parts)}")
     if any((test.startup_seconds or 0.0) > (test.seconds or 0.0) for test in verdict.tests):
         raise UserError("tests: startup_seconds: more than the whole process")
-    counted = verdict.counters.get("Ir", verdict.counters.get("instructions"))
+    counted = verdict.counters.get(instructions)
     if counted is None or counted != sum(test.instructions or 0 for test in verdict.tests):
         raise UserError(f"counters: {counted} instructions are not the sum over the tests")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import CachegrindSpec, load_environment_spec
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.metrics.analyses import ERROR_CLASSES
 from pie_bench.metrics.best_at_k import METHODS, METRICS
 from pie_bench.metrics.scores import TIMES, Time, samples_of
@@ -147,12 +147,12 @@ def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:
 def _costs(run: FinishedRun) -> Mapping[str, Mapping[str, float]]:
     """Seconds an event, after the start of `main` and before it, where the simulator is a cost model over counts."""
     try:
-        simulator = load_environment_spec(run.plan.settings.environment).simulator
+        costs = load_environment_spec(run.plan.settings.environment).simulator.costs
     except UserError:
-        simulator = None
-    if not isinstance(simulator, CachegrindSpec):
+        costs = None
+    if costs is None:
         return {"after_main": {}, "startup": {}}
-    return {"after_main": dict(simulator.seconds_per_event), "startup": dict(simulator.startup_costs)}
+    return {"after_main": dict(costs.after_main), "startup": dict(costs.startup)}
 
 
 def _headline(run: FinishedRun) -> list[dict[str, Any]]:

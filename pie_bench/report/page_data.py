@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pie_bench.errors import UserError
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.metrics.analyses import shrunk_constants
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.edits import kind_of_edit
@@ -15,31 +17,6 @@ from pie_bench.run.results import PairResult
 from pie_bench.run.verdict import Verdict
 from pie_bench.stages.finished import FinishedRun, best_sample
 
-# What counters are called; those not known here are shown by their own name.
-COUNTERS = {
-    "Ir": "instructions",
-    "I1mr": "instruction fetches that miss L1",
-    "ILmr": "instruction fetches that miss the last level",
-    "Dr": "data reads",
-    "D1mr": "data reads that miss L1",
-    "DLmr": "data reads that miss the last level",
-    "Dw": "data writes",
-    "D1mw": "data writes that miss L1",
-    "DLmw": "data writes that miss the last level",
-    "Bc": "conditional branches",
-    "Bcm": "mispredicted conditional branches",
-    "Bi": "indirect branches",
-    "Bim": "mispredicted indirect branches",
-    "instructions": "instructions",
-    "cycles": "cycles",
-    "ipc": "instructions per cycle",
-    "branches": "branches",
-    "branch_mispredictions": "mispredicted branches",
-    "l1i_misses": "L1 instruction misses",
-    "l1d_misses": "L1 data misses",
-    "l2_misses": "L2 misses",
-    "l3_misses": "L3 misses",
-}
 _LOG_CHARACTERS = 1_500
 
 
@@ -50,10 +27,21 @@ def page_data(runs: Sequence[FinishedRun], costs: Sequence[Mapping[str, Mapping[
     classes = [error_classes(run) for run in runs]
     ids = sorted({pair_id for pairs in by_run for pair_id in pairs})
     return {
-        "counters": COUNTERS,
+        "counters": _labels(runs),
         "costs": list(costs),
         "pairs": [_pair(pair_id, runs, by_run, classes) for pair_id in ids],
     }
+
+
+def _labels(runs: Sequence[FinishedRun]) -> dict[str, str]:
+    """What the runs' simulators call their counters; counters without a label are shown by their own name."""
+    labels: dict[str, str] = {}
+    for run in runs:
+        try:
+            labels |= load_environment_spec(run.plan.settings.environment).simulator.labels
+        except UserError:  # an environment or a plug-in that is no longer there
+            continue
+    return labels
 
 
 def _pair(pair_id: str, runs: Sequence[FinishedRun], by_run: Sequence[dict[str, PairResult]], classes: Any) -> Any:

@@ -59,9 +59,10 @@ class ExecutionFacts(_Part):
 class Manifest(_Part):
     """A run's manifest.
 
-    `identity` makes a run this run: a folder belongs to one for good. `provider` and `gem5` are what was learnt of the
-    server and of the gem5 that measured; `plugins`, what other packages added to the run (kind, name, package, version
-    of each). `cpu_seconds` is the CPU time of all compilers, programs and simulators, None where it is not known.
+    `identity` makes a run this run: a folder belongs to one for good. `provider` is what was learnt of the server;
+    `simulators`, which simulator of this machine measured, by environment; `plugins`, what other packages added to the
+    run (kind, name, package, version of each). `cpu_seconds` is the CPU time of all compilers, programs and
+    simulators, None where it is not known.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -76,7 +77,7 @@ class Manifest(_Part):
     execution: ExecutionFacts | None = None
     provider: dict[str, Any] | None = None
     plugins: list[dict[str, str]] = Field(default_factory=list)
-    gem5: dict[str, Any] | None = None
+    simulators: dict[str, Any] | None = None
     cpu_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Run:
         write_json(self.manifest_path, data)
 
     def note(self, part: str, value: Mapping[str, Any]) -> None:
-        """Adds to a part of the manifest that may grow from one command to the next (`provider`, `gem5`)."""
+        """Adds to a part of the manifest that may grow from one command to the next (`provider`, `simulators`)."""
         data = self.read_manifest().to_json()
         known = data.get(part) or {}
         if value and known != {**known, **value}:

@@ -15,7 +15,7 @@ from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.run.files import write_json
 from pie_bench.run.run import Key, Run
 from pie_bench.run.verdict import Candidate, Verdict
-from pie_bench.stages.execute import candidate_of, note_gem5, own_programs
+from pie_bench.stages.execute import candidate_of, note_simulator, own_programs
 from pie_bench.stages.plan import Plan
 
 BEST_PER_PAIR = 2
@@ -54,7 +54,7 @@ def confirm(
     What is already known there (same program, same input) is not simulated again. `progress` gets the number of
     programs, once for each that is done.
     """
-    note_gem5(run, executor.environment)
+    note_simulator(run, executor.environment)
     verdicts = run.read_verdicts()
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     keys = worth_confirming(plan, verdicts)

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.models.budget import price_of
 from pie_bench.prompting.fit import Room, fitting_prompts
 from pie_bench.stages.generate import prompt_builder
 from pie_bench.stages.plan import Plan
-
-# Of one core, for cachegrind, roughly (docs/models.md says how measured): a program is compiled once, run once a test.
-_COMPILE_SECONDS = 1.0
-_TEST_SECONDS = 0.3
-_PER_SIMULATED_SECOND = 20.0
 
 
 @dataclass(frozen=True)
@@ -73,8 +69,9 @@ def estimate(plan: Plan, cache_dir: Path) -> Estimate:
 
 def _simulation_seconds(plan: Plan, programs: int, tests: int) -> float | None:
     """Every program as slow as its pair's source, and every answer a new program that compiles: rather too much."""
-    if not plan.settings.environment.startswith("cachegrind"):
+    speed = load_environment_spec(plan.settings.environment).simulator.speed
+    if speed is None:
         return None
     simulated = sum(sum(pair.src_seconds.values()) for pair in plan.pairs if pair.src_seconds)
     runs = plan.task.sampling.n + 2
-    return programs * _COMPILE_SECONDS + tests * _TEST_SECONDS + simulated * runs * _PER_SIMULATED_SECOND
+    return programs * speed.program + tests * speed.test + simulated * runs * speed.simulated_second

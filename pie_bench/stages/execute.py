@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pie_bench.data.pair import Pair
-from pie_bench.errors import UserError
-from pie_bench.execution.environment import Environment, load_environment_spec
-from pie_bench.execution.executor import Executor, open_environment
+from pie_bench.execution.environment import Environment
+from pie_bench.execution.executor import Executor
+from pie_bench.execution.executor import open_executor as open_executor_of
 from pie_bench.execution.pool import Pool
-from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
-from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.prompting.extract import extract_code
 from pie_bench.run.generation import Generation
 from pie_bench.run.run import Key, Run
 from pie_bench.run.verdict import Candidate, Role
 from pie_bench.stages.generate import PendingAnswers
 from pie_bench.stages.plan import Plan
-from pie_bench.store import MeasurementStore
 
 _NOTED_EVERY = 10  # seconds: so much is lost of what a killed run has used
 Progress = Callable[[str], object]  # called with "generated" or "executed", once each
@@ -52,22 +50,6 @@ def open_executor(plan: Plan, cache_dir: Path, sandbox: Sandbox | None = None) -
     return open_executor_of(plan.settings.environment, cache_dir, sandbox)
 
 
-def open_executor_of(environment_name: str, cache_dir: Path, sandbox: Sandbox | None = None) -> Executor:
-    """The environment of this name on this machine, with the machine's measurement store.
-
-    Without a `sandbox` the one that works here is chosen.
-    """
-    spec = load_environment_spec(environment_name)
-    sandbox = sandbox or choose_sandbox()
-    try:
-        environment = open_environment(spec, sandbox)
-    except SandboxError as error:
-        raise UserError(f"environment {environment_name}: {error}") from None
-    # What was measured without a sandbox is never taken for what was measured in one.
-    store = "measurements-unsafe.sqlite" if sandbox.name == UNSAFE else "measurements.sqlite"
-    return Executor(environment, sandbox, MeasurementStore(cache_dir / store))
-
-
 def execute(
     plan: Plan,
     run: Run,
@@ -82,7 +64,7 @@ def execute(
     UserError when the environment on this machine is no longer the one the run was begun with.
     """
     run.settle("execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
-    note_gem5(run, executor.environment)
+    note_simulator(run, executor.environment)
     used = _CpuSeconds(run, executor)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
 
@@ -91,16 +73,19 @@ def execute(
         progress("executed")
 
     try:
-        for _ in pool.map_unordered(judge, _missing(plan, run, pending, progress)):
+        # All that is there already is in flight at once, so that answers begin to be asked for.
+        in_flight = len(plan.pairs) * (plan.task.sampling.n + 2)
+        for _ in pool.map_unordered(judge, _missing(plan, run, pending, progress), in_flight=in_flight):
             used.note(every=_NOTED_EVERY)
     finally:
         used.note()
 
 
-def note_gem5(run: Run, environment: Environment) -> None:
-    """Writes down which gem5 measured (the manifest's `gem5`): a path here, or an image and its digest."""
-    if environment.gem5 is not None:
-        run.note("gem5", {environment.name: environment.gem5.description})
+def note_simulator(run: Run, environment: Environment) -> None:
+    """Writes down which simulator measured (the manifest's `simulators`), where the facts do not say: a path here, or
+    an image and its digest."""
+    if environment.found.description is not None:
+        run.note("simulators", {environment.name: environment.found.description})
 
 
 class _CpuSeconds:

@@ -19,12 +19,11 @@ from pie_bench.data.load import PairDataset
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.executor import open_environment
-from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Sandbox
-from pie_bench.execution.simulators.open import open_simulator
+from pie_bench.execution.sandbox.sandbox import PROGRAM, REPORT_PATH, Command, File, Sandbox
+from pie_bench.execution.simulators.kind import open_simulator
 from pie_bench.execution.toolchain import Toolchain
 
 _HYPERFINE = "/usr/bin/hyperfine"
-_PROGRAM = "/w/program"
 
 
 @dataclass(frozen=True)
@@ -123,12 +122,12 @@ def _hyperfine(binary: bytes, data: bytes, spec: EnvironmentSpec, sandbox: Sandb
     """Mean seconds of the same program, timed twice in one go."""
     # A shell of our own opens the input: Debian 12's hyperfine (1.15) cannot, and with its own shell it takes off the
     # time that shell needs, which leaves nothing, or less, of a program of a millisecond.
-    command = f"/bin/sh -c 'exec {_PROGRAM} < /w/input'"
+    command = f"/bin/sh -c 'exec {PROGRAM} < /w/input'"
     options = ["--shell=none", "--style=none", "--warmup=2", f"--runs={runs}"]
     finished = sandbox.run(
         Command(
             argv=[_HYPERFINE, *options, f"--export-json={REPORT_PATH}", command, command],
-            files={_PROGRAM: File(binary, executable=True), "/w/input": File(data)},
+            files={PROGRAM: File(binary, executable=True), "/w/input": File(data)},
             environment={**spec.program_environment, "PATH": "/usr/bin"},
         ),
         spec.compile_limits,

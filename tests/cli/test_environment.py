@@ -1,5 +1,6 @@
 """`environment` and `doctor`: what can be measured in here, and what to do about the rest."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,29 @@ from pie_bench.execution.rootfs import load_root_spec
 def test_every_environment_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["environment", "list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == environment_names()
+
+
+def test_environments_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["environment", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in listed] == environment_names()
+    assert [each["name"] for each in listed if each["is_default"]] == ["cachegrind"]
+    assert listed[0] | {"simulator": "cachegrind", "root": "debian-11", "comparator": "paper"} == listed[0]
+
+
+def test_doctor_fails_when_the_default_environment_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIE_BENCH_ROOTS", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert main(["doctor", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert "the default environment, cachegrind, cannot be used here" in err
+    said = json.loads(out)
+    by_name = {finding["what"]: finding for finding in said["findings"] if finding["is_environment"]}
+    assert not said["usable"]
+    assert "pie-bench environment build" in by_name["cachegrind"]["says"]
+    assert by_name["cachegrind-host"]["usable"]
 
 
 def test_building_says_where_and_with_which_sum(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pie_bench.cli.environment import build_root_of
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import EnvironmentSpec, environment_names, load_environment_spec
+from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox import choose
 from pie_bench.execution.sandbox import folder as folders
-from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
 from pie_bench.execution.sandbox.folder import Folder
 from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
@@ -63,7 +62,7 @@ def test_without_a_sandbox_there_is_a_remedy_and_no_run(monkeypatch: pytest.Monk
     usable = [name for name, found in probed.items() if not isinstance(found, str)]
     if usable:
         assert choose.choose_sandbox().name == usable[0]
-    monkeypatch.setattr(choose, "MECHANISMS", {"bubblewrap": BubblewrapSandbox})
+    monkeypatch.setattr(choose, "MECHANISMS", ("bubblewrap",))
     with pytest.raises(UserError, match="no usable sandbox: bubblewrap: bwrap not found"):
         choose.choose_sandbox()
 
@@ -72,7 +71,7 @@ def test_without_any_only_what_is_said_to_be_unsafe_is_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert choose.choose_sandbox(unsafe=True).name != "unsafe"  # where there is another
-    monkeypatch.setattr(choose, "MECHANISMS", {})
+    monkeypatch.setattr(choose, "MECHANISMS", ())
     with pytest.raises(UserError, match="no usable sandbox"):
         choose.choose_sandbox()
     with pytest.raises(UserError, match="give --unsafe too"):
@@ -88,7 +87,7 @@ def test_what_needs_mounts_is_refused_with_the_remedy(spec: EnvironmentSpec, tmp
     with pytest.raises(SandboxError, match="use --environment cachegrind-host, or install bubblewrap"):
         UnsafeSandbox().run(Command(["/bin/true"], root=tmp_path), LIMITS, "payload")
     with pytest.raises(UserError, match="environment cachegrind: the sandbox unsafe shows no root file system"):
-        build_root_of("cachegrind", UnsafeSandbox())
+        build_roots("cachegrind", UnsafeSandbox())
 
 
 def test_arguments_keep_their_length_and_quotes_their_meaning() -> None:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.integrity.guard_inputs import grammar_of, guard_inputs, past, rows_of
-from pie_bench.execution.integrity.guards import Finding, PairGuard
+from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.run.guard import GuardFinding
 
 _READ = "#include <cstdio>\n#include <cstdlib>\n#include <vector>\n"
 SLOW = (
@@ -69,7 +70,7 @@ def test_right_for_the_wrong_reason(guards: PairGuard, name: str) -> None:
 @pytest.mark.parametrize("code", [FAST, SLOW])
 def test_honest_programs_are_left_alone(guards: PairGuard, code: str) -> None:
     finding = guards.check(code, 0)
-    assert finding == Finding("p", 0, finding.code_sha256, len(guards.answers), None, None)
+    assert finding == GuardFinding("p", 0, finding.code_sha256, len(guards.answers), None, None)
 
 
 def test_what_the_slow_program_does_too_is_no_finding(spec: EnvironmentSpec, sandbox: Sandbox) -> None:

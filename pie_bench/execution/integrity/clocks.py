@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Limits, Sandbox
+from pie_bench.execution.sandbox.sandbox import PROGRAM, REPORT_PATH, Command, File, Limits, Sandbox
 from pie_bench.execution.simulators.cachegrind import parse_counters
 from pie_bench.execution.toolchain import Toolchain
 
@@ -16,7 +16,7 @@ WORLDS = {"slow": 1_000, "fast": 1_000_000_000}  # nanoseconds that pass from on
 MAX_RATIO = 1.5  # of instructions; another seed changes a hash table by a few percent
 _NOISE = 100_000  # instructions that do not matter
 _CPU_SECONDS = 20
-_PRELOAD, _PROGRAM = "/w/clock.so", "/w/program"
+_PRELOAD = "/w/clock.so"
 _CLOCK = """
 #include <ctime>
 #include <cstring>
@@ -60,9 +60,9 @@ def clock_decides(
             finished = sandbox.run(
                 Command(
                     ["/usr/bin/valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={REPORT_PATH}"]
-                    + ["--vgdb=no", _PROGRAM],
+                    + ["--vgdb=no", PROGRAM],
                     data,
-                    {_PROGRAM: File(binary, True), _PRELOAD: File(clock, True)},
+                    {PROGRAM: File(binary, True), _PRELOAD: File(clock, True)},
                     {**environment, "LD_PRELOAD": _PRELOAD},
                     root,
                 ),

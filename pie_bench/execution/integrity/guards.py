@@ -13,7 +13,7 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.checker import COMPARATORS
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.integrity.guard_inputs import guard_inputs
-from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished, Sandbox, SandboxError
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256
 from pie_bench.run.guard import GuardFinding
@@ -28,11 +28,10 @@ _OPTIONS = {
     "UBSAN_OPTIONS": "symbolize=0",
 }
 _SAID = re.compile(
-    r"(?P<where>/w/program\.cpp:\d+):\d+: runtime error: (?P<undefined>[^\n]+)"
+    rf"(?P<where>{PROGRAM}\.cpp:\d+):\d+: runtime error: (?P<undefined>[^\n]+)"
     r"|ERROR: AddressSanitizer: (?P<address>[\w-]+)"
     r"|(?P<assertion>Assertion '[^'\n]+' failed)"
 )
-_PROGRAM = "/w/program"
 
 
 class PairGuard:
@@ -127,7 +126,7 @@ class PairGuard:
         if sanitized:
             limits = limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
             environment = {**environment, **_OPTIONS}
-        command = Command([_PROGRAM], data, {_PROGRAM: File(binary, True)}, environment, self._root)
+        command = Command([PROGRAM], data, {PROGRAM: File(binary, True)}, environment, self._root)
         finished = self._sandbox.run(command, limits, "payload")
         if finished.wall_timeout:
             raise SandboxError(f"guards: pair {self._pair.pair_id}: stopped by the wall clock")

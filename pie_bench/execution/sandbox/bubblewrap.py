@@ -54,6 +54,10 @@ class BubblewrapSandbox:
     """The `Sandbox` contract on bubblewrap (Debian's package `bubblewrap`), for root and ordinary users alike."""
 
     name = "bubblewrap"
+    remedy = (
+        "needed: the package bubblewrap, and user namespaces allowed for ordinary users: "
+        "sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0"
+    )
     shows_roots = True
     accounts_cpu = True
 

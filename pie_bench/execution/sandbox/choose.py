@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
 
-from pie_bench.errors import UserError, unknown_name
-from pie_bench.execution.sandbox.bubblewrap import BubblewrapSandbox
-from pie_bench.execution.sandbox.container import ContainerSandbox
-from pie_bench.execution.sandbox.landlock import LandlockSandbox
+from pie_bench import registry
+from pie_bench.errors import UserError
 from pie_bench.execution.sandbox.sandbox import Command, Limits, Sandbox, SandboxError, Stage
 from pie_bench.execution.sandbox.sweep import sweep
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 
-MECHANISMS: Mapping[str, Callable[[], Sandbox]] = {
-    "bubblewrap": BubblewrapSandbox,
-    "landlock": LandlockSandbox,
-    "container": ContainerSandbox,
-}
-"""What makes each sandbox, in order of preference."""
+MECHANISMS = tuple(registry.BUILT_IN["sandboxes"])
+"""The package's own, in order of preference. Those of other packages are used where they are asked for by name."""
 UNSAFE = "unsafe"
 VARIABLE = "PIE_BENCH_SANDBOX"
 
-_REMEDIES = {
-    "bubblewrap": "needed: the package bubblewrap, and user namespaces allowed for ordinary users: "
-    "sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0",
-    "landlock": "needed: Linux 5.13 for root, 6.12 for others, with landlock among the kernel's lsm=",
-    "container": "needed: the package docker (pip install docker) and a Docker or Podman daemon on this machine, "
-    "in DOCKER_HOST if not at the usual place",
-}
 _PROBE_LIMITS = Limits(
     cpu_seconds=10,
     wall_seconds=60,
@@ -43,20 +29,34 @@ _STAGES: tuple[Stage, ...] = ("compile", "payload", "simulator")
 
 
 def probe_sandboxes() -> dict[str, Sandbox | str]:
-    """Every mechanism that works here, by name in order of preference; for the others why not, and the remedy."""
-    return {name: probe_sandbox(name) for name in MECHANISMS}
+    """Every mechanism that works here, by name in order of preference; for the others why not, and the remedy.
+
+    Those of other packages come last.
+    """
+    names = dict.fromkeys((*MECHANISMS, *registry.registered("sandboxes")))
+    return {name: probe_sandbox(name) for name in names}
 
 
 def probe_sandbox(name: str) -> Sandbox | str:
-    """One mechanism, or why it does not work here, with the remedy. A program really runs in every stage."""
+    """One mechanism, or why it does not work here, with the remedy. A program really runs in every stage.
+
+    UserError for an unknown name, or a plug-in that cannot be imported.
+    """
+    found = registry.find("sandboxes", name, also={UNSAFE: None})
+    mechanism = found.load()
     try:
-        sandbox = MECHANISMS[name]()
+        sandbox: Sandbox = mechanism()
         for stage in _STAGES:
             finished = sandbox.run(Command(["/usr/bin/echo", "works"]), _PROBE_LIMITS, stage)
             if finished.stdout != b"works\n":
                 raise SandboxError(f"{name}: {finished.stderr.decode(errors='replace').strip() or 'no output'}")
     except SandboxError as error:
-        return f"{error} ({_REMEDIES[name]})"
+        remedy = getattr(mechanism, "remedy", None)
+        return f"{error} ({remedy})" if remedy else str(error)
+    except AttributeError as error:
+        if found.built_in:
+            raise
+        raise found.broken(f"no sandbox: {error}") from error
     return sandbox
 
 
@@ -72,8 +72,6 @@ def choose_sandbox(name: str | None = None, *, unsafe: bool = False) -> Sandbox:
         if not unsafe:
             raise UserError("the sandbox unsafe contains nothing: give --unsafe too if that is really meant")
         return _unsafe("asked for by name")
-    if name is not None and name not in MECHANISMS:
-        raise unknown_name("sandbox", name, [*MECHANISMS, UNSAFE])
     refused = {}
     for tried in [name] if name is not None else MECHANISMS:
         found = probe_sandbox(tried)

@@ -52,6 +52,10 @@ class ContainerSandbox:
     """
 
     name = "container"
+    remedy = (
+        "needed: the package docker (pip install docker) and a Docker or Podman daemon on this machine, "
+        "in DOCKER_HOST if not at the usual place"
+    )
     shows_roots = True
     accounts_cpu = False
 

@@ -32,6 +32,7 @@ class LandlockSandbox(UnmountedSandbox):
     """For root with Landlock's first version (Linux 5.13) or later, for others with its sixth (Linux 6.12)."""
 
     name = "landlock"
+    remedy = "needed: Linux 5.13 for root, 6.12 for others, with landlock among the kernel's lsm="
 
     def __init__(self) -> None:
         if os.uname().machine != "x86_64":

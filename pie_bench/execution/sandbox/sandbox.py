@@ -79,6 +79,7 @@ class Command:
 
 
 REPORT_PATH = "{report}"
+PROGRAM = "/w/program"  # where a program lies in every sandbox: argv[0] is part of what is measured
 CHANNEL = "{channel}"
 
 
@@ -123,7 +124,8 @@ class Sandbox(Protocol):
     """Runs one command with nothing of the host in reach but a read-only `/usr` and the given files.
 
     `shows_roots`: a command may have a `root`. `accounts_cpu`: the kernel adds the CPU time of what was run to that of
-    this process's children.
+    this process's children. A class is made without arguments (SandboxError where it cannot work), and may have a
+    `remedy`, a line that says what it needs.
     """
 
     name: str

@@ -14,9 +14,14 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, Literal
 
-from pie_bench.execution.environment import CachegrindSpec, CacheModel, Environment, EnvironmentSpec
+from pydantic import Field
+
+from pie_bench.config import Strict
+from pie_bench.execution.environment import Environment, EnvironmentSpec
 from pie_bench.execution.sandbox.sandbox import (
+    PROGRAM,
     REPORT_PATH,
     Command,
     File,
@@ -27,13 +32,14 @@ from pie_bench.execution.sandbox.sandbox import (
     Served,
 )
 from pie_bench.execution.simulators.fork_server import START_UP, Forking, forking, starts_unseeing
-from pie_bench.execution.simulators.simulator import MeasurementMismatchError, is_verified
+from pie_bench.execution.simulators.kind import Finding
+from pie_bench.execution.simulators.simulator import Found, MeasurementMismatchError, Simulator, is_verified
+from pie_bench.execution.simulators.spec import EventCosts, SimulatorSpec, Speed
 from pie_bench.execution.simulators.startup import stopped_at_main
 from pie_bench.execution.simulators.translations import OPTIONS, Translations, Translator, translator_in
 from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 
-_PROGRAM = "/w/program"
 _log = logging.getLogger(__name__)
 _REPEATED = 3
 _UNSUPPORTED = (b"unhandled instruction bytes", b"the 'impossible' happened")
@@ -41,6 +47,77 @@ _UNSUPPORTED = (b"unhandled instruction bytes", b"the 'impossible' happened")
 _Job = bytes | None  # an input; None is the start-up alone
 _Run = tuple[Finished, dict[str, int]]  # with its counts
 _NOTHING = Finished(None, None, b"", b"", b"", 0.0, wall_timeout=False, cpu_limit=False)
+
+
+class CacheModel(Strict):
+    """One cache, as cachegrind takes it."""
+
+    size_bytes: int
+    associativity: int
+    line_bytes: int
+
+
+class CachegrindSpec(SimulatorSpec):
+    """valgrind's cachegrind: pinned caches, and what each counted event costs in simulated seconds.
+
+    Instructions of the dynamic loader wait for memory and for each other more than those of a program's loops: events
+    before `main` may have costs of their own.
+    """
+
+    labels: ClassVar[Mapping[str, str]] = {
+        "Ir": "instructions",
+        "I1mr": "instruction fetches that miss L1",
+        "ILmr": "instruction fetches that miss the last level",
+        "Dr": "data reads",
+        "D1mr": "data reads that miss L1",
+        "DLmr": "data reads that miss the last level",
+        "Dw": "data writes",
+        "D1mw": "data writes that miss L1",
+        "DLmw": "data writes that miss the last level",
+        "Bc": "conditional branches",
+        "Bcm": "mispredicted conditional branches",
+        "Bi": "indirect branches",
+        "Bim": "mispredicted indirect branches",
+    }
+    instructions = "Ir"
+    after_counting = frozenset({"seconds_per_event", "startup_seconds_per_event"})
+    speed = Speed(program=1.0, test=0.3, simulated_second=20.0)  # docs/models.md says how measured
+
+    kind: Literal["cachegrind"]
+    first_level_instruction: CacheModel
+    first_level_data: CacheModel
+    last_level: CacheModel
+    seconds_per_event: Mapping[str, float] = Field(min_length=1)
+    startup_seconds_per_event: Mapping[str, float] | None = None
+
+    @property
+    def costs(self) -> EventCosts:
+        return EventCosts(self.seconds_per_event, self.startup_seconds_per_event or self.seconds_per_event)
+
+
+class Cachegrind:
+    """The `SimulatorKind`: valgrind is where the programs are compiled, in the root file system or on the host."""
+
+    spec = CachegrindSpec
+
+    def find(self, spec: EnvironmentSpec, sandbox: Sandbox, root: Path | None) -> Found:
+        finished = sandbox.run(
+            Command(["/usr/bin/valgrind", "--version"], environment={"PATH": "/usr/bin"}, root=root),
+            spec.simulator_limits,
+            "simulator",
+        )
+        if finished.exit_code != 0:
+            raise SandboxError("valgrind does not run in the sandbox; install it: sudo apt-get install valgrind")
+        return Found({"valgrind": finished.stdout.decode().strip()})
+
+    def open(self, environment: Environment, sandbox: Sandbox) -> Simulator:
+        return CachegrindSimulator(environment, sandbox)
+
+    def examine(self, spec: EnvironmentSpec, sandbox: Sandbox) -> Iterator[Finding]:
+        return iter(())
+
+    def version(self, facts: Mapping[str, str]) -> str:
+        return facts["valgrind"]
 
 
 class CachegrindSimulator:
@@ -82,7 +159,7 @@ class CachegrindSimulator:
 
     def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
         """Simulated seconds of event counts: those of the start-up at their own costs, the rest at the others."""
-        before, after = self._ruler.startup_costs, self._ruler.seconds_per_event
+        before, after = self._ruler.costs.startup, self._ruler.costs.after_main
         return sum(
             after[event] * (counters.get(event, 0) - startup_counters.get(event, 0))
             + before.get(event, 0.0) * startup_counters.get(event, 0)
@@ -178,9 +255,9 @@ class CachegrindSimulator:
 
     def _command(self, binary: bytes, *options: str, stdin: bytes = b"") -> Command:
         return Command(
-            argv=[*_command_line(self._ruler), *options, _PROGRAM],
+            argv=[*_command_line(self._ruler), *options, PROGRAM],
             stdin=stdin,
-            files={_PROGRAM: File(binary, executable=True)},
+            files={PROGRAM: File(binary, executable=True)},
             environment=self._spec.program_environment,
             root=self._root,
         )
@@ -198,18 +275,6 @@ class CachegrindSimulator:
         if finished.signal is not None or finished.exit_code != 0:
             return "runtime_error", f"exit code {finished.exit_code}, signal {finished.signal} in the simulator"
         return "ok", ""
-
-
-def cachegrind_facts(sandbox: Sandbox, spec: EnvironmentSpec, root: Path | None) -> dict[str, str]:
-    """valgrind's version."""
-    finished = sandbox.run(
-        Command(["/usr/bin/valgrind", "--version"], environment={"PATH": "/usr/bin"}, root=root),
-        spec.simulator_limits,
-        "simulator",
-    )
-    if finished.exit_code != 0:
-        raise SandboxError("valgrind does not run in the sandbox; install it: sudo apt-get install valgrind")
-    return {"valgrind": finished.stdout.decode().strip()}
 
 
 def parse_counters(report: bytes) -> dict[str, int]:

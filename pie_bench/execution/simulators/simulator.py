@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from pie_bench.errors import PieBenchError
 from pie_bench.hashing import sha256
@@ -18,6 +19,21 @@ def is_verified(binary: bytes, data: bytes, one_in: int) -> bool:
     """Whether this forked measurement is checked against one alone: one in `one_in`, the same in every run."""
     chosen = int(sha256(sha256(binary).encode() + sha256(data).encode())[:8], 16)
     return chosen % one_in == 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """A simulator as it is on this machine.
+
+    `facts` (versions, sums) are all that can change a measurement and the spec does not say. `description` tells it
+    from another that measures the same (a path, an image), where there may be several. `accounts_cpu` is as in the
+    `Sandbox` contract. `handle` is the kind's own, for opening it.
+    """
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    description: str | None = None
+    accounts_cpu: bool = True
+    handle: Any = None
 
 
 class Simulator(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import Environment, Gem5Spec, load_environment_spec
+from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
 from pie_bench.execution.simulators.gem5 import launch
 from pie_bench.execution.simulators.gem5.container import (
@@ -25,9 +25,11 @@ from pie_bench.execution.simulators.gem5.container import (
 from pie_bench.execution.simulators.gem5.golden import find_gem5, not_usable
 from pie_bench.execution.simulators.gem5.launch import gem5_candidates
 from pie_bench.execution.simulators.gem5.simulator import Session
+from pie_bench.execution.simulators.gem5.spec import Gem5Spec
+from pie_bench.execution.simulators.simulator import Found
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.run.run import Run
-from pie_bench.stages.execute import note_gem5
+from pie_bench.stages.execute import note_simulator
 
 SPEC = load_environment_spec("gem5-skylake")
 assert isinstance(SPEC.simulator, Gem5Spec)
@@ -223,5 +225,5 @@ def test_which_image_it_was_is_written_down(attributes: dict[str, Any], expected
     gem5 = launch.ImageGem5(ContainerGem5(None, "image:tag", digest))
     directory = Run(tmp_path)
     directory.manifest_path.write_text('{"settings": {"task": "t", "model": "m"}, "identity": {}}')
-    note_gem5(directory, Environment(SPEC, {}, gem5=gem5))
-    assert directory.read_manifest().gem5 == {"gem5-skylake": f"the container image image:tag ({expected})"}
+    note_simulator(directory, Environment(SPEC, {}, found=Found(description=gem5.description)))
+    assert directory.read_manifest().simulators == {"gem5-skylake": f"the container image image:tag ({expected})"}

@@ -13,7 +13,7 @@ from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
-from pie_bench.execution.simulators.open import open_simulator
+from pie_bench.execution.simulators.kind import open_simulator
 from pie_bench.execution.toolchain import Toolchain
 
 pytestmark = pytest.mark.gem5
@@ -128,10 +128,10 @@ def test_the_simulated_program_sees_the_pinned_root_and_not_the_host(
 
 
 def limited(environment: Environment, sandbox: Sandbox, **limits: int) -> Gem5Simulator:
-    assert environment.gem5 is not None
+    assert environment.found.handle is not None
     ruler = environment.spec.simulator.model_copy(update=limits)
     spec = environment.spec.model_copy(update={"simulator": ruler})
-    return Gem5Simulator(Environment(spec, environment.facts, environment.root), environment.gem5, sandbox)
+    return Gem5Simulator(Environment(spec, environment.facts, environment.root), environment.found.handle, sandbox)
 
 
 ENDLESS = "int main() { for (volatile int i = 0;; i++); }"

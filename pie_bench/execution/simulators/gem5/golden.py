@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 
 from pie_bench.errors import PieBenchError, UserError
-from pie_bench.execution.environment import EnvironmentSpec, Gem5Spec
+from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.gem5.launch import MACHINE, Gem5, gem5_candidates
 from pie_bench.execution.simulators.gem5.simulator import Session
+from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 
 GOLDEN = Path(__file__).with_name("golden.elf")  # golden.S, assembled
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import Gem5Spec
 from pie_bench.execution.sandbox.sandbox import CHANNEL, Command, Connected, File, Limits, Sandbox
 from pie_bench.execution.simulators.gem5.container import ContainerGem5, docker_client, ensure_image
+from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 
 BINARY_VARIABLE, IMAGE_VARIABLE = "PIE_GEM5_BINARY", "PIE_GEM5_IMAGE"
 MACHINE = Path(__file__).with_name("machine.py")

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pie_bench.execution.environment import Environment, EnvironmentSpec, Gem5Spec
+from pie_bench.execution.environment import Environment, EnvironmentSpec
 from pie_bench.execution.sandbox.memory import content_of, memory_file
-from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Sandbox, SandboxError
 from pie_bench.execution.simulators.fork_server import EXIT_CALL, starts_unseeing
 from pie_bench.execution.simulators.gem5.launch import Gem5
+from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
 from pie_bench.execution.simulators.simulator import MeasurementMismatchError, is_verified
 from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
@@ -31,7 +32,6 @@ from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 
 SECONDS_PER_TICK = 1e-12  # gem5's ticks are picoseconds
-_PROGRAM = "/w/program"
 _ENDED = "exiting with last active thread context"
 _LIMIT = "simulate() limit reached"
 _MAIN = "at main"
@@ -149,11 +149,11 @@ class Gem5Simulator:
         return {name: copy for name, copy in copies.items() if copy is not None}
 
     def _trace(self, binary: bytes) -> bytes:
-        valgrind = ["/usr/bin/valgrind", "--tool=none", "--trace-syscalls=yes", "--vgdb=no", _PROGRAM]
+        valgrind = ["/usr/bin/valgrind", "--tool=none", "--trace-syscalls=yes", "--vgdb=no", PROGRAM]
         limits = self._environment.spec.simulator_limits
         command = Command(
             valgrind,
-            files={_PROGRAM: File(binary, executable=True)},
+            files={PROGRAM: File(binary, executable=True)},
             environment=self._environment.spec.program_environment,
             root=self._environment.root,
         )
@@ -230,13 +230,13 @@ class Session:
         assert isinstance(spec.simulator, Gem5Spec)
         job: dict[str, Any] = {
             "parameters": spec.model_dump(mode="json")["simulator"]["parameters"],
-            "program": _PROGRAM,
-            "argv": [_PROGRAM],
+            "program": PROGRAM,
+            "argv": [PROGRAM],
             "environment": dict(spec.program_environment),
             "tick_limit": spec.simulator.max_ticks,
             "host_second_limit": spec.simulator.max_host_seconds,
         }
-        files = {_PROGRAM: binary}
+        files = {PROGRAM: binary}
         for name, copy in copies.items():
             job[name] = next((path for path, content in files.items() if content == copy), f"/w/{name}")
             files[job[name]] = copy

@@ -1,0 +1,242 @@
+"""Judging single programs, with no run, task or folder: what the Python API and `pie-bench judge` offer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from os import PathLike
+from pathlib import Path
+from typing import TypeAlias
+
+from pie_bench.data.load import load_dataset
+from pie_bench.data.pair import Pair, TestCase
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
+from pie_bench.errors import UserError
+from pie_bench.execution.executor import Executor, open_executor
+from pie_bench.execution.native import first_difference
+from pie_bench.execution.pool import LocalPool
+from pie_bench.execution.roots import build_roots
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.execution.subject import Locks
+from pie_bench.hashing import hash_of, sha256
+from pie_bench.paths import cache_dir
+from pie_bench.run.verdict import Candidate, TestResult, Verdict
+
+Test: TypeAlias = TestCase | tuple[str | bytes, str | bytes]
+"""A test: an input and the output that is right for it."""
+
+_LAYOUTS = (("input.", "output."), (".in", ".out"), (".in", ".ans"))  # PIE's and CodeNet's; those of contests
+_SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class PairWithTests:
+    """A pair, and its tests read."""
+
+    pair: Pair
+    tests: tuple[TestCase, ...]
+
+
+def load_pair(dataset: str | PathLike[str], pair_id: str, split: str = "test") -> PairWithTests:
+    """A pair of a dataset (what `--dataset` takes), with its tests. UserError for an unknown dataset or pair."""
+    loaded = load_dataset(dataset, split)
+    pair = loaded.pair(pair_id)
+    return PairWithTests(pair, loaded.tests(pair))
+
+
+@dataclass(frozen=True)
+class Judgement(Verdict):
+    """A verdict, with the one on the slow program that it was to make faster (None where there is none)."""
+
+    source: Verdict | None = None
+
+    @property
+    def speedup(self) -> float | None:
+        """Simulated time of the slow program by this one's; None unless both are right."""
+        if self.source is None or self.source.runtime_seconds is None or self.runtime_seconds is None:
+            return None
+        return self.source.runtime_seconds / self.runtime_seconds
+
+    @property
+    def failed(self) -> TestResult | None:
+        """The first test that it did not pass."""
+        return next((test for test in self.tests if test.outcome != "ok"), None)
+
+
+class Judge:
+    """Compiles, checks, runs and measures programs in one environment.
+
+        with Judge() as judge:
+            verdict = judge(code, load_pair("mini", "m001"))
+            verdict = judge(code, source=slow, tests=[("1 2\\n", "3\\n")])
+            for verdict in judge.map([(code, pair), …]): ...
+
+    The environment is opened, and its root file system built, when it is first used; measurements are kept in the cache
+    folder. It may be called from several threads. `environment` is a name or a YAML file, `sandbox` a name, an open
+    sandbox, or None for the one that works here; `unsafe` as the command's option. `workers` is for `map`: None means
+    as many as cores.
+    """
+
+    def __init__(
+        self,
+        environment: str = DEFAULT_ENVIRONMENT,
+        *,
+        sandbox: str | Sandbox | None = None,
+        unsafe: bool = False,
+        workers: int | None = None,
+    ):
+        self.environment = environment
+        self._sandbox, self._unsafe = sandbox, unsafe
+        self._pool = LocalPool(workers)
+        self._opened: Executor | None = None
+        self._opening = threading.Lock()
+        self._sources: dict[str, Verdict] = {}
+        self._judging_sources = Locks()
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the environment; used again, it is opened again."""
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None
+
+    def __call__(
+        self,
+        code: str,
+        pair: PairWithTests | None = None,
+        *,
+        source: str | None = None,
+        tests: Sequence[Test] | None = None,
+        measured: bool = True,
+    ) -> Judgement:
+        """The verdict on a C++ program: on a pair's tests, or on your own, against your slow program if there is one.
+
+        Without `measured` it is only checked and run: no times. Raises UserError when nothing works here, or there are
+        no tests.
+        """
+        return self._judge(code, 0, _as_pair(pair, source, tests), measured)
+
+    def map(self, programs: Iterable[tuple[str, PairWithTests]]) -> Iterator[Judgement]:
+        """The verdicts on many, in the order in which they are done, on all cores.
+
+        A verdict's `sample_index` is the program's place in `programs`, which is asked for the next one only as work
+        gets done.
+        """
+
+        def judge(numbered: tuple[int, tuple[str, PairWithTests]]) -> Judgement:
+            number, (code, pair) = numbered
+            return self._judge(code, number, pair, True)
+
+        return self._pool.map_unordered(judge, enumerate(programs))
+
+    def explain(self, code: str, verdict: Verdict, tests: Sequence[Test]) -> str:
+        """Why a program failed its first test, in a line, by running it there again; "" when it passed all."""
+        failed = next((test for test in verdict.tests if test.outcome != "ok"), None)
+        case = next((test for test in _as_tests(tests) if failed and test.test_id == failed.test_id), None)
+        if failed is None or case is None:
+            return ""
+        finished = self._executor.run(code, case)
+        if failed.outcome == "wrong_output":
+            return first_difference(
+                finished.stdout.decode(errors="replace"),
+                case.expected_output.decode(errors="replace"),
+                self._executor.environment.spec.comparator,
+            )
+        said = finished.stderr.decode(errors="replace").strip().splitlines()
+        how = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
+        return f"{how}: {said[-1][:_SHOWN_CHARACTERS]}" if said else how
+
+    @property
+    def _executor(self) -> Executor:
+        with self._opening:
+            if self._opened is None:
+                sandbox = self._sandbox
+                if sandbox is None or isinstance(sandbox, str):
+                    sandbox = choose_sandbox(sandbox, unsafe=self._unsafe)
+                build_roots(self.environment, sandbox)
+                self._opened = open_executor(self.environment, cache_dir(), sandbox)
+            return self._opened
+
+    def _judge(self, code: str, index: int, given: PairWithTests, measured: bool) -> Judgement:
+        pair = given.pair
+        verdict = self._executor.execute(
+            Candidate(pair.pair_id, "candidate", index, code, src_code=pair.src_code), given.tests, measured=measured
+        )
+        source = self._source(given) if pair.src_code and measured else None
+        return Judgement(**{field.name: getattr(verdict, field.name) for field in fields(Verdict)}, source=source)
+
+    def _source(self, given: PairWithTests) -> Verdict:
+        """The verdict on the pair's slow program, made once."""
+        sums = [[test.test_id, sha256(test.input), sha256(test.expected_output)] for test in given.tests]
+        key = hash_of([given.pair.pair_id, given.pair.src_code, sums])
+        with self._judging_sources.of(key):
+            if key not in self._sources:
+                candidate = Candidate(given.pair.pair_id, "source", 0, given.pair.src_code)
+                verdict = self._executor.execute(candidate, given.tests)
+                if verdict.outcome == "infra_error":
+                    return verdict
+                self._sources[key] = verdict
+            return self._sources[key]
+
+
+def _as_pair(pair: PairWithTests | None, source: str | None, tests: Sequence[Test] | None) -> PairWithTests:
+    if pair is not None:
+        if source is not None or tests is not None:
+            raise UserError("judge: give a pair, or source and tests, not both")
+        found = pair
+    else:
+        cases = _as_tests(tests or ())
+        found = PairWithTests(Pair("", "", source or "", "", tuple(test.test_id for test in cases)), cases)
+    if not found.tests:
+        raise UserError("judge: there are no tests; give a pair, or tests=[(input, output), …]")
+    return found
+
+
+def _as_tests(tests: Sequence[Test]) -> tuple[TestCase, ...]:
+    return tuple(
+        test if isinstance(test, TestCase) else TestCase(str(number), _as_bytes(test[0]), _as_bytes(test[1]))
+        for number, test in enumerate(tests)
+    )
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+def read_tests(folder: Path) -> tuple[TestCase, ...]:
+    """The tests of a folder: `input.N.txt` with `output.N.txt`, as PIE's, or `NAME.in` with `NAME.out` or `NAME.ans`.
+
+    UserError for none, and for an input without its output.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+    for given, expected in _LAYOUTS:
+        inputs = [name for name in names if (name.startswith(given) if given.endswith(".") else name.endswith(given))]
+        outputs = {
+            name: name.replace(given, expected, 1) if given.endswith(".") else name[: -len(given)] + expected
+            for name in inputs
+        }
+        if not any(output in names for output in outputs.values()):
+            continue
+        missing = sorted(name for name, output in outputs.items() if output not in names)
+        if missing:
+            raise UserError(f"{folder / missing[0]}: there is no {outputs[missing[0]]} beside it")
+        cases = {_test_id(name): (folder / name, folder / output) for name, output in outputs.items()}
+        return tuple(
+            TestCase(test_id, paths[0].read_bytes(), paths[1].read_bytes())
+            for test_id, paths in sorted(cases.items(), key=lambda case: (len(case[0]), case[0]))
+        )
+    raise UserError(f"{folder}: no tests: expected input.0.txt with output.0.txt, or 0.in with 0.out, and so on")
+
+
+def _test_id(name: str) -> str:
+    return name.removeprefix("input.").removesuffix(".txt").removesuffix(".in")

@@ -1,0 +1,98 @@
+"""The last step of judging: what a program that is right takes, in the simulator, where it must do the same again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import replace
+
+from pie_bench.execution.integrity import forbidden
+from pie_bench.execution.subject import Subject, Workshop
+from pie_bench.hashing import sha256
+from pie_bench.run.measurement import Measurement
+from pie_bench.run.verdict import Outcome, TestResult, Verdict
+
+
+def measured(subject: Subject, workshop: Workshop) -> Verdict:
+    """Its time on every test, unless times are not asked for."""
+    if not subject.is_measured:
+        return workshop.verdict(subject, "ok", tests=subject.results)
+    results, measurements = _measure(subject, workshop)
+    failed = next((result for result in results if result.outcome != "ok"), None)
+    if failed is not None:
+        detail = f"test {failed.test_id} in the simulator"
+        if failed.outcome == "forbidden" and forbidden.computes_in_80_bits(subject.binary, workshop.toolchain):
+            detail += ": it computes in long double, which simulators round to 64 bits"
+            results = [replace(r, outcome="unsupported") if r.outcome == "forbidden" else r for r in results]
+        worst = next(result for result in results if result.outcome != "ok")
+        return workshop.verdict(subject, worst.outcome, detail, tests=tuple(results))
+    return workshop.verdict(
+        subject,
+        "ok",
+        tests=tuple(results),
+        runtime_seconds=sum(result.seconds or 0.0 for result in results),
+        startup_seconds=sum(result.startup_seconds or 0.0 for result in results),
+        counters=_summed(measurement.counters for measurement in measurements),
+        startup_counters=_summed(measurement.startup_counters for measurement in measurements),
+    )
+
+
+def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], list[Measurement]]:
+    """Every test's result, and the measurements of those that are ok."""
+    simulator, counter = workshop.simulator, workshop.environment.spec.simulator.instructions
+    inputs = {sha256(test.input): test.input for test in subject.tests}
+    # Two candidates with the same binary: the second finds it measured.
+    with workshop.measuring.of(sha256(subject.binary)):
+        known = _measurements(subject.binary, inputs, workshop)
+    # Measuring stops at the first failure: it stands for the tests after it too.
+    stopped_by = next((m.outcome for m in known.values() if m.outcome != "ok"), "infra_error")
+    results = []
+    found = []
+    for test in subject.tests:
+        measurement = known.get(sha256(test.input))
+        outcome = measurement.outcome if measurement is not None else stopped_by
+        if measurement is None or outcome != "ok":
+            # It ran natively: ending otherwise in the simulator is behaving differently.
+            results.append(TestResult(test.test_id, "forbidden" if outcome == "runtime_error" else _outcome(outcome)))
+        elif measurement.stdout_sha256 != subject.output_sums[test.test_id]:
+            results.append(TestResult(test.test_id, "forbidden"))
+        else:
+            found.append(measurement)
+            results.append(
+                TestResult(
+                    test.test_id,
+                    "ok",
+                    simulator.seconds(measurement.counters, measurement.startup_counters),
+                    simulator.seconds(measurement.startup_counters, measurement.startup_counters),
+                    measurement.counters.get(counter),
+                )
+            )
+    return results, found
+
+
+def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -> dict[str, Measurement]:
+    """Measurements by the input's sum; stops at the first that is not ok."""
+    known = workshop.store.get(sha256(binary), list(inputs), workshop.simulator.simulation_id)
+    # Short ones first: a program that is over the limit on one of them costs little.
+    missing = sorted((data for key, data in inputs.items() if key not in known), key=len)
+    if missing and all(measurement.outcome == "ok" for measurement in known.values()):
+        # closing: stopping early must not leave a simulation to the garbage collector
+        with closing(workshop.simulator.measure(binary, missing)) as measurements:  # type: ignore[type-var]
+            for measurement in measurements:
+                workshop.store.put(measurement)
+                known[measurement.input_sha256] = measurement
+                if measurement.outcome != "ok":
+                    break
+    return known
+
+
+def _summed(counters: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    sums: Counter[str] = Counter()
+    for counted in counters:
+        sums.update(counted)  # type: ignore[arg-type]  # counts may be fractions in some simulators
+    return dict(sorted(sums.items()))
+
+
+def _outcome(name: str) -> Outcome:
+    return name  # type: ignore[return-value]  # simulators use names of Outcome

@@ -1,0 +1,82 @@
+"""The step of judging that runs a program natively: is it right on every test?"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from itertools import zip_longest
+
+from pie_bench.execution.checker import COMPARATORS, Comparator
+from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished
+from pie_bench.execution.subject import Subject, Workshop
+from pie_bench.hashing import sha256
+from pie_bench.run.verdict import Outcome, TestResult, Verdict
+
+_OUT_OF_MEMORY = (b"bad_alloc", f"failed to execute {PROGRAM}: Cannot allocate memory".encode())
+_SHOWN_CHARACTERS = 80
+_ENDS_IT = ("instruction_limit", "infra_error")  # the tests after it are not run
+
+
+def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
+    """Its outputs are the expected ones."""
+    spec = workshop.environment.spec
+    same_output = COMPARATORS[spec.comparator]
+    results: list[TestResult] = []
+    sums: dict[str, str] = {}
+    for test in subject.tests:
+        if results and results[-1].outcome in _ENDS_IT:
+            results.append(TestResult(test.test_id, results[-1].outcome))
+            continue
+        finished = run_natively(subject.binary, test.input, workshop)
+        outcome = _outcome_of(finished)
+        if outcome == "ok":
+            output, expected = (text.decode(errors="replace") for text in (finished.stdout, test.expected_output))
+            if not same_output(output, expected):
+                outcome = "wrong_output"
+        sums[test.test_id] = sha256(finished.stdout)
+        results.append(TestResult(test.test_id, outcome))
+    subject = replace(subject, results=tuple(results), output_sums=sums)
+    failed = next((result for result in results if result.outcome != "ok"), None)
+    if failed is None:
+        return subject
+    # An error of ours on any test says that the others may not be complete either.
+    worst = next((result for result in results if result.outcome == "infra_error"), failed)
+    return workshop.verdict(subject, worst.outcome, f"test {worst.test_id}", tests=subject.results)
+
+
+def run_natively(binary: bytes, data: bytes, workshop: Workshop) -> Finished:
+    """One run of a program. SandboxError when it could not be started."""
+    environment = workshop.environment
+    command = Command(
+        [PROGRAM], data, {PROGRAM: File(binary, True)}, environment.spec.program_environment, environment.root
+    )
+    return workshop.sandbox.run(command, environment.spec.native_limits, "payload")
+
+
+def first_difference(output: str, expected: str, comparator: Comparator) -> str:
+    """Where an output that is wrong differs first, in a line."""
+    same = COMPARATORS[comparator]
+    lines, wanted = output.strip().splitlines(), expected.strip().splitlines()
+    for number, (line, right) in enumerate(zip_longest(lines, wanted), 1):
+        if line is None or right is None or not same(line, right):
+            found, instead = ("nothing" if text is None else repr(_shown(text)) for text in (line, right))
+            return f"line {number}: {found}, expected {instead}"
+    return "no line differs"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def _outcome_of(finished: Finished) -> Outcome:
+    if finished.wall_timeout:
+        return "infra_error"
+    if finished.cpu_limit:
+        return "instruction_limit"
+    if finished.signal == signal.SIGXFSZ:
+        return "output_limit"
+    # SIGKILL: the kernel found no room for the program's segments, or memory ran out.
+    out_of_memory = any(mark in finished.stderr for mark in _OUT_OF_MEMORY)
+    if finished.signal == signal.SIGKILL or (finished.exit_code != 0 and out_of_memory):
+        return "memory_limit"
+    return "ok" if finished.exit_code == 0 else "runtime_error"

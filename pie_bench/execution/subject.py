@@ -1,0 +1,82 @@
+"""What passes through the steps of judging (judging.py), and what each step works with."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pie_bench.data.pair import TestCase
+from pie_bench.execution.environment import Environment
+from pie_bench.execution.integrity.forbidden import Program
+from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.execution.simulators.simulator import Simulator
+from pie_bench.execution.toolchain import Toolchain
+from pie_bench.hashing import sha256
+from pie_bench.run.verdict import Candidate, Outcome, TestResult, Verdict
+from pie_bench.store import MeasurementStore
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A program on its way to a verdict: the candidate, its tests, and what the steps so far found out.
+
+    `suspect` is the program as the checks on cheating look at it; None for the dataset's own programs, which are under
+    no suspicion. `output_sums` are the sums of what it wrote natively, by test id.
+    """
+
+    candidate: Candidate
+    tests: Sequence[TestCase]
+    is_measured: bool = True
+    binary: bytes = b""
+    compile_log: str = ""
+    suspect: Program | None = None
+    results: tuple[TestResult, ...] = ()
+    output_sums: Mapping[str, str] = field(default_factory=dict)
+
+
+class Locks:
+    """A lock for each key. Not carried into another process."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._guard = threading.Lock()
+
+    def of(self, key: str) -> threading.Lock:
+        with self._guard:
+            return self._locks[key]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Everything that judging needs, opened on this machine. Safe for several threads."""
+
+    environment: Environment
+    sandbox: Sandbox
+    toolchain: Toolchain
+    simulator: Simulator
+    store: MeasurementStore
+    measuring: Locks = field(default_factory=Locks)
+
+    def verdict(self, subject: Subject, outcome: Outcome, detail: str = "", **more: Any) -> Verdict:
+        """The verdict on a subject, with what is known of it by now."""
+        candidate = subject.candidate
+        return Verdict(
+            pair_id=candidate.pair_id,
+            role=candidate.role,
+            sample_index=candidate.sample_index,
+            environment_id=self.environment.environment_id,
+            outcome=outcome,
+            detail=detail,
+            compile_log=more.pop("compile_log", subject.compile_log),
+            code_sha256=sha256(candidate.code.encode(errors="replace")) if candidate.code is not None else None,
+            binary_sha256=sha256(subject.binary) if subject.binary else None,
+            **more,
+        )
+
+
+Step = Callable[[Subject, Workshop], Subject | Verdict]
+"""A verdict ends it; a subject, with what was found out, goes on to the next step. Raises SandboxError for failures of
+ours."""

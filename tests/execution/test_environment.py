@@ -1,0 +1,177 @@
+"""Environments: ids that stay, files of one's own, simulators and environments from elsewhere."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pie_bench.data.pair import TestCase
+from pie_bench.errors import UserError
+from pie_bench.execution.environment import Environment, environment_names, load_environment_spec
+from pie_bench.execution.executor import open_executor
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.run.verdict import Candidate
+
+FACTS = {"compiler": "c", "valgrind": "v"}
+IDS = {  # of 0.1.0's measurements and entries: what is measured did not change, so neither may these
+    "cachegrind": ("73919adab138cff7", "7d962930abd0ccf5"),
+    "cachegrind-host": ("32ed911fa2bc5bbf", "7d962930abd0ccf5"),
+    "cachegrind-host-strict": ("b4a8067b9a355037", "7d962930abd0ccf5"),
+    "gem5-pie": ("e45ae042d262d56b", "c6940ee38c29a73a"),
+    "gem5-skylake": ("115c2fd12033d82b", "c6940ee38c29a73a"),
+}
+TOY = '''
+from pie_bench.execution.simulators.simulator import Found
+from pie_bench.execution.simulators.spec import SimulatorSpec, Speed
+from pie_bench.hashing import sha256
+from pie_bench.run.measurement import Measurement
+
+
+class ToySpec(SimulatorSpec):
+    labels = {"steps": "steps of the toy"}
+    instructions = "steps"
+    speed = Speed(1.0, 1.0, 1.0)
+    seconds_a_step: float
+    after_counting = frozenset({"seconds_a_step"})
+
+
+class Toy:
+    spec = ToySpec
+
+    def find(self, spec, sandbox, root):
+        return Found({"toy": "1.0"}, "the toy")
+
+    def open(self, environment, sandbox):
+        return ToySimulator(environment)
+
+    def examine(self, spec, sandbox):
+        return iter(())
+
+    def version(self, facts):
+        return f"toy {facts['toy']}"
+
+
+class ToySimulator:
+    """Counts the bytes of the input. The programs of its tests print nothing."""
+
+    def __init__(self, environment):
+        self.simulation_id = environment.simulation_id
+        self._ruler = environment.spec.simulator
+
+    def measure(self, binary, inputs):
+        for data in inputs:
+            counts = {"steps": len(data)}, {"steps": 1}
+            yield Measurement(sha256(binary), sha256(data), self.simulation_id, "ok", 0, sha256(b""), *counts)
+
+    def seconds(self, counters, startup_counters):
+        return counters["steps"] * self._ruler.seconds_a_step
+
+
+class NoSimulator:
+    spec = int
+'''
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "toy_ruler.py").write_text(TOY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield own(tmp_path, "toy", "simulator: {kind: 'toy_ruler:Toy', seconds_a_step: 0.5}", include="_limits.yaml")
+    sys.modules.pop("toy_ruler", None)
+
+
+def own(folder: Path, name: str, *lines: str, include: str = "cachegrind-host.yaml") -> Path:
+    path = folder / f"{name}.yaml"
+    head = [f"include: {include}", f"environment: {name}", "description: of a test"]
+    if include == "_limits.yaml":
+        head += ["toolchain: {compiler: g++, flags: [-O1]}", "comparator: strict", "program_environment: {}"]
+    path.write_text("\n".join([*head, *lines, ""]))
+    return path
+
+
+def test_ids_are_those_of_earlier_versions() -> None:
+    assert list(IDS) == environment_names()
+    for name, expected in IDS.items():
+        environment = Environment(load_environment_spec(name), FACTS)
+        assert (environment.environment_id[:16], environment.simulation_id[:16]) == expected, name
+
+
+def test_an_environment_of_ones_own_is_a_file_that_may_include_the_packages(tmp_path: Path) -> None:
+    own(tmp_path, "_mine", "max_instructions: 7")
+    path = tmp_path / "own.yaml"
+    path.write_text("include: [cachegrind-host.yaml, _mine.yaml]\nenvironment: own\ndescription: mine\n")
+    spec = load_environment_spec(str(path))
+    assert (spec.environment, spec.max_instructions, spec.simulator.kind) == ("own", 7, "cachegrind")
+    changed = own(tmp_path, "changed", "simulator: {seconds_per_event: {Ir: 1.0e-9}}")
+    ids = [Environment(load_environment_spec(str(name)), FACTS) for name in (changed, "cachegrind-host")]
+    assert ids[0].simulation_id == ids[1].simulation_id, "costs come after counting"
+    assert ids[0].environment_id != ids[1].environment_id
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("simulator: {kind: cachegrnd}", "own.yaml:4: simulator.kind: unknown simulator 'cachegrnd'; did you mean"),
+        ("simulator: {last_level: {size_bytes: x}}", "own.yaml:4: simulator.last_level.size_bytes: "),
+        ("simulator: {first_levl: 3}", "own.yaml:4: simulator.first_levl: unknown key 'first_levl'"),
+        ("simulator: 3", "own.yaml:4: simulator: "),
+        ("simulator: {kind: 'nowhere.at:All'}", "simulator.kind: simulator nowhere.at:All: there is no module"),
+        ("max_instructions: 0", "own.yaml:4: max_instructions: "),
+        ("comparator: loose", "own.yaml:4: comparator: "),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_line(tmp_path: Path, line: str, says: str) -> None:
+    with pytest.raises(UserError) as error:
+        load_environment_spec(str(own(tmp_path, "own", line)))
+    assert says in str(error.value)
+
+
+def test_names_and_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown environment 'cachegrin'; did you mean cachegrind"):
+        load_environment_spec("cachegrin")
+    with pytest.raises(UserError, match=r"nowhere\.yaml: no such file"):
+        load_environment_spec(str(tmp_path / "nowhere.yaml"))
+    path = own(tmp_path, "one")
+    path.rename(tmp_path / "two.yaml")
+    with pytest.raises(UserError, match=r"two\.yaml:2: environment: expected 'two', the name of the file"):
+        load_environment_spec(str(tmp_path / "two.yaml"))
+
+
+def test_a_simulator_from_elsewhere_measures(toy: Path, sandbox: Sandbox, tmp_path: Path) -> None:
+    executor = open_executor(str(toy), tmp_path, sandbox)
+    assert executor.environment.facts["toy"] == "1.0"
+    assert executor.environment.found.description == "the toy"
+    tests = (TestCase("0", b"12\n", b""), TestCase("1", b"1\n", b""))
+    verdict = executor.execute(Candidate("p", "source", 0, "int main() {}"), tests)
+    assert (verdict.outcome, verdict.runtime_seconds, verdict.startup_seconds) == ("ok", 2.5, 1.0)
+    assert [test.instructions for test in verdict.tests] == [3, 2]
+    assert json.loads(json.dumps(verdict.to_json()))["counters"] == {"steps": 5}
+    assert executor.environment.spec.simulator.labels == {"steps": "steps of the toy"}
+
+
+def test_a_plug_in_that_is_no_simulator_is_named(toy: Path) -> None:
+    toy.write_text(toy.read_text().replace("toy_ruler:Toy", "toy_ruler:NoSimulator"))
+    with pytest.raises(UserError, match="toy_ruler:NoSimulator: its `spec` is no subclass of SimulatorSpec"):
+        load_environment_spec(str(toy))
+
+
+def test_a_sandbox_from_elsewhere_is_used_by_its_import_string(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "boxes.py").write_text(
+        "from pie_bench.execution.sandbox.unsafe import UnsafeSandbox\n"
+        "from pie_bench.execution.sandbox.sandbox import SandboxError\n"
+        "class Box(UnsafeSandbox):\n    name = 'box'\n"
+        "class Broken:\n    remedy = 'buy one'\n    def __init__(self): raise SandboxError('no box here')\n"
+        "class NoBox: ...\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert choose_sandbox("boxes:Box").name == "box"
+    with pytest.raises(UserError, match=r"no usable sandbox: boxes:Broken: no box here \(buy one\)"):
+        choose_sandbox("boxes:Broken")
+    with pytest.raises(UserError, match="sandbox boxes:NoBox: no sandbox: "):
+        choose_sandbox("boxes:NoBox")
+    with pytest.raises(UserError, match="unknown sandbox 'bubblewarp'; did you mean bubblewrap"):
+        choose_sandbox("bubblewarp")
+    sys.modules.pop("boxes", None)
