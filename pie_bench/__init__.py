@@ -1,7 +1,7 @@
 """pie_bench: can a language model make real programs faster? (PIE, ICLR 2024)
 
-The library behind the `pie-bench` command (docs/api.md): `evaluate` runs a task, `open_run` reads a finished run, and a `Judge`
-judges single programs.
+The library behind the `pie-bench` command (docs/api.md): `evaluate` runs a task, `open_run` reads a finished run, and
+a `Judge` judges single programs.
 """
 
 from __future__ import annotations
