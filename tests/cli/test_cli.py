@@ -95,7 +95,7 @@ def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["gpt-3.5"][1:6] == ["openai", "gpt-3.5-turbo-0613", "1.50", "2.00", "2023-06"]
     assert rows["codellama-13b"][1:] == ["vllm", "codellama/CodeLlama-13b-hf"]
     assert rows["smollm2"][1:3] == ["llama_cpp", "SmolLM2-135M-Instruct.Q4_1.gguf"]
-    assert "or ADAPTER:ID: openai:MODEL_ID, " in listed
+    assert "or ADAPTER:ID: hf:ID_OR_FOLDER, " in listed and "openai:MODEL_ID, " in listed
     assert main(["models", "get", "reference"]) == 2
     assert "has no weights" in capsys.readouterr().err
 
@@ -121,7 +121,7 @@ def test_the_default_run_directory_follows_from_the_settings(
 def test_without_its_packages_it_says_how_to_get_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pie_bench.api", None)
+    monkeypatch.setitem(sys.modules, "pie_bench.run.results", None)
     assert main(["score", str(tmp_path)]) == 2
     assert "is not installed for" in capsys.readouterr().err
 
