@@ -1,6 +1,7 @@
 """pie_bench: can a language model make real programs faster? (PIE, ICLR 2024)
 
-The library behind the `pie-bench` command (docs/api.md): `evaluate` runs a task, `open_run` reads a finished run.
+The library behind the `pie-bench` command (docs/api.md): `evaluate` runs a task, `open_run` reads a finished run, and
+a `Judge` judges single programs.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
     from pie_bench.api import evaluate as evaluate
     from pie_bench.api import open_run as open_run
     from pie_bench.api import score as score
+    from pie_bench.data.load import PairDataset as PairDataset
+    from pie_bench.data.load import load_dataset as load_dataset
     from pie_bench.errors import PieBenchError as PieBenchError
     from pie_bench.errors import UserError as UserError
+    from pie_bench.execution.judge import Judge as Judge
+    from pie_bench.execution.judge import Judgement as Judgement
+    from pie_bench.execution.judge import load_pair as load_pair
     from pie_bench.metrics.best_at_k import Metric as Metric
     from pie_bench.models.entry import ModelEntry as ModelEntry
     from pie_bench.models.model import Completion as Completion
@@ -30,6 +36,11 @@ _PUBLIC = {
     "score": "pie_bench.api",
     "Completion": "pie_bench.models.model",
     "FinishedRun": "pie_bench.stages.finished",
+    "Judge": "pie_bench.execution.judge",
+    "Judgement": "pie_bench.execution.judge",
+    "load_dataset": "pie_bench.data.load",
+    "load_pair": "pie_bench.execution.judge",
+    "PairDataset": "pie_bench.data.load",
     "Metric": "pie_bench.metrics.best_at_k",
     "Model": "pie_bench.models.model",
     "ModelEntry": "pie_bench.models.entry",

@@ -160,6 +160,11 @@ def load_task(name: str, *folders: Path) -> Task:
     return task
 
 
+def folder_of(name: str, *folders: Path) -> Path:
+    """The folder that holds the task called `name` (default: the shipped ones)."""
+    return _files(folders)[name].parent
+
+
 def _files(folders: Sequence[Path]) -> dict[str, Path]:
     """Tasks and groups by name. UserError for a folder that is none, and for a name that is there twice."""
     files: dict[str, Path] = {}
@@ -206,6 +211,8 @@ def _check_templates(task: Task, located: Located) -> None:
             variables = meta.find_undeclared_variables(environment.parse(getattr(task.prompt, key) or ""))
         except TemplateSyntaxError as error:
             raise UserError(f"{at}: line {error.lineno} of the template: {error.message}") from None
+        except RecursionError:
+            raise UserError(f"{at}: nested too deeply") from None
         if variables - allowed:
             expected = f"expected one of {', '.join(sorted(allowed))}" if allowed else "it takes none"
             raise UserError(f"{at}: unknown variable {min(variables - allowed)!r}; {expected}")

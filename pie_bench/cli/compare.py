@@ -69,7 +69,7 @@ def _print(found: Comparison, differences: list[Difference]) -> None:
             table.add_section()
     console.print(table)
     console.print(
-        "bold: significant, the interval leaves out no difference. W/T/L: pairs that A wins, ties, losses.\n"
+        "bold: significant, the interval excludes zero (a ratio: one). W/T/L: pairs that A wins, ties, losses.\n"
         "detects: the true difference that such a comparison finds with 80 % power. Geometric means are\n"
         "compared as A / B. * without process start-up.",
         soft_wrap=True,

@@ -6,8 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from pie_bench.errors import PieBenchError
+from pie_bench import __version__
+from pie_bench.errors import PieBenchError, unknown_name
 from pie_bench.paths import cache_dir
 
 INTERRUPTED = 130
@@ -17,7 +19,11 @@ BROKEN_PIPE = 141  # as a shell says of a command that SIGPIPE ended
 def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
     """Runs a command; returns its exit code: 0, 1 (our failure), 2 (the user's mistake), 130 (Ctrl-C),
     141 (nobody reads its output any more)."""
-    arguments = _parser(program).parse_args(argv)
+    parser = _parser(program)
+    arguments = parser.parse_args(argv)
+    if arguments.verb is None:  # nothing was asked for
+        parser.print_help()
+        return 2
     # Hugging Face's libraries keep their files where ours are, and read this when they are first imported.
     os.environ.setdefault("HF_HOME", str(cache_dir() / "huggingface"))
     try:
@@ -71,21 +77,23 @@ def _parser(program: str) -> argparse.ArgumentParser:
         run,
         show,
         stages,
+        tasks,
     )
 
     if program == "harness.py":  # one verb, no sub-command to type: `run` was put in front by the caller
-        parser = argparse.ArgumentParser(prog=program, description=run.DESCRIPTION, epilog=run.EPILOG)
+        parser = _Parser(prog=program, description=run.DESCRIPTION, epilog=run.EPILOG)
         parser.add_argument("run", choices=["run"], help=argparse.SUPPRESS)
         run.add_arguments(parser)
         _add_debug(parser)
         return parser
-    parser = argparse.ArgumentParser(
-        prog=program, description="pie_bench: can a language model make real C++ programs faster?"
-    )
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    parser = _Parser(prog=program, description="pie_bench: can a language model make real C++ programs faster?")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.set_defaults(verb=None)
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     for module in (
         run,
         stages,
+        tasks,
         show,
         import_answers,
         estimate,
@@ -106,6 +114,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
     for verb in verbs.choices.values():
         _add_debug(verb)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what was meant where a verb or an action does not exist. Those under it are of this class too."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            wanted = (action.metavar or action.dest or "value") if isinstance(action.metavar, str) else "value"
+            raise argparse.ArgumentError(None, str(unknown_name(wanted.lower(), str(value), map(str, action.choices))))
 
 
 def _add_debug(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,4 @@
-"""`show`: a prompt exactly as a model gets it, and why it looks so. The prompt goes to stdout, the rest to stderr.
-
-`tasks`: what there is to show.
-"""
+"""`show`: a prompt exactly as a model gets it, and why it looks so. The prompt goes to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
@@ -31,23 +28,6 @@ def add_verbs(verbs: Any) -> None:
     add_sources(parser)
     parser.add_argument("--messages", action="store_true", help="as chat models get it: JSON, a message an object")
     parser.set_defaults(verb=show)
-    parser = verbs.add_parser("tasks", help="list tasks and groups", description="What --task takes.")
-    parser.add_argument("--include-path", metavar="DIR", help="a folder with tasks of your own")
-    parser.set_defaults(verb=tasks)
-
-
-def tasks(arguments: argparse.Namespace) -> int:
-    from pie_bench.stages.plan import task_folders
-    from pie_bench.task import group_names, load_task, select_tasks, task_names
-
-    folders = task_folders(arguments.include_path)
-    names, groups = task_names(*folders), group_names(*folders)
-    width = max(map(len, [*names, *groups]))
-    for name in names:
-        print(f"{name:<{width}}  {load_task(name, *folders).description}")
-    for name in groups:
-        print(f"{name:<{width}}  group: {', '.join(select_tasks([name], *folders))}")
-    return 0
 
 
 def show(arguments: argparse.Namespace) -> int:

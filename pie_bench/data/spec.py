@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
+from pie_bench import registry
 from pie_bench.config import Located, Strict
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.paths import PACKAGE_DIR
@@ -214,27 +215,13 @@ def _name_of(path: Path) -> str:
 
 def _plugins() -> dict[str, str]:
     """Names of the datasets that installed packages add, and of the packages."""
-    from importlib.metadata import entry_points
-
-    found = entry_points(group="pie_bench.datasets")
-    return {entry.name: entry.dist.name if entry.dist is not None else entry.module for entry in found}
+    return {name: added.package for name, added in registry.registered("datasets").items()}
 
 
 def _registered(name: str) -> Any:
     """What a package registered under this name, or what `MODULE:OBJECT` is; None for neither."""
-    import importlib
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group="pie_bench.datasets"):
-        if entry.name == name:
-            return entry.load()
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        return None
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"dataset {name}: cannot be imported ({error})") from None
+    found = registry.find_if_there("datasets", name)
+    return None if found is None else found.load()
 
 
 def _from_plugin(name: str) -> DatasetSpec:

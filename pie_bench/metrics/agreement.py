@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from pie_bench.metrics.analyses import ranks
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 
 
@@ -45,23 +43,23 @@ class Agreement:
 
 def agreement(compared: Sequence[Compared]) -> Agreement:
     """What two rulers have in common over these programs; all NaN and zero when there are none."""
-    errors = sorted(abs(one.relative_error) for one in compared)
-    middle = len(errors) // 2
-    median = math.nan if not errors else (errors[middle] + errors[~middle]) / 2
+    errors = [abs(one.relative_error) for one in compared]
     return Agreement(
         programs=len(compared),
         same_verdict=sum(one.agrees for one in compared),
         rank_correlation=_spearman(
             [one.screened_speedup for one in compared], [one.confirmed_speedup for one in compared]
         ),
-        median_error=median,
-        worst_error=errors[-1] if errors else math.nan,
+        median_error=statistics.median(errors) if errors else math.nan,
+        worst_error=max(errors, default=math.nan),
         disagreements=tuple(sorted((one for one in compared if not one.agrees), key=lambda one: one.pair_id)),
     )
 
 
 def _spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Pearson's correlation of ranks; equal values share their mean rank."""
+    """Spearman's rank correlation; NaN for fewer than two different values."""
     if len(set(one)) < 2 or len(set(other)) < 2:
         return math.nan
-    return float(np.corrcoef(ranks(np.array(one)), ranks(np.array(other)))[0, 1])
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(one, other).statistic)

@@ -76,16 +76,11 @@ class Correlation:
 
 def correlation(x: Array, y: Array, clusters: Array, *, resamples: int = 2_000, seed: int = SEED) -> Correlation:
     """How x and y go together (Appendix A.4); NaN where one of them does not vary."""
+    from scipy.stats import rankdata
+
     pearson = _pearson(x, y, clusters, resamples, seed)
-    spearman = _pearson(ranks(x), ranks(y), clusters, resamples, seed)
+    spearman = _pearson(rankdata(x), rankdata(y), clusters, resamples, seed)
     return Correlation(len(x), *pearson, *spearman)
-
-
-def ranks(values: Array) -> Array:
-    """Ranks from 1; ties get the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[place]
 
 
 def _pearson(x: Array, y: Array, clusters: Array, resamples: int, seed: int) -> tuple[float, float, float]:

@@ -118,7 +118,7 @@ def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
     return Plan(settings, model, task, dataset, dataset.chosen(settings.pairs, settings.limit), task_samples)
 
 
-def task_folders(include_path: str | None) -> tuple[Path, ...]:
+def task_folders(include_path: str | Path | None) -> tuple[Path, ...]:
     """Where tasks are looked for: the shipped ones, those that other packages add, and the user's own."""
     own = () if include_path is None else (Path(include_path),)
     return (TASKS_DIR, *registry.folders("tasks"), *own)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import pie_bench
 from pie_bench.cli.main import main
 
 
@@ -123,3 +124,16 @@ def test_without_its_packages_it_says_how_to_get_them(
     monkeypatch.setitem(sys.modules, "pie_bench.api", None)
     assert main(["score", str(tmp_path)]) == 2
     assert "is not installed for" in capsys.readouterr().err
+
+
+def test_nothing_asked_and_verbs_mistyped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage: pie-bench" in capsys.readouterr().out
+    for given, message in ((["rnu"], "unknown verb 'rnu'; did you mean run"), (["models", "gte"], "did you mean get")):
+        with pytest.raises(SystemExit) as caught:
+            main(given)
+        assert caught.value.code == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"pie-bench {pie_bench.__version__}\n")

@@ -249,12 +249,16 @@ def test_published_rows_say_where_they_stand_and_how_they_cannot_be_measured_aga
     group = page.locator("section.group", has_text="as published")
     assert group.locator("tbody tr").count() == 42
     assert group.locator("tbody tr th a").first.text_content() == "Human reference"
+    row = group.locator("tbody tr", has_text="GPT-3.5, Fine-tuned, HQ + Self-Play")
+    assert row.locator("td.main").inner_text().split() == ["3.02×", "first@1"], "a number under its own name"
     group.get_by_role("link", name="GPT-3.5, Fine-tuned, HQ + Self-Play", exact=True).click()
     page.wait_for_selector("h1")
     text = page.inner_text("main")
     assert "(arXiv 2302.07867), Table 4. The paper takes the first k samples (first@k)" in text
     assert "harness.py" not in text
-    assert "6.86×" in text
+    assert re.search(r"best@8\s+6\.86×", text)
+    assert re.search(r"first@1\s+3\.02×", text)
+    assert "best@1" not in text
     page.close()
 
 
@@ -354,7 +358,15 @@ def test_pages_of_entries_that_are_gone_go_and_nothing_else(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "no entries; make one"), ("{", "broken.json: not an entry"), ("[]", "not an entry: list, not an object")],
+    [
+        (None, "no entries; make one"),
+        ("{", "broken.json: not an entry"),
+        ("[]", "not an entry: list, not an object"),
+        (
+            '{"schema_version": 2}',
+            "broken.json: schema_version: it is 2, this pie_bench reads 3; make it anew: pie-bench",
+        ),
+    ],
 )
 def test_what_cannot_be_rendered(tmp_path: Path, capsys: Any, text: str | None, message: str) -> None:
     (tmp_path / "entries").mkdir()

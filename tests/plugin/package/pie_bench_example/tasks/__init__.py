@@ -1,0 +1,1 @@
+"""Tasks: the YAML files beside this one."""
