@@ -68,6 +68,7 @@ class Plan:
         """What took part that is not this package's: kind, name, package, version of each."""
         named: list[tuple[registry.Kind, str | None]] = [
             ("environments", self.settings.environment),
+            ("simulators", load_environment_spec(self.settings.environment).simulator.kind),
             ("datasets", self.dataset_name),
             ("encoders", self.task.fewshot.encoder),
             *(("metrics", name) for name in self.task.metrics),
