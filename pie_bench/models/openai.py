@@ -35,7 +35,8 @@ _VERSION = 1  # of what this adapter does to an answer; part of what answers are
 _DATED = re.compile(r"-(?:\d{4}|\d{4}-\d{2}-\d{2})$")  # ids that name one snapshot: -0613, -2024-08-06
 _FRAME_TOKENS = 16  # what a chat template puts around a message, at most
 _GIVE_UP_AFTER = 3  # calls in a row that ran out of tries: the server is down, not the request bad
-_NOTICED_SECONDS = 4.0
+_NOTICED_SECONDS = 4.0  # a pause that a person would notice is explained,
+_PATIENT_TRIES = 2  # and so is one by one limited call after another, however short each pause
 
 
 @dataclass(frozen=True)
@@ -211,16 +212,19 @@ class OpenAIModel(Model):
                     pause = failure.wait_seconds
                     if pause is None:
                         pause = backoff_seconds(attempt, self._entry.backoff_seconds)
-                    self._say_why_nothing_moves(pause, failure)
+                    elif attempt > 0:  # what the server asked for last time was not enough
+                        pause = max(pause, backoff_seconds(attempt - 1, self._entry.backoff_seconds))
+                    if pause >= _NOTICED_SECONDS or (failure.limited and attempt >= _PATIENT_TRIES):
+                        self._say_why_nothing_moves(pause, failure)
                     await asyncio.sleep(pause)
             raise _GaveUp(f"{self._entry.retries + 1} tries, the last: {failure}")
         finally:
             self._budget.settle(call.worst_usd, cost)
 
     def _say_why_nothing_moves(self, pause: float, failure: Retry) -> None:
-        """A line on stderr before a pause that a person would notice, at most one in half a minute."""
+        """A line on stderr before a pause, at most one in half a minute."""
         now = time.monotonic()
-        if pause < _NOTICED_SECONDS or now < self._quiet_until:
+        if now < self._quiet_until:
             return
         self._quiet_until = now + 30
         from tqdm import tqdm

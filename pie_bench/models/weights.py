@@ -119,7 +119,10 @@ def _is_right(path: Path, weights: Weights) -> bool:
         return True
     if file_sha256(path) != weights.sha256:
         return False
-    _remember(path, weights)
+    try:
+        _remember(path, weights)
+    except OSError as error:  # the cache is full or cannot be written: the sum is computed again next time
+        print(f"pie-bench: {path.parent} cannot be written ({error.strerror}); {path.name} is used", file=sys.stderr)
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -270,6 +271,14 @@ def test_a_pause_that_a_person_notices_is_explained(capfd, monkeypatch):
         asked(server, request("a-b", 0))
     said = capfd.readouterr().err
     assert said == f"pie-bench: {server.url}: 429: slow down; trying again in 0 s\n", "once, not five times"
+
+
+def test_short_retry_after_again_and_again_is_backed_off_from_and_said(capfd):
+    with serving(Behaviour(script=("429 with Retry-After",) * 5, retry_after_ms=1)) as server:
+        asked(server, request("a-b", 0), backoff_seconds=0.1)
+    gaps = [later - earlier for earlier, later in pairwise(server.seen.times)]
+    assert gaps[-1] >= 0.39, "the server's own word was not enough four times"
+    assert capfd.readouterr().err == f"pie-bench: {server.url}: 429: slow down; trying again in 0 s\n", "said, once"
 
 
 def test_tokens_that_a_server_counts_for_one_choice_only_are_estimated():

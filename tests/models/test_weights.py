@@ -157,3 +157,13 @@ def test_two_processes_at_once(index, tmp_path):
 def test_weights_are_validated(fields):
     with pytest.raises(ValidationError):
         Weights.model_validate(RIGHT.model_dump() | fields)
+
+
+def test_a_cache_that_cannot_be_written_any_more_is_a_warning(index, tmp_path, capsys):
+    path = get_weights(RIGHT, tmp_path / "cache")
+    note = path.with_name("tiny.gguf.checked")
+    note.unlink()
+    note.mkdir()  # as a read-only file system would: root may write everywhere else
+    capsys.readouterr()
+    assert get_weights(RIGHT, tmp_path / "cache") == path
+    assert capsys.readouterr().err.count("cannot be written") == 1

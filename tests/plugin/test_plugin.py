@@ -37,6 +37,22 @@ def test_a_run_with_one_of_each(pie_bench: Command, tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
+def test_an_environment_a_simulator_and_a_sandbox_of_another_package(pie_bench: Command, tmp_path: Path) -> None:
+    done = pie_bench(
+        *("run", "--task", "pie_instruct", "--model", "reference", "--limit", "1", "--samples", "1"),
+        *("--environment", "host-o1", "--sandbox", "first-that-works", "--run-dir", "run"),
+        PIE_BENCH_CACHE=str(tmp_path / "cache"),
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["environment"] == "host-o1"
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["plugins"] == [
+        {"kind": "environments", "name": "host-o1"} | OWN,
+        {"kind": "simulators", "name": "patient"} | OWN,
+    ]
+
+
 def test_lists_name_them(pie_bench: Command) -> None:
     tasks = json.loads(pie_bench("tasks", "--json").stdout)["tasks"]
     (own,) = (task for task in tasks if task["name"] == "example_sums")

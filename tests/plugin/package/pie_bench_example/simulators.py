@@ -1,0 +1,21 @@
+"""A simulator: what an environment says of it (`spec`), how it is found, opened and examined. Here one of the package's
+own with another name and another idea of its speed."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pie_bench.execution.simulators.cachegrind import Cachegrind, CachegrindSpec
+from pie_bench.execution.simulators.spec import Speed
+
+
+class PatientSpec(CachegrindSpec):
+    speed = Speed(program=2.0, test=1.0, simulated_second=40.0)
+
+    kind: Literal["patient"]  # type: ignore[assignment]
+
+
+class Patient(Cachegrind):
+    spec = PatientSpec
+
+    def version(self, facts: Mapping[str, str]) -> str:
+        return f"patient {facts['valgrind']}"
