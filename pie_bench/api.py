@@ -51,11 +51,13 @@ def evaluate(
 
     Raises UserError for what the caller can put right: unknown names, data, keys, a machine without a sandbox.
     """
+    from pie_bench.execution.environment import absolute_environment
+
     settings = Settings(
         task=task,
         model=model,
         dataset=None if dataset is None else absolute_name(str(dataset)),
-        environment=environment,
+        environment=absolute_environment(environment),
         limit=limit,
         samples=samples,
         encoder=encoder,

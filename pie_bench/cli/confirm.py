@@ -52,7 +52,8 @@ def confirm_and_print(plan: Plan, directory: Run, environment: str, workers: int
     executor = open_executor_of(environment, cache_dir(), sandbox)
     with program_bar("confirm ") as advance:
         found = stage.confirm(plan, directory, executor, LocalPool(workers), progress=advance)
-    print(f"confirmed in {environment} ({executor.environment.environment_id[:12]}): {found.programs} programs")
+    measured_in = executor.environment
+    print(f"confirmed in {measured_in.name} ({measured_in.environment_id[:12]}): {found.programs} programs")
     if found.programs:
         ranks = "" if math.isnan(found.rank_correlation) else f"; rank correlation {found.rank_correlation:.4f}"
         print(f"  optimised or not: the same for {found.same_verdict} of {found.programs}{ranks}")
@@ -62,4 +63,4 @@ def confirm_and_print(plan: Plan, directory: Run, environment: str, workers: int
             f"  disagree on {one.pair_id} ({one.program}): {one.screened_speedup:.3f}× screened, "
             f"{one.confirmed_speedup:.3f}× confirmed"
         )
-    print(f"confirmation: {directory.path / f'confirmation-{environment}.json'}")
+    print(f"confirmation: {directory.path / f'confirmation-{measured_in.name}.json'}")

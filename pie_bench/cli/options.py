@@ -33,7 +33,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--model-args", nargs="+", action="extend", metavar="K=V", help="the adapter's settings: docs/models.md"
     )
     add_sources(parser)
-    parser.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
+    parser.add_argument(
+        "--environment",
+        metavar="E",
+        default=DEFAULT_ENVIRONMENT,
+        help="a name (pie-bench environment list) or a YAML file of your own; default: %(default)s",
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs")
     parser.add_argument(
         "--pairs", metavar="P", help="only these pairs: ids with commas between, or @FILE, an id a line"
@@ -91,6 +96,7 @@ def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
     """What the options mean, and the folder each task's run goes to (not yet created)."""
     from pie_bench.api import OTHER_PROMPTS, plans
     from pie_bench.data.spec import absolute_name
+    from pie_bench.execution.environment import absolute_environment
     from pie_bench.run.manifest import Settings
 
     other_prompts = {OTHER_PROMPTS: "true"} if arguments.other_prompts else {}
@@ -99,7 +105,7 @@ def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
         task=tasks[0] if tasks else "",
         model=arguments.model,
         dataset=None if arguments.dataset is None else absolute_name(arguments.dataset),
-        environment=arguments.environment,
+        environment=absolute_environment(arguments.environment),
         limit=arguments.limit,
         samples=arguments.samples,
         encoder=arguments.encoder,

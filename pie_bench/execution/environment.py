@@ -116,7 +116,7 @@ def load_environment_spec(name: str) -> EnvironmentSpec:
     A file may include what lies beside it, or any of the package's own files; its name is that of its key
     `environment`. UserError, with file and line, for an unknown name or a broken file.
     """
-    if "/" in name or name.endswith((".yaml", ".yml")):
+    if _is_file_name(name):
         path = Path(name).expanduser()
     elif name in names_in(ENVIRONMENTS_DIR):
         path = ENVIRONMENTS_DIR / f"{name}.yaml"
@@ -134,6 +134,15 @@ def load_environment_spec(name: str) -> EnvironmentSpec:
     if spec.environment != path.stem:
         raise UserError(f"{located.where('environment')}: environment: expected {path.stem!r}, the name of the file")
     return spec
+
+
+def absolute_environment(name: str) -> str:
+    """A file by its full path, so that a run can be continued from elsewhere; names as they are."""
+    return str(Path(name).expanduser().resolve()) if _is_file_name(name) else name
+
+
+def _is_file_name(name: str) -> bool:
+    return "/" in name or name.endswith((".yaml", ".yml"))
 
 
 def _of_other_packages() -> dict[str, Path]:

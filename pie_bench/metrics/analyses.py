@@ -174,7 +174,7 @@ def _value(text: str, known: Mapping[str, float]) -> float | None:
 
 
 @dataclass(frozen=True)
-class Program:
+class TimedProgram:
     """A program with its time, to look for others with the same text. `where` names it."""
 
     where: str
@@ -198,9 +198,9 @@ class Duplicates:
         return self.slowest_seconds / self.fastest_seconds
 
 
-def duplicates(programs: Iterable[Program]) -> list[Duplicates]:
+def duplicates(programs: Iterable[TimedProgram]) -> list[Duplicates]:
     """Groups of at least two programs with the same text, those whose times differ most first (Appendix A.9)."""
-    groups: defaultdict[tuple[str, str, tuple[str, ...]], list[Program]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, tuple[str, ...]], list[TimedProgram]] = defaultdict(list)
     for program in programs:
         text = sha256("\0".join(code_tokens(program.code)).encode(errors="replace"))
         groups[program.problem_id, text, tuple(sorted(program.tests))].append(program)

@@ -289,7 +289,7 @@ def human(run: FinishedRun) -> Analysis:
 
 def duplicate_code(run: FinishedRun) -> Analysis:
     """Appendix A.9: the same code with different times, as measured here and as the dataset records."""
-    from pie_bench.metrics.analyses import Program, duplicates
+    from pie_bench.metrics.analyses import TimedProgram, duplicates
 
     measured, recorded = [], []
     for pair in run.usable:
@@ -303,13 +303,13 @@ def duplicate_code(run: FinishedRun) -> Analysis:
             programs.append((f"answer {index}", code, sample.seconds))
         for where, code, seconds in programs:
             if code and seconds:
-                measured.append(Program(f"{pair.pair_id} {where}", pair.problem_id, code, known.tests, seconds))
+                measured.append(TimedProgram(f"{pair.pair_id} {where}", pair.problem_id, code, known.tests, seconds))
         for role, text, total in (
             ("source", known.src_code, pair.recorded_source_seconds),
             ("target", known.tgt_code, pair.recorded_target_seconds),
         ):
             if total:
-                recorded.append(Program(f"{pair.pair_id} {role}", pair.problem_id, text, known.tests, total))
+                recorded.append(TimedProgram(f"{pair.pair_id} {role}", pair.problem_id, text, known.tests, total))
     rows: list[tuple[Cell, ...]] = []
     notes = []
     behind: dict[str, list[str]] = {}

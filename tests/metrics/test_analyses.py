@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pie_bench.metrics.analyses import (
     ERROR_CLASSES,
-    Program,
+    TimedProgram,
     correlation,
     duplicates,
     error_class,
@@ -104,8 +104,8 @@ def test_a_constant_that_would_take_forever_is_no_constant() -> None:
 
 
 def test_the_same_code_with_different_times() -> None:
-    def program(where: str, code: str, seconds: float, problem: str = "p1", tests: str = "01") -> Program:
-        return Program(where, problem, code, tuple(tests), seconds)
+    def program(where: str, code: str, seconds: float, problem: str = "p1", tests: str = "01") -> TimedProgram:
+        return TimedProgram(where, problem, code, tuple(tests), seconds)
 
     found = duplicates(
         [
