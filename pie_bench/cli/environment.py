@@ -57,7 +57,7 @@ def build_root_of(environment: str, sandbox: Sandbox | None = None) -> str:
     """
     from tqdm import tqdm
 
-    from pie_bench.execution.environment import load_environment_spec
+    from pie_bench.execution.environment import QemuSpec, load_environment_spec
     from pie_bench.execution.rootfs import build_root, load_root_spec, root_path
     from pie_bench.execution.sandbox.choose import choose_sandbox
     from pie_bench.execution.sandbox.folder import NO_ROOT
@@ -73,6 +73,10 @@ def build_root_of(environment: str, sandbox: Sandbox | None = None) -> str:
         total = sum(package.bytes for package in spec.packages)
         with tqdm(desc=name, total=total, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True) as bar:
             path = build_root(spec, roots_dir(), sandbox or choose_sandbox(), progress=bar.update)
+    if isinstance(load_environment_spec(environment).simulator, QemuSpec):
+        from pie_bench.execution.simulators.qemu.build import build_ruler
+
+        build_ruler(load_environment_spec(environment), path, sandbox or choose_sandbox())
     return str(path)
 
 

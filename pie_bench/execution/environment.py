@@ -16,6 +16,7 @@ from pie_bench.paths import ENVIRONMENTS_DIR
 
 if TYPE_CHECKING:
     from pie_bench.execution.simulators.gem5.launch import Gem5
+    from pie_bench.execution.simulators.qemu.build import Ruler
 
 
 class ToolchainSpec(Strict):
@@ -71,6 +72,23 @@ class Gem5Spec(Strict):
     parameters: Mapping[str, Any]
 
 
+class QemuSpec(Strict):
+    """A timing model in QEMU's user-mode emulation (simulators/qemu).
+
+    `tools` names the root file system with QEMU; the plugin is compiled there by the environment's own compiler.
+    `parameters` are the machine, as gem5's; `fitted` is what it does not say. `least_startup_instructions` is what
+    the emptiest program executes before `main`: no measurement may show fewer.
+    """
+
+    kind: Literal["qemu"]
+    tools: str
+    cpu: str
+    kernel: str
+    parameters: Mapping[str, Any]
+    fitted: Mapping[str, float] = Field(default_factory=dict)
+    least_startup_instructions: int = Field(ge=1)
+
+
 class EnvironmentSpec(Strict):
     """An environment's YAML. The comparator is part of it: which outputs count as right is part of a number.
 
@@ -82,7 +100,7 @@ class EnvironmentSpec(Strict):
     description: str
     root: str | None = None
     toolchain: ToolchainSpec
-    simulator: Annotated[CachegrindSpec | Gem5Spec, Field(discriminator="kind")]
+    simulator: Annotated[CachegrindSpec | Gem5Spec | QemuSpec, Field(discriminator="kind")]
     comparator: Literal["paper", "strict"]
     program_environment: Mapping[str, str]
     max_instructions: int = Field(ge=1)
@@ -96,14 +114,15 @@ class EnvironmentSpec(Strict):
 class Environment:
     """An environment on this machine: the specification and the `facts` (versions and sums) it was found with.
 
-    `root` is where its root file system lies here, `gem5` the gem5 that was chosen; what matters of both is among
-    the facts.
+    `root` is where its root file system lies here, `gem5` the gem5 that was chosen, `ruler` the plugin with its QEMU;
+    what matters of them is among the facts.
     """
 
     spec: EnvironmentSpec
     facts: Mapping[str, str]
     root: Path | None = None
     gem5: Gem5 | None = None
+    ruler: Ruler | None = None
 
     @property
     def name(self) -> str:

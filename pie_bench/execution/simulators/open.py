@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pie_bench.execution.environment import CachegrindSpec, Environment, EnvironmentSpec
+from pie_bench.execution.environment import CachegrindSpec, Environment, EnvironmentSpec, QemuSpec
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.simulator import Simulator
 
@@ -18,6 +18,11 @@ def with_simulator(spec: EnvironmentSpec, facts: dict[str, str], sandbox: Sandbo
         from pie_bench.execution.simulators.cachegrind import cachegrind_facts
 
         return Environment(spec, facts | cachegrind_facts(sandbox, spec, root), root)
+    if isinstance(spec.simulator, QemuSpec):
+        from pie_bench.execution.simulators.qemu.build import find_ruler
+
+        ruler = find_ruler(spec, root)
+        return Environment(spec, facts | ruler.facts, root, ruler=ruler)
     from pie_bench.execution.simulators.gem5.golden import find_gem5
 
     gem5, more = find_gem5(spec, sandbox)
@@ -30,6 +35,10 @@ def open_simulator(environment: Environment, sandbox: Sandbox) -> Simulator:
         from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
 
         return CachegrindSimulator(environment, sandbox)
+    if isinstance(environment.spec.simulator, QemuSpec):
+        from pie_bench.execution.simulators.qemu.simulator import QemuSimulator
+
+        return QemuSimulator(environment, sandbox)
     from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
 
     assert environment.gem5 is not None
