@@ -1,0 +1,119 @@
+// The out-of-order core: one pass over the micro-operations in program order, a constant number of steps for each.
+//
+// For every micro-operation the model finds the cycle in which each of gem5's stages handles it (src/cpu/o3): fetch, decode,
+// rename (where room in the reorder buffer, queues and register files is taken), issue (the first cycle with operands and
+// a port), write-back, commit, and for a store its turn to leave, one at a time (total store order). Integers only, so
+// that every host gets the same cycles.
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "caches.h"
+#include "decode.h"
+#include "machine.h"
+#include "predictor.h"
+
+/// One access of one instruction to memory, in the order in which the instruction made them.
+struct Access {
+    uint64_t address;
+    uint16_t instruction;  // index in its block
+    uint8_t bytes;
+    bool store;
+};
+
+struct Counts {
+    uint64_t instructions = 0, ops = 0, branches = 0, mispredicted_conditional = 0, mispredicted_indirect = 0;
+    uint64_t missed_targets = 0, page_faults = 0, order_violations = 0, forwarded = 0, loads = 0, stores = 0;
+    // cycles in which nothing committed, by what the next micro-operation waited for
+    uint64_t stall_mispredict = 0, stall_fetch = 0, stall_memory = 0, stall_stores = 0, stall_window = 0, stall_execute = 0,
+             stall_trap = 0;
+};
+
+class Core {
+    const Machine m_;
+
+  public:
+    explicit Core(const Machine&);
+
+    /// Times one instruction that made `n` accesses and was followed by the one at `next`. `ops` are its
+    /// micro-operations; `quotient` is the result of a division.
+    void execute(const Instruction&, const MicroOp* ops, const Access* accesses, unsigned n, uint64_t next,
+                 uint64_t quotient);
+
+    uint64_t cycles() const { return last_commit_; }
+    void kernel_wrote(uint64_t address, uint64_t bytes);
+    void unmapped(uint64_t address, uint64_t bytes);
+
+    Counts counts;
+    Memory memory;
+    Pages pages;
+
+  private:
+    enum Why : uint8_t { FETCH, MISPREDICT, TRAP };
+    struct Cycle { uint64_t cycle = ~0ull; uint32_t ports = 0, issued = 0; };
+    struct Store {
+        uint64_t begin = 0, end = 0, done = 0, sent = 0, complete = 0;
+        uint64_t pc = 0;
+    };
+    struct Set { uint64_t issued = 0, done = 0; };
+
+    void fetch_from(uint64_t pc, unsigned size);
+    void redirect(uint64_t request, Why);
+    uint64_t step(const MicroOp&, uint64_t pc, const Access* access, unsigned pieces, uint64_t& committed);
+    uint64_t issue(unsigned op_class, uint64_t from);
+    void take_iq(uint64_t& cycle);
+    void free_iq(uint64_t cycle) {
+        uint64_t limit = iq_clock_ + IQ_RING - 1;
+        ++iq_frees_[(cycle < limit ? cycle : limit) & (IQ_RING - 1)];
+    }
+    uint64_t translate(uint64_t address) {
+        uint64_t page = address >> 12, frame = pages.find(page);
+        if (frame == ~0ull) frame = pages.add(page);
+        return frame << 12 | (address & 4095);
+    }
+    void branch(const Instruction&, uint64_t pc, bool taken, uint64_t target, uint64_t done, BranchKind, uint64_t fall_through);
+
+    Predictor predictor_;
+
+    uint64_t ready_[REGISTERS] = {};
+
+    // front end
+    uint64_t fetch_cycle_ = 0, fetch_block_ = ~0ull, request_ = 0, decode_cycle_ = 0, rename_cycle_ = 0, fetch_page_ = ~0ull;
+    uint32_t fetch_slots_ = 0, decode_slots_ = 0, rename_slots_ = 0;
+    bool redirected_ = false, serialize_ = false;
+    Why why_ = FETCH;
+    unsigned block_shift_ = 0;
+    std::vector<uint64_t> front_;  // when the micro-operation so many before left the front end
+    uint64_t front_at_ = 0;
+
+    // window
+    std::vector<uint64_t> rob_, lq_, sq_, integers_, floats_;
+    uint32_t rob_at_ = 0, lq_at_ = 0, sq_at_ = 0, integers_at_ = 0, floats_at_ = 0;
+    static constexpr uint64_t IQ_RING = 1 << 14;
+    std::vector<uint16_t> iq_frees_;
+    uint64_t iq_clock_ = 0;
+    uint32_t iq_used_ = 0;
+
+    // ports
+    static constexpr uint64_t PORT_RING = 1 << 13;
+    std::vector<Cycle> ports_;
+    struct Units { uint8_t n = 0, next = 0, unit[16]; uint32_t latency = 1; };
+    Units units_[OP_CLASSES];
+
+    // commit and stores
+    uint64_t last_commit_ = 0, store_complete_ = 0, barrier_ = 0;
+    uint32_t commit_slots_ = 0;
+    static constexpr unsigned STORES = 4096;
+    std::vector<Store> stores_;
+    uint64_t youngest_store_done_ = 0;
+
+    // memory dependence (src/cpu/o3/store_set.cc)
+    std::vector<int32_t> sets_;  // by address of the instruction; -1 for none
+    std::vector<Set> last_store_;
+    uint32_t set_clock_ = 0;
+
+    uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;
+    uint64_t restart_commit_ = 0;
+};
