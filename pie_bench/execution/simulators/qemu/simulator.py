@@ -68,7 +68,7 @@ class QemuSimulator:
         self._spec, self._ruler_spec = environment.spec, environment.spec.simulator
         self._environment, self._sandbox, self._forks = environment, sandbox, fork
         self._limits = environment.spec.simulator_limits
-        self._clock_hz = hertz(self._ruler_spec.parameters["clock"])
+        self._period_ps = period_ps(self._ruler_spec.parameters["clock"])
         self._plugin = environment.ruler.plugin.read_bytes()
         self._tools = environment.ruler.tools
         self._machine = machine_file(self._ruler_spec.parameters, self._ruler_spec.fitted)
@@ -86,7 +86,7 @@ class QemuSimulator:
 
     def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
         """Simulated seconds of a whole process."""
-        return counters.get(CYCLES, 0) / self._clock_hz
+        return counters.get(CYCLES, 0) * self._period_ps / 10**12
 
     def _run_alone(self, binary: bytes, main: int | None, data: bytes) -> _Run:
         key = secrets.token_bytes(16)
@@ -139,7 +139,7 @@ class QemuSimulator:
 
     def _command(self, binary: bytes, main: int | None, key: bytes, *options: str, stdin: bytes = b"") -> Command:
         spec = self._ruler_spec
-        plugin = [_PLUGIN, *options, f"key={key.hex()}", f"machine={_MACHINE}", f"clock_hz={self._clock_hz}"]
+        plugin = [_PLUGIN, *options, f"key={key.hex()}", f"machine={_MACHINE}", f"period_ps={self._period_ps}"]
         plugin += [f"max_instructions={self._spec.max_instructions}", f"memory={self._spec.native_limits.memory_bytes}"]
         plugin += [f"main={main}"] if main is not None else []
         loader = [f"{TOOLS}/lib64/ld-linux-x86-64.so.2", "--library-path", LIBRARIES]
@@ -213,10 +213,10 @@ def impossible(report: Report, least_startup_instructions: int) -> str | None:
     return None
 
 
-def hertz(text: str) -> int:
-    """`3.5GHz` as a number."""
-    unit = next(unit for unit in _UNITS if text.endswith(unit))
-    return round(float(text.removesuffix(unit)) * _UNITS[unit])
+def period_ps(clock: str) -> int:
+    """A cycle of a clock like `3.5GHz`, in the whole picoseconds that gem5 counts in."""
+    unit = next(unit for unit in _UNITS if clock.endswith(unit))
+    return round(10**12 / (float(clock.removesuffix(unit)) * _UNITS[unit]))
 
 
 def machine_file(parameters: Mapping[str, Any], fitted: Mapping[str, float]) -> bytes:

@@ -13,8 +13,10 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "model.h"
 #include "qemu.h"
 #include "server.h"
+#include "threads.h"
 
 namespace guest {
 
@@ -37,7 +39,8 @@ enum Call : int64_t {  // Linux, x86-64
 };
 
 constexpr uint64_t PAGE = 4096;
-constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20, FIXED = 0x10, CLONE_A_THREAD = 0x10000;
+constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20, FIXED = 0x10, CLONE_A_THREAD = 0x10000,
+                   CLONE_CLEARS = 0x200000;
 constexpr uint64_t EPOCH_SECONDS = 1000000000;  // what the guest's clock starts at, as gem5's
 
 Limits limits;
@@ -61,6 +64,14 @@ std::string hex(uint64_t value) {
     char text[32];
     std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
     return text;
+}
+
+// What the kernel has written there is in memory from now on.
+void written(uint64_t address, uint64_t size) {
+    if (address == 0 || size == 0) return;
+    model::pages_written_by_kernel(address, size);
+    for (uint64_t page = address / PAGE; page <= (address + size - 1) / PAGE; ++page)
+        if (touched.insert(page).second && touched.size() > most_touched) most_touched = touched.size();
 }
 
 void forget_recent() {
@@ -87,6 +98,8 @@ void map(uint64_t begin, uint64_t end) {
 }
 
 void untouch(uint64_t begin, uint64_t end) {
+    if (begin >= end) return;
+    model::pages_unmapped(begin, end - begin);
     if ((end - begin) / PAGE < touched.size())
         for (uint64_t page = begin / PAGE; page < end / PAGE; ++page) touched.erase(page);
     else
@@ -166,6 +179,43 @@ void write_guest(uint64_t address, const T& value) {
         std::memcpy(reinterpret_cast<void*>(address + guest_base), &value, sizeof value);
 }
 
+// What a system call that succeeded with `result` wrote into the guest's memory.
+void kernel_wrote(int64_t number, const uint64_t a[6], uint64_t result) {
+    constexpr uint64_t STAT_BYTES = 144, STATFS_BYTES = 120, STATX_BYTES = 256, UNAME_BYTES = 390, SYSINFO_BYTES = 112,
+                       ACTION_BYTES = 32, TERMINAL_BYTES = 36, USAGE_BYTES = 144, TIMES_BYTES = 32;
+    switch (number) {
+        case READ: case PREAD: case READLINK: written(a[1], result); break;
+        case READV:
+            for (uint64_t i = 0; i < a[2] && result > 0; ++i) {
+                uint64_t vector[2] = {};
+                if (!(page_get_flags(a[1] + 16 * i) & PAGE_READ)) break;
+                std::memcpy(vector, reinterpret_cast<const void*>(a[1] + 16 * i + guest_base), sizeof vector);
+                uint64_t size = vector[1] < result ? vector[1] : result;
+                written(vector[0], size);
+                result -= size;
+            }
+            break;
+        case STAT: case FSTAT: case LSTAT: written(a[1], STAT_BYTES); break;
+        case NEWFSTATAT: written(a[2], STAT_BYTES); break;
+        case STATX: written(a[4], STATX_BYTES); break;
+        case STATFS: case FSTATFS: written(a[1], STATFS_BYTES); break;
+        case READLINKAT: case SCHED_GETAFFINITY: written(a[2], result); break;
+        case GETRANDOM: case GETCWD: written(a[0], result); break;
+        case UNAME: written(a[0], UNAME_BYTES); break;
+        case SYSINFO: written(a[0], SYSINFO_BYTES); break;
+        case CLOCK_GETTIME: case CLOCK_GETRES: case GETRLIMIT: written(a[1], 16); break;
+        case GETTIMEOFDAY: written(a[0], 16); break;
+        case PRLIMIT: written(a[3], 16); break;
+        case TIMES: written(a[0], TIMES_BYTES); break;
+        case GETRUSAGE: written(a[1], USAGE_BYTES); break;
+        case RT_SIGACTION: written(a[2], ACTION_BYTES); break;
+        case RT_SIGPROCMASK: written(a[2], 8); break;
+        case SIGALTSTACK: written(a[1], 24); break;
+        case IOCTL: written(a[2], TERMINAL_BYTES); break;
+        default: break;
+    }
+}
+
 void replace(uint64_t value) {
     has_replacement = true;
     replacement = value;
@@ -215,7 +265,9 @@ void code(uint64_t address, uint64_t size) {
     }
 }
 
-void called(unsigned, int64_t number, const uint64_t a[6]) {
+void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
+    if (number == FUTEX) return threads::before_futex(vcpu, a);
+    if (number == SCHED_YIELD) return threads::yield(vcpu);
     pending = Pending{number, {a[0], a[1], a[2], a[3], a[4], a[5]}, false};
     int first = static_cast<int>(a[0]);
     switch (number) {
@@ -252,7 +304,7 @@ void called(unsigned, int64_t number, const uint64_t a[6]) {
         case RT_SIGACTION: break;
         case MUNMAP: case BRK: case MREMAP: case MADVISE: case RT_SIGPROCMASK: case RT_SIGRETURN: case RT_SIGPENDING:
         case SIGALTSTACK: case ARCH_PRCTL: case SET_TID_ADDRESS: case SET_ROBUST_LIST: case GET_ROBUST_LIST:
-        case RSEQ: case UNAME: case GETRLIMIT: case FUTEX: case SCHED_GETAFFINITY: case GETRANDOM: case RESTART:
+        case RSEQ: case UNAME: case GETRLIMIT: case SCHED_GETAFFINITY: case GETRANDOM: case RESTART:
         case EXIT: case EXIT_GROUP: case SETRLIMIT: case PRLIMIT:
             break;
         case CLOCK_GETTIME: case CLOCK_GETRES: case GETTIMEOFDAY: case TIME: case TIMES: case GETRUSAGE: case SYSINFO:
@@ -263,7 +315,6 @@ void called(unsigned, int64_t number, const uint64_t a[6]) {
             see("its process");
             break;
         case GETUID: case GETGID: case GETEUID: case GETEGID: case GETCWD: see("its user"); break;
-        case SCHED_YIELD: break;
         case CLONE:
             if (!(a[0] & CLONE_A_THREAD)) server::end_forbidden("clone: another process");
             see("threads");
@@ -273,12 +324,17 @@ void called(unsigned, int64_t number, const uint64_t a[6]) {
     }
 }
 
-void returned(unsigned, int64_t number, int64_t result) {
+void returned(unsigned vcpu, int64_t number, int64_t result) {
+    if (number == FUTEX) {
+        has_replacement = threads::after_futex(vcpu, replacement);
+        return;
+    }
     if (pending.number != number) return;
     const uint64_t* a = pending.arguments;
     pending.number = -1;
     bool failed = result < 0 && result > -4096;
     uint64_t value = static_cast<uint64_t>(result);
+    if (!failed) kernel_wrote(number, a, value);
     switch (number) {
         case OPEN: case OPENAT:
             if (!failed && pending.opens_library) libraries.insert(static_cast<int>(result));
@@ -330,6 +386,9 @@ void returned(unsigned, int64_t number, int64_t result) {
                 uint64_t us = now() / 1000;
                 write_guest(a[0], timeval{time_t(EPOCH_SECONDS + us / 1000000), suseconds_t(us % 1000000)});
             }
+            break;
+        case CLONE:
+            if (!failed && a[0] & CLONE_CLEARS) threads::created(a[3]);
             break;
         case TIME: {
             uint64_t seconds = EPOCH_SECONDS + now() / 1000000000;

@@ -62,6 +62,10 @@ void mmap_lock();
 void mmap_unlock();
 TranslationBlock* tb_gen_code(CPUState*, uint64_t pc, uint64_t cs_base, uint32_t flags, int cflags);
 TranslationBlock* tcg_tb_lookup(uintptr_t host_pc);
+void cpu_exec_start(CPUState*);
+void cpu_exec_end(CPUState*);
+bool cpu_restore_state(CPUState*, uintptr_t host_pc, bool will_exit);
+[[noreturn]] void cpu_loop_exit_noexc(CPUState*);
 void cpu_x86_cpuid(CPUX86State*, uint32_t leaf, uint32_t count, uint32_t* eax, uint32_t* ebx, uint32_t* ecx,
                    uint32_t* edx);
 extern __thread CPUState* thread_cpu;

@@ -21,6 +21,9 @@
 #include <vector>
 
 #include "guest.h"
+#include "model.h"
+#include "report.h"
+#include "threads.h"
 
 namespace server {
 namespace {
@@ -29,7 +32,7 @@ constexpr int CONTROL = 60;      // where the socket goes while it serves: below
 constexpr size_t BLOCKS = 1 << 16;  // that a child may name
 constexpr char START_UP = 1;     // the tag of a child that ends at `main`
 
-uint64_t limit = ~0ull, clock_hz = 3500000000;
+uint64_t limit = ~0ull, period_ps = 286;
 uint64_t main_offset = ~0ull, main_address = ~0ull;
 int report_descriptor = -1;
 bool serves, forked, at_first = true;
@@ -222,11 +225,12 @@ void on_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t a, uint64
     const uint64_t arguments[6] = {a, b, c, d, e, f};
     model::settle();
     guest::called(vcpu, number, arguments);
-    if (number == EXIT_GROUP || number == EXIT) {
+    if (number == EXIT_GROUP || (number == EXIT && !threads::are_several())) {
         if (serves) {  // it never reached `main`
             report::finish("apart", "it ends before main", {});
             leave(0);
         }
+        model::finish();
         end("exited", std::to_string(a & 0xff), static_cast<int>(a & 0xff));
     }
 }
@@ -278,10 +282,11 @@ void install(qemu_plugin_id_t id, int argc, char** argv) {
         else if (name == "serve") serves = number() != 0;
         else if (name == "max_instructions") limit = number();
         else if (name == "memory") limits.memory_bytes = number();
-        else if (name == "clock_hz") clock_hz = number();
+        else if (name == "period_ps") period_ps = number();
     }
     guest::start(limits);
     if (serves) begin_to_serve();
+    threads::install(id);
     qemu_plugin_register_vcpu_syscall_cb(id, on_call);
     qemu_plugin_register_vcpu_syscall_ret_cb(id, on_return);
 }
@@ -290,7 +295,9 @@ void translated(qemu_plugin_tb* block) {
     size_t count = qemu_plugin_tb_n_insns(block);
     uint64_t begin = qemu_plugin_tb_vaddr(block);
     if (main_address == ~0ull && main_offset != ~0ull) main_address = qemu_plugin_start_code() + main_offset;
-    if (at_first) qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(block, 0), at_start, QEMU_PLUGIN_CB_NO_REGS, nullptr);
+    if (at_first)
+        qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(block, 0), at_start, QEMU_PLUGIN_CB_NO_REGS,
+                                               nullptr);
     if (forked && blocks != nullptr && blocks->count < BLOCKS) blocks->address[blocks->count++] = begin;
     if (serves) translated_blocks.insert(begin);
     uint64_t end = begin;
@@ -315,7 +322,7 @@ void translated(qemu_plugin_tb* block) {
 uint64_t max_instructions() { return limit; }
 
 uint64_t nanoseconds() {
-    return static_cast<uint64_t>(static_cast<unsigned __int128>(model::cycles()) * 1000000000 / clock_hz);
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(model::cycles()) * period_ps / 1000);
 }
 
 void end_instruction_limit() { end("instruction_limit", std::to_string(model::instructions()) + " instructions", 0); }

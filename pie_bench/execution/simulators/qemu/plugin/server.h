@@ -10,19 +10,10 @@
 #include <string>
 
 #include "qemu.h"
-#include "report.h"
-
-// What the timing model provides.
-namespace model {
-void settle();                //  all that was executed before now is counted
-uint64_t cycles();                        // of the clock, up to now
-uint64_t instructions();      //  retired up to now
-void read(report::Counters&);  //  adds all that it counts, by name
-}  // namespace model
 
 namespace server {
 
-// Reads its options (report, key, main, serve, max_instructions, memory, clock_hz) and registers callbacks on system
+// Reads its options (report, key, main, serve, max_instructions, memory, period_ps) and registers callbacks on system
 // calls. To be called before anything else.
 void install(qemu_plugin_id_t, int argc, char** argv);
 
