@@ -22,8 +22,35 @@ __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t,
 QEMU_CALLBACK_WITH_REGISTERS(ruler_on_block)
 QEMU_CALLBACK_WITH_REGISTERS(ruler_after_division)
 
+namespace {
+
+bool started = false;
+
+// The guest's mapping around an address, as far as it goes: [begin, end).
+void present_around(uint64_t address) {
+    if (!page_get_flags(address)) return;
+    uint64_t begin = address & ~4095ull, end = begin + 4096;
+    while (page_get_flags(begin - 4096)) begin -= 4096;
+    while (page_get_flags(end)) end += 4096;
+    model::pages_written_by_kernel(begin, end - begin);
+}
+
+// gem5 reads the program and the dynamic loader into memory and writes the stack's first pages before it starts, so
+// that touching them is no fault; all other pages come when they are touched.
+void present_at_start(uint64_t first_instruction, uint64_t stack_pointer) {
+    started = true;
+    present_around(qemu_plugin_start_code());
+    present_around(first_instruction);
+    uint64_t end = stack_pointer & ~4095ull;
+    while (page_get_flags(end)) end += 4096;
+    model::pages_written_by_kernel(stack_pointer, end - stack_pointer);
+}
+
+}  // namespace
+
 extern "C" void ruler_on_block_with_registers(unsigned vcpu, void* data, CPUX86State* guest_state) {
-    threads::turn(vcpu);
+    threads::turn(vcpu, __builtin_return_address(0));
+    if (!started) present_at_start(model::instruction(static_cast<model::Block*>(data), 0).address, guest_state->regs[4]);
     model::enter(static_cast<model::Block*>(data), guest_state->regs);
 }
 
@@ -49,6 +76,7 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
         raw[k] = {qemu_plugin_insn_vaddr(in), qemu_plugin_insn_data(in), qemu_plugin_insn_size(in)};
     }
     model::Block* block = model::translate(raw.data(), n);
+    n = model::size(block);
     qemu_plugin_register_vcpu_tb_exec_cb(tb, ruler_on_block, QEMU_PLUGIN_CB_NO_REGS, block);
     for (size_t k = 0; k < n; ++k) {
         qemu_plugin_insn* in = qemu_plugin_tb_get_insn(tb, k);
