@@ -24,6 +24,8 @@ Core::Core(const Machine& m)
     mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 + uint32_t(m.fit("mispredict_cycles", 0));
     fault_delay_ = m.trapLatency + m.commitToFetchDelay + 1 + uint32_t(m.fit("trap_cycles", 0));
     serialize_delay_ = m.commitToRenameDelay + 1;
+    wrong_path_reach_ = uint32_t(m.fit("wrong_path_bytes", 256));
+    wrong_path_least_ = uint32_t(m.fit("wrong_path_least_cycles", 12));
     decode_resolves_ = uint32_t(m.fit("decode_resolves", 1));
 }
 
@@ -55,6 +57,8 @@ void Core::fetch_from(uint64_t pc, unsigned size) {
             }
         }
         uint64_t frame = pages.find(fetch_page_);
+        if (shadow_left_ && request >= shadow_shift_ && request - shadow_shift_ < shadow_end_)
+            memory.fetch(frame << 12 | (address & 4095), request - shadow_shift_);
         uint64_t there = memory.fetch(frame << 12 | (address & 4095), request);
         if (there > request + 1 && why_ == FETCH) why_ = FETCH;
         fetch_cycle_ = there;
@@ -163,6 +167,23 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
         }
         if (op.flags & (MicroOp::NON_SPECULATIVE | MicroOp::BARRIER)) from = later(from, last_commit_ + 2);
         if (op.flags & MicroOp::BARRIER) from = later(from, store_complete_ + 1);
+        uint64_t shadow_from = 0;
+        if (shadow_left_) {
+            shadow_from = dispatch > shadow_shift_ ? dispatch - shadow_shift_ : 0;
+            for (uint8_t source : op.source) shadow_from = later(shadow_from, shadow_ready_[source]);
+            if (dispatch > shadow_shift_ + shadow_end_) shadow_left_ = 1;
+            --shadow_left_;
+            uint64_t shadow_done = shadow_from + (is_load ? 2 : units_[op.op_class].latency);
+            if (is_load && access && shadow_from + 1 < shadow_end_) {
+                uint64_t frame = pages.find(access->address >> 12);
+                const Store& s = stores_[(access->address >> 3) & (STORES - 1)];
+                bool forwarded = s.begin <= access->address && access->address < s.end && s.sent > shadow_from;
+                if (frame != ~0ull && !forwarded)
+                    shadow_done = memory.load(frame << 12 | (access->address & 4095), shadow_from + 1) + 0;
+            }
+            for (uint8_t destination : op.destination) shadow_ready_[destination] = shadow_done;
+            shadow_ready_[NOWHERE] = 0;
+        }
         uint64_t issued = issue(op.op_class, from);
         uint64_t executes = issued + m_.issueToExecuteDelay, done;
         bool waits_for_memory = false;
@@ -307,6 +328,16 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
     }
 }
 
+void Core::begin_shadow(uint64_t resolved) {
+    if (shadow_left_ && shadow_end_ > fetch_cycle_) return;  // inside another one's
+    uint64_t restart = resolved + mispredict_delay_ + 1;
+    if (restart < fetch_cycle_ + wrong_path_least_) return;
+    shadow_end_ = resolved + mispredict_delay_ - 1;
+    shadow_shift_ = restart - fetch_cycle_;
+    shadow_left_ = m_.numROBEntries;
+    for (unsigned r = 0; r < REGISTERS; ++r) shadow_ready_[r] = ready_[r];
+}
+
 void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t target, uint64_t done, BranchKind kind,
                   uint64_t fall_through) {
     (void)in;
@@ -324,6 +355,7 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
             if (kind == BranchKind::Conditional) ++counts.mispredicted_conditional;
             else ++counts.mispredicted_indirect;
             redirect(done + mispredict_delay_, MISPREDICT);
+            if (kind == BranchKind::Conditional && in.target > pc && in.target - pc <= wrong_path_reach_) begin_shadow(done);
         }
     } else if (taken) {
         // fetch stops at a branch that is predicted taken; the next block is asked for in the same cycle

@@ -114,6 +114,17 @@ class Core {
     std::vector<Set> last_store_;
     uint32_t set_clock_ = 0;
 
+    // The wrong path. After a mispredicted branch gem5 goes on fetching and executing the other way until the branch is
+    // resolved. Where both ways soon meet again (a short forward jump) the loads and blocks of code of the right path are
+    // asked for there already. So while `shadow_` lasts each micro-operation is also timed as if the branch had been
+    // predicted, and what it would touch in memory before the squash is touched then.
+    uint64_t shadow_end_ = 0;    // the squash
+    uint64_t shadow_shift_ = 0;  // by how much the right path comes later
+    uint32_t shadow_left_ = 0;   // micro-operations that still fit into the window
+    uint64_t shadow_ready_[REGISTERS] = {};
+    uint32_t wrong_path_reach_, wrong_path_least_;
+    void begin_shadow(uint64_t resolved);
+
     uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;
     uint64_t restart_commit_ = 0;
 };
