@@ -117,11 +117,12 @@ class Executor:
             return self._verdict(candidate, "forbidden", evidence, **sums)
         if not measured:
             return self._verdict(candidate, "ok", tests=tuple(results), **sums)
-        results, measurements = self._measure(compiled.binary, tests, digests)
+        results, measurements, said = self._measure(compiled.binary, tests, digests)
         failed = next((result for result in results if result.outcome != "ok"), None)
         if failed is not None:
-            detail = f"test {failed.test_id} in the simulator"
-            if failed.outcome == "forbidden" and forbidden.computes_in_80_bits(compiled.binary, self._toolchain):
+            detail = f"test {failed.test_id} in the simulator" + (f": {said}" if said else "")
+            rounds = self._simulator.rounds_long_double and failed.outcome == "forbidden"
+            if rounds and forbidden.computes_in_80_bits(compiled.binary, self._toolchain):
                 detail += ": it computes in long double, which simulators round to 64 bits"
                 results = [replace(r, outcome="unsupported") if r.outcome == "forbidden" else r for r in results]
             worst = next(result for result in results if result.outcome != "ok")
@@ -214,8 +215,8 @@ class Executor:
 
     def _measure(
         self, binary: bytes, tests: Sequence[TestCase], digests: dict[str, str]
-    ) -> tuple[list[TestResult], list[Measurement]]:
-        """Every test's result, and the measurements of those that are ok."""
+    ) -> tuple[list[TestResult], list[Measurement], str]:
+        """Every test's result, the measurements of those that are ok, and what the simulator said of one that is not."""
         inputs = {sha256(test.input): test.input for test in tests}
         with self._lock_of(sha256(binary)):  # two candidates with the same binary: the second finds it measured
             known = self._measurements(binary, inputs)
@@ -244,7 +245,8 @@ class Executor:
                         measurement.counters.get("Ir", measurement.counters.get("instructions")),
                     )
                 )
-        return results, measured
+        said = next((measurement.detail for measurement in known.values() if measurement.outcome != "ok"), "")
+        return results, measured, said
 
     def _measurements(self, binary: bytes, inputs: dict[str, bytes]) -> dict[str, Measurement]:
         """Measurements by the input's sum; stops at the first that is not ok."""

@@ -15,7 +15,8 @@ class Measurement:
     """One program on one input in one simulator: what was counted, of the whole process and before `main`.
 
     `simulation_id` is the hash of all that can change the counts. `outcome` is `ok`, `runtime_error`,
-    `instruction_limit`, `unsupported` (the simulator cannot run it) or `infra_error` (ours; never stored).
+    `instruction_limit`, `output_limit`, `unsupported` (the simulator cannot run it), `forbidden` (with evidence in
+    `detail`) or `infra_error` (ours; never stored).
     """
 
     binary_sha256: str
@@ -40,9 +41,13 @@ def is_verified(binary: bytes, data: bytes, one_in: int) -> bool:
 
 
 class Simulator(Protocol):
-    """Measures programs; the same program and input give the same measurement, bit for bit, on every machine."""
+    """Measures programs; the same program and input give the same measurement, bit for bit, on every machine.
+
+    `rounds_long_double`: it computes in 64 bits where the processor does in 80, so output may differ.
+    """
 
     simulation_id: str
+    rounds_long_double: bool
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
         """One measurement an input, in order. All inputs of a program come in one call, so work can be shared."""

@@ -6,7 +6,8 @@ given on the command line, the clock and random numbers that a program asks for 
 and directory are fixed by the sandbox. What the host is, and how busy, does not show.
 
 A program gets to its `main` once and is forked there for each input, in QEMU's own process (plugin/server.cpp). What
-is counted up to `main` is counted in the same process as the rest. A program that has looked at its input, the clock or
+is counted up to `main` is counted in the same process as the rest; if the program looks at its input, the clock or its
+process earlier, start-up ends there. A program that has looked at its input, the clock or
 its process before `main`, starts threads there, or has no symbol `main`, is measured one process a test.
 
 The plugin refuses, as `forbidden` with the address or call as evidence, whatever is not the program's own (see
@@ -61,6 +62,8 @@ class QemuSimulator:
     The first input of every program and one in `verify_one_in`, chosen by its sum, are measured in a process of their
     own too. A program whose forked measurement differs is measured one process a test: those are what counts.
     """
+
+    rounds_long_double = False
 
     def __init__(self, environment: Environment, sandbox: Sandbox, fork: bool = True):
         assert isinstance(environment.spec.simulator, QemuSpec) and environment.ruler is not None
@@ -184,6 +187,8 @@ def classify(finished: Finished, report: Report | None) -> tuple[str, str, int |
     if finished.wall_timeout or finished.cpu_limit:
         return "infra_error", f"the simulator was stopped after {finished.wall_seconds:.0f} s", None
     if report is not None:
+        if report.outcome == "crashed":
+            return "runtime_error", report.detail, None
         if report.outcome != "exited":
             return report.outcome, report.detail, None
         code = int(report.detail)

@@ -51,6 +51,7 @@ uint64_t most_touched;
 std::set<int> libraries;  // descriptors of files that code may be mapped from
 std::string seen;
 int control = -1;
+bool fault_handler;
 
 struct Pending {
     int64_t number = -1;
@@ -242,6 +243,8 @@ const std::string& has_seen() { return seen; }
 
 uint64_t pages_touched() { return most_touched; }
 
+bool handles_faults() { return fault_handler; }
+
 bool is_mapped(uint64_t address) { return page_get_flags(address) & PAGE_VALID; }
 
 void access_slowly(uint64_t address, unsigned size, bool store) {
@@ -301,7 +304,10 @@ void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
         case MPROTECT:
             if (a[2] & EXECUTE) server::end_forbidden("mprotect: memory made executable at " + hex(a[0]));
             break;
-        case RT_SIGACTION: break;
+        case RT_SIGACTION:
+            if (a[1] != 0 && (first == SIGSEGV || first == SIGBUS) && page_get_flags(a[1]) & PAGE_READ)
+                fault_handler = *reinterpret_cast<const uint64_t*>(a[1] + guest_base) > 1;  // not SIG_DFL, SIG_IGN
+            break;
         case MUNMAP: case BRK: case MREMAP: case MADVISE: case RT_SIGPROCMASK: case RT_SIGRETURN: case RT_SIGPENDING:
         case SIGALTSTACK: case ARCH_PRCTL: case SET_TID_ADDRESS: case SET_ROBUST_LIST: case GET_ROBUST_LIST:
         case RSEQ: case UNAME: case GETRLIMIT: case SCHED_GETAFFINITY: case GETRANDOM: case RESTART:

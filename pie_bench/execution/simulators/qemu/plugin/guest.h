@@ -35,8 +35,9 @@ const std::string& has_seen();
 // A descriptor of the plugin's own while it serves; -1 for none.
 void set_control(int descriptor);
 
-uint64_t pages_touched();      // at most, at once
+uint64_t pages_touched();          // at most, at once
 bool is_mapped(uint64_t address);  // the guest's
+bool handles_faults();             // it has a handler for SIGSEGV or SIGBUS
 
 struct Page {
     uint64_t number = ~0ull;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server.h"
 
+#include <Zydis/Zydis.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -30,16 +31,15 @@ namespace {
 
 constexpr int CONTROL = 60;      // where the socket goes while it serves: below the sandbox's limit of 64
 constexpr size_t BLOCKS = 1 << 16;  // that a child may name
+constexpr uint8_t EVEX = 0x62;   // what instructions of AVX-512 begin with
 constexpr char START_UP = 1;     // the tag of a child that ends at `main`
 
 uint64_t limit = ~0ull, period_ps = 286;
 uint64_t main_offset = ~0ull, main_address = ~0ull;
 int report_descriptor = -1;
-bool serves, forked, at_first = true;
+bool serves, forked, at_first = true, arrived, startup_ended;
 std::vector<uint8_t> child_filter;
 struct sigaction qemus_handler;
-uint64_t fault_address;
-bool faulted;
 
 // Blocks that children translated, so that the server translates them for later ones: shared, with no descriptor.
 struct Blocks {
@@ -72,10 +72,16 @@ void close_descriptors() {
         if (!serves || descriptor != CONTROL) close(descriptor);
 }
 
-// A fault: noted, then handled as QEMU does (which may find it to be its own).
+// A fault at an address that is not the guest's ends it, and is said. A guest that handles faults could otherwise look
+// for QEMU's memory. Faults in its own pages are QEMU's to handle (it protects code that it has translated).
 void on_fault(int number, siginfo_t* info, void* context) {
-    faulted = true;
-    fault_address = reinterpret_cast<uint64_t>(info->si_addr);
+    auto address = reinterpret_cast<uint64_t>(info->si_addr);
+    if (info->si_code > 0 && !guest::is_mapped(address)) {  // not one that was sent
+        char text[64];
+        std::snprintf(text, sizeof text, "0x%" PRIx64 ", outside its own memory", address);
+        if (guest::handles_faults()) end_forbidden(std::string("handles the fault at ") + text);
+        report::finish("crashed", std::string("signal 11 at ") + text, counters());
+    }
     qemus_handler.sa_sigaction(number, info, context);
 }
 
@@ -165,12 +171,19 @@ void serve(const void* here) {
     leave(0);
 }
 
-void at_main(unsigned, void*) {
-    static bool arrived;
-    if (arrived) return;
-    arrived = true;
+// Start-up ends at `main`, or where the program first looks at what differs from run to run: what it does with its
+// input is not start-up.
+void end_startup() {
+    if (startup_ended) return;
+    startup_ended = true;
     model::settle();
     report::startup(counters());
+}
+
+void at_main(unsigned, void*) {
+    if (arrived) return;
+    arrived = true;
+    end_startup();
     if (serves) serve(__builtin_return_address(0));
 }
 
@@ -219,12 +232,29 @@ extern "C" void ruler_after_cpuid_with_registers(unsigned, void*, CPUX86State* g
 }
 QEMU_CALLBACK_WITH_REGISTERS(ruler_after_cpuid)
 
+// After rdtsc: cycles of the simulated clock.
+extern "C" void ruler_after_rdtsc_with_registers(unsigned, void*, CPUX86State* guest) {
+    guest->regs[RAX] = model::cycles() & 0xffffffff;
+    guest->regs[RDX] = model::cycles() >> 32;
+}
+QEMU_CALLBACK_WITH_REGISTERS(ruler_after_rdtsc)
+
+// Before an instruction of AVX-512, which QEMU lacks.
+void on_avx512(unsigned, void* address) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction instruction;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    bool known = ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, nullptr, address, 15, &instruction));
+    end_unsupported(known ? std::string("AVX-512: ") + ZydisMnemonicGetString(instruction.mnemonic) : "AVX-512");
+}
+
 void on_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
              uint64_t f, uint64_t, uint64_t) {
     constexpr int64_t EXIT = 60, EXIT_GROUP = 231;
     const uint64_t arguments[6] = {a, b, c, d, e, f};
     model::settle();
     guest::called(vcpu, number, arguments);
+    if (!guest::has_seen().empty()) end_startup();
     if (number == EXIT_GROUP || (number == EXIT && !threads::are_several())) {
         if (serves) {  // it never reached `main`
             report::finish("apart", "it ends before main", {});
@@ -301,7 +331,7 @@ void translated(qemu_plugin_tb* block) {
     if (forked && blocks != nullptr && blocks->count < BLOCKS) blocks->address[blocks->count++] = begin;
     if (serves) translated_blocks.insert(begin);
     uint64_t end = begin;
-    bool after_cpuid = follows(begin, 0x0f, 0xa2);
+    bool after_cpuid = follows(begin, 0x0f, 0xa2), after_rdtsc = follows(begin, 0x0f, 0x31);
     for (size_t i = 0; i < count; ++i) {
         qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
         uint64_t address = qemu_plugin_insn_vaddr(instruction);
@@ -311,9 +341,16 @@ void translated(qemu_plugin_tb* block) {
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_call, QEMU_PLUGIN_CB_RW_REGS, nullptr);
         if (after_cpuid)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_cpuid, QEMU_PLUGIN_CB_RW_REGS, nullptr);
+        if (after_rdtsc)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_rdtsc, QEMU_PLUGIN_CB_RW_REGS, nullptr);
+        if (bytes[0] == EVEX)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_avx512, QEMU_PLUGIN_CB_NO_REGS,
+                                                   reinterpret_cast<void*>(address + guest_base));
         if (address == main_address)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_main, QEMU_PLUGIN_CB_NO_REGS, nullptr);
         after_cpuid = size == 2 && bytes[0] == 0x0f && bytes[1] == 0xa2;
+        after_rdtsc = (size == 2 && bytes[0] == 0x0f && bytes[1] == 0x31) ||
+                      (size == 3 && bytes[0] == 0x0f && bytes[1] == 0x01 && bytes[2] == 0xf9);
         end = address + size;
     }
     guest::code(begin, end - begin);
