@@ -28,7 +28,8 @@ enum Call : int64_t {  // Linux, x86-64
     READ = 0, WRITE = 1, OPEN = 2, CLOSE = 3, STAT = 4, FSTAT = 5, LSTAT = 6, LSEEK = 8, MMAP = 9, MPROTECT = 10,
     MUNMAP = 11, BRK = 12, RT_SIGACTION = 13, RT_SIGPROCMASK = 14, RT_SIGRETURN = 15, IOCTL = 16, PREAD = 17,
     PWRITE = 18, READV = 19, WRITEV = 20, ACCESS = 21, SCHED_YIELD = 24, MREMAP = 25, MADVISE = 28, DUP = 32, DUP2 = 33,
-    NANOSLEEP = 35, GETPID = 39, CLONE = 56, EXIT = 60, KILL = 62, UNAME = 63, FCNTL = 72, FTRUNCATE = 77, GETCWD = 79,
+    NANOSLEEP = 35, GETPID = 39, CLONE = 56, FORK = 57, VFORK = 58, EXIT = 60, WAIT4 = 61, KILL = 62, UNAME = 63,
+    FCNTL = 72, FTRUNCATE = 77, GETCWD = 79,
     READLINK = 89, GETTIMEOFDAY = 96, GETRLIMIT = 97, GETRUSAGE = 98, SYSINFO = 99, TIMES = 100, GETUID = 102,
     GETGID = 104, GETEUID = 107, GETEGID = 108, GETPPID = 110, GETPGRP = 111, RT_SIGPENDING = 127, SIGALTSTACK = 131,
     STATFS = 137, FSTATFS = 138, ARCH_PRCTL = 158, SETRLIMIT = 160, GETTID = 186, TKILL = 200, TIME = 201, FUTEX = 202,
@@ -321,10 +322,8 @@ void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
             see("its process");
             break;
         case GETUID: case GETGID: case GETEUID: case GETEGID: case GETCWD: see("its user"); break;
-        case CLONE:
-            if (!(a[0] & CLONE_A_THREAD)) server::end_forbidden("clone: another process");
-            see("threads");
-            break;
+        case CLONE: see(a[0] & CLONE_A_THREAD ? "threads" : "another process"); break;
+        case FORK: case VFORK: case WAIT4: see("another process"); break;  // refused by the sandbox, as natively
         case CLONE3: see("threads"); break;  // the sandbox says ENOSYS, and the C library takes clone
         default: server::end_forbidden("system call " + std::to_string(number));
     }
