@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#pragma GCC optimize("O3")
 #include "core.h"
 
 namespace {
@@ -8,12 +9,14 @@ inline uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
 }  // namespace
 
 Core::Core(const Machine& m)
-    : m_(m), memory(m_), predictor_(m), rob_(m.numROBEntries), lq_(m.LQEntries), sq_(m.SQEntries),
-      integers_(m.numPhysIntRegs - ARCHITECTURAL_INTEGERS), floats_(m.numPhysFloatRegs - ARCHITECTURAL_FLOATS),
-      iq_frees_(IQ_RING), ports_(PORT_RING), stores_(STORES), sets_(m.SSITSize, -1), last_store_(m.SSITSize) {
+    : m_(m), memory(m_), predictor_(m), free_integers_(m.numPhysIntRegs - ARCHITECTURAL_INTEGERS),
+      free_floats_(m.numPhysFloatRegs - ARCHITECTURAL_FLOATS), sets_(m.SSITSize, -1), last_store_(m.SSITSize) {
+    if (m.numROBEntries >= WINDOW || m.LQEntries >= WINDOW || m.SQEntries >= WINDOW || free_integers_ >= WINDOW ||
+        free_floats_ >= WINDOW || m.fetchQueueSize + 16 * m.decodeWidth >= WINDOW || (m.SSITSize & (m.SSITSize - 1)))
+        throw BadMachine("machine: a queue of the core is too long for this model");
     while ((1u << block_shift_) < m.fetchBufferSize) ++block_shift_;
     // Between fetch and rename there is room for the fetch queue and what is on its way in latches and skid buffers.
-    front_.resize(m.fetchQueueSize + m.decodeWidth * (m.fetchToDecodeDelay + m.decodeToRenameDelay + 2));
+    front_room_ = m.fetchQueueSize + m.decodeWidth * (m.fetchToDecodeDelay + m.decodeToRenameDelay + 2);
     for (unsigned c = 0; c < OP_CLASSES; ++c) {
         units_[c].latency = m.latency[c] ? m.latency[c] : 1;
         for (unsigned port = 0; port < 16; ++port)
@@ -26,6 +29,7 @@ Core::Core(const Machine& m)
     serialize_delay_ = m.commitToRenameDelay + 1;
     wrong_path_reach_ = uint32_t(m.fit("wrong_path_bytes", 256));
     wrong_path_least_ = uint32_t(m.fit("wrong_path_least_cycles", 12));
+    startup_ = uint64_t(m.fit("startup_cycles_less", 0));
     decode_resolves_ = uint32_t(m.fit("decode_resolves", 1));
 }
 
@@ -111,7 +115,7 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
         ++counts.ops;
         // fetch
         if (fetch_slots_ >= m_.fetchWidth) ++fetch_cycle_, fetch_slots_ = 0;
-        uint64_t& left = front_[front_at_];
+        uint64_t left = renamed_.before(front_room_);
         if (left > fetch_cycle_) fetch_cycle_ = left, fetch_slots_ = 0;
         ++fetch_slots_;
         // decode
@@ -125,29 +129,22 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
             rename = later(rename, last_commit_ + serialize_delay_);
             serialize_ = false;
         }
-        rename = later(rename, rob_[rob_at_] + m_.commitToRenameDelay);
-        uint64_t before_queues = rename;
-        for (unsigned k = 0, at = integers_at_; k < op.integers; ++k) {
-            rename = later(rename, integers_[at] + m_.commitToRenameDelay + 1);
-            if (++at == integers_.size()) at = 0;
-        }
-        for (unsigned k = 0, at = floats_at_; k < op.floats; ++k) {
-            rename = later(rename, floats_[at] + m_.commitToRenameDelay + 1);
-            if (++at == floats_.size()) at = 0;
-        }
-        if (is_load) rename = later(rename, lq_[lq_at_] + m_.commitToIEWDelay + m_.iewToRenameDelay);
+        rename = later(rename, committed_.before(m_.numROBEntries) + m_.commitToRenameDelay);
+        if (op.integers)
+            rename = later(rename, integers_.before(free_integers_ - op.integers + 1) + m_.commitToRenameDelay + 1);
+        if (op.floats) rename = later(rename, floats_.before(free_floats_ - op.floats + 1) + m_.commitToRenameDelay + 1);
+        if (is_load)
+            rename = later(rename, loads_left_.before(m_.LQEntries) + m_.commitToIEWDelay + m_.iewToRenameDelay);
         bool waits_for_stores = false;
-        if (is_store && sq_[sq_at_] + m_.iewToRenameDelay > rename) {
-            rename = sq_[sq_at_] + m_.iewToRenameDelay;
-            waits_for_stores = true;
+        if (is_store) {
+            uint64_t room = stores_left_.before(m_.SQEntries) + m_.iewToRenameDelay;
+            if (room > rename) rename = room, waits_for_stores = true;
         }
         if (rename == rename_cycle_ && rename_slots_ >= m_.renameWidth) ++rename;
         take_iq(rename);
         if (rename > rename_cycle_) rename_cycle_ = rename, rename_slots_ = 0;
         ++rename_slots_;
-        left = rename;
-        if (++front_at_ == front_.size()) front_at_ = 0;
-        (void)before_queues;
+        renamed_.add(rename);
         // dispatch, operands, issue
         uint64_t dispatch = rename + m_.renameToIEWDelay, from = dispatch;
         for (uint8_t source : op.source) from = later(from, ready_[source]);
@@ -291,20 +288,10 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
         }
         last_commit_ = commit;
         committed = commit;
-        rob_[rob_at_] = commit;
-        if (++rob_at_ == rob_.size()) rob_at_ = 0;
-        for (unsigned k = 0; k < op.integers; ++k) {
-            integers_[integers_at_] = commit;
-            if (++integers_at_ == integers_.size()) integers_at_ = 0;
-        }
-        for (unsigned k = 0; k < op.floats; ++k) {
-            floats_[floats_at_] = commit;
-            if (++floats_at_ == floats_.size()) floats_at_ = 0;
-        }
-        if (is_load) {
-            lq_[lq_at_] = commit;
-            if (++lq_at_ == lq_.size()) lq_at_ = 0;
-        }
+        committed_.add(commit);
+        for (unsigned k = 0; k < op.integers; ++k) integers_.add(commit);
+        for (unsigned k = 0; k < op.floats; ++k) floats_.add(commit);
+        if (is_load) loads_left_.add(commit);
         if (is_store) {
             ++counts.stores;
             // the load-store unit hears of the commit a cycle later and sends in the next one, when the last one is done
@@ -320,8 +307,7 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
                 if ((end - 1) >> 3 != begin >> 3) stores_[((end - 1) >> 3) & (STORES - 1)] = made;
             }
             store_complete_ = complete;
-            sq_[sq_at_] = complete;
-            if (++sq_at_ == sq_.size()) sq_at_ = 0;
+            stores_left_.add(complete);
         }
         if (op.flags & MicroOp::SERIALIZE_AFTER) serialize_ = true;
         return done;

@@ -42,7 +42,8 @@ class Core {
     void execute(const Instruction&, const MicroOp* ops, const Access* accesses, unsigned n, uint64_t next,
                  uint64_t quotient);
 
-    uint64_t cycles() const { return last_commit_; }
+    /// Up to the last commit. The start-up's fitted correction goes in evenly over the first cycles: time never turns back.
+    uint64_t cycles() const { return last_commit_ > 2 * startup_ ? last_commit_ - startup_ : last_commit_ / 2; }
     void kernel_wrote(uint64_t address, uint64_t bytes);
     void unmapped(uint64_t address, uint64_t bytes);
 
@@ -85,20 +86,27 @@ class Core {
     bool redirected_ = false, serialize_ = false;
     Why why_ = FETCH;
     unsigned block_shift_ = 0;
-    std::vector<uint64_t> front_;  // when the micro-operation so many before left the front end
-    uint64_t front_at_ = 0;
+    uint32_t front_room_;  // micro-operations between fetch and rename
 
-    // window
-    std::vector<uint64_t> rob_, lq_, sq_, integers_, floats_;
-    uint32_t rob_at_ = 0, lq_at_ = 0, sq_at_ = 0, integers_at_ = 0, floats_at_ = 0;
+    // Window: when the last so many micro-operations were renamed and committed, loads committed, stores left, and
+    // registers were freed. A new one needs the room of the one that is a queue's length before it.
+    static constexpr uint64_t WINDOW = 1024;
+    struct Ring {
+        uint64_t cycle[WINDOW] = {};
+        uint64_t n = WINDOW;
+        uint64_t before(uint64_t entries) const { return cycle[(n - entries) & (WINDOW - 1)]; }
+        void add(uint64_t when) { cycle[n++ & (WINDOW - 1)] = when; }
+    };
+    Ring renamed_, committed_, loads_left_, stores_left_, integers_, floats_;
+    uint32_t free_integers_, free_floats_;
     static constexpr uint64_t IQ_RING = 1 << 14;
-    std::vector<uint16_t> iq_frees_;
+    uint16_t iq_frees_[IQ_RING] = {};
     uint64_t iq_clock_ = 0;
     uint32_t iq_used_ = 0;
 
     // ports
     static constexpr uint64_t PORT_RING = 1 << 13;
-    std::vector<Cycle> ports_;
+    Cycle ports_[PORT_RING];
     struct Units { uint8_t n = 0, next = 0, unit[16]; uint32_t latency = 1; };
     Units units_[OP_CLASSES];
 
@@ -106,8 +114,7 @@ class Core {
     uint64_t last_commit_ = 0, store_complete_ = 0, barrier_ = 0;
     uint32_t commit_slots_ = 0;
     static constexpr unsigned STORES = 4096;
-    std::vector<Store> stores_;
-    uint64_t youngest_store_done_ = 0;
+    Store stores_[STORES];
 
     // memory dependence (src/cpu/o3/store_set.cc)
     std::vector<int32_t> sets_;  // by address of the instruction; -1 for none
@@ -123,6 +130,7 @@ class Core {
     uint32_t shadow_left_ = 0;   // micro-operations that still fit into the window
     uint64_t shadow_ready_[REGISTERS] = {};
     uint32_t wrong_path_reach_, wrong_path_least_;
+    uint64_t startup_;  // fitted: cycles by which every program's start-up is shorter than it is timed
     void begin_shadow(uint64_t resolved);
 
     uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;

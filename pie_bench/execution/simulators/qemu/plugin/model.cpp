@@ -90,7 +90,7 @@ void retire(uint64_t next, const uint64_t* registers) {
 }  // namespace
 
 void start(const Machine& machine, bool with_profile) {
-    core = std::make_unique<Core>(machine);
+    core.reset(new Core(machine));
     profiled = with_profile;
     accesses.resize(4096);
 }
@@ -98,17 +98,21 @@ void start(const Machine& machine, bool with_profile) {
 Block* translate(const RawInstruction* raw, size_t n) {
     auto block = std::make_unique<Block>();
     for (size_t k = 0; k < n; ++k) {
-        block->instructions.push_back(decode(raw[k].address, raw[k].bytes, raw[k].size));
+        Instruction made = decode(raw[k].address, raw[k].bytes, raw[k].size);
+        if (!made.unsupported.empty() && k && k + 1 == n && (raw[k].address & 4095) + 15 > 4096)
+            break;
+        block->instructions.push_back(std::move(made));
         const Instruction& in = block->instructions.back();
         block->first_op.push_back(uint32_t(block->ops.size()));
         block->ops.insert(block->ops.end(), in.ops.begin(), in.ops.end());
         if (profiled) block->lines.push_back(Line{in.address, 0, 0});
     }
-    block->ends_in_system_call = n && block->instructions.back().system_call;
+    block->ends_in_system_call = block->instructions.back().system_call;
     blocks.push_back(std::move(block));
     return blocks.back().get();
 }
 
+size_t size(const Block* block) { return block->instructions.size(); }
 const Instruction& instruction(const Block* block, size_t index) { return block->instructions[index]; }
 
 void enter(Block* block, const uint64_t* registers) {
