@@ -3,6 +3,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include <cstdio>
 #include <initializer_list>
 
 namespace {
@@ -1055,7 +1056,12 @@ Instruction decode(uint64_t address, const void* bytes, size_t size) {
     ZydisDecodedInstruction in;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(), bytes, size, &in, operands))) {
-        made.unsupported = "(no instruction)";
+        made.unsupported = "instruction";
+        for (size_t k = 0; k < size; ++k) {
+            char text[4];
+            std::snprintf(text, sizeof text, " %02x", static_cast<const uint8_t*>(bytes)[k]);
+            made.unsupported += text;
+        }
         made.ops.push_back(MicroOp());
         return made;
     }

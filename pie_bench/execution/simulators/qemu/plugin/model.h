@@ -25,8 +25,10 @@ struct RawInstruction {
 /// Makes the machine; once, before anything is translated. `profile`: cycles by instruction are kept.
 void start(const Machine&, bool profile);
 
-/// The decoded form of instructions that follow each other in memory; it lives as long as the process.
+/// The decoded form of instructions that follow each other in memory; it lives as long as the process. QEMU leaves the
+/// beginning of an instruction that crosses a page at the end of a block and starts the next block with it: not decoded.
 Block* translate(const RawInstruction*, size_t n);
+size_t size(const Block*);
 const Instruction& instruction(const Block*, size_t index);
 
 /// A block begins: the one before it has been executed, so that one is timed now, with the accesses noted since.
