@@ -3,8 +3,8 @@
 usage: tools/lock_root.py NAME PACKAGES_FILE > pie_bench/environments/roots/NAME.yaml
 
 PACKAGES_FILE is a Debian release's index (dists/RELEASE/main/binary-amd64/Packages, unpacked). What it lists of the
-root's packages in WANTED, and all they depend on but DROPPED, is pinned by version, size and sha256. `tree_sha256` stays
-empty: `pie-bench environment build` prints it, and it is put in by hand after a second machine gave the same.
+root's packages in WANTED, and all they depend on but DROPPED, is pinned by version, size and sha256. `tree_sha256`
+stays empty: `pie-bench environment build` prints it, and it is put in by hand after a second machine gave the same.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class QemuSpec(Strict):
 
     `tools` names the root file system with QEMU; the plugin is compiled there by the environment's own compiler.
     `parameters` are the machine, as gem5's; `fitted` is what it does not say. `least_startup_instructions` is what
-    the emptiest program executes before `main`: no measurement may show fewer.
+    an empty program executes before `main`: no dynamic program's measurement may show fewer.
     """
 
     kind: Literal["qemu"]

@@ -22,7 +22,7 @@ def with_simulator(spec: EnvironmentSpec, facts: dict[str, str], sandbox: Sandbo
         from pie_bench.execution.simulators.qemu.build import find_ruler
 
         ruler = find_ruler(spec, root)
-        return Environment(spec, facts | ruler.facts, root, ruler=ruler)
+        return Environment(spec, {**facts, **ruler.facts}, root, ruler=ruler)
     from pie_bench.execution.simulators.gem5.golden import find_gem5
 
     gem5, more = find_gem5(spec, sandbox)

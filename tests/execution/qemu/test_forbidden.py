@@ -11,8 +11,27 @@ from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.qemu.report import Report
 from pie_bench.execution.simulators.qemu.simulator import QemuSimulator, impossible, main_offset
 
+PROBING = """
+#include <csetjmp>
+#include <csignal>
+sigjmp_buf b;
+int main() {
+    signal(SIGSEGV, [](int) { siglongjmp(b, 1); });
+    if (!sigsetjmp(b, 1)) { volatile char c = *(char*)0x700000000000; }
+}"""
+DESCRIPTORS = """
+#include <sys/stat.h>
+int main() {
+    struct stat s;
+    int n = 0;
+    for (int d = 3; d < 1024; d++) n += fstat(d, &s) == 0;
+    return n;
+}"""
+MPROTECT = """
+#include <sys/mman.h>
+int main() { void* p = mmap(0, 4096, 3, 34, -1, 0); return mprotect(p, 4096, 5); }"""
 KINDS = {
-    "#include <sys/mman.h>\nint main() { void* p = mmap(0, 4096, 3, 34, -1, 0); return mprotect(p, 4096, 5); }": "made executable",
+    MPROTECT: "made executable",
     "#include <sys/mman.h>\nint main() { mmap(0, 4096, 7, 34, -1, 0); }": "both writable and executable",
     "#include <sys/mman.h>\nint main() { mmap(0, 4096, 5, 34, -1, 0); }": "executable memory that is not a library's",
     "#include <sys/socket.h>\nint main() { return socket(1, 1, 0) < 0; }": "system call 41",
@@ -20,7 +39,7 @@ KINDS = {
     '#include <cstdio>\nint main() { fopen("/proc/self/mem", "r+"); }': "/proc/self/mem",
     '#include <cstdio>\nint main() { fopen("/proc/thread-self/maps", "r"); }': "/proc/thread-self/maps",
     '#include <cstdio>\nint main() { fopen("/usr/../proc/1/maps", "r"); }': "/usr/../proc/1/maps",
-    "#include <csignal>\n#include <csetjmp>\nsigjmp_buf b;\nint main() { signal(SIGSEGV, [](int) { siglongjmp(b, 1); }); if (!sigsetjmp(b, 1)) { volatile char c = *(char*)0x700000000000; } }": "0x700000000000",
+    PROBING: "0x700000000000",
 }
 
 
@@ -32,7 +51,7 @@ def test_what_is_not_the_programs_own(code, compiled, measured):
 
 
 def test_code_in_writable_memory(compiled, measured):
-    code = "__attribute__((section(\".wx,\\\"awx\\\"#\"))) unsigned char c[] = {0xc3};\nint main() { ((void (*)())c)(); }"
+    code = '__attribute__((section(".wx,\\"awx\\"#"))) unsigned char c[] = {0xc3};\nint main() { ((void (*)())c)(); }'
     (m,) = measured(compiled(code), [b""])
     assert m.outcome == "forbidden" and "in memory that is not a file's as loaded" in m.detail
 
@@ -46,11 +65,10 @@ def test_memory_of_qemu_is_seen_where_it_can_be_guessed(compiled, ruler: Environ
         binary = compiled(code)
         key = bytes(16)
         command = simulator._command(binary, main_offset(binary), key, "report={report}")
-        for attempt in range(1):
-            fixed = dataclasses.replace(command, random_addresses=False)
-            finished = sandbox.run(fixed, ruler.spec.simulator_limits, "simulator")
-            said = finished.report.rstrip(b"\0").decode()
-            assert f"detail {did}" in said or "crashed" in said
+        fixed = dataclasses.replace(command, random_addresses=False)
+        finished = sandbox.run(fixed, ruler.spec.simulator_limits, "simulator")
+        said = finished.report.rstrip(b"\0").decode()
+        assert f"detail {did}" in said or "crashed" in said
         (m,) = simulator.measure(binary, [b""])
         assert m.outcome in ("runtime_error", "forbidden")
 
@@ -61,9 +79,8 @@ def test_a_process_of_its_own_is_refused_as_natively(compiled, measured):
 
 
 def test_there_are_no_descriptors_but_the_programs(compiled, measured):
-    code = "#include <sys/stat.h>\nint main() { struct stat s; int n = 0; for (int d = 3; d < 1024; d++) n += fstat(d, &s) == 0; return n; }"
     for fork in (True, False):
-        assert {m.outcome for m in measured(compiled(code), fork=fork)} == {"ok"}
+        assert {m.outcome for m in measured(compiled(DESCRIPTORS), fork=fork)} == {"ok"}
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,15 @@ from pie_bench.execution.verdict import Candidate
 from pie_bench.hashing import sha256
 from pie_bench.store import MeasurementStore
 
-SUM = '#include <cstdio>\nint main(){ long n, s = 0; while (scanf("%ld", &n) == 1) s += n; printf("%ld", s); }'
-STREAMS = "#include <iostream>\n#include <map>\nint main(){ std::map<int, int> m; int n; while (std::cin >> n) m[n]++; std::cout << m.size(); }"
+SUM = """
+#include <cstdio>
+int main(){
+    long n, s = 0; while (scanf("%ld", &n) == 1) s += n; printf("%ld", s); }"""
+STREAMS = """
+#include <iostream>
+#include <map>
+int main(){
+    std::map<int, int> m; int n; while (std::cin >> n) m[n]++; std::cout << m.size(); }"""
 MEMORY = """
 #include <cstdio>
 #include <cstdlib>
@@ -32,7 +39,12 @@ int main() {
     for (int i = 0; i < 40; i += 2) free(blocks[i]);
     printf("%d", zeroed[7]);
 }"""
-BEFORE_MAIN = '#include <cstdio>\nint n;\n__attribute__((constructor)) void f() { scanf("%d", &n); }\nint main() { printf("%d", n); }'
+BEFORE_MAIN = """
+#include <cstdio>
+int n;
+__attribute__((constructor)) void f() {
+    scanf("%d", &n); }
+int main() { printf("%d", n); }"""
 THREADS = """
 #include <condition_variable>
 #include <cstdio>
@@ -56,13 +68,28 @@ int main() {
     }
     printf("%ld", total);
 }"""
-THREAD_BEFORE_MAIN = "#include <cstdio>\n#include <thread>\nint a;\nstd::thread t([] { for (int i = 0; i < 1000; i++) a += i; });\nint main() { t.join(); printf(\"%d\", a); }"
-CLOCK = '#include <cstdio>\n#include <cstdlib>\n#include <ctime>\nint main() { srand(time(0)); printf("%d %ld", rand(), (long)clock()); }'
-LONG_DOUBLE = '#include <cstdio>\nint main() { long double a = 1; for (int i = 0; i < 63; i++) a /= 2; printf("%d", 1 + a > 1); }'
+THREAD_BEFORE_MAIN = """
+#include <cstdio>
+#include <thread>
+int a;
+std::thread t([] {
+    for (int i = 0; i < 1000; i++) a += i; });
+int main() { t.join(); printf("%d", a); }"""
+CLOCK = """
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+int main() {
+    srand(time(0)); printf("%d %ld", rand(), (long)clock()); }"""
+LONG_DOUBLE = (
+    '#include <cstdio>\nint main() { long double a = 1; for (int i = 0; i < 63; i++) a /= 2; printf("%d", 1 + a > 1); }'
+)
 
 
 @pytest.mark.parametrize(
-    "code", [SUM, STREAMS, MEMORY, THREADS, CLOCK, BEFORE_MAIN, THREAD_BEFORE_MAIN], ids=lambda code: sha256(code.encode())[:6]
+    "code",
+    [SUM, STREAMS, MEMORY, THREADS, CLOCK, BEFORE_MAIN, THREAD_BEFORE_MAIN],
+    ids=lambda code: sha256(code.encode())[:6],
 )
 def test_forked_and_alone_are_equal_to_the_last_count(code, compiled, measured):
     binary = compiled(code, "-pthread")
@@ -137,18 +164,41 @@ def test_long_double_has_80_bits(compiled, measured):
 
 
 def test_what_qemu_lacks_is_unsupported_by_name(compiled, measured):
-    code = '#pragma GCC target("avx512f")\n#include <immintrin.h>\nint main() { volatile double x = 2; __m512d a = _mm512_set1_pd(x); a = _mm512_add_pd(a, a); double r[8]; _mm512_storeu_pd(r, a); return r[3] != 4; }'
+    code = """
+#pragma GCC target("avx512f")
+#include <immintrin.h>
+int main() {
+    volatile double x = 2;
+    __m512d a = _mm512_set1_pd(x);
+    double r[8];
+    _mm512_storeu_pd(r, _mm512_add_pd(a, a));
+    return r[3] != 4;
+}"""
     for m in measured(compiled(code)):
         assert m.outcome == "unsupported" and m.detail.startswith("AVX-512: v")
 
 
 def test_the_clock_and_random_numbers_are_simulated(compiled, measured):
-    code = '#include <cstdio>\n#include <ctime>\n#include <sys/random.h>\nint main() { int r; getrandom(&r, 4, 0); timespec t; clock_gettime(CLOCK_MONOTONIC, &t); printf("%ld %ld %d", (long)time(0), t.tv_nsec, r); }'
+    code = """
+#include <cstdio>
+#include <ctime>
+#include <sys/random.h>
+int main() {
+    int r;
+    getrandom(&r, 4, 0);
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    printf("%ld %ld %d", (long)time(0), t.tv_nsec, r);
+}"""
     assert measured(compiled(code), fork=False) == measured(compiled(code), fork=False)
 
 
 def test_the_stack_is_as_large_as_natively(ruler: Environment, sandbox: Sandbox, tmp_path):
-    deep = "#include <cstdio>\nlong f(int n) { volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }\nint main() { printf(\"%d\", f(60000) != 0); }"
+    deep = """
+#include <cstdio>
+long f(int n) {
+    volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }
+int main() { printf("%d", f(60000) != 0); }"""
     executor = Executor(ruler, sandbox, MeasurementStore(tmp_path / "m.sqlite"))
     verdict = executor.execute(Candidate("p", "source", 0, deep), [TestCase("1", b"", b"1")])
     assert verdict.outcome == "ok", verdict
@@ -157,7 +207,10 @@ def test_the_stack_is_as_large_as_natively(ruler: Environment, sandbox: Sandbox,
 
 def test_memory_beyond_the_native_limit_is_refused_alike(compiled, measured, ruler: Environment):
     size = ruler.spec.native_limits.memory_bytes + (1 << 20)
-    code = f'#include <cstdio>\n#include <cstdlib>\nint main() {{ volatile auto p = malloc({size}ul); printf("%d", p == nullptr); }}'
+    code = f"""
+#include <cstdio>
+#include <cstdlib>
+int main() {{ volatile auto p = malloc({size}ul); printf("%d", p == nullptr); }}"""
     (m,) = measured(compiled(code), [b""])
     assert (m.outcome, m.stdout_sha256) == ("ok", sha256(b"1"))
 

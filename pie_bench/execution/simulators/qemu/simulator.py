@@ -20,8 +20,8 @@ import io
 import logging
 import secrets
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from pie_bench.execution.environment import Environment, QemuSpec
 from pie_bench.execution.sandbox.sandbox import (
@@ -53,6 +53,7 @@ _STACK_SLACK_BYTES = 1 << 20  # QEMU's stack holds a little more than the kernel
 _UNITS = {"GHz": 10**9, "MHz": 10**6, "Hz": 1}
 _log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
 _Run = tuple[Finished, Report | None]
 
 
@@ -79,13 +80,15 @@ class QemuSimulator:
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
         """One measurement an input, in order."""
         main = main_offset(binary)
+        # A static program has no loader to get through.
+        least = self._ruler_spec.least_startup_instructions if main is not None and is_dynamic(binary) else 0
         runs: Iterator[_Run]
         if main is not None and self._forks and len(inputs) > 1:
             runs = self._run_forked(binary, main, inputs)
         else:
             runs = (self._run_alone(binary, main, data) for data in inputs)
         for data, (finished, report) in zip(inputs, runs, strict=True):
-            yield self._measurement(binary, data, finished, report, main is not None)
+            yield self._measurement(binary, data, finished, report, least)
 
     def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
         """Simulated seconds of a whole process."""
@@ -118,9 +121,7 @@ class QemuSimulator:
         for data in inputs[done:]:
             yield self._run_alone(binary, main, data)
 
-    def _run_child(
-        self, binary: bytes, main: int, process: Served, key: bytes, index: int, data: bytes
-    ) -> _Run | None:
+    def _run_child(self, binary: bytes, main: int, process: Served, key: bytes, index: int, data: bytes) -> _Run | None:
         """A forked run, checked; None when this program is not to be forked."""
         finished = process.run(data)
         run = finished, _report_of(finished, key)
@@ -163,11 +164,11 @@ class QemuSimulator:
         )
 
     def _measurement(
-        self, binary: bytes, data: bytes, finished: Finished, report: Report | None, has_main: bool
+        self, binary: bytes, data: bytes, finished: Finished, report: Report | None, least: int
     ) -> Measurement:
         outcome, detail, exit_code = classify(finished, report)
         if outcome == "ok" and report is not None:
-            problem = impossible(report, self._ruler_spec.least_startup_instructions if has_main else 0)
+            problem = impossible(report, least)
             outcome, detail = ("forbidden", problem) if problem is not None else (outcome, detail)
         return Measurement(
             binary_sha256=sha256(binary),
@@ -245,14 +246,26 @@ def _flat(prefix: str, value: Any) -> Iterator[str]:
 def main_offset(binary: bytes) -> int | None:
     """Of `main`, from the beginning of the lowest segment that is executed; None when there is no such symbol."""
     from elftools.elf.constants import P_FLAGS
-    from elftools.elf.elffile import ELFFile
 
-    try:
-        elf: Any = ELFFile(io.BytesIO(binary))
+    def offset(elf: Any) -> int | None:
         table = elf.get_section_by_name(".symtab")
         symbols = table.get_symbol_by_name("main") if table is not None else None
         code = min(s["p_vaddr"] for s in elf.iter_segments("PT_LOAD") if s["p_flags"] & P_FLAGS.PF_X)
         return symbols[0]["st_value"] - code if symbols and symbols[0]["st_value"] >= code else None
+
+    return _of_elf(binary, offset)
+
+
+def is_dynamic(binary: bytes) -> bool:
+    """Whether a program is started by the dynamic loader."""
+    return bool(_of_elf(binary, lambda elf: any(elf.iter_segments("PT_INTERP"))))
+
+
+def _of_elf(binary: bytes, ask: Callable[[Any], _T]) -> _T | None:
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        return ask(ELFFile(io.BytesIO(binary)))
     except Exception:  # of a broken file pyelftools raises what its parts raise
         return None
 

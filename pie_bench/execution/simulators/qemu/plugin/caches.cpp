@@ -14,6 +14,7 @@ Cache::Cache(const CacheParameters& p) : ways_(p.assoc) {
     tags_.assign(size_t(sets) * ways_, ~0ull);
     lines_.resize(size_t(sets) * ways_);
     trees_.resize(sets);
+    recent_.resize(sets);
 }
 
 Cache::Line Cache::insert(uint64_t line, uint64_t ready, bool dirty) {

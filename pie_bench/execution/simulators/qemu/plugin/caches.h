@@ -24,6 +24,7 @@ class Cache {
     Line* find(uint64_t line) {
         uint32_t set = uint32_t(line) & set_mask_;
         const uint64_t* tags = &tags_[size_t(set) * ways_];
+        if (tags[recent_[set]] == line) return &lines_[size_t(set) * ways_ + recent_[set]];
         for (uint32_t way = 0; way < ways_; ++way)
             if (tags[way] == line) {
                 touch(set, way);
@@ -40,6 +41,7 @@ class Cache {
 
   private:
     void touch(uint32_t set, uint32_t way) {
+        recent_[set] = uint8_t(way);
         uint32_t tree = trees_[set];
         for (uint32_t level = 0, node = 0; level < levels_; ++level) {
             uint32_t right = (way >> (levels_ - 1 - level)) & 1;
@@ -54,6 +56,7 @@ class Cache {
     std::vector<uint64_t> tags_;
     std::vector<Line> lines_;
     std::vector<uint32_t> trees_;
+    std::vector<uint8_t> recent_;  // the way touched last: to touch it again changes nothing
 };
 
 /// DDR4 behind gem5's memory controller: one channel, rows left open until another is wanted or 16 accesses are done,

@@ -91,7 +91,7 @@ uint64_t Core::issue(unsigned op_class, uint64_t from) {
     Units& units = units_[op_class];
     for (;; ++from) {
         Cycle& cycle = ports_[from & (PORT_RING - 1)];
-        if (cycle.cycle != from) cycle = Cycle{from, 0, 0};
+        if (cycle.cycle != uint32_t(from)) cycle = Cycle{uint32_t(from), 0, 0};
         if (cycle.issued >= m_.issueWidth) continue;
         if (units.n == 0) {
             ++cycle.issued;
@@ -101,7 +101,7 @@ uint64_t Core::issue(unsigned op_class, uint64_t from) {
             unsigned unit = units.unit[units.next];
             if (++units.next == units.n) units.next = 0;
             if (cycle.ports >> unit & 1) continue;
-            cycle.ports |= 1u << unit;
+            cycle.ports = uint16_t(cycle.ports | 1u << unit);
             ++cycle.issued;
             return from;
         }

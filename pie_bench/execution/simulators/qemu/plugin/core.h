@@ -53,7 +53,7 @@ class Core {
 
   private:
     enum Why : uint8_t { FETCH, MISPREDICT, TRAP };
-    struct Cycle { uint64_t cycle = ~0ull; uint32_t ports = 0, issued = 0; };
+    struct Cycle { uint32_t cycle = ~0u; uint16_t ports = 0, issued = 0; };
     struct Store {
         uint64_t begin = 0, end = 0, done = 0, sent = 0, complete = 0;
         uint64_t pc = 0;
@@ -90,7 +90,7 @@ class Core {
 
     // Window: when the last so many micro-operations were renamed and committed, loads committed, stores left, and
     // registers were freed. A new one needs the room of the one that is a queue's length before it.
-    static constexpr uint64_t WINDOW = 1024;
+    static constexpr uint64_t WINDOW = 256;
     struct Ring {
         uint64_t cycle[WINDOW] = {};
         uint64_t n = WINDOW;
@@ -99,13 +99,13 @@ class Core {
     };
     Ring renamed_, committed_, loads_left_, stores_left_, integers_, floats_;
     uint32_t free_integers_, free_floats_;
-    static constexpr uint64_t IQ_RING = 1 << 14;
+    static constexpr uint64_t IQ_RING = 1 << 12;
     uint16_t iq_frees_[IQ_RING] = {};
     uint64_t iq_clock_ = 0;
     uint32_t iq_used_ = 0;
 
     // ports
-    static constexpr uint64_t PORT_RING = 1 << 13;
+    static constexpr uint64_t PORT_RING = 1 << 11;
     Cycle ports_[PORT_RING];
     struct Units { uint8_t n = 0, next = 0, unit[16]; uint32_t latency = 1; };
     Units units_[OP_CLASSES];
@@ -113,7 +113,7 @@ class Core {
     // commit and stores
     uint64_t last_commit_ = 0, store_complete_ = 0, barrier_ = 0;
     uint32_t commit_slots_ = 0;
-    static constexpr unsigned STORES = 4096;
+    static constexpr unsigned STORES = 1024;
     Store stores_[STORES];
 
     // memory dependence (src/cpu/o3/store_set.cc)

@@ -42,7 +42,7 @@ class Predictor {
     }
 
   private:
-    static constexpr unsigned MASK = 511;
+    static constexpr unsigned MASK = 255;
     struct Entry { int8_t counter = 0; uint8_t useful = 0; uint16_t tag = 0; };
     struct Folded { uint32_t value = 0, length = 0, bits = 0, out = 0; };
     struct LoopEntry { uint16_t iterations = 0, current = 0, tag = 0; uint8_t confidence = 0, age = 0; };
