@@ -216,7 +216,7 @@ class Executor:
     def _measure(
         self, binary: bytes, tests: Sequence[TestCase], digests: dict[str, str]
     ) -> tuple[list[TestResult], list[Measurement], str]:
-        """Every test's result, the measurements of those that are ok, and what the simulator said of one that is not."""
+        """Every test's result, the measurements of those that are ok, what the simulator said of one that is not."""
         inputs = {sha256(test.input): test.input for test in tests}
         with self._lock_of(sha256(binary)):  # two candidates with the same binary: the second finds it measured
             known = self._measurements(binary, inputs)
