@@ -19,9 +19,18 @@ Core::Core(const Machine& m)
     front_room_ = m.fetchQueueSize + m.decodeWidth * (m.fetchToDecodeDelay + m.decodeToRenameDelay + 2);
     for (unsigned c = 0; c < OP_CLASSES; ++c) {
         units_[c].latency = m.latency[c] ? m.latency[c] : 1;
-        for (unsigned port = 0; port < 16; ++port)
-            if (m.ports[c] >> port & 1) units_[c].unit[units_[c].n++] = uint8_t(port);
+        units_[c].ports = m.ports[c];
     }
+    auto log_of = [](uint32_t width) {
+        unsigned log = 0;
+        while ((1u << log) < width) ++log;
+        if ((1u << log) != width) throw BadMachine("machine: widths of stages must be powers of two");
+        return log;
+    };
+    fetch_log_ = log_of(m.fetchWidth);
+    decode_log_ = log_of(m.decodeWidth);
+    rename_log_ = log_of(m.renameWidth);
+    commit_log_ = log_of(m.commitWidth);
     commit_delay_ = m.iewToCommitDelay + 1;
     // commit hears of a wrong branch iewToCommitDelay later, fetch a cycle after it, and asks for code in the next one
     mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 + uint32_t(m.fit("mispredict_cycles", 0));
@@ -65,8 +74,7 @@ void Core::fetch_from(uint64_t pc, unsigned size) {
             memory.fetch(frame << 12 | (address & 4095), request - shadow_shift_);
         uint64_t there = memory.fetch(frame << 12 | (address & 4095), request);
         if (there > request + 1 && why_ == FETCH) why_ = FETCH;
-        fetch_cycle_ = there;
-        fetch_slots_ = 0;
+        fetch_at(there);
         fetch_block_ = block;
     }
 }
@@ -93,18 +101,18 @@ uint64_t Core::issue(unsigned op_class, uint64_t from) {
         Cycle& cycle = ports_[from & (PORT_RING - 1)];
         if (cycle.cycle != uint32_t(from)) cycle = Cycle{uint32_t(from), 0, 0};
         if (cycle.issued >= m_.issueWidth) continue;
-        if (units.n == 0) {
+        if (units.ports == 0) {
             ++cycle.issued;
             return from;
         }
-        for (unsigned k = 0; k < units.n; ++k) {
-            unsigned unit = units.unit[units.next];
-            if (++units.next == units.n) units.next = 0;
-            if (cycle.ports >> unit & 1) continue;
-            cycle.ports = uint16_t(cycle.ports | 1u << unit);
-            ++cycle.issued;
-            return from;
-        }
+        uint32_t free = units.ports & ~uint32_t(cycle.ports);
+        if (!free) continue;
+        uint32_t ahead = free & (~0u << units.next);
+        unsigned port = unsigned(__builtin_ctz(ahead ? ahead : free));
+        units.next = port + 1;
+        cycle.ports = uint16_t(cycle.ports | 1u << port);
+        ++cycle.issued;
+        return from;
     }
 }
 
@@ -114,25 +122,22 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
     for (;;) {
         ++counts.ops;
         // fetch
-        if (fetch_slots_ >= m_.fetchWidth) ++fetch_cycle_, fetch_slots_ = 0;
-        uint64_t left = renamed_.before(front_room_);
-        if (left > fetch_cycle_) fetch_cycle_ = left, fetch_slots_ = 0;
-        ++fetch_slots_;
+        uint64_t place = later(fetch_next_, renamed_.before(front_room_) << fetch_log_);
+        fetch_next_ = place + 1;
+        fetch_cycle_ = place >> fetch_log_;
         // decode
-        if (fetch_cycle_ > decode_cycle_) decode_cycle_ = fetch_cycle_, decode_slots_ = 0;
-        else if (decode_slots_ >= m_.decodeWidth) ++decode_cycle_, decode_slots_ = 0;
-        ++decode_slots_;
+        place = later(decode_next_, fetch_cycle_ << decode_log_);
+        decode_next_ = place + 1;
+        decode_cycle_ = place >> decode_log_;
         // rename
         uint64_t arrives = decode_cycle_ + m_.fetchToDecodeDelay + m_.decodeToRenameDelay, rename = arrives;
-        if (rename < rename_cycle_) rename = rename_cycle_;
         if (serialize_ || op.flags & MicroOp::SERIALIZE_BEFORE) {
             rename = later(rename, last_commit_ + serialize_delay_);
             serialize_ = false;
         }
         rename = later(rename, committed_.before(m_.numROBEntries) + m_.commitToRenameDelay);
-        if (op.integers)
-            rename = later(rename, integers_.before(free_integers_ - op.integers + 1) + m_.commitToRenameDelay + 1);
-        if (op.floats) rename = later(rename, floats_.before(free_floats_ - op.floats + 1) + m_.commitToRenameDelay + 1);
+        rename = later(rename, integers_.before(free_integers_ - op.integers + 1) + m_.commitToRenameDelay + 1);
+        rename = later(rename, floats_.before(free_floats_ - op.floats + 1) + m_.commitToRenameDelay + 1);
         if (is_load)
             rename = later(rename, loads_left_.before(m_.LQEntries) + m_.commitToIEWDelay + m_.iewToRenameDelay);
         bool waits_for_stores = false;
@@ -140,10 +145,10 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
             uint64_t room = stores_left_.before(m_.SQEntries) + m_.iewToRenameDelay;
             if (room > rename) rename = room, waits_for_stores = true;
         }
-        if (rename == rename_cycle_ && rename_slots_ >= m_.renameWidth) ++rename;
+        place = later(rename_next_, rename << rename_log_);
+        rename = place >> rename_log_;
         take_iq(rename);
-        if (rename > rename_cycle_) rename_cycle_ = rename, rename_slots_ = 0;
-        ++rename_slots_;
+        rename_next_ = later(place, rename << rename_log_) + 1;
         renamed_.add(rename);
         // dispatch, operands, issue
         uint64_t dispatch = rename + m_.renameToIEWDelay, from = dispatch;
@@ -267,15 +272,10 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
         ready_[NOWHERE] = 0;
 
         // commit
-        uint64_t commit = later(done + commit_delay_, restart_commit_), waited = 0;
-        if (commit > last_commit_) {
-            waited = commit - last_commit_ - 1;
-            commit_slots_ = 0;
-        } else {
-            commit = last_commit_;
-            if (commit_slots_ >= m_.commitWidth) ++commit, commit_slots_ = 0;
-        }
-        ++commit_slots_;
+        place = later(commit_next_, (done + commit_delay_) << commit_log_);
+        commit_next_ = place + 1;
+        const uint64_t commit = place >> commit_log_;
+        const uint64_t waited = commit > last_commit_ + 1 ? commit - last_commit_ - 1 : 0;
         if (waited) {
             if (waits_for_memory) counts.stall_memory += waited;
             else if (from > dispatch) counts.stall_execute += waited;
@@ -289,9 +289,9 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
         last_commit_ = commit;
         committed = commit;
         committed_.add(commit);
-        for (unsigned k = 0; k < op.integers; ++k) integers_.add(commit);
-        for (unsigned k = 0; k < op.floats; ++k) floats_.add(commit);
-        if (is_load) loads_left_.add(commit);
+        integers_.add(commit, op.integers);
+        floats_.add(commit, op.floats);
+        loads_left_.add(commit, is_load);
         if (is_store) {
             ++counts.stores;
             // the load-store unit hears of the commit a cycle later and sends in the next one, when the last one is done
@@ -345,7 +345,7 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
         }
     } else if (taken) {
         // fetch stops at a branch that is predicted taken; the next block is asked for in the same cycle
-        if (target >> block_shift_ == fetch_block_) fetch_slots_ = m_.fetchWidth;
+        if (target >> block_shift_ == fetch_block_) end_fetch_cycle();
     }
 }
 
@@ -412,7 +412,7 @@ void Core::execute(const Instruction& in, const MicroOp* ops, const Access* acce
             // the loop's target is inside the same instruction: its block stays in the fetch buffer
             branch(in, in.address, again, in.address, done, BranchKind::Conditional, after);
             if (redirected_) fetch_from(in.address, 1);
-            else if (again) fetch_slots_ = m_.fetchWidth;
+            else if (again) end_fetch_cycle();
         }
     for (unsigned k = in.loop_end; k < count; ++k) run(ops[k]);
 }

@@ -81,8 +81,12 @@ class Core {
     uint64_t ready_[REGISTERS] = {};
 
     // front end
-    uint64_t fetch_cycle_ = 0, fetch_block_ = ~0ull, request_ = 0, decode_cycle_ = 0, rename_cycle_ = 0, fetch_page_ = ~0ull;
-    uint32_t fetch_slots_ = 0, decode_slots_ = 0, rename_slots_ = 0;
+    uint64_t fetch_cycle_ = 0, fetch_block_ = ~0ull, request_ = 0, decode_cycle_ = 0, fetch_page_ = ~0ull;
+    // A stage's next place: cycles times its width, and the slot. Widths are powers of two, so that this needs no branch.
+    uint64_t fetch_next_ = 0, decode_next_ = 0, rename_next_ = 0, commit_next_ = 0;
+    unsigned fetch_log_, decode_log_, rename_log_, commit_log_;
+    void fetch_at(uint64_t cycle) { fetch_cycle_ = cycle, fetch_next_ = cycle << fetch_log_; }
+    void end_fetch_cycle() { fetch_next_ = (fetch_cycle_ + 1) << fetch_log_; }
     bool redirected_ = false, serialize_ = false;
     Why why_ = FETCH;
     unsigned block_shift_ = 0;
@@ -96,6 +100,10 @@ class Core {
         uint64_t n = WINDOW;
         uint64_t before(uint64_t entries) const { return cycle[(n - entries) & (WINDOW - 1)]; }
         void add(uint64_t when) { cycle[n++ & (WINDOW - 1)] = when; }
+        void add(uint64_t when, unsigned times) {  // at most four
+            for (unsigned k = 0; k < 4; ++k) cycle[(n + k) & (WINDOW - 1)] = when;
+            n += times;
+        }
     };
     Ring renamed_, committed_, loads_left_, stores_left_, integers_, floats_;
     uint32_t free_integers_, free_floats_;
@@ -107,12 +115,11 @@ class Core {
     // ports
     static constexpr uint64_t PORT_RING = 1 << 11;
     Cycle ports_[PORT_RING];
-    struct Units { uint8_t n = 0, next = 0, unit[16]; uint32_t latency = 1; };
+    struct Units { uint32_t ports = 0, next = 0, latency = 1; };
     Units units_[OP_CLASSES];
 
     // commit and stores
     uint64_t last_commit_ = 0, store_complete_ = 0, barrier_ = 0;
-    uint32_t commit_slots_ = 0;
     static constexpr unsigned STORES = 1024;
     Store stores_[STORES];
 
@@ -134,5 +141,4 @@ class Core {
     void begin_shadow(uint64_t resolved);
 
     uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;
-    uint64_t restart_commit_ = 0;
 };
