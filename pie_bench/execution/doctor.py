@@ -66,5 +66,6 @@ def examine(sandbox_name: str | None = None) -> Iterator[Finding]:
             yield Finding(name, False, "no usable gem5, see above" if is_gem5 else str(error), True)
         else:
             compiler = environment.facts["compiler"]
-            simulator = environment.facts.get("valgrind") or f"gem5 {environment.facts['gem5']}"
+            facts = environment.facts
+            simulator = facts.get("valgrind") or (f"gem5 {facts['gem5']}" if "gem5" in facts else "QEMU 7.2's plugin")
             yield Finding(name, True, f"{compiler}, {simulator}, {environment.environment_id[:12]}", True)

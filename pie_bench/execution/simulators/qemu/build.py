@@ -66,7 +66,9 @@ def find_ruler(spec: EnvironmentSpec, root: Path | None) -> Ruler:
             f"{spec.environment}: its plugin is not compiled yet; compile it: "
             f"pie-bench environment build {spec.environment}"
         )
-    return Ruler(path, tools, {"tools": tools_spec.tree_sha256, "plugin": _made_of(spec)})
+    facts = {"tools": tools_spec.tree_sha256, "plugin": _made_of(spec)}
+    # A limit of native runs, which the plugin keeps too: it can change what is counted.
+    return Ruler(path, tools, facts | {"memory": str(spec.native_limits.memory_bytes)})
 
 
 def compile_plugin(spec: EnvironmentSpec, root: Path, tools: Path, sandbox: Sandbox) -> bytes:
