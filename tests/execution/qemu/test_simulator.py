@@ -229,3 +229,16 @@ def test_seconds_are_cycles_of_whole_picoseconds(ruler: Environment, sandbox: Sa
 def test_the_machine_is_told_by_name():
     text = machine_file({"clock": "3.5GHz", "core": {"ports": [{"IntAlu": 1}], "width": 4}}, {"depth": 2.5})
     assert text == b"clock 3.5GHz\ncore.ports.0.IntAlu 1\ncore.width 4\nfitted.depth 2.5\n"
+
+
+def test_cycles_are_told_by_function(compiled, ruler: Environment, sandbox: Sandbox):
+    code = """
+#include <cstdio>
+__attribute__((noinline)) int dear() { volatile int s = 0; for (int i = 0; i < 100000; i++) s = s + i; return s; }
+__attribute__((noinline)) int cheap() { volatile int s = 0; for (int i = 0; i < 1000; i++) s = s + i; return s; }
+int main() { printf("%d", dear() + cheap()); }"""
+    spent = QemuSimulator(ruler, sandbox).cycles_by_function(compiled(code), b"")
+    assert list(spent)[:2] == ["elsewhere", "_Z4dearv"]  # libraries: the start-up
+    assert spent["_Z4dearv"] > 50 * spent["_Z5cheapv"] > 0
+    (m,) = QemuSimulator(ruler, sandbox).measure(compiled(code), [b""])
+    assert sum(spent.values()) == m.counters["cycles"]

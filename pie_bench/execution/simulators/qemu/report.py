@@ -14,12 +14,16 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True)
 class Report:
-    """How the program ended, evidence for that, and what was counted in all and before `main`."""
+    """How the program ended, evidence for that, and what was counted in all and before `main`.
+
+    `lines` are cycles by place in the program's code, if they were asked for; those of libraries are `elsewhere`.
+    """
 
     outcome: str
     detail: str
     counters: Mapping[str, int] = field(default_factory=dict)
     startup_counters: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse_report(content: bytes, key: bytes) -> Report | None:
@@ -31,7 +35,7 @@ def parse_report(content: bytes, key: bytes) -> Report | None:
     if not found or last.strip() != f"{siphash(key, body):016x}".encode():
         raise ReportError("the report's sum is wrong")
     values: dict[str, str] = {}
-    counted: dict[str, dict[str, int]] = {"counter": {}, "startup": {}}
+    counted: dict[str, dict[str, int]] = {"counter": {}, "startup": {}, "line": {}}
     for line in body.decode().splitlines():
         kind, _, rest = line.partition(" ")
         if kind in counted:
@@ -39,7 +43,7 @@ def parse_report(content: bytes, key: bytes) -> Report | None:
             counted[kind][name] = int(number)
         else:
             values[kind] = rest
-    return Report(values["outcome"], values["detail"], counted["counter"], counted["startup"])
+    return Report(values["outcome"], values["detail"], counted["counter"], counted["startup"], counted["line"])
 
 
 def siphash(key: bytes, data: bytes) -> int:

@@ -61,6 +61,19 @@ report::Counters counters() {
     return all;
 }
 
+// Where the cycles went, if the model was asked to note it: of each of the program's instructions, by its place from the
+// beginning of its code, and of all others together.
+void report_profile() {
+    uint64_t begin = qemu_plugin_start_code(), end = qemu_plugin_end_code(), elsewhere = 0;
+    for (const model::Line& line : model::profile()) {
+        if (line.address < begin || line.address >= end)
+            elsewhere += line.cycles;
+        else
+            report::add("line " + std::to_string(line.address - begin) + " " + std::to_string(line.cycles));
+    }
+    if (elsewhere > 0) report::add("line elsewhere " + std::to_string(elsewhere));
+}
+
 [[noreturn]] void end(const std::string& outcome, const std::string& detail, int status) {
     report::finish(outcome, detail, counters());
     leave(status);
@@ -261,6 +274,7 @@ void on_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t a, uint64
             leave(0);
         }
         model::finish();
+        report_profile();
         end("exited", std::to_string(a & 0xff), static_cast<int>(a & 0xff));
     }
 }
