@@ -99,7 +99,7 @@ class QemuSimulator:
     def cycles_by_function(self, binary: bytes, data: bytes) -> dict[str, int]:
         """Where a program's cycles go: by function (as the linker names it), `elsewhere` for libraries; most first.
 
-        Cycles are those by which an instruction's retirement came after the one before. Empty when it does not end well.
+        An instruction's cycles are those by which it retired after the one before. Empty when it does not end well.
         """
         key = secrets.token_bytes(16)
         command = self._command(binary, main_offset(binary), key, f"report={REPORT_PATH}", "profile=on", stdin=data)
