@@ -46,6 +46,7 @@ Predictor::Predictor(const Machine& m)
       btb_(m.btb_entries), btb_tag_mask_((1u << m.btb_tag_bits) - 1), stack_(m.return_stack_entries),
       indirect_(m.indirectSets * m.indirectWays), indirect_sets_(m.indirectSets), indirect_ways_(m.indirectWays),
       indirect_tag_mask_((1u << m.indirectTagSize) - 1), path_length_(m.indirectPathLength), pending_(MASK + 1) {
+    if (m.maxHist > 63 || tables_ >= TABLES) throw BadMachine("machine: tage has more history or tables than this model");
     bimodal_.resize(1u << m.logTagTableSizes[0]);
     hysteresis_.assign(bimodal_.size() >> HYSTERESIS_SHIFT, 1);
     loops_.resize(1u << LOOP_LOG_SIZE);
@@ -55,10 +56,6 @@ Predictor::Predictor(const Machine& m)
         history_length_[i] = i == 1 ? m.minHist : i == tables_ ? m.maxHist
                                                                : geometric(m.minHist, m.maxHist, i - 1, tables_ - 1);
         table_[i].resize(1u << log_size_[i]);
-        auto fold = [&](unsigned bits) { return Folded{0, history_length_[i], bits, history_length_[i] % bits}; };
-        index_fold_[i] = fold(log_size_[i]);
-        tag_fold_[0][i] = fold(tag_width_[i]);
-        tag_fold_[1][i] = fold(tag_width_[i] - 1);
     }
     for (btb_shift_ = INST_SHIFT; (1u << (btb_shift_ - INST_SHIFT)) < m.btb_entries;) ++btb_shift_;
 }
@@ -80,8 +77,9 @@ void Predictor::look_up(Prediction& p) {
         unsigned distance = log_size_[i] > i ? log_size_[i] - i : i - log_size_[i];
         // a shift by more bits than the path has leaves it as it is: tables are larger than their number
         uint32_t path = log_size_[i] > i ? path_hash(path_, length, i) : path_ & ((1u << log_size_[i]) - 1);
-        p.index[i] = (shifted ^ (shifted >> (distance + 1)) ^ index_fold_[i].value ^ path) & ((1u << log_size_[i]) - 1);
-        p.tag[i] = (shifted ^ tag_fold_[0][i].value ^ (tag_fold_[1][i].value << 1)) & ((1u << tag_width_[i]) - 1);
+        p.index[i] = (shifted ^ (shifted >> (distance + 1)) ^ folded(history_length_[i], log_size_[i]) ^ path) & ((1u << log_size_[i]) - 1);
+        p.tag[i] = (shifted ^ folded(history_length_[i], tag_width_[i]) ^
+                                (folded(history_length_[i], tag_width_[i] - 1) << 1)) & ((1u << tag_width_[i]) - 1);
     }
     p.bimodal = shifted & (bimodal_.size() - 1);
     p.hit = p.alternate = 0;
@@ -121,17 +119,6 @@ void Predictor::loop_look_up(Prediction& p) {
 void Predictor::push_history(uint64_t pc, bool taken) {
     history_ = (history_ << 1) | taken;
     path_ = ((path_ << 1) | ((pc >> INST_SHIFT) & 1)) & ((1u << PATH_BITS) - 1);
-    auto update = [&](Folded& f) {
-        f.value = (f.value << 1) | uint32_t(taken);
-        f.value ^= uint32_t((history_ >> f.length) & 1) << f.out;
-        f.value ^= f.value >> f.bits;
-        f.value &= (1u << f.bits) - 1;
-    };
-    for (unsigned i = 1; i <= tables_; ++i) {
-        update(index_fold_[i]);
-        update(tag_fold_[0][i]);
-        update(tag_fold_[1][i]);
-    }
 }
 
 bool Predictor::predict(uint64_t pc, BranchKind kind, bool taken, uint64_t target, uint64_t fall_through) {

@@ -44,7 +44,6 @@ class Predictor {
   private:
     static constexpr unsigned MASK = 255;
     struct Entry { int8_t counter = 0; uint8_t useful = 0; uint16_t tag = 0; };
-    struct Folded { uint32_t value = 0, length = 0, bits = 0, out = 0; };
     struct LoopEntry { uint16_t iterations = 0, current = 0, tag = 0; uint8_t confidence = 0, age = 0; };
     struct Target { uint64_t tag = ~0ull, target = 0; };
 
@@ -54,6 +53,12 @@ class Predictor {
     void learn(const Prediction&);
     void learn_loop(const Prediction&);
     void learn_bimodal(const Prediction&);
+    /// The youngest `length` outcomes, `bits` of them at a time, xored: what gem5 keeps up step by step.
+    uint32_t folded(unsigned length, unsigned bits) const {
+        uint64_t left = history_ & ((1ull << length) - 1), value = left;
+        while (left >>= bits) value ^= left;
+        return uint32_t(value & ((1u << bits) - 1));
+    }
     uint32_t path_hash(uint32_t path, unsigned size, unsigned table) const;
     uint32_t random() { return uint32_t((random_ = random_ * 6364136223846793005ull + 1442695040888963407ull) >> 33); }
 
@@ -61,7 +66,6 @@ class Predictor {
     std::vector<Entry> table_[TABLES];
     std::vector<uint8_t> bimodal_, hysteresis_;
     std::vector<LoopEntry> loops_;
-    Folded index_fold_[TABLES], tag_fold_[2][TABLES];
     uint64_t history_ = 0;  // youngest outcome in bit 0
     uint32_t path_ = 0, ghr_ = 0, ghr_mask_;
     int8_t use_alternate_ = 0, loop_use_ = -1;
