@@ -52,6 +52,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "simulators": {
         "cachegrind": "pie_bench.execution.simulators.cachegrind:Cachegrind",
         "gem5": "pie_bench.execution.simulators.gem5.kind:Gem5Kind",
+        "qemu": "pie_bench.execution.simulators.qemu.kind:QemuKind",
     },
     "environments": {},
     "sandboxes": {  # in order of preference

@@ -1,10 +1,10 @@
 """Writes the list of Debian packages that a pinned root file system is made of.
 
-usage: tools/lock_root.py PACKAGES_FILE > pie_bench/environments/roots/NAME.yaml
+usage: tools/lock_root.py NAME PACKAGES_FILE > pie_bench/environments/roots/NAME.yaml
 
 PACKAGES_FILE is a Debian release's index (dists/RELEASE/main/binary-amd64/Packages, unpacked). What it lists of the
-packages in WANTED, and all they depend on but DROPPED, is pinned by version, size and sha256. `tree_sha256` stays
-empty: `pie-bench environment build` prints it, and it is put in by hand after a second machine gave the same.
+root's packages in WANTED, and all they depend on but DROPPED, is pinned by version, size and sha256. `tree_sha256`
+stays empty: `pie-bench environment build` prints it, and it is put in by hand after a second machine gave the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ import re
 import sys
 from pathlib import Path
 
-WANTED = ("g++-9", "valgrind", "dash", "coreutils", "util-linux", "libc-bin", "binutils", "libasan5", "libubsan1")
+WANTED = {
+    "debian-11": (
+        *("g++-9", "valgrind", "dash", "coreutils", "util-linux", "libc-bin", "binutils", "libasan5", "libubsan1"),
+    ),
+    "debian-12-qemu": ("qemu-user", "libzydis-dev"),
+}
 # Needed by maintainer scripts, documentation, or languages and libraries that no program here uses.
 DROPPED = frozenset(
     "libc6-dbg perl perl-base debconf dpkg tar install-info libnsl-dev libtirpc-dev libitm1 libcc1-0 libtsan0 "
@@ -23,10 +28,10 @@ DROPPED = frozenset(
 )
 
 
-def main(index: Path) -> None:
+def main(root: str, index: Path) -> None:
     packages = {package["Package"]: package for package in map(fields, index.read_text().strip().split("\n\n"))}
     chosen: set[str] = set()
-    queue = list(WANTED)
+    queue = list(WANTED[root])
     while queue:
         name = queue.pop()
         if name in chosen or name in DROPPED or name not in packages:
@@ -47,4 +52,4 @@ def fields(paragraph: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -27,7 +27,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="tasks, groups and globs, e.g. pie_instruct or pie_cot_k2,'pie_retrieval_*' or pie_all",
     )
     parser.add_argument(
-        "--model", required=True, metavar="M", help="a name that `pie-bench models` lists, ADAPTER:ID, or package.module:Class"
+        "--model",
+        required=True,
+        metavar="M",
+        help="a name of `pie-bench models`, ADAPTER:ID, or package.module:Class",
     )
     parser.add_argument(
         "--model-args", nargs="+", action="extend", metavar="K=V", help="the adapter's settings: docs/models.md"

@@ -18,11 +18,12 @@ def measured(subject: Subject, workshop: Workshop) -> Verdict:
     """Its time on every test, unless times are not asked for."""
     if not subject.is_measured:
         return workshop.verdict(subject, "ok", tests=subject.results)
-    results, measurements = _measure(subject, workshop)
+    results, measurements, said = _measure(subject, workshop)
     failed = next((result for result in results if result.outcome != "ok"), None)
     if failed is not None:
-        detail = f"test {failed.test_id} in the simulator"
-        if failed.outcome == "forbidden" and forbidden.computes_in_80_bits(subject.binary, workshop.toolchain):
+        detail = f"test {failed.test_id} in the simulator" + (f": {said}" if said else "")
+        rounds = workshop.simulator.rounds_long_double and failed.outcome == "forbidden"
+        if rounds and forbidden.computes_in_80_bits(subject.binary, workshop.toolchain):
             detail += ": it computes in long double, which simulators round to 64 bits"
             results = [replace(r, outcome="unsupported") if r.outcome == "forbidden" else r for r in results]
         worst = next(result for result in results if result.outcome != "ok")
@@ -38,8 +39,8 @@ def measured(subject: Subject, workshop: Workshop) -> Verdict:
     )
 
 
-def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], list[Measurement]]:
-    """Every test's result, and the measurements of those that are ok."""
+def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], list[Measurement], str]:
+    """Every test's result, the measurements of those that are ok, what the simulator said of one that is not."""
     simulator, counter = workshop.simulator, workshop.environment.spec.simulator.instructions
     inputs = {sha256(test.input): test.input for test in subject.tests}
     # Two candidates with the same binary: the second finds it measured.
@@ -68,7 +69,8 @@ def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], li
                     measurement.counters.get(counter),
                 )
             )
-    return results, found
+    said = next((measurement.detail for measurement in known.values() if measurement.outcome != "ok"), "")
+    return results, found, said
 
 
 def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -> dict[str, Measurement]:

@@ -48,12 +48,16 @@ class Package(Strict):
 
 
 class RootSpec(Strict):
-    """A root file system's YAML. `tree_sha256` is the sum that every machine must arrive at."""
+    """A root file system's YAML. `tree_sha256` is the sum that every machine must arrive at.
+
+    One whose programs are started by its own loader, with their libraries' folder named, needs no `library_cache`.
+    """
 
     root: str
     description: str
     mirrors: tuple[str, ...]
     omit: tuple[str, ...]
+    library_cache: bool = True
     tree_sha256: str
     packages: tuple[Package, ...] = Field(min_length=1)
 
@@ -100,7 +104,8 @@ def build_root(
             unpack(_fetched(package, mirrors, roots_dir), part, spec.omit)
             progress(package.bytes)
         (part / "etc").mkdir()
-        (part / "etc" / "ld.so.cache").write_bytes(_library_cache(part, sandbox))
+        if spec.library_cache:
+            (part / "etc" / "ld.so.cache").write_bytes(_library_cache(part, sandbox))
         for folder in (part, *(path for path in _walk(part) if path.is_dir() and not path.is_symlink())):
             folder.chmod(0o755)  # whatever the umask: the sandbox's user must be able to enter
         found = tree_sha256(part)

@@ -11,7 +11,8 @@ class Measurement:
     """One program on one input in one simulator: what was counted, of the whole process and before `main`.
 
     `simulation_id` is the hash of all that can change the counts. `outcome` is `ok`, `runtime_error`,
-    `instruction_limit`, `unsupported` (the simulator cannot run it) or `infra_error` (ours; never stored).
+    `instruction_limit`, `output_limit`, `unsupported` (the simulator cannot run it), `forbidden` (with evidence in
+    `detail`) or `infra_error` (ours; never stored).
     """
 
     binary_sha256: str

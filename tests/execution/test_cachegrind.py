@@ -177,6 +177,7 @@ def test_identities() -> None:
         "cachegrind-host-strict",
         "gem5-pie",
         "gem5-skylake",
+        "skylake",
     ]
     paper, strict = map(load_environment_spec, ("cachegrind-host", "cachegrind-host-strict"))
     facts = {"compiler": "g++ 12", "valgrind": "valgrind-3.19.0"}

@@ -132,7 +132,8 @@ class BubblewrapSandbox:
         options += ["--chdir", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
         limited = prlimit_options(rlimits(limits, stage, is_gem5=profile == "gem5"))
         argv = [argument.replace(REPORT_PATH, f"/proc/self/fd/{files.report}") for argument in command.argv]
-        line = [self._setarch, "-R", self._bwrap, *options, "--", "/usr/bin/prlimit", *limited, *argv]
+        fixed = [] if command.random_addresses else [self._setarch, "-R"]
+        line = [*fixed, self._bwrap, *options, "--", "/usr/bin/prlimit", *limited, *argv]
         drop = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         return Launch(
             line, files, inherited, options=drop, forks=stage == "compile", orphan=lambda: _first_process(files.status)

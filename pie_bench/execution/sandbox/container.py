@@ -203,7 +203,8 @@ def _command_line(command: Command, limits: Limits, stage: Stage) -> list[str]:
     environment = [f"{key}={value}" for key, value in sorted(command.environment.items())]
     argv = [argument.replace(REPORT_PATH, "/streams/report") for argument in command.argv]
     clean = ["/usr/bin/env", "-i", *environment, "PWD=/tmp"]
-    return ["/bin/sh", "-c", _START, "sh", *clean, "/usr/bin/setarch", "-R", "/usr/bin/prlimit", *limited, *argv]
+    fixed = [] if command.random_addresses else ["/usr/bin/setarch", "-R"]
+    return ["/bin/sh", "-c", _START, "sh", *clean, *fixed, "/usr/bin/prlimit", *limited, *argv]
 
 
 def _is_podman(client: Any) -> bool:

@@ -67,7 +67,8 @@ class Command:
     """What to run: `REPORT_PATH` in an argument stands for the path of a file that comes back as `Finished.report`.
 
     `root` is the file system that the command sees (its /usr and /etc/ld.so.cache); None shows the host's /usr.
-    `shown` are folders and files of the host, read-only, by the path they have inside.
+    `shown` are folders and files of the host, read-only, by the path they have inside. Addresses are the same in every
+    run, unless `random_addresses`: for a simulator that its program is not to find.
     """
 
     argv: Sequence[str]
@@ -76,6 +77,7 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
     shown: Mapping[str, Path] = field(default_factory=dict)
+    random_addresses: bool = False
 
 
 REPORT_PATH = "{report}"

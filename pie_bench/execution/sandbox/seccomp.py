@@ -33,7 +33,7 @@ sigaltstack stat statfs fstatfs statx sysinfo tgkill time times tkill uname wait
 """
 
 _VALGRIND = """
-chdir getdents getdents64 kill link mkdir mknod mknodat pipe pipe2 prctl rename unlink unlinkat
+chdir getdents getdents64 kill link mkdir mknod mknodat pipe pipe2 prctl rename rt_sigsuspend unlink unlinkat
 """
 
 _SERVER = "fork recvfrom recvmsg seccomp sendto"

@@ -128,6 +128,8 @@ class CachegrindSimulator:
     believed. Programs that cannot be forked are simulated alone.
     """
 
+    rounds_long_double = True
+
     def __init__(self, environment: Environment, sandbox: Sandbox, fork: bool = True):
         self.simulation_id = environment.simulation_id
         assert isinstance(environment.spec.simulator, CachegrindSpec)

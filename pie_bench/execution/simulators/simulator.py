@@ -37,9 +37,13 @@ class Found:
 
 
 class Simulator(Protocol):
-    """Measures programs; the same program and input give the same measurement, bit for bit, on every machine."""
+    """Measures programs; the same program and input give the same measurement, bit for bit, on every machine.
+
+    `rounds_long_double`: it computes in 64 bits where the processor does in 80, so output may differ.
+    """
 
     simulation_id: str
+    rounds_long_double: bool
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
         """One measurement an input, in order. All inputs of a program come in one call, so work can be shared."""

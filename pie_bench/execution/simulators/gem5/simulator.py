@@ -55,6 +55,8 @@ class _Ran:
 class Gem5Simulator:
     """The `Simulator` contract on gem5. May be used from several threads; they share this machine's cores."""
 
+    rounds_long_double = True
+
     def __init__(self, environment: Environment, gem5: Gem5, sandbox: Sandbox):
         assert isinstance(environment.spec.simulator, Gem5Spec) and environment.root is not None
         self.simulation_id = environment.simulation_id

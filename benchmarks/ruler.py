@@ -1,0 +1,119 @@
+"""What the ruler costs: CPU seconds over a program's tests in one environment against another, side by side.
+
+usage: python benchmarks/ruler.py [--tests 100] [--environments skylake cachegrind] [PROGRAM.cpp ...]
+Without a program: three small ones, and one that executes a hundred million instructions, for the speed over long
+programs. Environments take turns, so that a busy machine does not favour one; checks of samples and all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+
+from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.executor import open_environment
+from pie_bench.execution.roots import build_roots
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.simulators.kind import open_simulator
+from pie_bench.execution.toolchain import Toolchain
+
+_PROGRAMS = {
+    "iostream, adds": """#include <iostream>
+int main() { int n; long sum = 0; std::cin >> n; for (int x; std::cin >> x;) sum += x; std::cout << sum << "\\n"; }""",
+    "iostream, sorts": """#include <algorithm>
+#include <iostream>
+#include <vector>
+int main() {
+    int n; std::cin >> n; std::vector<int> v(n);
+    for (int& x : v) std::cin >> x;
+    std::sort(v.begin(), v.end());
+    for (int x : v) std::cout << x << "\\n";
+}""",
+    "scanf, adds": """#include <cstdio>
+int main() {
+    int n, x; long sum = 0; scanf("%d", &n);
+    while (scanf("%d", &x) == 1) sum += x;
+    printf("%ld\\n", sum);
+}""",
+}
+_LONG = """#include <algorithm>
+#include <cstdio>
+#include <vector>
+int main() {
+    std::vector<unsigned> v(1 << 18); unsigned x = 1;
+    for (int round = 0; round < 4; round++) {
+        for (auto& y : v) y = x = x * 1664525 + 1013904223;
+        std::sort(v.begin(), v.end());
+    }
+    printf("%u", v[1]);
+}"""
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("programs", nargs="*", type=Path)
+    parser.add_argument("--tests", type=int, default=100)
+    parser.add_argument("--environments", nargs="+", default=["skylake", "cachegrind"])
+    arguments = parser.parse_args()
+    programs = {path.name: path.read_text() for path in arguments.programs} or _PROGRAMS
+    inputs = [_input(index) for index in range(arguments.tests)]
+    # bubblewrap does not wait for what it started: without this, the CPU time of that is nobody's.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    sandbox, environments = choose_sandbox(), []
+    for name in arguments.environments:
+        build_roots(name, sandbox)
+        environments.append(open_environment(load_environment_spec(name), sandbox))
+    simulators = [open_simulator(environment, sandbox) for environment in environments]
+    toolchains = [Toolchain(e.spec.toolchain, e.spec.compile_limits, sandbox, e.root) for e in environments]
+    titles = "".join(f"{name:>14}" for name in arguments.environments)
+    print(f"{f'CPU seconds of {arguments.tests} tests':28}{titles}")
+    for name, code in programs.items():
+        seconds = [0.0] * len(simulators)
+        for begin in range(0, len(inputs), -(-len(inputs) // 2)):  # in two halves, turn by turn
+            for index, (simulator, toolchain) in enumerate(zip(simulators, toolchains, strict=True)):
+                binary = toolchain.compile(code).binary
+                if binary is None:
+                    raise SystemExit(f"{name} does not compile")
+                before = _cpu_seconds()
+                measured = list(simulator.measure(binary, inputs[begin : begin + -(-len(inputs) // 2)]))
+                seconds[index] += _cpu_seconds() - before
+                assert all(m.outcome == "ok" for m in measured), measured[0]
+        print(
+            f"{name:28}" + "".join(f"{spent:14.2f}" for spent in seconds) + f"   {seconds[0] / seconds[-1]:.2f} times"
+        )
+    if arguments.programs:
+        return
+    print(f"{'million instructions a second':28}", end="")
+    for simulator, toolchain in zip(simulators, toolchains, strict=True):
+        binary = toolchain.compile(_LONG).binary
+        assert binary is not None
+        before = _cpu_seconds()
+        (measurement,) = simulator.measure(binary, [b""])
+        spent = _cpu_seconds() - before
+        count = measurement.counters.get("instructions", measurement.counters.get("Ir", 0))
+        print(f"{count / spent / 1e6:14.1f}", end="", flush=True)
+    print()
+
+
+def _input(index: int) -> bytes:
+    """Up to 300 numbers, other ones each time."""
+    count = 3 + index * 37 % 300
+    return f"{count}\n{' '.join(str((index * 7919 + i * 104729) % 1000003) for i in range(count))}\n".encode()
+
+
+def _cpu_seconds() -> float:
+    """Of all that this process started and that has ended."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The timing model in QEMU as a kind of simulator: its plugin, compiled here once, and the QEMU of its own root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pie_bench.execution.environment import Environment, EnvironmentSpec
+from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.execution.simulators.kind import Finding
+from pie_bench.execution.simulators.qemu.build import ready_ruler
+from pie_bench.execution.simulators.qemu.simulator import QemuSimulator
+from pie_bench.execution.simulators.qemu.spec import QemuSpec
+from pie_bench.execution.simulators.simulator import Found, Simulator
+
+
+class QemuKind:
+    """The `SimulatorKind`."""
+
+    spec = QemuSpec
+
+    def find(self, spec: EnvironmentSpec, sandbox: Sandbox, root: Path | None) -> Found:
+        """The plugin is compiled when it is first looked for."""
+        ruler = ready_ruler(spec, root, sandbox)
+        return Found(ruler.facts, handle=ruler)
+
+    def open(self, environment: Environment, sandbox: Sandbox) -> Simulator:
+        return QemuSimulator(environment, sandbox)
+
+    def examine(self, spec: EnvironmentSpec, sandbox: Sandbox) -> Iterator[Finding]:
+        return iter(())
+
+    def version(self, facts: Mapping[str, str]) -> str:
+        return f"timing model in QEMU ({facts['plugin'][:12]})"

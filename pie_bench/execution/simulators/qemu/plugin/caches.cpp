@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "caches.h"
+
+namespace {
+constexpr unsigned LINE_SHIFT = 6, PAGE_SHIFT = 12;
+}
+
+Cache::Cache(const CacheParameters& p) : ways_(p.assoc) {
+    uint32_t sets = p.size / (p.assoc << LINE_SHIFT);
+    if (sets == 0 || sets & (sets - 1) || p.assoc & (p.assoc - 1) || p.assoc > 32)
+        throw BadMachine("machine: a cache needs powers of two in sets and ways, and at most 32 ways");
+    set_mask_ = sets - 1;
+    while ((1u << levels_) < ways_) ++levels_;
+    tags_.assign(size_t(sets) * ways_, ~0ull);
+    lines_.resize(size_t(sets) * ways_);
+    trees_.resize(sets);
+    recent_.resize(sets);
+}
+
+Cache::Line Cache::insert(uint64_t line, uint64_t ready, bool dirty) {
+    uint32_t set = uint32_t(line) & set_mask_, way = 0;
+    size_t base = size_t(set) * ways_;
+    for (; way < ways_ && tags_[base + way] != ~0ull; ++way) {
+    }
+    if (way == ways_) {
+        uint32_t tree = trees_[set], node = 0;
+        way = 0;
+        for (uint32_t level = 0; level < levels_; ++level) {
+            uint32_t right = (tree >> node) & 1;
+            way = 2 * way + right;
+            node = 2 * node + 1 + right;
+        }
+    }
+    Line victim = lines_[base + way];
+    tags_[base + way] = line;
+    lines_[base + way] = Line{line, ready, dirty};
+    touch(set, way);
+    return victim;
+}
+
+void Cache::remove(Line* line) {
+    tags_[size_t(line - lines_.data())] = ~0ull;
+    *line = Line{};
+}
+
+Dram::Dram(const Machine& m) : m_(m), banks_(32) {
+    next_refresh_[0] = next_refresh_[1] = m.tREFI;
+}
+
+uint64_t Dram::read(uint64_t address, uint64_t at) {
+    // RoRaBaCoCh: 128 bursts of 64 bytes a row, 16 banks, 2 ranks
+    uint64_t bank_number = (address >> 13) & 15, rank = (address >> 17) & 1, row = address >> 18;
+    if (at >= next_refresh_[rank]) {
+        uint64_t periods = (at - next_refresh_[rank]) / m_.tREFI;
+        uint64_t began = next_refresh_[rank] + periods * m_.tREFI;
+        next_refresh_[rank] = began + m_.tREFI;
+        for (unsigned i = 0; i < 16; ++i) {
+            Bank& b = banks_[rank * 16 + i];
+            b.row = ~0ull;
+            if (b.activate_allowed < began + m_.tRP + m_.tRFC) b.activate_allowed = began + m_.tRP + m_.tRFC;
+        }
+        ++refreshes;
+    }
+    Bank& bank = banks_[rank * 16 + bank_number];
+    uint64_t command = at;
+    if (bank.row == row) {
+        ++row_hits;
+    } else {
+        uint64_t activate = at;
+        if (bank.row != ~0ull) {
+            ++row_conflicts;
+            uint64_t precharge = bank.precharge_allowed > at ? bank.precharge_allowed : at;
+            activate = precharge + m_.tRP;
+        } else {
+            ++row_misses;
+        }
+        if (activate < bank.activate_allowed) activate = bank.activate_allowed;
+        bank.row = row;
+        bank.accesses = 0;
+        bank.read_allowed = activate + m_.tRCD;
+        bank.precharge_allowed = activate + m_.tRAS;
+    }
+    if (command < bank.read_allowed) command = bank.read_allowed;
+    if (command < bus_free_) command = bus_free_;
+    bus_free_ = command + m_.tBURST;
+    if (bank.precharge_allowed < command + m_.tRTP) bank.precharge_allowed = command + m_.tRTP;
+    if (++bank.accesses == m_.max_accesses_per_row) {
+        bank.row = ~0ull;
+        uint64_t allowed = bank.precharge_allowed + m_.tRP;
+        if (bank.activate_allowed < allowed) bank.activate_allowed = allowed;
+    }
+    return command + m_.tCL + m_.tBURST;
+}
+
+Pages::Pages() : table_(1 << 12), next_frame_(0) {}
+
+uint64_t Pages::find_slowly(uint64_t page) {
+    size_t mask = table_.size() - 1;
+    for (size_t i = (page * 0x9E3779B97F4A7C15ull >> 20) & mask;; i = (i + 1) & mask) {
+        if (table_[i].page == page) {
+            if (table_[i].frame != ~0ull) recent_[page % RECENT] = table_[i];
+            return table_[i].frame;
+        }
+        if (table_[i].page == ~0ull) return ~0ull;
+    }
+}
+
+uint64_t Pages::add(uint64_t page) {
+    if (2 * ++used_ > table_.size()) {
+        std::vector<Slot> old(2 * table_.size());
+        old.swap(table_);
+        used_ = 1;
+        size_t mask = table_.size() - 1;
+        for (const Slot& slot : old) {
+            if (slot.page == ~0ull || slot.frame == ~0ull) continue;
+            size_t i = (slot.page * 0x9E3779B97F4A7C15ull >> 20) & mask;
+            while (table_[i].page != ~0ull) i = (i + 1) & mask;
+            table_[i] = slot;
+            ++used_;
+        }
+    }
+    size_t mask = table_.size() - 1;
+    size_t i = (page * 0x9E3779B97F4A7C15ull >> 20) & mask;
+    while (table_[i].page != ~0ull && table_[i].page != page) i = (i + 1) & mask;
+    table_[i] = Slot{page, next_frame_++};
+    ++count_;
+    recent_[page % RECENT] = table_[i];
+    return table_[i].frame;
+}
+
+void Pages::remove(uint64_t page) {
+    size_t mask = table_.size() - 1;
+    for (size_t i = (page * 0x9E3779B97F4A7C15ull >> 20) & mask; table_[i].page != ~0ull; i = (i + 1) & mask)
+        if (table_[i].page == page) table_[i].frame = ~0ull;
+    if (recent_[page % RECENT].page == page) recent_[page % RECENT].page = ~0ull;
+}
+
+Memory::Memory(const Machine& m)
+    : l1i(m.l1i), l1d(m.l1d), l2(m.l2), l3(m.l3), dram(m), m_(m), extra_(uint64_t(m.fit("memory_cycles", 0))) {}
+
+// A request that misses in the first level at `cycle`; the cycle in which the first level has the line.
+uint64_t Memory::beyond_l1(uint64_t line, uint64_t cycle, bool& dirty) {
+    dirty = false;
+    uint64_t at_l2 = cycle + m_.l1d.tag_latency + m_.l2xbar_request;  // and the header's cycle in the crossbar
+    uint64_t answer = m_.l2xbar_response + m_.l1d.response_latency;
+    if (Cache::Line* found = l2.find(line)) {
+        ++l2.hits;
+        uint64_t done = at_l2 + m_.l2.tag_latency;
+        if (done < found->ready) done = found->ready;
+        return done + answer;
+    }
+    ++l2.misses;
+    uint64_t at_l3 = at_l2 + m_.l2.tag_latency + m_.l2xbar_request;
+    uint64_t done;
+    bool was_dirty = false;
+    if (Cache::Line* found = l3.find(line)) {
+        ++l3.hits;
+        done = at_l3 + m_.l3.tag_latency;
+        if (done < found->ready) done = found->ready;
+        was_dirty = found->dirty;
+        if (m_.l3.mostly_excl) l3.remove(found);  // the line, dirty as it is, moves to the second level
+    } else {
+        ++l3.misses;
+        ++memory_reads;
+        uint64_t sent = (at_l3 + m_.l3.tag_latency + m_.system_xbar_request) * m_.clock_ps;
+        uint64_t there = dram.read(line << LINE_SHIFT, sent) + m_.static_latency;
+        done = (there + m_.clock_ps - 1) / m_.clock_ps + m_.system_xbar_response + m_.l3.response_latency + extra_;
+        if (!m_.l3.mostly_excl) l3.insert(line, done, false);
+    }
+    done += m_.l2xbar_response + m_.l2.response_latency;
+    victim_of_l2(l2.insert(line, done, was_dirty), cycle);
+    return done + answer;
+}
+
+void Memory::victim_of_l1(const Cache::Line& victim, uint64_t cycle) {
+    if (victim.tag == ~0ull || !victim.dirty) return;
+    if (Cache::Line* found = l2.find(victim.tag))
+        found->dirty = true;
+    else
+        victim_of_l2(l2.insert(victim.tag, cycle, true), cycle);
+}
+
+void Memory::victim_of_l2(const Cache::Line& victim, uint64_t cycle) {
+    // clean lines are dropped (writeback_clean is false by default), so the third level holds dirty ones only
+    if (victim.tag == ~0ull || !victim.dirty) return;
+    if (Cache::Line* found = l3.find(victim.tag))
+        found->dirty = true;
+    else
+        l3.insert(victim.tag, cycle, true);
+}
+
+uint64_t Memory::load(uint64_t address, uint64_t cycle) {
+    uint64_t line = address >> LINE_SHIFT;
+    if (Cache::Line* found = l1d.find(line)) {
+        uint64_t done = cycle + m_.l1d.tag_latency;
+        if (done >= found->ready) {
+            ++l1d.hits;
+            return done;
+        }
+        ++l1d.misses;  // merged with the miss that is under way
+        return found->ready;
+    }
+    ++l1d.misses;
+    bool dirty;
+    uint64_t done = beyond_l1(line, cycle, dirty);
+    victim_of_l1(l1d.insert(line, done, dirty), cycle);
+    return done;
+}
+
+uint64_t Memory::store(uint64_t address, uint64_t cycle) {
+    uint64_t line = address >> LINE_SHIFT;
+    if (Cache::Line* found = l1d.find(line)) {
+        found->dirty = true;
+        uint64_t done = cycle + m_.l1d.tag_latency;
+        if (done >= found->ready) {
+            ++l1d.hits;
+            return done;
+        }
+        ++l1d.misses;
+        return found->ready;
+    }
+    ++l1d.misses;
+    bool dirty;
+    uint64_t done = beyond_l1(line, cycle, dirty);
+    victim_of_l1(l1d.insert(line, done, true), cycle);
+    return done;
+}
+
+uint64_t Memory::fetch(uint64_t address, uint64_t cycle) {
+    uint64_t line = address >> LINE_SHIFT;
+    if (Cache::Line* found = l1i.find(line)) {
+        uint64_t done = cycle + m_.l1i.tag_latency;
+        if (done >= found->ready) {
+            ++l1i.hits;
+            return done;
+        }
+        ++l1i.misses;
+        return found->ready;
+    }
+    ++l1i.misses;
+    bool dirty;
+    uint64_t done = beyond_l1(line, cycle, dirty);
+    l1i.insert(line, done, false);
+    return done;
+}

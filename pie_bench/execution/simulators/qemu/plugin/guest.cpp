@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "guest.h"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <set>
+#include <unordered_set>
+
+#include <sys/time.h>
+#include <time.h>
+
+#include "model.h"
+#include "qemu.h"
+#include "server.h"
+#include "threads.h"
+
+namespace guest {
+
+Page recent[RECENT];
+
+namespace {
+
+enum Call : int64_t {  // Linux, x86-64
+    READ = 0, WRITE = 1, OPEN = 2, CLOSE = 3, STAT = 4, FSTAT = 5, LSTAT = 6, LSEEK = 8, MMAP = 9, MPROTECT = 10,
+    MUNMAP = 11, BRK = 12, RT_SIGACTION = 13, RT_SIGPROCMASK = 14, RT_SIGRETURN = 15, IOCTL = 16, PREAD = 17,
+    PWRITE = 18, READV = 19, WRITEV = 20, ACCESS = 21, SCHED_YIELD = 24, MREMAP = 25, MADVISE = 28, DUP = 32, DUP2 = 33,
+    NANOSLEEP = 35, GETPID = 39, CLONE = 56, FORK = 57, VFORK = 58, EXIT = 60, WAIT4 = 61, KILL = 62, UNAME = 63,
+    FCNTL = 72, FTRUNCATE = 77, GETCWD = 79,
+    READLINK = 89, GETTIMEOFDAY = 96, GETRLIMIT = 97, GETRUSAGE = 98, SYSINFO = 99, TIMES = 100, GETUID = 102,
+    GETGID = 104, GETEUID = 107, GETEGID = 108, GETPPID = 110, GETPGRP = 111, RT_SIGPENDING = 127, SIGALTSTACK = 131,
+    STATFS = 137, FSTATFS = 138, ARCH_PRCTL = 158, SETRLIMIT = 160, GETTID = 186, TKILL = 200, TIME = 201, FUTEX = 202,
+    SCHED_GETAFFINITY = 204, SET_TID_ADDRESS = 218, RESTART = 219, CLOCK_GETTIME = 228, CLOCK_GETRES = 229,
+    CLOCK_NANOSLEEP = 230, EXIT_GROUP = 231, TGKILL = 234, OPENAT = 257, NEWFSTATAT = 262, READLINKAT = 267,
+    FACCESSAT = 269, SET_ROBUST_LIST = 273, GET_ROBUST_LIST = 274, DUP3 = 292, PRLIMIT = 302, GETRANDOM = 318,
+    STATX = 332, RSEQ = 334, CLONE3 = 435, FACCESSAT2 = 439,
+};
+
+constexpr uint64_t PAGE = 4096;
+constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20, FIXED = 0x10, CLONE_A_THREAD = 0x10000,
+                   CLONE_CLEARS = 0x200000;
+constexpr uint64_t EPOCH_SECONDS = 1000000000;  // what the guest's clock starts at, as gem5's
+
+Limits limits;
+std::map<uint64_t, uint64_t> mapped;  // begin → end, of what the guest mapped itself
+uint64_t mapped_bytes, program_break, first_break;
+std::unordered_set<uint64_t> touched;
+uint64_t most_touched;
+std::set<int> libraries;  // descriptors of files that code may be mapped from
+std::string seen;
+int control = -1;
+bool fault_handler;
+
+struct Pending {
+    int64_t number = -1;
+    uint64_t arguments[6] = {};
+    bool opens_library = false;
+} pending;
+bool has_replacement;
+uint64_t replacement;
+
+std::string hex(uint64_t value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
+    return text;
+}
+
+// What the kernel has written there is in memory from now on.
+void written(uint64_t address, uint64_t size) {
+    if (address == 0 || size == 0) return;
+    model::pages_written_by_kernel(address, size);
+    for (uint64_t page = address / PAGE; page <= (address + size - 1) / PAGE; ++page)
+        if (touched.insert(page).second && touched.size() > most_touched) most_touched = touched.size();
+}
+
+void forget_recent() {
+    for (Page& page : recent) page = Page{};
+}
+
+void unmap(uint64_t begin, uint64_t end) {
+    auto at = mapped.lower_bound(begin);
+    if (at != mapped.begin() && std::prev(at)->second > begin) --at;
+    while (at != mapped.end() && at->first < end) {
+        auto [low, high] = *at;
+        at = mapped.erase(at);
+        uint64_t cut_low = low < begin ? begin : low, cut_high = high > end ? end : high;
+        mapped_bytes -= cut_high - cut_low;
+        if (low < cut_low) mapped[low] = cut_low;
+        if (cut_high < high) mapped[cut_high] = high;
+    }
+}
+
+void map(uint64_t begin, uint64_t end) {
+    unmap(begin, end);
+    mapped[begin] = end;
+    mapped_bytes += end - begin;
+}
+
+void untouch(uint64_t begin, uint64_t end) {
+    if (begin >= end) return;
+    model::pages_unmapped(begin, end - begin);
+    if ((end - begin) / PAGE < touched.size())
+        for (uint64_t page = begin / PAGE; page < end / PAGE; ++page) touched.erase(page);
+    else
+        for (auto at = touched.begin(); at != touched.end();)
+            at = *at >= begin / PAGE && *at < end / PAGE ? touched.erase(at) : std::next(at);
+}
+
+uint64_t up(uint64_t size) { return (size + PAGE - 1) & ~(PAGE - 1); }
+
+// The text at a guest's address; empty when it is not in its memory.
+std::string text_at(uint64_t address) {
+    std::string text;
+    for (; text.size() < PAGE; ++address) {
+        if ((text.empty() || address % PAGE == 0) && !(page_get_flags(address) & PAGE_READ)) return "";
+        char c = *reinterpret_cast<const char*>(address + guest_base);
+        if (c == 0) break;
+        text += c;
+    }
+    return text;
+}
+
+bool starts_with(const std::string& text, const char* with) { return text.rfind(with, 0) == 0; }
+
+bool is_library(const std::string& path) {
+    return path.find("/../") == std::string::npos &&
+           (starts_with(path, "/lib/") || starts_with(path, "/lib64/") || starts_with(path, "/usr/lib/") ||
+            starts_with(path, "/etc/ld.so."));
+}
+
+// What leads to the simulator or to what the sandbox keeps beside the program.
+bool is_forbidden(const std::string& path) {
+    if (path.find("..") != std::string::npos && path.find('/') != std::string::npos) return true;
+    for (const char* place : {"/proc/self/exe", "/proc/self/fd/0", "/proc/self/fd/1", "/proc/self/fd/2"})
+        if (path == place) return false;
+    bool of_a_process = starts_with(path, "/proc/self") || starts_with(path, "/proc/thread-self") ||
+                        (starts_with(path, "/proc/") && path.size() > 6 && path[6] >= '0' && path[6] <= '9');
+    if (path.find("//") != std::string::npos || path.find("/./") != std::string::npos) return true;
+    return of_a_process || starts_with(path, "/dev/fd/") || starts_with(path, "/dev/shm") ||
+           starts_with(path, "/streams");
+}
+
+void check_path(const char* call, uint64_t address) {
+    std::string path = text_at(address);
+    if (is_forbidden(path)) server::end_forbidden(std::string(call) + " of " + path);
+    pending.opens_library = is_library(path);
+    if (!pending.opens_library && seen.empty()) seen = std::string(call) + " of " + path;
+}
+
+void check_descriptor(const char* call, int64_t descriptor) {
+    int number = static_cast<int>(descriptor);
+    if (number == control && control >= 0)
+        server::end_forbidden(std::string(call) + " on descriptor " + std::to_string(number) + ", which is not its own");
+    if (number < 3 && seen.empty()) seen = std::string(call) + " on descriptor " + std::to_string(number);
+}
+
+void check_mapping(const char* call, uint64_t protection, uint64_t flags, int descriptor) {
+    if (!(protection & EXECUTE)) return;
+    if (protection & WRITABLE) server::end_forbidden(std::string(call) + ": memory both writable and executable");
+    if (flags & ANONYMOUS || !libraries.count(descriptor))
+        server::end_forbidden(std::string(call) + ": executable memory that is not a library's");
+}
+
+void see(const char* what) {
+    if (seen.empty()) seen = what;
+}
+
+// Simulated time in nanoseconds.
+uint64_t now() {
+    model::settle();
+    return server::nanoseconds();
+}
+
+template <typename T>
+void write_guest(uint64_t address, const T& value) {
+    if (page_get_flags(address) & (PAGE_WRITE | PAGE_WRITE_ORG) &&
+        page_get_flags(address + sizeof value - 1) & (PAGE_WRITE | PAGE_WRITE_ORG))
+        std::memcpy(reinterpret_cast<void*>(address + guest_base), &value, sizeof value);
+}
+
+// What a system call that succeeded with `result` wrote into the guest's memory.
+void kernel_wrote(int64_t number, const uint64_t a[6], uint64_t result) {
+    constexpr uint64_t STAT_BYTES = 144, STATFS_BYTES = 120, STATX_BYTES = 256, UNAME_BYTES = 390, SYSINFO_BYTES = 112,
+                       ACTION_BYTES = 32, TERMINAL_BYTES = 36, USAGE_BYTES = 144, TIMES_BYTES = 32;
+    switch (number) {
+        case READ: case PREAD: case READLINK: written(a[1], result); break;
+        case READV:
+            for (uint64_t i = 0; i < a[2] && result > 0; ++i) {
+                uint64_t vector[2] = {};
+                if (!(page_get_flags(a[1] + 16 * i) & PAGE_READ)) break;
+                std::memcpy(vector, reinterpret_cast<const void*>(a[1] + 16 * i + guest_base), sizeof vector);
+                uint64_t size = vector[1] < result ? vector[1] : result;
+                written(vector[0], size);
+                result -= size;
+            }
+            break;
+        case STAT: case FSTAT: case LSTAT: written(a[1], STAT_BYTES); break;
+        case NEWFSTATAT: written(a[2], STAT_BYTES); break;
+        case STATX: written(a[4], STATX_BYTES); break;
+        case STATFS: case FSTATFS: written(a[1], STATFS_BYTES); break;
+        case READLINKAT: case SCHED_GETAFFINITY: written(a[2], result); break;
+        case GETRANDOM: case GETCWD: written(a[0], result); break;
+        case UNAME: written(a[0], UNAME_BYTES); break;
+        case SYSINFO: written(a[0], SYSINFO_BYTES); break;
+        case CLOCK_GETTIME: case CLOCK_GETRES: case GETRLIMIT: written(a[1], 16); break;
+        case GETTIMEOFDAY: written(a[0], 16); break;
+        case PRLIMIT: written(a[3], 16); break;
+        case TIMES: written(a[0], TIMES_BYTES); break;
+        case GETRUSAGE: written(a[1], USAGE_BYTES); break;
+        case RT_SIGACTION: written(a[2], ACTION_BYTES); break;
+        case RT_SIGPROCMASK: written(a[2], 8); break;
+        case SIGALTSTACK: written(a[1], 24); break;
+        case IOCTL: written(a[2], TERMINAL_BYTES); break;
+        default: break;
+    }
+}
+
+void replace(uint64_t value) {
+    has_replacement = true;
+    replacement = value;
+}
+
+void over_limit() { replace(static_cast<uint64_t>(-ENOMEM)); }
+
+// Bytes that look random and are the same in every run.
+void write_random(uint64_t address, uint64_t size) {
+    static uint64_t state = 0x9e3779b97f4a7c15;
+    for (uint64_t i = 0; i < size; ++i) {
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+        write_guest(address + i, static_cast<uint8_t>(state >> 32));
+    }
+}
+
+}  // namespace
+
+void start(const Limits& given) { limits = given; }
+
+void set_control(int descriptor) { control = descriptor; }
+
+const std::string& has_seen() { return seen; }
+
+uint64_t pages_touched() { return most_touched; }
+
+bool handles_faults() { return fault_handler; }
+
+bool is_mapped(uint64_t address) { return page_get_flags(address) & PAGE_VALID; }
+
+void access_slowly(uint64_t address, unsigned size, bool store) {
+    for (uint64_t page = address / PAGE; page <= (address + size - 1) / PAGE; ++page) {
+        int flags = page_get_flags(page * PAGE);
+        bool writable = flags & (PAGE_WRITE | PAGE_WRITE_ORG);
+        if (!(flags & PAGE_VALID) || (store && !writable))
+            server::end_forbidden(std::string(store ? "a store to " : "a load from ") + hex(address) +
+                                  ", outside its own memory");
+        recent[page % RECENT] = Page{page, writable};
+        if (touched.insert(page).second && touched.size() > most_touched) most_touched = touched.size();
+    }
+}
+
+void code(uint64_t address, uint64_t size) {
+    for (uint64_t page = address / PAGE; page <= (address + size - 1) / PAGE; ++page) {
+        int flags = page_get_flags(page * PAGE);
+        if (!(flags & PAGE_EXEC)) continue;  // it will fault
+        if (flags & (PAGE_WRITE | PAGE_WRITE_ORG | PAGE_ANON))
+            server::end_forbidden("code at " + hex(address) + ", in memory that is not a file's as loaded");
+    }
+}
+
+void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
+    if (number == FUTEX) return threads::before_futex(vcpu, a);
+    if (number == SCHED_YIELD) return threads::yield(vcpu);
+    pending = Pending{number, {a[0], a[1], a[2], a[3], a[4], a[5]}, false};
+    int first = static_cast<int>(a[0]);
+    switch (number) {
+        case READ: case PREAD: case READV: check_descriptor("read", first); break;
+        case WRITE: case PWRITE: case WRITEV: check_descriptor("write", first); break;
+        case CLOSE: check_descriptor("close", first), libraries.erase(first); break;
+        case FSTAT: case FSTATFS: check_descriptor("fstat", first); break;
+        case LSEEK: check_descriptor("lseek", first); break;
+        case IOCTL: check_descriptor("ioctl", first); break;
+        case FCNTL: check_descriptor("fcntl", first); break;
+        case FTRUNCATE: check_descriptor("ftruncate", first); break;
+        case DUP: check_descriptor("dup", first); break;
+        case DUP2: case DUP3:
+            check_descriptor("dup", first), check_descriptor("dup", static_cast<int>(a[1]));
+            libraries.erase(static_cast<int>(a[1]));
+            break;
+        case OPEN: check_path("open", a[0]); break;
+        case OPENAT: check_path("open", a[1]); break;
+        case STAT: case LSTAT: case ACCESS: case STATFS: check_path("stat", a[0]); break;
+        case READLINK: check_path("readlink", a[0]); break;
+        case FACCESSAT: case FACCESSAT2: check_path("stat", a[1]); break;
+        case READLINKAT: check_path("readlink", a[1]); break;
+        case NEWFSTATAT: case STATX:
+            if (text_at(a[1]).empty()) check_descriptor("fstat", first);
+            else check_path("stat", a[1]);
+            break;
+        case MMAP:
+            if (!(a[3] & ANONYMOUS)) check_descriptor("mmap", static_cast<int>(a[4]));
+            check_mapping("mmap", a[2], a[3], static_cast<int>(a[4]));
+            break;
+        case MPROTECT:
+            if (a[2] & EXECUTE) server::end_forbidden("mprotect: memory made executable at " + hex(a[0]));
+            break;
+        case RT_SIGACTION:
+            if (a[1] != 0 && (first == SIGSEGV || first == SIGBUS) && page_get_flags(a[1]) & PAGE_READ)
+                fault_handler = *reinterpret_cast<const uint64_t*>(a[1] + guest_base) > 1;  // not SIG_DFL, SIG_IGN
+            break;
+        case MUNMAP: case BRK: case MREMAP: case MADVISE: case RT_SIGPROCMASK: case RT_SIGRETURN: case RT_SIGPENDING:
+        case SIGALTSTACK: case ARCH_PRCTL: case SET_TID_ADDRESS: case SET_ROBUST_LIST: case GET_ROBUST_LIST:
+        case RSEQ: case UNAME: case GETRLIMIT: case SCHED_GETAFFINITY: case GETRANDOM: case RESTART:
+        case EXIT: case EXIT_GROUP: case SETRLIMIT: case PRLIMIT:
+            break;
+        case CLOCK_GETTIME: case CLOCK_GETRES: case GETTIMEOFDAY: case TIME: case TIMES: case GETRUSAGE: case SYSINFO:
+        case NANOSLEEP: case CLOCK_NANOSLEEP:
+            see("the clock");
+            break;
+        case GETPID: case GETPPID: case GETTID: case GETPGRP: case TGKILL: case TKILL: case KILL:
+            see("its process");
+            break;
+        case GETUID: case GETGID: case GETEUID: case GETEGID: case GETCWD: see("its user"); break;
+        case CLONE: see(a[0] & CLONE_A_THREAD ? "threads" : "another process"); break;
+        case FORK: case VFORK: case WAIT4: see("another process"); break;  // refused by the sandbox, as natively
+        case CLONE3: see("threads"); break;  // the sandbox says ENOSYS, and the C library takes clone
+        default: server::end_forbidden("system call " + std::to_string(number));
+    }
+}
+
+void returned(unsigned vcpu, int64_t number, int64_t result) {
+    if (number == FUTEX) {
+        has_replacement = threads::after_futex(vcpu, replacement);
+        return;
+    }
+    if (pending.number != number) return;
+    const uint64_t* a = pending.arguments;
+    pending.number = -1;
+    bool failed = result < 0 && result > -4096;
+    uint64_t value = static_cast<uint64_t>(result);
+    if (!failed) kernel_wrote(number, a, value);
+    switch (number) {
+        case OPEN: case OPENAT:
+            if (!failed && pending.opens_library) libraries.insert(static_cast<int>(result));
+            break;
+        case MMAP:
+            if (failed) break;
+            forget_recent();
+            untouch(value, value + up(a[1]));
+            map(value, value + up(a[1]));
+            if (mapped_bytes > limits.memory_bytes) unmap(value, value + up(a[1])), over_limit();
+            break;
+        case MUNMAP:
+            if (failed) break;
+            forget_recent();
+            untouch(a[0], a[0] + up(a[1]));
+            unmap(a[0], a[0] + up(a[1]));
+            break;
+        case MREMAP:
+            if (failed) break;
+            forget_recent();
+            untouch(a[0], a[0] + up(a[1]));
+            unmap(a[0], a[0] + up(a[1]));
+            map(value, value + up(a[2]));
+            if (mapped_bytes > limits.memory_bytes) over_limit();
+            break;
+        case MPROTECT: forget_recent(); break;
+        case MADVISE:
+            if (!failed && a[2] == 4) forget_recent(), untouch(a[0], a[0] + up(a[1]));
+            break;
+        case BRK:
+            forget_recent();
+            if (first_break == 0) first_break = up(value);
+            if (up(value) > first_break && mapped_bytes + up(value) - first_break > limits.memory_bytes &&
+                value > program_break) {
+                replace(program_break);
+                break;
+            }
+            if (value < program_break) untouch(up(value), up(program_break));
+            program_break = value;
+            break;
+        case CLOCK_GETTIME:
+            if (!failed) {
+                uint64_t ns = now() + (a[0] == 0 || a[0] == 5 ? EPOCH_SECONDS * 1000000000 : 0);
+                write_guest(a[1], timespec{time_t(ns / 1000000000), long(ns % 1000000000)});
+            }
+            break;
+        case GETTIMEOFDAY:
+            if (!failed && a[0] != 0) {
+                uint64_t us = now() / 1000;
+                write_guest(a[0], timeval{time_t(EPOCH_SECONDS + us / 1000000), suseconds_t(us % 1000000)});
+            }
+            break;
+        case CLONE:
+            if (!failed && a[0] & CLONE_CLEARS) threads::created(a[3]);
+            break;
+        case TIME: {
+            uint64_t seconds = EPOCH_SECONDS + now() / 1000000000;
+            if (a[0] != 0) write_guest(a[0], seconds);
+            replace(seconds);
+            break;
+        }
+        case TIMES: {
+            uint64_t ticks = now() / 10000000;
+            if (a[0] != 0) write_guest(a[0], std::array<uint64_t, 4>{ticks, 0, 0, 0});
+            replace(ticks);
+            break;
+        }
+        case GETRUSAGE:
+            if (!failed) {
+                uint64_t us = now() / 1000;
+                std::array<uint64_t, 18> usage{us / 1000000, us % 1000000};
+                usage[4] = most_touched * 4;
+                write_guest(a[1], usage);
+            }
+            break;
+        case GETRANDOM:
+            if (!failed) write_random(a[0], value);
+            break;
+        default: break;
+    }
+}
+
+bool replaced_result(uint64_t& result) {
+    if (!has_replacement) return false;
+    has_replacement = false;
+    result = replacement;
+    return true;
+}
+
+}  // namespace guest

@@ -1,0 +1,85 @@
+// Branch prediction as gem5's LTAGE, its branch target buffer, return address stack and indirect predictor do it
+// (src/cpu/pred). Histories are updated when a branch is predicted, tables when it commits, as there.
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "machine.h"
+
+enum class BranchKind : uint8_t { None, Conditional, Direct, Indirect, Call, IndirectCall, Return };
+
+class Predictor {
+  public:
+    explicit Predictor(const Machine&);
+
+    static constexpr unsigned TABLES = 16;
+
+    /// What one prediction needs again at commit.
+    struct Prediction {
+        uint64_t pc = 0, commit_cycle = 0;
+        uint32_t bimodal = 0, index[TABLES], loop_index = 0;
+        uint16_t tag[TABLES], loop_tag = 0;
+        int8_t hit = 0, alternate = 0, loop_hit = -1;
+        bool tage = false, alternate_taken = false, longest_taken = false, newly_allocated = false;
+        bool loop_valid = false, loop_taken = false, predicted = false, taken = false;
+    };
+
+    /// Predicts a branch whose outcome is `taken` to `target`, and remembers it until `committed`. True if both
+    /// direction and target were right. `micro` names a branch inside an instruction (a loop of micro-operations).
+    bool predict(uint64_t pc, BranchKind kind, bool taken, uint64_t target, uint64_t fall_through);
+
+    /// Was the last prediction wrong only because the target buffer did not know a direct branch?
+    bool missed_target() const { return missed_target_; }
+
+    /// The last predicted branch commits in `cycle`; tables learn it once the front end has come to that cycle.
+    void commit_at(uint64_t cycle);
+
+    /// Applies what has committed before `cycle`.
+    void learn_until(uint64_t cycle) {
+        while (first_ != last_ && pending_[first_ & MASK].commit_cycle < cycle) learn(pending_[first_++ & MASK]);
+    }
+
+  private:
+    static constexpr unsigned MASK = 255;
+    struct Entry { int8_t counter = 0; uint8_t useful = 0; uint16_t tag = 0; };
+    struct LoopEntry { uint16_t iterations = 0, current = 0, tag = 0; uint8_t confidence = 0, age = 0; };
+    struct Target { uint64_t tag = ~0ull, target = 0; };
+
+    void look_up(Prediction&);
+    void loop_look_up(Prediction&);
+    void push_history(uint64_t pc, bool taken);
+    void learn(const Prediction&);
+    void learn_loop(const Prediction&);
+    void learn_bimodal(const Prediction&);
+    /// The youngest `length` outcomes, `bits` of them at a time, xored: what gem5 keeps up step by step.
+    uint32_t folded(unsigned length, unsigned bits) const {
+        uint64_t left = history_ & ((1ull << length) - 1), value = left;
+        while (left >>= bits) value ^= left;
+        return uint32_t(value & ((1u << bits) - 1));
+    }
+    uint32_t path_hash(uint32_t path, unsigned size, unsigned table) const;
+    uint32_t random() { return uint32_t((random_ = random_ * 6364136223846793005ull + 1442695040888963407ull) >> 33); }
+
+    unsigned tables_, log_size_[TABLES], tag_width_[TABLES], history_length_[TABLES];
+    std::vector<Entry> table_[TABLES];
+    std::vector<uint8_t> bimodal_, hysteresis_;
+    std::vector<LoopEntry> loops_;
+    uint64_t history_ = 0;  // youngest outcome in bit 0
+    uint32_t path_ = 0, ghr_ = 0, ghr_mask_;
+    int8_t use_alternate_ = 0, loop_use_ = -1;
+    uint64_t updates_ = 1 << 17, reset_mask_;
+    std::vector<Target> btb_;
+    unsigned btb_shift_, btb_tag_mask_;
+    std::vector<uint64_t> stack_;
+    unsigned top_ = 0, used_ = 0;
+    std::vector<Target> indirect_;
+    unsigned indirect_sets_, indirect_ways_, indirect_tag_mask_, path_length_;
+    uint64_t targets_[16] = {};
+    unsigned n_targets_ = 0;
+    std::vector<Prediction> pending_;
+    uint64_t first_ = 0, last_ = 0;
+    uint64_t random_ = 1;
+    bool missed_target_ = false, conditional_ = false;
+};

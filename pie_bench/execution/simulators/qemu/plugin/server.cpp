@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server.h"
+
+#include <Zydis/Zydis.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <unordered_set>
+#include <vector>
+
+#include "guest.h"
+#include "model.h"
+#include "report.h"
+#include "threads.h"
+
+namespace server {
+namespace {
+
+constexpr int CONTROL = 60;      // where the socket goes while it serves: below the sandbox's limit of 64
+constexpr size_t BLOCKS = 1 << 16;  // that a child may name
+constexpr uint8_t EVEX = 0x62;   // what instructions of AVX-512 begin with
+constexpr char START_UP = 1;     // the tag of a child that ends at `main`
+
+uint64_t limit = ~0ull, period_ps = 286;
+uint64_t main_offset = ~0ull, main_address = ~0ull;
+int report_descriptor = -1;
+bool serves, forked, at_first = true, arrived, startup_ended;
+std::vector<uint8_t> child_filter;
+struct sigaction qemus_handler;
+
+// Blocks that children translated, so that the server translates them for later ones: shared, with no descriptor.
+struct Blocks {
+    uint32_t count;
+    uint64_t address[BLOCKS];
+};
+Blocks* blocks;
+std::unordered_set<uint64_t> translated_blocks;
+
+[[noreturn]] void leave(int status) {
+    syscall(SYS_exit_group, status);
+    __builtin_unreachable();
+}
+
+report::Counters counters() {
+    report::Counters all;
+    model::read(all);
+    all.emplace_back("pages", guest::pages_touched());
+    return all;
+}
+
+// Where the cycles went, if the model was asked to note it: of each of the program's instructions, by its place from the
+// beginning of its code, and of all others together.
+void report_profile() {
+    uint64_t begin = qemu_plugin_start_code(), end = qemu_plugin_end_code(), elsewhere = 0;
+    for (const model::Line& line : model::profile()) {
+        if (line.address < begin || line.address >= end)
+            elsewhere += line.cycles;
+        else
+            report::add("line " + std::to_string(line.address - begin) + " " + std::to_string(line.cycles));
+    }
+    if (elsewhere > 0) report::add("line elsewhere " + std::to_string(elsewhere));
+}
+
+[[noreturn]] void end(const std::string& outcome, const std::string& detail, int status) {
+    report::finish(outcome, detail, counters());
+    leave(status);
+}
+
+// What the guest must not find open: all but the standard streams and, while it serves, the socket.
+void close_descriptors() {
+    for (int descriptor = 3; descriptor < 1024; ++descriptor)
+        if (!serves || descriptor != CONTROL) close(descriptor);
+}
+
+// A fault at an address that is not the guest's ends it, and is said. A guest that handles faults could otherwise look
+// for QEMU's memory. Faults in its own pages are QEMU's to handle (it protects code that it has translated).
+void on_fault(int number, siginfo_t* info, void* context) {
+    auto address = reinterpret_cast<uint64_t>(info->si_addr);
+    if (info->si_code > 0 && !guest::is_mapped(address)) {  // not one that was sent
+        char text[64];
+        std::snprintf(text, sizeof text, "0x%" PRIx64 ", outside its own memory", address);
+        if (guest::handles_faults()) end_forbidden(std::string("handles the fault at ") + text);
+        report::finish("crashed", std::string("signal 11 at ") + text, counters());
+    }
+    qemus_handler.sa_sigaction(number, info, context);
+}
+
+void watch_faults() {
+    sigaction(SIGSEGV, nullptr, &qemus_handler);
+    struct sigaction ours = qemus_handler;
+    ours.sa_sigaction = on_fault;
+    sigaction(SIGSEGV, &ours, nullptr);
+}
+
+void at_start(unsigned, void*) {
+    if (!at_first) return;
+    at_first = false;
+    if (!serves && report_descriptor >= 0) report::open(report_descriptor);
+    close_descriptors();
+    watch_faults();
+}
+
+// One packet from the harness; false at the end of the connection.
+bool receive(char& tag, int descriptors[4]) {
+    alignas(cmsghdr) char ancillary[CMSG_SPACE(4 * sizeof(int))];
+    iovec data{&tag, 1};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = ancillary;
+    message.msg_controllen = sizeof ancillary;
+    ssize_t size;
+    do size = recvmsg(CONTROL, &message, 0);
+    while (size < 0 && errno == EINTR);
+    if (size != 1) return false;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(4 * sizeof(int)))
+        return false;
+    std::memcpy(descriptors, CMSG_DATA(header), 4 * sizeof(int));
+    return true;
+}
+
+void become_child(const int descriptors[4]) {
+    forked = true;
+    for (int stream = 0; stream < 3; ++stream) dup2(descriptors[stream], stream);
+    report::open(descriptors[3]);
+    serves = false;
+    guest::set_control(-1);
+    close_descriptors();
+    sock_fprog program{static_cast<unsigned short>(child_filter.size() / sizeof(sock_filter)),
+                       reinterpret_cast<sock_filter*>(child_filter.data())};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+        leave(125);
+}
+
+// Translates what a child had to, so that the next one need not. A translation changes no count.
+void translate_for(const void* here) {
+    TranslationBlock* current = tcg_tb_lookup(reinterpret_cast<uintptr_t>(here));
+    uint32_t count = blocks->count;
+    if (current == nullptr || count > BLOCKS) return;
+    mmap_lock();
+    for (uint32_t i = 0; i < count; ++i) {
+        uint64_t address = blocks->address[i];
+        if ((page_get_flags(address) & PAGE_EXEC) && translated_blocks.insert(address).second)
+            tb_gen_code(thread_cpu, address, current->cs_base, current->flags, static_cast<int>(current->cflags));
+    }
+    mmap_unlock();
+    blocks->count = 0;
+}
+
+// Forks for each input; returns in the children only. (The raw system call: that of the C library runs handlers of
+// QEMU's which wait for its other thread.)
+void serve(const void* here) {
+    char tag;
+    int descriptors[4];
+    while (receive(tag, descriptors)) {
+        pid_t child = static_cast<pid_t>(syscall(SYS_fork));
+        if (child == 0) {
+            become_child(descriptors);
+            if (!guest::has_seen().empty()) end("apart", guest::has_seen(), 0);
+            if (tag == START_UP) end("exited", "0", 0);
+            return;
+        }
+        for (int descriptor : descriptors) close(descriptor);
+        int status = 0;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+        translate_for(here);
+        if (send(CONTROL, &status, sizeof status, MSG_NOSIGNAL) != sizeof status) break;
+    }
+    leave(0);
+}
+
+// Start-up ends at `main`, or where the program first looks at what differs from run to run: what it does with its
+// input is not start-up.
+void end_startup() {
+    if (startup_ended) return;
+    startup_ended = true;
+    model::settle();
+    report::startup(counters());
+}
+
+void at_main(unsigned, void*) {
+    if (arrived) return;
+    arrived = true;
+    end_startup();
+    if (serves) serve(__builtin_return_address(0));
+}
+
+// After a system call: what the guest sees as its result.
+extern "C" void ruler_after_call_with_registers(unsigned, void*, CPUX86State* guest) {
+    uint64_t result;
+    if (guest::replaced_result(result)) guest->regs[0] = result;
+}
+QEMU_CALLBACK_WITH_REGISTERS(ruler_after_call)
+
+// What gem5 24 (src/arch/x86/X86ISA.py) answers to cpuid, as eax, ebx, ecx, edx, by leaf: the C library then chooses the
+// routines that it chooses there.
+struct Leaf {
+    uint32_t leaf, registers[4];
+};
+const Leaf CPUID[] = {
+    {0x00000000, {0x0000000d, 0x6f677948, 0x656e6975, 0x6e65476e}},
+    {0x00000001, {0x00020f51, 0x00000805, 0x00000209, 0xefdbfbff}},
+    {0x00000004, {0, 0, 0, 0}},
+    {0x00000007, {0, 0x01800000, 0, 0}},
+    {0x0000000d, {0, 0, 0, 0}},
+    {0x80000000, {0x80000008, 0x6f677948, 0x656e6975, 0x6e65476e}},
+    {0x80000001, {0x00020f51, 0x00000405, 0x00020001, 0xebd3fbff}},
+    {0x80000005, {0xff08ff08, 0xff20ff20, 0x40020140, 0x40020140}},
+    {0x80000006, {0, 0x42004200, 0x04008140, 0}},
+    {0x80000007, {0x80000018, 0x68747541, 0x444d4163, 0x69746e65}},
+    {0x80000008, {0x00003030, 0, 0, 0}},
+};
+constexpr int RAX = 0, RCX = 1, RDX = 2, RBX = 3;
+
+// After cpuid: which leaf was asked for shows in QEMU's answer.
+extern "C" void ruler_after_cpuid_with_registers(unsigned, void*, CPUX86State* guest) {
+    auto set = [guest](const uint32_t r[4]) {
+        guest->regs[RAX] = r[0], guest->regs[RBX] = r[1], guest->regs[RCX] = r[2], guest->regs[RDX] = r[3];
+    };
+    for (const Leaf& known : CPUID)
+        for (uint32_t count = 0; count < 2; ++count) {
+            uint32_t r[4];
+            cpu_x86_cpuid(guest, known.leaf, count, &r[0], &r[1], &r[2], &r[3]);
+            if (guest->regs[RAX] == r[0] && guest->regs[RBX] == r[1] && guest->regs[RCX] == r[2] &&
+                guest->regs[RDX] == r[3])
+                return set(known.registers);
+        }
+    const uint32_t nothing[4] = {};
+    set(nothing);
+}
+QEMU_CALLBACK_WITH_REGISTERS(ruler_after_cpuid)
+
+// After rdtsc: cycles of the simulated clock.
+extern "C" void ruler_after_rdtsc_with_registers(unsigned, void*, CPUX86State* guest) {
+    guest->regs[RAX] = model::cycles() & 0xffffffff;
+    guest->regs[RDX] = model::cycles() >> 32;
+}
+QEMU_CALLBACK_WITH_REGISTERS(ruler_after_rdtsc)
+
+// Before an instruction of AVX-512, which QEMU lacks.
+void on_avx512(unsigned, void* address) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction instruction;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    bool known = ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, nullptr, address, 15, &instruction));
+    end_unsupported(known ? std::string("AVX-512: ") + ZydisMnemonicGetString(instruction.mnemonic) : "AVX-512");
+}
+
+void on_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+             uint64_t f, uint64_t, uint64_t) {
+    constexpr int64_t EXIT = 60, EXIT_GROUP = 231;
+    const uint64_t arguments[6] = {a, b, c, d, e, f};
+    model::settle();
+    guest::called(vcpu, number, arguments);
+    if (!guest::has_seen().empty()) end_startup();
+    if (number == EXIT_GROUP || (number == EXIT && !threads::are_several())) {
+        if (serves) {  // it never reached `main`
+            report::finish("apart", "it ends before main", {});
+            leave(0);
+        }
+        model::finish();
+        report_profile();
+        end("exited", std::to_string(a & 0xff), static_cast<int>(a & 0xff));
+    }
+}
+
+void on_return(qemu_plugin_id_t, unsigned vcpu, int64_t number, int64_t result) { guest::returned(vcpu, number, result); }
+
+// The first packet is the filter of system calls that children put on. Then the guest gets another standard input.
+void begin_to_serve() {
+    child_filter.resize(1 << 16);
+    ssize_t size = recv(0, child_filter.data(), child_filter.size(), 0);
+    if (size < 0 || dup2(0, CONTROL) < 0) leave(125);
+    child_filter.resize(static_cast<size_t>(size));
+    fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
+    int nothing = open("/dev/null", O_RDONLY);
+    if (nothing < 0 || dup2(nothing, 0) < 0) leave(125);
+    void* place = mmap(nullptr, sizeof(Blocks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (place == MAP_FAILED) leave(125);
+    blocks = static_cast<Blocks*>(place);
+    guest::set_control(CONTROL);
+}
+
+// The instruction before this one, if it is the last two bytes before it.
+bool follows(uint64_t address, uint8_t first, uint8_t second) {
+    if (!(page_get_flags(address - 2) & PAGE_READ) || !(page_get_flags(address - 1) & PAGE_READ)) return false;
+    auto before = reinterpret_cast<const uint8_t*>(address + guest_base - 2);
+    return before[0] == first && before[1] == second;
+}
+
+}  // namespace
+
+void install(qemu_plugin_id_t id, int argc, char** argv) {
+    guest::Limits limits;
+    for (int i = 0; i < argc; ++i) {
+        std::string option = argv[i];
+        size_t equals = option.find('=');
+        if (equals == std::string::npos) continue;
+        std::string name = option.substr(0, equals);
+        const char* value = argv[i] + equals + 1;
+        auto number = [value] { return std::strtoull(value, nullptr, 0); };
+        if (name == "report") {
+            const char* inherited = "/proc/self/fd/";
+            if (std::strncmp(value, inherited, std::strlen(inherited)) == 0)
+                report_descriptor = std::atoi(value + std::strlen(inherited));
+            else
+                report_descriptor = open(value, O_RDWR);
+        }
+        else if (name == "key") report::set_key(value);
+        else if (name == "main") main_offset = number();
+        else if (name == "serve") serves = number() != 0;
+        else if (name == "max_instructions") limit = number();
+        else if (name == "memory") limits.memory_bytes = number();
+        else if (name == "period_ps") period_ps = number();
+    }
+    guest::start(limits);
+    if (serves) begin_to_serve();
+    threads::install(id);
+    qemu_plugin_register_vcpu_syscall_cb(id, on_call);
+    qemu_plugin_register_vcpu_syscall_ret_cb(id, on_return);
+}
+
+void translated(qemu_plugin_tb* block) {
+    size_t count = qemu_plugin_tb_n_insns(block);
+    uint64_t begin = qemu_plugin_tb_vaddr(block);
+    if (main_address == ~0ull && main_offset != ~0ull) main_address = qemu_plugin_start_code() + main_offset;
+    if (at_first)
+        qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(block, 0), at_start, QEMU_PLUGIN_CB_NO_REGS,
+                                               nullptr);
+    if (forked && blocks != nullptr && blocks->count < BLOCKS) blocks->address[blocks->count++] = begin;
+    if (serves) translated_blocks.insert(begin);
+    uint64_t end = begin;
+    bool after_cpuid = follows(begin, 0x0f, 0xa2), after_rdtsc = follows(begin, 0x0f, 0x31);
+    for (size_t i = 0; i < count; ++i) {
+        qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
+        uint64_t address = qemu_plugin_insn_vaddr(instruction);
+        size_t size = qemu_plugin_insn_size(instruction);
+        auto bytes = static_cast<const uint8_t*>(qemu_plugin_insn_data(instruction));
+        if (i == 0 && follows(begin, 0x0f, 0x05))
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_call, QEMU_PLUGIN_CB_RW_REGS, nullptr);
+        if (after_cpuid)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_cpuid, QEMU_PLUGIN_CB_RW_REGS, nullptr);
+        if (after_rdtsc)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_rdtsc, QEMU_PLUGIN_CB_RW_REGS, nullptr);
+        if (bytes[0] == EVEX)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_avx512, QEMU_PLUGIN_CB_NO_REGS,
+                                                   reinterpret_cast<void*>(address + guest_base));
+        if (address == main_address)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_main, QEMU_PLUGIN_CB_NO_REGS, nullptr);
+        after_cpuid = size == 2 && bytes[0] == 0x0f && bytes[1] == 0xa2;
+        after_rdtsc = (size == 2 && bytes[0] == 0x0f && bytes[1] == 0x31) ||
+                      (size == 3 && bytes[0] == 0x0f && bytes[1] == 0x01 && bytes[2] == 0xf9);
+        end = address + size;
+    }
+    guest::code(begin, end - begin);
+}
+
+uint64_t max_instructions() { return limit; }
+
+uint64_t nanoseconds() {
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(model::cycles()) * period_ps / 1000);
+}
+
+void end_instruction_limit() { end("instruction_limit", std::to_string(model::instructions()) + " instructions", 0); }
+
+void end_unsupported(const std::string& what) { end("unsupported", what, 0); }
+
+void end_forbidden(const std::string& evidence) { end("forbidden", evidence, 0); }
+
+}  // namespace server

@@ -1,0 +1,312 @@
+"""The ruler: a timing model of the simulated Skylake in a plugin of QEMU's user-mode emulation.
+
+QEMU executes the program, the plugin (plugin/, C++) is told of every instruction and access and times them. Counts
+depend on the program, its input and its libraries alone: QEMU's processor, kernel release, stack and random bytes are
+given on the command line, the clock and random numbers that a program asks for are simulated, and argv[0], environment
+and directory are fixed by the sandbox. What the host is, and how busy, does not show.
+
+A program gets to its `main` once and is forked there for each input, in QEMU's own process (plugin/server.cpp). What
+is counted up to `main` is counted in the same process as the rest; if the program looks at its input, the clock or its
+process earlier, start-up ends there. A program that has looked at its input, the clock or
+its process before `main`, starts threads there, or has no symbol `main`, is measured one process a test.
+
+The plugin refuses, as `forbidden` with the address or call as evidence, whatever is not the program's own (see
+plugin/guest.h), and the harness refuses counts that cannot be.
+"""
+
+from __future__ import annotations
+
+import bisect
+import io
+import logging
+import secrets
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pie_bench.execution.environment import Environment
+from pie_bench.execution.sandbox.sandbox import (
+    REPORT_PATH,
+    Command,
+    File,
+    Finished,
+    NotServedError,
+    Sandbox,
+    SandboxError,
+    Served,
+)
+from pie_bench.execution.simulators.qemu.build import LIBRARIES, TOOLS, Ruler
+from pie_bench.execution.simulators.qemu.report import Report, ReportError, parse_report
+from pie_bench.execution.simulators.qemu.spec import CYCLES, INSTRUCTIONS, QemuSpec
+from pie_bench.execution.simulators.simulator import is_verified
+from pie_bench.hashing import sha256
+from pie_bench.run.measurement import Measurement
+
+PAGE_BYTES = 4096
+_PROGRAM, _PLUGIN, _MACHINE = "/w/program", "/w/ruler.so", "/w/machine"
+_MOST_INSTRUCTIONS_A_CYCLE = 8  # what the simulated core commits
+_STACK_SLACK_BYTES = 1 << 20  # QEMU's stack holds a little more than the kernel's: a program that fits there fits here
+_UNITS = {"GHz": 10**9, "MHz": 10**6, "Hz": 1}
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_Run = tuple[Finished, Report | None]
+
+
+class QemuSimulator:
+    """The `Simulator` contract on the timing model.
+
+    The first input of every program and one in `verify_one_in`, chosen by its sum, are measured in a process of their
+    own too. A program whose forked measurement differs is measured one process a test: those are what counts.
+    """
+
+    rounds_long_double = False
+
+    def __init__(self, environment: Environment, sandbox: Sandbox, fork: bool = True):
+        ruler = environment.found.handle
+        assert isinstance(environment.spec.simulator, QemuSpec) and isinstance(ruler, Ruler)
+        self.simulation_id = environment.simulation_id
+        self._spec, self._ruler_spec = environment.spec, environment.spec.simulator
+        self._environment, self._sandbox, self._forks = environment, sandbox, fork
+        self._limits = environment.spec.simulator_limits
+        self._period_ps = period_ps(self._ruler_spec.parameters["clock"])
+        self._plugin = ruler.plugin.read_bytes()
+        self._tools = ruler.tools
+        self._machine = machine_file(self._ruler_spec.parameters, self._ruler_spec.fitted)
+
+    def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
+        """One measurement an input, in order."""
+        main = main_offset(binary)
+        # A static program has no loader to get through.
+        least = self._ruler_spec.least_startup_instructions if main is not None and is_dynamic(binary) else 0
+        runs: Iterator[_Run]
+        if main is not None and self._forks and len(inputs) > 1:
+            runs = self._run_forked(binary, main, inputs)
+        else:
+            runs = (self._run_alone(binary, main, data) for data in inputs)
+        for data, (finished, report) in zip(inputs, runs, strict=True):
+            yield self._measurement(binary, data, finished, report, least)
+
+    def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
+        """Simulated seconds of a whole process."""
+        return counters.get(CYCLES, 0) * self._period_ps / 10**12
+
+    def cycles_by_function(self, binary: bytes, data: bytes) -> dict[str, int]:
+        """Where a program's cycles go: by function (as the linker names it), `elsewhere` for libraries; most first.
+
+        An instruction's cycles are those by which it retired after the one before. Empty when it does not end well.
+        """
+        key = secrets.token_bytes(16)
+        command = self._command(binary, main_offset(binary), key, f"report={REPORT_PATH}", "profile=on", stdin=data)
+        report = _report_of(self._sandbox.run(command, self._limits, "simulator"), key)
+        functions = functions_of(binary)
+        spent: Counter[str] = Counter()
+        for place, cycles in (report.lines if report is not None else {}).items():
+            at = bisect.bisect_right(functions, (int(place), "\U0010ffff")) - 1 if place != "elsewhere" else -1
+            spent[functions[at][1] if at >= 0 else "elsewhere"] += cycles
+        return dict(sorted(spent.items(), key=lambda item: (-item[1], item[0])))
+
+    def _run_alone(self, binary: bytes, main: int | None, data: bytes) -> _Run:
+        key = secrets.token_bytes(16)
+        command = self._command(binary, main, key, f"report={REPORT_PATH}", stdin=data)
+        finished = self._sandbox.run(command, self._limits, "simulator")
+        return finished, _report_of(finished, key)
+
+    def _run_forked(self, binary: bytes, main: int, inputs: Sequence[bytes]) -> Iterator[_Run]:
+        done, key = 0, secrets.token_bytes(16)
+        try:
+            with self._sandbox.serve(self._command(binary, main, key, "serve=1"), self._limits) as process:
+                process.send(process.child_filter)
+                for index, data in enumerate(inputs):
+                    run = self._run_child(binary, main, process, key, index, data)
+                    if run is None:
+                        break
+                    done += 1
+                    yield run
+                    if run[0].wall_timeout:  # and the server with it
+                        break
+        except NotServedError as error:
+            _log.warning("%s", error)
+            self._forks = False
+        except SandboxError as error:
+            _log.info("%s; program %s goes on with one simulation a process", error, sha256(binary)[:12])
+        for data in inputs[done:]:
+            yield self._run_alone(binary, main, data)
+
+    def _run_child(self, binary: bytes, main: int, process: Served, key: bytes, index: int, data: bytes) -> _Run | None:
+        """A forked run, checked; None when this program is not to be forked."""
+        finished = process.run(data)
+        run = finished, _report_of(finished, key)
+        if finished.wall_timeout or finished.cpu_limit:
+            return run
+        if run[1] is not None and run[1].outcome == "apart":
+            _log.info("program %s: one simulation a process (before main: %s)", sha256(binary)[:12], run[1].detail)
+            return None
+        if index > 0 and run[1] is not None and not is_verified(binary, data, self._spec.verify_one_in):
+            return run
+        alone = self._run_alone(binary, main, data)
+        if _same(run, alone):
+            return run
+        _log.warning(
+            "program %s, input %s: forked it counts %s, alone %s; it is measured one process a test",
+            *(sha256(binary)[:12], sha256(data)[:12], _said(run), _said(alone)),
+        )
+        return None
+
+    def _command(self, binary: bytes, main: int | None, key: bytes, *options: str, stdin: bytes = b"") -> Command:
+        spec = self._ruler_spec
+        plugin = [_PLUGIN, *options, f"key={key.hex()}", f"machine={_MACHINE}", f"period_ps={self._period_ps}"]
+        plugin += [f"max_instructions={self._spec.max_instructions}", f"memory={self._spec.native_limits.memory_bytes}"]
+        plugin += [f"main={main}"] if main is not None else []
+        loader = [f"{TOOLS}/lib64/ld-linux-x86-64.so.2", "--library-path", LIBRARIES]
+        qemu = [f"{TOOLS}/usr/bin/qemu-x86_64", "-plugin", ",".join(plugin), "-cpu", spec.cpu, "-r", spec.kernel]
+        qemu += ["-seed", "1", "-s", str(self._limits.stack_bytes + _STACK_SLACK_BYTES), "-0", _PROGRAM, _PROGRAM]
+        return Command(
+            argv=[*loader, *qemu],
+            stdin=stdin,
+            files={
+                _PROGRAM: File(binary, executable=True),
+                _PLUGIN: File(self._plugin, executable=True),
+                _MACHINE: File(self._machine),
+            },
+            environment=self._spec.program_environment,
+            root=self._environment.root,
+            shown={TOOLS: self._tools},
+            random_addresses=True,
+        )
+
+    def _measurement(
+        self, binary: bytes, data: bytes, finished: Finished, report: Report | None, least: int
+    ) -> Measurement:
+        outcome, detail, exit_code = classify(finished, report)
+        if outcome == "ok" and report is not None:
+            problem = impossible(report, least)
+            outcome, detail = ("forbidden", problem) if problem is not None else (outcome, detail)
+        return Measurement(
+            binary_sha256=sha256(binary),
+            input_sha256=sha256(data),
+            simulation_id=self.simulation_id,
+            outcome=outcome,
+            exit_code=exit_code,
+            stdout_sha256=sha256(finished.stdout),
+            counters=report.counters if report is not None else {},
+            startup_counters=report.startup_counters if report is not None else {},
+            detail=detail,
+        )
+
+
+def classify(finished: Finished, report: Report | None) -> tuple[str, str, int | None]:
+    """Outcome, detail and exit code of one run."""
+    if finished.wall_timeout or finished.cpu_limit:
+        return "infra_error", f"the simulator was stopped after {finished.wall_seconds:.0f} s", None
+    if report is not None:
+        if report.outcome == "crashed":
+            return "runtime_error", report.detail, None
+        if report.outcome != "exited":
+            return report.outcome, report.detail, None
+        code = int(report.detail)
+        return ("ok", "", 0) if code == 0 else ("runtime_error", f"exit code {code} in the simulator", code)
+    if finished.signal == signal.SIGXFSZ:
+        return "output_limit", "too much output", None
+    if finished.signal == signal.SIGKILL:
+        return "infra_error", "the simulator was killed", None
+    if finished.signal is not None:
+        return "runtime_error", f"signal {finished.signal} in the simulator", None
+    said = finished.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+    return "infra_error", f"the simulator reported nothing (exit code {finished.exit_code}): {said[0][:200]}", None
+
+
+def impossible(report: Report, least_startup_instructions: int) -> str | None:
+    """Why these counts cannot be those of a run to its end; None when they can."""
+    counted, before = report.counters, report.startup_counters
+    more = next((name for name in before if before[name] > counted.get(name, 0)), None)
+    if more is not None:
+        return f"more {more} before main ({before[more]}) than in all ({counted.get(more, 0)})"
+    if counted.get(CYCLES, 0) * _MOST_INSTRUCTIONS_A_CYCLE < counted.get(INSTRUCTIONS, 0):
+        return f"{counted.get(INSTRUCTIONS)} instructions in {counted.get(CYCLES)} cycles"
+    if counted.get(INSTRUCTIONS, 0) <= 0:
+        return "no instructions"
+    if before and before.get(INSTRUCTIONS, 0) < least_startup_instructions:
+        return f"{before.get(INSTRUCTIONS)} instructions before main, fewer than an empty program's"
+    return None
+
+
+def period_ps(clock: str) -> int:
+    """A cycle of a clock like `3.5GHz`, in the whole picoseconds that gem5 counts in."""
+    unit = next(unit for unit in _UNITS if clock.endswith(unit))
+    return round(10**12 / (float(clock.removesuffix(unit)) * _UNITS[unit]))
+
+
+def machine_file(parameters: Mapping[str, Any], fitted: Mapping[str, float]) -> bytes:
+    """The machine as the plugin reads it: a line each, `dotted.name value`, by name."""
+    lines = [*_flat("", parameters), *(f"fitted.{name} {value!r}" for name, value in fitted.items())]
+    return "".join(f"{line}\n" for line in sorted(lines)).encode()
+
+
+def _flat(prefix: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        items: Any = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    else:
+        yield f"{prefix} {value}"
+        return
+    for name, part in items:
+        yield from _flat(f"{prefix}.{name}" if prefix else str(name), part)
+
+
+def main_offset(binary: bytes) -> int | None:
+    """Of `main`, from the beginning of the lowest segment that is executed; None when there is no such symbol."""
+    from elftools.elf.constants import P_FLAGS
+
+    def offset(elf: Any) -> int | None:
+        table = elf.get_section_by_name(".symtab")
+        symbols = table.get_symbol_by_name("main") if table is not None else None
+        code = min(s["p_vaddr"] for s in elf.iter_segments("PT_LOAD") if s["p_flags"] & P_FLAGS.PF_X)
+        return symbols[0]["st_value"] - code if symbols and symbols[0]["st_value"] >= code else None
+
+    return _of_elf(binary, offset)
+
+
+def functions_of(binary: bytes) -> list[tuple[int, str]]:
+    """Places and names of a program's functions, from the beginning of the lowest segment that is executed."""
+    from elftools.elf.constants import P_FLAGS
+
+    def functions(elf: Any) -> list[tuple[int, str]]:
+        code = min(s["p_vaddr"] for s in elf.iter_segments("PT_LOAD") if s["p_flags"] & P_FLAGS.PF_X)
+        table = elf.get_section_by_name(".symtab")
+        symbols = [s for s in table.iter_symbols() if s["st_info"]["type"] == "STT_FUNC" and s["st_value"] >= code]
+        return sorted((symbol["st_value"] - code, symbol.name) for symbol in symbols)
+
+    return _of_elf(binary, functions) or []
+
+
+def is_dynamic(binary: bytes) -> bool:
+    """Whether a program is started by the dynamic loader."""
+    return bool(_of_elf(binary, lambda elf: any(elf.iter_segments("PT_INTERP"))))
+
+
+def _of_elf(binary: bytes, ask: Callable[[Any], _T]) -> _T | None:
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        return ask(ELFFile(io.BytesIO(binary)))
+    except Exception:  # of a broken file pyelftools raises what its parts raise
+        return None
+
+
+def _report_of(finished: Finished, key: bytes) -> Report | None:
+    try:
+        return parse_report(finished.report, key)
+    except (ReportError, ValueError, KeyError) as error:
+        return Report("forbidden", f"the simulator's report is not its own: {error}")
+
+
+def _same(one: _Run, other: _Run) -> bool:
+    return (one[0].stdout, one[0].signal, one[1]) == (other[0].stdout, other[0].signal, other[1])
+
+
+def _said(run: _Run) -> str:
+    finished, report = run
+    return f"signal {finished.signal}, output {sha256(finished.stdout)[:12]}, {report}"

@@ -1,0 +1,244 @@
+"""The ruler measures: the same in every run, forked as alone, with the limits that a program has natively."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+from pie_bench.execution.verdict import Candidate
+
+from pie_bench.data.pair import TestCase
+from pie_bench.execution.environment import Environment
+from pie_bench.execution.executor import Executor
+from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.execution.simulators.qemu.simulator import QemuSimulator, machine_file, main_offset, period_ps
+from pie_bench.hashing import sha256
+from pie_bench.store import MeasurementStore
+
+SUM = """
+#include <cstdio>
+int main(){
+    long n, s = 0; while (scanf("%ld", &n) == 1) s += n; printf("%ld", s); }"""
+STREAMS = """
+#include <iostream>
+#include <map>
+int main(){
+    std::map<int, int> m; int n; while (std::cin >> n) m[n]++; std::cout << m.size(); }"""
+MEMORY = """
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+int zeroed[1 << 20];
+int main() {
+    int n = 0;
+    while (scanf("%d", &n) == 1) zeroed[n] = n;
+    std::vector<int*> blocks;
+    for (int i = 0; i < 40; i++) blocks.push_back((int*)malloc(10000 * (i + 1)));
+    for (int i = 0; i < 40; i += 2) free(blocks[i]);
+    printf("%d", zeroed[7]);
+}"""
+BEFORE_MAIN = """
+#include <cstdio>
+int n;
+__attribute__((constructor)) void f() {
+    scanf("%d", &n); }
+int main() { printf("%d", n); }"""
+THREADS = """
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+#include <vector>
+std::mutex m; std::condition_variable c; int turn; long total;
+int main() {
+    for (int round = 0; round < 3; round++) {
+        std::vector<std::thread> all;
+        turn = 0;
+        for (int i = 0; i < 4; i++) all.emplace_back([i] {
+            for (int k = 0; k < 10; k++) {
+                std::unique_lock<std::mutex> lock(m);
+                c.wait(lock, [i] { return turn % 4 == i; });
+                total += i * k, turn++;
+                c.notify_all();
+            }
+        });
+        for (auto& thread : all) thread.join();
+    }
+    printf("%ld", total);
+}"""
+THREAD_BEFORE_MAIN = """
+#include <cstdio>
+#include <thread>
+int a;
+std::thread t([] {
+    for (int i = 0; i < 1000; i++) a += i; });
+int main() { t.join(); printf("%d", a); }"""
+CLOCK = """
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+int main() {
+    srand(time(0)); printf("%d %ld", rand(), (long)clock()); }"""
+LONG_DOUBLE = (
+    '#include <cstdio>\nint main() { long double a = 1; for (int i = 0; i < 63; i++) a /= 2; printf("%d", 1 + a > 1); }'
+)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [SUM, STREAMS, MEMORY, THREADS, CLOCK, BEFORE_MAIN, THREAD_BEFORE_MAIN],
+    ids=lambda code: sha256(code.encode())[:6],
+)
+def test_forked_and_alone_are_equal_to_the_last_count(code, compiled, measured):
+    binary = compiled(code, "-pthread")
+    inputs = [b"7 8\n", b"", b"1 " * 2000]
+    forked, alone, again = (measured(binary, inputs, fork=fork) for fork in (True, False, False))
+    assert [m.outcome for m in forked] == ["ok"] * 3
+    assert forked == alone == again
+    for m in forked:
+        assert m.counters["cycles"] >= m.startup_counters["cycles"] > 0
+        assert m.counters["pages"] >= m.startup_counters["pages"] > 0
+
+
+def test_nothing_changes_on_a_loaded_machine(compiled, measured):
+    binary = compiled(STREAMS)
+    idle = measured(binary)
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    try:
+        assert measured(binary) == idle
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def test_a_static_program_and_one_without_symbols(compiled, measured):
+    static, stripped = compiled(SUM, "-static"), compiled(SUM, "-s")
+    assert main_offset(stripped) is None
+    for binary in (static, stripped):
+        forked, alone = measured(binary), measured(binary, fork=False)
+        assert forked == alone and [m.outcome for m in forked] == ["ok", "ok"]
+        assert all(m.counters["cycles"] > m.startup_counters["cycles"] > 0 for m in forked)
+
+
+def test_reading_input_before_main_is_not_startup(compiled, measured):
+    work = "for (volatile int i = 0; i < 100000; i++) {}"
+    (early,) = measured(compiled(BEFORE_MAIN.replace("&n);", f"&n); {work}")), [b"1\n"])
+    (late,) = measured(compiled(BEFORE_MAIN.replace("main() {", f"main() {{ {work}")), [b"1\n"])
+    assert early.startup_counters["instructions"] == pytest.approx(late.startup_counters["instructions"], rel=0.01)
+    assert early.counters["instructions"] > early.startup_counters["instructions"] + 100_000
+
+
+def test_the_limit_on_instructions_is_exact(compiled, ruler: Environment, sandbox: Sandbox):
+    loop = compiled("int main() { for (volatile long i = 0;; i++) {} }")
+    limited = dataclasses.replace(ruler, spec=ruler.spec.model_copy(update={"max_instructions": 1_000_003}))
+    for fork in (True, False):
+        for m in QemuSimulator(limited, sandbox, fork).measure(loop, [b"1", b"2"]):
+            assert (m.outcome, m.counters["instructions"]) == ("instruction_limit", 1_000_003)
+
+
+def test_ends(compiled, measured):
+    ends = {
+        "int main() { return 3; }": ("runtime_error", 3),
+        "#include <unistd.h>\nint main() { _exit(0); }": ("ok", 0),
+        "#include <cstdlib>\nint main() { exit(0); }": ("ok", 0),
+        "int main() { volatile int* p = 0; *p = 1; }": ("runtime_error", None),
+        "#include <cstdlib>\nint main() { abort(); }": ("runtime_error", None),
+        "int main() { volatile int zero = 0; return 1 / zero; }": ("runtime_error", None),
+    }
+    for code, end in ends.items():
+        for fork in (True, False):
+            assert {(m.outcome, m.exit_code) for m in measured(compiled(code), fork=fork)} == {end}, code
+
+
+def test_a_fault_is_said_with_its_address(compiled, measured):
+    (m,) = measured(compiled("int main() { volatile char* p = (char*)0x12345678; return *p; }"), [b""])
+    assert "0x12345678" in m.detail
+
+
+def test_long_double_has_80_bits(compiled, measured):
+    (m,) = measured(compiled(LONG_DOUBLE), [b""])
+    assert m.stdout_sha256 == sha256(b"1")
+
+
+def test_what_qemu_lacks_is_unsupported_by_name(compiled, measured):
+    code = """
+#pragma GCC target("avx512f")
+#include <immintrin.h>
+int main() {
+    volatile double x = 2;
+    __m512d a = _mm512_set1_pd(x);
+    double r[8];
+    _mm512_storeu_pd(r, _mm512_add_pd(a, a));
+    return r[3] != 4;
+}"""
+    for m in measured(compiled(code)):
+        assert m.outcome == "unsupported" and m.detail.startswith("AVX-512: v")
+
+
+def test_the_clock_and_random_numbers_are_simulated(compiled, measured):
+    code = """
+#include <cstdio>
+#include <ctime>
+#include <sys/random.h>
+int main() {
+    int r;
+    getrandom(&r, 4, 0);
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    printf("%ld %ld %d", (long)time(0), t.tv_nsec, r);
+}"""
+    assert measured(compiled(code), fork=False) == measured(compiled(code), fork=False)
+
+
+def test_the_stack_is_as_large_as_natively(ruler: Environment, sandbox: Sandbox, tmp_path):
+    deep = """
+#include <cstdio>
+long f(int n) {
+    volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }
+int main() { printf("%d", f(60000) != 0); }"""
+    executor = Executor(ruler, sandbox, MeasurementStore(tmp_path / "m.sqlite"))
+    verdict = executor.execute(Candidate("p", "source", 0, deep), [TestCase("1", b"", b"1")])
+    assert verdict.outcome == "ok", verdict
+    assert verdict.counters["pages"] > 60_000_000 / 4096
+
+
+def test_memory_beyond_the_native_limit_is_refused_alike(compiled, measured, ruler: Environment):
+    size = ruler.spec.native_limits.memory_bytes + (1 << 20)
+    code = f"""
+#include <cstdio>
+#include <cstdlib>
+int main() {{ volatile auto p = malloc({size}ul); printf("%d", p == nullptr); }}"""
+    (m,) = measured(compiled(code), [b""])
+    assert (m.outcome, m.stdout_sha256) == ("ok", sha256(b"1"))
+
+
+def test_pages_are_counted(compiled, measured):
+    code = "#include <vector>\nint main() { std::vector<char> a(%d); volatile char c = a[0]; return c; }"
+    small, large = (measured(compiled(code % size), [b""])[0].counters["pages"] for size in (1 << 22, 1 << 24))
+    assert large - small == (1 << 24) // 4096 - (1 << 22) // 4096
+
+
+def test_seconds_are_cycles_of_whole_picoseconds(ruler: Environment, sandbox: Sandbox):
+    assert period_ps("3.5GHz") == 286
+    assert QemuSimulator(ruler, sandbox).seconds({"cycles": 1000}, {}) == pytest.approx(286e-9)
+
+
+def test_the_machine_is_told_by_name():
+    text = machine_file({"clock": "3.5GHz", "core": {"ports": [{"IntAlu": 1}], "width": 4}}, {"depth": 2.5})
+    assert text == b"clock 3.5GHz\ncore.ports.0.IntAlu 1\ncore.width 4\nfitted.depth 2.5\n"
+
+
+def test_cycles_are_told_by_function(compiled, ruler: Environment, sandbox: Sandbox):
+    code = """
+#include <cstdio>
+__attribute__((noinline)) int dear() { volatile int s = 0; for (int i = 0; i < 100000; i++) s = s + i; return s; }
+__attribute__((noinline)) int cheap() { volatile int s = 0; for (int i = 0; i < 1000; i++) s = s + i; return s; }
+int main() { printf("%d", dear() + cheap()); }"""
+    spent = QemuSimulator(ruler, sandbox).cycles_by_function(compiled(code), b"")
+    assert list(spent)[:2] == ["elsewhere", "_Z4dearv"]  # libraries: the start-up
+    assert spent["_Z4dearv"] > 50 * spent["_Z5cheapv"] > 0
+    (m,) = QemuSimulator(ruler, sandbox).measure(compiled(code), [b""])
+    assert sum(spent.values()) == m.counters["cycles"]
