@@ -24,7 +24,7 @@ TOOLS = "/qemu"  # where the root with QEMU is shown inside
 LIBRARIES = f"{TOOLS}/usr/lib/x86_64-linux-gnu"
 _SOURCES = Path(__file__).parent / "plugin"
 _FLAGS = (
-    "-std=c++17 -O2 -fPIC -shared -fvisibility=hidden -static-libstdc++ -static-libgcc -s -Wl,--build-id=none "
+    "-std=c++17 -O3 -fPIC -shared -fvisibility=hidden -static-libstdc++ -static-libgcc -s -Wl,--build-id=none "
     f"-frandom-seed=ruler -I{TOOLS}/usr/include"
 )
 

@@ -20,6 +20,7 @@ namespace {
 std::unique_ptr<Core> core;
 bool profiled = false;
 Block* current = nullptr;
+uint64_t last_address = 0;
 std::vector<Access> accesses;
 size_t n_accesses = 0;
 uint64_t quotient = 0;
@@ -61,6 +62,7 @@ void retire(uint64_t next, const uint64_t* registers) {
     current = nullptr;
     if (!block) return;
     const size_t n = block->instructions.size();
+    last_address = block->instructions.back().address;
     size_t at = 0;
     unsigned q = 0;
     for (size_t k = 0; k < n; ++k) {
@@ -155,6 +157,7 @@ void set_unsupported(void (*met)(const std::string&)) { unsupported_met = met; }
 
 uint64_t cycles() { return core->cycles(); }
 uint64_t instructions() { return core->counts.instructions; }
+uint64_t last_instruction() { return last_address; }
 
 void read(Counters& counters) {
     const Counts& c = core->counts;

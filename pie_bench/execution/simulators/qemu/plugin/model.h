@@ -56,6 +56,8 @@ void set_unsupported(void (*met)(const std::string& name));
 
 uint64_t cycles();
 uint64_t instructions();
+/// The address of the instruction executed last before the current block.
+uint64_t last_instruction();
 void read(Counters&);
 
 /// Executions and cycles by address of the instruction; empty without `profile`.

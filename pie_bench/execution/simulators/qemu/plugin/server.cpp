@@ -228,7 +228,8 @@ const Leaf CPUID[] = {
 constexpr int RAX = 0, RCX = 1, RDX = 2, RBX = 3;
 
 // After cpuid: which leaf was asked for shows in QEMU's answer.
-extern "C" void ruler_after_cpuid_with_registers(unsigned, void*, CPUX86State* guest) {
+extern "C" void ruler_after_cpuid_with_registers(unsigned, void* at, CPUX86State* guest) {
+    if (at != nullptr && model::last_instruction() != reinterpret_cast<uintptr_t>(at)) return;
     auto set = [guest](const uint32_t r[4]) {
         guest->regs[RAX] = r[0], guest->regs[RBX] = r[1], guest->regs[RCX] = r[2], guest->regs[RDX] = r[3];
     };
@@ -246,7 +247,8 @@ extern "C" void ruler_after_cpuid_with_registers(unsigned, void*, CPUX86State* g
 QEMU_CALLBACK_WITH_REGISTERS(ruler_after_cpuid)
 
 // After rdtsc: cycles of the simulated clock.
-extern "C" void ruler_after_rdtsc_with_registers(unsigned, void*, CPUX86State* guest) {
+extern "C" void ruler_after_rdtsc_with_registers(unsigned, void* at, CPUX86State* guest) {
+    if (at != nullptr && model::last_instruction() != reinterpret_cast<uintptr_t>(at)) return;
     guest->regs[RAX] = model::cycles() & 0xffffffff;
     guest->regs[RDX] = model::cycles() >> 32;
 }
@@ -347,6 +349,8 @@ void translated(qemu_plugin_tb* block) {
     uint64_t end = begin;
     bool after_cpuid = follows(begin, 0x0f, 0xa2), after_rdtsc = follows(begin, 0x0f, 0x31);
     for (size_t i = 0; i < count; ++i) {
+        // The bytes before a block may be another instruction's end: whether they were executed shows then.
+        void* executed_at = i == 0 ? reinterpret_cast<void*>(begin - 2) : nullptr;
         qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
         uint64_t address = qemu_plugin_insn_vaddr(instruction);
         size_t size = qemu_plugin_insn_size(instruction);
@@ -354,9 +358,11 @@ void translated(qemu_plugin_tb* block) {
         if (i == 0 && follows(begin, 0x0f, 0x05))
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_call, QEMU_PLUGIN_CB_RW_REGS, nullptr);
         if (after_cpuid)
-            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_cpuid, QEMU_PLUGIN_CB_RW_REGS, nullptr);
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_cpuid, QEMU_PLUGIN_CB_RW_REGS,
+                                                   executed_at);
         if (after_rdtsc)
-            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_rdtsc, QEMU_PLUGIN_CB_RW_REGS, nullptr);
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_rdtsc, QEMU_PLUGIN_CB_RW_REGS,
+                                                   executed_at);
         if (bytes[0] == EVEX)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_avx512, QEMU_PLUGIN_CB_NO_REGS,
                                                    reinterpret_cast<void*>(address + guest_base));
