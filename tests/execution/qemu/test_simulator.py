@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from pie_bench.execution.verdict import Candidate
+from pie_bench.run.verdict import Candidate
 
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.environment import Environment
