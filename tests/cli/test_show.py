@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pie_bench.cli.main import main
+from pie_bench.paths import TASKS_DIR
 from pie_bench.task import task_names
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "prompts"
@@ -63,6 +64,9 @@ def test_tasks_and_groups_are_listed(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "mine.yaml").write_text("include: pie_instruct.yaml\ntask: mine\nversion: 1\ndescription: My own\n")
     assert main(["tasks", "--include-path", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["mine", *task_names(), "pie_all", "pie_prompting"]
-    assert lines[0].split(maxsplit=1)[1] == "My own"
-    assert "group: pie_instruct, pie_fewshot_k2, pie_cot_k2," in lines[-1]
+    folders = [line for line in lines if line.endswith(":")]
+    assert folders == [f"{TASKS_DIR}:", f"{tmp_path}:"]
+    names = [line.split()[0] for line in lines if line not in folders]
+    assert sorted(names) == sorted(["mine", *task_names(), "pie_all", "pie_prompting"])
+    assert next(line for line in lines if line.startswith("mine ")).endswith(" My own")
+    assert any("group: pie_instruct, pie_fewshot_k2, pie_cot_k2," in line for line in lines)

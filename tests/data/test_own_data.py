@@ -372,9 +372,9 @@ def test_a_package_adds_datasets(plugin: str, name: str, capsys: pytest.CaptureF
 def test_a_plugin_that_is_none(plugin: str) -> None:
     with pytest.raises(UserError, match="dataset wrong: is a int; expected a path, a DatasetSpec or a function"):
         load_dataset("wrong")
-    with pytest.raises(UserError, match="dataset other_datasets:nothing: cannot be imported"):
+    with pytest.raises(UserError, match="dataset other_datasets:nothing: AttributeError: module"):
         load_dataset("other_datasets:nothing")
-    with pytest.raises(UserError, match="dataset no_such_module:rows: cannot be imported"):
+    with pytest.raises(UserError, match="no_such_module"):
         load_dataset("no_such_module:rows")
     with pytest.raises(UserError, match="unknown dataset 'mad'; did you mean made"):
         load_dataset("mad")

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pie_bench.data.pair import Pair, TestCase
-from pie_bench.execution.environment import EnvironmentSpec
+from pie_bench.execution.environment import Environment, load_environment_spec
+from pie_bench.execution.executor import open_environment
 from pie_bench.execution.integrity.guard_inputs import grammar_of, guard_inputs, past, rows_of
 from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.sandbox.sandbox import Sandbox
@@ -42,9 +43,9 @@ FLAGGED = {
 
 
 @pytest.fixture(scope="module")
-def guards(spec: EnvironmentSpec, sandbox: Sandbox) -> PairGuard:
+def guards(environment: Environment, sandbox: Sandbox) -> PairGuard:
     pair = Pair("p", "p", SLOW, FAST, ())
-    return PairGuard(pair, TESTS, spec, sandbox, None)
+    return PairGuard(pair, TESTS, environment, sandbox)
 
 
 def test_there_are_guard_inputs_past_the_largest_test(guards: PairGuard) -> None:
@@ -70,21 +71,19 @@ def test_right_for_the_wrong_reason(guards: PairGuard, name: str) -> None:
 @pytest.mark.parametrize("code", [FAST, SLOW])
 def test_honest_programs_are_left_alone(guards: PairGuard, code: str) -> None:
     finding = guards.check(code, 0)
-    assert finding == GuardFinding("p", 0, finding.code_sha256, len(guards.answers), None, None)
+    assert finding == GuardFinding("p", 0, finding.code_sha256, len(guards.answers), finding.environment_id)
 
 
-def test_what_the_slow_program_does_too_is_no_finding(spec: EnvironmentSpec, sandbox: Sandbox) -> None:
+def test_what_the_slow_program_does_too_is_no_finding(environment: Environment, sandbox: Sandbox) -> None:
     code = FLAGGED["a signed overflow"][1]
     pair = Pair("p", "p", code, FAST, ())
-    assert PairGuard(pair, TESTS, spec, sandbox, None).check(code, 0).sanitizer is None
+    assert PairGuard(pair, TESTS, environment, sandbox).check(code, 0).sanitizer is None
 
 
 def test_in_the_pinned_file_system_too(sandbox: Sandbox, pinned_root: object) -> None:
-    from pie_bench.execution.environment import load_environment_spec
-
     pair = Pair("p", "p", SLOW, FAST, ())
-    spec = load_environment_spec("cachegrind")
-    finding = PairGuard(pair, TESTS, spec, sandbox, pinned_root, n=2).check(FLAGGED["a write past the end"][1], 0)  # type: ignore[arg-type]
+    environment = open_environment(load_environment_spec("cachegrind"), sandbox)
+    finding = PairGuard(pair, TESTS, environment, sandbox, n=2).check(FLAGGED["a write past the end"][1], 0)
     assert finding.sanitizer == "test 0: heap-buffer-overflow"
 
 

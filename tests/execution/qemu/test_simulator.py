@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from pie_bench.run.verdict import Candidate
 
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.environment import Environment
@@ -15,6 +14,7 @@ from pie_bench.execution.executor import Executor
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.qemu.simulator import QemuSimulator, machine_file, main_offset, period_ps
 from pie_bench.hashing import sha256
+from pie_bench.run.verdict import Candidate
 from pie_bench.store import MeasurementStore
 
 SUM = """
