@@ -200,12 +200,6 @@ void at_main(unsigned, void*) {
     if (serves) serve(__builtin_return_address(0));
 }
 
-// Where the last cpuid and rdtsc end: bytes before a block that look like one may be part of another instruction.
-uint64_t after_last_cpuid, after_last_rdtsc;
-
-void on_cpuid(unsigned, void* next) { after_last_cpuid = reinterpret_cast<uint64_t>(next); }
-void on_rdtsc(unsigned, void* next) { after_last_rdtsc = reinterpret_cast<uint64_t>(next); }
-
 // After a system call: what the guest sees as its result.
 extern "C" void ruler_after_call_with_registers(unsigned, void*, CPUX86State* guest) {
     uint64_t result;
@@ -353,27 +347,30 @@ void translated(qemu_plugin_tb* block) {
     if (forked && blocks != nullptr && blocks->count < BLOCKS) blocks->address[blocks->count++] = begin;
     if (serves) translated_blocks.insert(begin);
     uint64_t end = begin;
-    bool after_cpuid = follows(begin, 0x0f, 0xa2);
-    bool after_rdtsc = follows(begin, 0x0f, 0x31) || follows(begin, 0x01, 0xf9);
+    bool after_cpuid = false, after_rdtsc = false;  // in this block: bytes before it may be part of another instruction
     for (size_t i = 0; i < count; ++i) {
+        // The bytes before a block may be another instruction's end: whether they were executed shows then.
+        void* executed_at = i == 0 ? reinterpret_cast<void*>(begin - 2) : nullptr;
         qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
         uint64_t address = qemu_plugin_insn_vaddr(instruction);
         size_t size = qemu_plugin_insn_size(instruction);
         auto bytes = static_cast<const uint8_t*>(qemu_plugin_insn_data(instruction));
-        auto before = [instruction](qemu_plugin_vcpu_udata_cb_t callback, uint64_t data) {
-            qemu_plugin_register_vcpu_insn_exec_cb(instruction, callback, QEMU_PLUGIN_CB_RW_REGS,
-                                                   reinterpret_cast<void*>(data));
-        };
-        if (i == 0 && follows(begin, 0x0f, 0x05)) before(ruler_after_call, 0);
-        if (after_cpuid) before(ruler_after_cpuid, address);
-        if (after_rdtsc) before(ruler_after_rdtsc, address);
+        if (i == 0 && follows(begin, 0x0f, 0x05))
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_call, QEMU_PLUGIN_CB_RW_REGS, nullptr);
+        if (after_cpuid)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_cpuid, QEMU_PLUGIN_CB_RW_REGS,
+                                                   executed_at);
+        if (after_rdtsc)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_rdtsc, QEMU_PLUGIN_CB_RW_REGS,
+                                                   executed_at);
+        if (bytes[0] == EVEX)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_avx512, QEMU_PLUGIN_CB_NO_REGS,
+                                                   reinterpret_cast<void*>(address + guest_base));
+        if (address == main_address)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_main, QEMU_PLUGIN_CB_NO_REGS, nullptr);
         after_cpuid = size == 2 && bytes[0] == 0x0f && bytes[1] == 0xa2;
         after_rdtsc = (size == 2 && bytes[0] == 0x0f && bytes[1] == 0x31) ||
                       (size == 3 && bytes[0] == 0x0f && bytes[1] == 0x01 && bytes[2] == 0xf9);
-        if (after_cpuid) before(on_cpuid, address + size);
-        if (after_rdtsc) before(on_rdtsc, address + size);
-        if (bytes[0] == EVEX) before(on_avx512, address + guest_base);
-        if (address == main_address) before(at_main, 0);
         end = address + size;
     }
     guest::code(begin, end - begin);
