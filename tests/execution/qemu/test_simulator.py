@@ -242,3 +242,17 @@ int main() { printf("%d", dear() + cheap()); }"""
     assert spent["_Z4dearv"] > 50 * spent["_Z5cheapv"] > 0
     (m,) = QemuSimulator(ruler, sandbox).measure(compiled(code), [b""])
     assert sum(spent.values()) == m.counters["cycles"]
+
+
+def test_bytes_that_look_like_rdtsc_are_not(compiled, measured):
+    """An immediate operand of 0x31 behind an address that ends in 0x0f, right before a jump's target."""
+    code = """
+int main() {
+    char place[16];
+    long kept;
+    asm volatile("mov $7, %%rax; xor %%ecx, %%ecx; mov %1, %%rdi; 1: movb $0x31, (%%rdi, %%rcx, 1); "
+                 "2: nop; inc %%ecx; cmp $3, %%ecx; jl 2b; mov %%rax, %0"
+                 : "=r"(kept) : "r"(place) : "rax", "rcx", "rdi", "memory");
+    return kept != 7;
+}"""
+    assert {m.outcome for m in measured(compiled(code))} == {"ok"}

@@ -347,7 +347,7 @@ void translated(qemu_plugin_tb* block) {
     if (forked && blocks != nullptr && blocks->count < BLOCKS) blocks->address[blocks->count++] = begin;
     if (serves) translated_blocks.insert(begin);
     uint64_t end = begin;
-    bool after_cpuid = follows(begin, 0x0f, 0xa2), after_rdtsc = follows(begin, 0x0f, 0x31);
+    bool after_cpuid = false, after_rdtsc = false;  // in this block: bytes before it may be part of another instruction
     for (size_t i = 0; i < count; ++i) {
         // The bytes before a block may be another instruction's end: whether they were executed shows then.
         void* executed_at = i == 0 ? reinterpret_cast<void*>(begin - 2) : nullptr;
