@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pie_bench.data.spec import absolute_name
 from pie_bench.paths import cache_dir
 from pie_bench.run.manifest import DEFAULT_ENVIRONMENT, Settings
 from pie_bench.run.run import Run
@@ -53,7 +54,7 @@ def evaluate(
     settings = Settings(
         task=task,
         model=model,
-        dataset=None if dataset is None else located(str(dataset)),
+        dataset=None if dataset is None else absolute_name(dataset),
         environment=environment,
         limit=limit,
         samples=samples,
@@ -107,14 +108,6 @@ def plans(settings: Settings, tasks: Sequence[str], run_dir: Path | None = None)
     if run_dir is not None and len(made) > 1:
         return [(plan, Run(run_dir / plan.task.task)) for plan in made]
     return [(plan, Run(run_dir or default_run_directory(plan))) for plan in made]
-
-
-def located(dataset: str) -> str:
-    """A file or folder by its full path, so that the run can be continued from elsewhere; names as they are."""
-    path = Path(dataset).expanduser()
-    return (
-        str(path.resolve()) if "://" not in dataset and ("/" in dataset or path.suffix) and path.exists() else dataset
-    )
 
 
 def complete(

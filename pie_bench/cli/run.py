@@ -140,7 +140,8 @@ def model_args(given: Sequence[str]) -> dict[str, str]:
 
 def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
     """What the options mean, and the folder each task's run goes to (not yet created)."""
-    from pie_bench.api import OTHER_PROMPTS, located, plans
+    from pie_bench.api import OTHER_PROMPTS, plans
+    from pie_bench.data.spec import absolute_name
     from pie_bench.run.manifest import Settings
 
     other_prompts = {OTHER_PROMPTS: "true"} if arguments.other_prompts else {}
@@ -148,7 +149,7 @@ def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
     settings = Settings(
         task=tasks[0] if tasks else "",
         model=arguments.model,
-        dataset=None if arguments.dataset is None else located(arguments.dataset),
+        dataset=None if arguments.dataset is None else absolute_name(arguments.dataset),
         environment=arguments.environment,
         limit=arguments.limit,
         samples=arguments.samples,

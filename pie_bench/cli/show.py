@@ -52,7 +52,7 @@ def tasks(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     from pie_bench.stages.generate import prompt_builder
-    from pie_bench.stages.plan import Settings, chosen_pairs, make_plan
+    from pie_bench.stages.plan import Settings, make_plan
 
     plan = make_plan(
         Settings(
@@ -67,7 +67,7 @@ def show(arguments: argparse.Namespace) -> int:
     if 1 <= number <= len(plan.pairs):
         pair = plan.pairs[number - 1]
     else:
-        (pair,) = chosen_pairs(plan.dataset, [arguments.pair])
+        pair = plan.dataset.pair(arguments.pair)
     builder = prompt_builder(plan, cache_dir())
     prompt = builder.build(pair, arguments.sample - 1)
     explain(plan, builder, pair)

@@ -9,13 +9,16 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
 from pie_bench.config import Located, Strict
+from pie_bench.data.stored_tests import ARCHIVES
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.paths import PACKAGE_DIR
+from pie_bench.registry import find_if_there, path_of, registered
 
 DATASETS = {"mini": "bundled: 10 test pairs, 40 training pairs", "pie": "PIE's published files, in PIE_DATA_DIR"}
 SPLITS = ("train", "val", "test")
@@ -155,16 +158,17 @@ def load_spec(name: str | os.PathLike[str]) -> DatasetSpec:
         return _with_pie_columns(_name_of(path), str(path))
     if "/" in name or name.endswith(FILES):
         raise UserError(f"dataset {name}: no such file or folder")
-    return _from_plugin(name)
+    return _from_registry(name)
 
 
 def dataset_names() -> dict[str, str]:
     """The datasets that have a name of their own, each with a line that says what it is."""
-    return DATASETS | {name: f"from the package {package}" for name, package in _plugins().items()}
+    return DATASETS | {name: f"from the package {added.package}" for name, added in registered("datasets").items()}
 
 
-def absolute_name(name: str) -> str:
+def absolute_name(name: str | os.PathLike[str]) -> str:
     """The same dataset, named so that it is found from every folder: files and folders by their absolute path."""
+    name = os.fspath(name)
     if name in dataset_names() or name.startswith(HUB):
         return name
     return str(_existing(name) or name)
@@ -196,7 +200,7 @@ def _load_yaml(path: Path, name: str) -> DatasetSpec:
     changes = {}
     if spec.hub_name is None and not spec.source.startswith(("$", "/", "~")):
         changes["source"] = str(path.parent / spec.source)
-    elif spec.hub_name is not None and list(path.parent.glob(f"{spec.tests}*")):
+    elif spec.hub_name is not None and any((path.parent / f"{spec.tests}{end}").exists() for end in ("", *ARCHIVES)):
         changes["tests"] = str(path.parent / spec.tests)
     return spec.model_copy(update=changes)
 
@@ -212,43 +216,17 @@ def _name_of(path: Path) -> str:
     return f"own:{name}" if name in DATASETS else name
 
 
-def _plugins() -> dict[str, str]:
-    """Names of the datasets that installed packages add, and of the packages."""
-    from importlib.metadata import entry_points
-
-    found = entry_points(group="pie_bench.datasets")
-    return {entry.name: entry.dist.name if entry.dist is not None else entry.module for entry in found}
-
-
-def _registered(name: str) -> Any:
-    """What a package registered under this name, or what `MODULE:OBJECT` is; None for neither."""
-    import importlib
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group="pie_bench.datasets"):
-        if entry.name == name:
-            return entry.load()
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        return None
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"dataset {name}: cannot be imported ({error})") from None
-
-
-def _from_plugin(name: str) -> DatasetSpec:
-    found = _registered(name)
-    if found is None:
+def _from_registry(name: str) -> DatasetSpec:
+    """A dataset that another package adds, or the object that an import string names."""
+    added = find_if_there("datasets", name)
+    if added is None:
         own = f"{HUB}OWNER/NAME, a folder, a file ({', '.join(FILES)}) or a YAML file"
         raise UserError(f"{unknown_name('dataset', name, dataset_names())} (also: {own})")
-    if isinstance(found, DatasetSpec):
-        return found
-    if isinstance(found, (str, os.PathLike)):
-        return load_spec(found).model_copy(update={"dataset": name})
-    if callable(found):
-        columns = _with_pie_columns(name, ".").model_dump()
-        return PluginSpec(**columns | {"rows": found})
-    raise UserError(
-        f"dataset {name}: is a {type(found).__name__}; expected a path, a DatasetSpec or a function of a split's name"
-    )
+    value = added.load()
+    if isinstance(value, DatasetSpec):
+        return value
+    if isinstance(value, (str, os.PathLike, ModuleType)):
+        return load_spec(path_of(added, value)).model_copy(update={"dataset": name})
+    if callable(value):
+        return PluginSpec(**_with_pie_columns(name, ".").model_dump() | {"rows": value})
+    raise added.broken(f"expected a path or a function of a split's name, found {type(value).__name__}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -15,7 +14,7 @@ from typing import Any
 
 from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.pair import Pair
-from pie_bench.errors import UserError, unknown_name
+from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.hashing import hash_of
 from pie_bench.models.entries import Entry
@@ -102,19 +101,9 @@ def task_folders(include_path: str | None) -> tuple[Path, ...]:
     return (TASKS_DIR,) if include_path is None else (TASKS_DIR, Path(include_path))
 
 
-def chosen_pairs(dataset: PairDataset, pair_ids: Sequence[str]) -> tuple[Pair, ...]:
-    """The pairs with these ids, in this order, each once. UserError for an id that the dataset does not have."""
-    by_id = {pair.pair_id: pair for pair in dataset.pairs}
-    for pair_id in pair_ids:
-        if pair_id not in by_id:
-            raise unknown_name("pair", pair_id, by_id)
-    return tuple(by_id[pair_id] for pair_id in dict.fromkeys(pair_ids))
-
-
 def covered_pairs(dataset: PairDataset, settings: Settings) -> tuple[Pair, ...]:
     """The pairs that these settings ask about. UserError for an id that the dataset does not have."""
-    pairs = dataset.pairs if settings.pairs is None else chosen_pairs(dataset, settings.pairs)
-    return pairs[: settings.limit]
+    return dataset.chosen(settings.pairs, settings.limit)
 
 
 def default_run_directory(plan: Plan) -> Path:

@@ -342,6 +342,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     written(tmp_path / "data" / "test.jsonl", ROW)
     (tmp_path / "other_datasets.py").write_text(
         f"import json\nfolder = {str(tmp_path / 'data')!r}\nnumber = 5\n"
+        "def texts(split):\n    return ['x']\n"
         f"def rows(split):\n    return [json.loads({json.dumps(ROW)!r})] if split == 'test' else None\n"
     )
     info = tmp_path / "other-1.0.dist-info"
@@ -349,7 +350,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[pie_bench.datasets]\n"
-        "filed = other_datasets:folder\nmade = other_datasets:rows\nwrong = other_datasets:number\n"
+        "filed = other_datasets:folder\nmade = other_datasets:rows\n"
+        "texts = other_datasets:texts\nwrong = other_datasets:number\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
@@ -366,15 +368,18 @@ def test_a_package_adds_datasets(plugin: str, name: str, capsys: pytest.CaptureF
         load_dataset(name, "train")
     assert main(["dataset", "list", "--json"]) == 0
     listed: Iterable[Mapping[str, str]] = json.loads(capsys.readouterr().out)
-    assert [entry["dataset"] for entry in listed] == ["mini", "pie", "filed", "made", "wrong"]
+    assert [entry["dataset"] for entry in listed] == ["mini", "pie", "filed", "made", "texts", "wrong"]
 
 
 def test_a_plugin_that_is_none(plugin: str) -> None:
-    with pytest.raises(UserError, match="dataset wrong: is a int; expected a path, a DatasetSpec or a function"):
+    said = r"dataset wrong of package other 1\.0: expected a path or a function of a split's name, found int; update it"
+    with pytest.raises(UserError, match=said):
         load_dataset("wrong")
-    with pytest.raises(UserError, match="dataset other_datasets:nothing: cannot be imported"):
+    with pytest.raises(UserError, match="dataset texts: row 1 is a str; expected a mapping"):
+        load_dataset("texts")
+    with pytest.raises(UserError, match="dataset other_datasets:nothing: AttributeError: .*; correct it"):
         load_dataset("other_datasets:nothing")
-    with pytest.raises(UserError, match="dataset no_such_module:rows: cannot be imported"):
+    with pytest.raises(UserError, match="dataset no_such_module:rows: there is no module no_such_module"):
         load_dataset("no_such_module:rows")
     with pytest.raises(UserError, match="unknown dataset 'mad'; did you mean made"):
         load_dataset("mad")
