@@ -196,7 +196,14 @@ def _plugin_rows(spec: PluginSpec, split: str) -> Rows:
     if rows is None:
         there = [name for name in SPLITS if name != split and spec.rows(name) is not None]
         raise UserError(f"dataset {spec.dataset}: no split {split!r}; it has {', '.join(there) or 'none'}")
-    return Rows(f"{spec.dataset}:{split}", "row", _numbered(rows))
+    return Rows(f"{spec.dataset}:{split}", "row", _numbered(_mappings(spec.dataset, rows)))
+
+
+def _mappings(dataset: str, rows: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            raise UserError(f"dataset {dataset}: row {number} is a {type(row).__name__}; expected a mapping of columns")
+        yield row
 
 
 def _name_among(spec: DatasetSpec, split: str, found: Iterable[str]) -> str:
