@@ -9,12 +9,14 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
 from pie_bench import registry
 from pie_bench.config import Located, Strict
+from pie_bench.data.stored_tests import ARCHIVES
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.paths import PACKAGE_DIR
 
@@ -156,12 +158,13 @@ def load_spec(name: str | os.PathLike[str]) -> DatasetSpec:
         return _with_pie_columns(_name_of(path), str(path))
     if "/" in name or name.endswith(FILES):
         raise UserError(f"dataset {name}: no such file or folder")
-    return _from_plugin(name)
+    return _from_registry(name)
 
 
 def dataset_names() -> dict[str, str]:
     """The datasets that have a name of their own, each with a line that says what it is."""
-    return DATASETS | {name: f"from the package {package}" for name, package in _plugins().items()}
+    added = registry.registered("datasets")
+    return DATASETS | {name: f"from the package {found.package}" for name, found in added.items()}
 
 
 def absolute_name(name: str) -> str:
@@ -197,7 +200,7 @@ def _load_yaml(path: Path, name: str) -> DatasetSpec:
     changes = {}
     if spec.hub_name is None and not spec.source.startswith(("$", "/", "~")):
         changes["source"] = str(path.parent / spec.source)
-    elif spec.hub_name is not None and list(path.parent.glob(f"{spec.tests}*")):
+    elif spec.hub_name is not None and any((path.parent / f"{spec.tests}{end}").exists() for end in ("", *ARCHIVES)):
         changes["tests"] = str(path.parent / spec.tests)
     return spec.model_copy(update=changes)
 
@@ -213,29 +216,17 @@ def _name_of(path: Path) -> str:
     return f"own:{name}" if name in DATASETS else name
 
 
-def _plugins() -> dict[str, str]:
-    """Names of the datasets that installed packages add, and of the packages."""
-    return {name: added.package for name, added in registry.registered("datasets").items()}
-
-
-def _registered(name: str) -> Any:
-    """What a package registered under this name, or what `MODULE:OBJECT` is; None for neither."""
-    found = registry.find_if_there("datasets", name)
-    return None if found is None else found.load()
-
-
-def _from_plugin(name: str) -> DatasetSpec:
-    found = _registered(name)
-    if found is None:
+def _from_registry(name: str) -> DatasetSpec:
+    """A dataset that another package adds, or the object that an import string names."""
+    added = registry.find_if_there("datasets", name)
+    if added is None:
         own = f"{HUB}OWNER/NAME, a folder, a file ({', '.join(FILES)}) or a YAML file"
         raise UserError(f"{unknown_name('dataset', name, dataset_names())} (also: {own})")
-    if isinstance(found, DatasetSpec):
-        return found
-    if isinstance(found, (str, os.PathLike)):
-        return load_spec(found).model_copy(update={"dataset": name})
-    if callable(found):
-        columns = _with_pie_columns(name, ".").model_dump()
-        return PluginSpec(**columns | {"rows": found})
-    raise UserError(
-        f"dataset {name}: is a {type(found).__name__}; expected a path, a DatasetSpec or a function of a split's name"
-    )
+    value = added.load()
+    if isinstance(value, DatasetSpec):
+        return value
+    if isinstance(value, (str, os.PathLike, ModuleType)):
+        return load_spec(registry.path_of(added, value)).model_copy(update={"dataset": name})
+    if callable(value):
+        return PluginSpec(**_with_pie_columns(name, ".").model_dump() | {"rows": value})
+    raise added.broken(f"expected a path or a function of a split's name, found {type(value).__name__}")

@@ -115,12 +115,16 @@ def test_a_hub_dataset_needs_no_folder_of_tests(tmp_path: Path, monkeypatch: pyt
         load_dataset(f"hf:{tmp_path / 'listed'}")
 
 
-def test_a_yaml_beside_a_hub_dataset_says_where_tests_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", ["beside", "absolute"])
+def test_a_yaml_of_a_hub_dataset_says_where_tests_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
     written(tmp_path / "hub" / "test.jsonl", ROW | {"problem_id": "p", "tests": [0]})
-    (tmp_path / "mine.yaml").write_text(f"include: pie.yaml\nsource: hf:{tmp_path / 'hub'}\ntests: cases\n")
+    tests = "cases" if form == "beside" else tmp_path / "cases.zip"
+    (tmp_path / "mine.yaml").write_text(f"include: pie.yaml\nsource: hf:{tmp_path / 'hub'}\ntests: {tests}\n")
     with zipfile.ZipFile(tmp_path / "cases.zip", "w") as archive:
         archive.writestr("p/input.0.txt", "3\n")
         archive.writestr("p/output.0.txt", "6\n")
@@ -338,10 +342,13 @@ def test_nothing_inherits_what_is_published(tmp_path: Path) -> None:
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An installed package with three datasets: a path, a function of a split, and something that is none."""
+    """An installed package with datasets: a path, a function of a split, a package of files; and two that are none."""
+    written(tmp_path / "other_folder" / "test.jsonl", ROW)
+    (tmp_path / "other_folder" / "__init__.py").write_text("")
     written(tmp_path / "data" / "test.jsonl", ROW)
     (tmp_path / "other_datasets.py").write_text(
         f"import json\nfolder = {str(tmp_path / 'data')!r}\nnumber = 5\n"
+        f"def texts(split):\n    return ['x']\n"
         f"def rows(split):\n    return [json.loads({json.dumps(ROW)!r})] if split == 'test' else None\n"
     )
     info = tmp_path / "other-1.0.dist-info"
@@ -349,15 +356,17 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[pie_bench.datasets]\n"
-        "filed = other_datasets:folder\nmade = other_datasets:rows\nwrong = other_datasets:number\n"
+        "filed = other_datasets:folder\nmade = other_datasets:rows\npacked = other_folder\n"
+        "texts = other_datasets:texts\nwrong = other_datasets:number\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    monkeypatch.delitem(sys.modules, "other_datasets", raising=False)
+    for module in ("other_datasets", "other_folder"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     return "other"
 
 
-@pytest.mark.parametrize("name", ["filed", "made", "other_datasets:rows"])
+@pytest.mark.parametrize("name", ["filed", "made", "packed", "other_datasets:rows"])
 def test_a_package_adds_datasets(plugin: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = load_dataset(name)
     assert (dataset.name, len(dataset.pairs)) == (name, 1)
@@ -366,12 +375,15 @@ def test_a_package_adds_datasets(plugin: str, name: str, capsys: pytest.CaptureF
         load_dataset(name, "train")
     assert main(["dataset", "list", "--json"]) == 0
     listed: Iterable[Mapping[str, str]] = json.loads(capsys.readouterr().out)
-    assert [entry["dataset"] for entry in listed] == ["mini", "pie", "filed", "made", "wrong"]
+    assert [entry["dataset"] for entry in listed] == ["mini", "pie", "filed", "made", "packed", "texts", "wrong"]
 
 
 def test_a_plugin_that_is_none(plugin: str) -> None:
-    with pytest.raises(UserError, match="dataset wrong: is a int; expected a path, a DatasetSpec or a function"):
+    said = r"dataset wrong of package other 1\.0: expected a path or a function of a split's name, found int; update it"
+    with pytest.raises(UserError, match=said):
         load_dataset("wrong")
+    with pytest.raises(UserError, match="dataset texts: row 1 is a str; expected a mapping of columns"):
+        load_dataset("texts")
     with pytest.raises(UserError, match="dataset other_datasets:nothing: AttributeError: module"):
         load_dataset("other_datasets:nothing")
     with pytest.raises(UserError, match="no_such_module"):
