@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
@@ -28,6 +28,7 @@ from pie_bench.stages.score import score
 
 _PROVENANCE = {"status", "verification", "submitter", "links", "commit", "adapter"}
 _TOLERANCE = 1e-9  # relative: another build of numpy may add in another order
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,7 @@ def _answers(bundle: Bundle, plan: Plan) -> dict[Key, Candidate]:
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     found: dict[Key, Candidate] = {}
     for where, record in records(bundle, "generations.jsonl"):
-        unknown = record.keys() ^ {field.name for field in fields(Generation)}
-        if unknown:
-            raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
-        try:
-            answer = validated_as(Generation, record)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}") from None
-        if answer.latency_seconds is not None and answer.latency_seconds < 0:
-            raise UserError(f"{where}: latency_seconds: {answer.latency_seconds!r:.40} is not zero or more")
+        answer = _whole(Generation, where, record)
         if answer.pair_id not in pairs:
             raise UserError(f"{where}: pair_id: the run has no pair {answer.pair_id!r:.60}")
         if not 0 <= answer.sample_index < plan.task.sampling.n:
@@ -131,9 +124,7 @@ def _verdicts(bundle: Bundle, plan: Plan, programs: Mapping[Key, Candidate]) -> 
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     found: dict[Key, Verdict] = {}
     for where, record in records(bundle, "verdicts.jsonl"):
-        unknown = record.keys() ^ {field.name for field in fields(Verdict)}
-        if unknown:
-            raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
+        _check_fields(Verdict, where, record)
         try:
             verdict = Verdict.from_json(record)
         except ValueError as error:
@@ -204,17 +195,26 @@ def _check_guards(bundle: Bundle, verdicts: Mapping[Key, Verdict]) -> None:
         return
     seen = set()
     for where, record in records(bundle, "guards.jsonl"):
-        unknown = record.keys() ^ {field.name for field in fields(GuardFinding)}
-        if unknown:
-            raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
-        try:
-            finding = validated_as(GuardFinding, record)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}") from None
+        finding = _whole(GuardFinding, where, record)
         key = (finding.pair_id, "candidate", finding.sample_index)
         if key not in verdicts or verdicts[key].outcome != "ok" or key in seen:
             raise UserError(f"{where}: sample_index: no correct answer, or a second finding: {_named(key)}")
         seen.add(key)
+
+
+def _whole(kind: type[R], where: str, record: Mapping[str, Any]) -> R:
+    """The record as a `kind`, with every field and no other. UserError that names the field."""
+    _check_fields(kind, where, record)
+    try:
+        return validated_as(kind, record)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _check_fields(kind: Any, where: str, record: Mapping[str, Any]) -> None:
+    unknown = record.keys() ^ {field.name for field in fields(kind)}
+    if unknown:
+        raise UserError(f"{where}: {min(unknown)}: missing, or unknown")
 
 
 def _check_results(bundle: Bundle, plan: Plan) -> None:

@@ -23,28 +23,25 @@ def write_json(path: Path, value: Any) -> None:
 
     UserError when it cannot be written (a full disk); the old file is then still there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Half a surrogate pair has no bytes in UTF-8: it becomes JSON's own escape of it.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise _cannot_write(path, error) from None
+    # Half a surrogate pair has no bytes in UTF-8: it becomes JSON's own escape of it.
+    _replace(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """JSON Lines, replaced in one step; UserError when it cannot be written."""
+    """JSON Lines, replaced in one step; UserError as `write_json`."""
+    _replace(path, b"".join(map(_line, records)))
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n").encode("utf-8", "surrogatepass")
+
+
+def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            for record in records:
-                line = json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n"
-                file.write(line.encode("utf-8", "surrogatepass"))
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -57,12 +54,11 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
 
     UserError when it cannot be written (a full disk): nothing of it is left, and the file stays usable.
     """
-    line = json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n"
+    data = _line(record)
     size = None
     try:
         with path.open("ab", buffering=0) as file:
             size = file.tell()
-            data = line.encode("utf-8", "surrogatepass")
             while data:
                 data = data[file.write(data) :]
     except OSError as error:
