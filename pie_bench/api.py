@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pie_bench.data.spec import absolute_name
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.paths import cache_dir
-from pie_bench.run.manifest import DEFAULT_ENVIRONMENT, Settings
+from pie_bench.run.manifest import Settings
 from pie_bench.run.run import Run
 from pie_bench.stages.finished import FinishedRun
 from pie_bench.stages.plan import Plan, begin_run, check_run, default_run_directory, make_plan, plan_of, task_folders
@@ -126,16 +127,17 @@ def complete(
     from contextlib import ExitStack
 
     from pie_bench.execution.environment import load_environment_spec
+    from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
-    from pie_bench.stages.execute import execute, open_executor
+    from pie_bench.stages.execute import execute
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.progress import run_progress
     from pie_bench.stages.score import score as stage
 
     load_environment_spec(plan.settings.environment)
     build_roots(plan.settings.environment, sandbox)
-    executor = open_executor(plan, cache_dir(), sandbox)
+    executor = open_executor(plan.settings.environment, cache_dir(), sandbox)
     with ExitStack() as stack:
         answers = pending or stack.enter_context(prepared(plan, run, cache_dir(), max_cost))
         begin_run(plan, run)

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
     # Hugging Face's libraries keep their files where ours are, and read this when they are first imported.
     os.environ.setdefault("HF_HOME", str(cache_dir() / "huggingface"))
     try:
-        code = arguments.verb(arguments)
+        code: int = arguments.verb(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # `| head` has read enough

@@ -92,7 +92,7 @@ def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -
 def _summed(counters: Iterable[Mapping[str, float]]) -> dict[str, float]:
     sums: Counter[str] = Counter()
     for counted in counters:
-        sums.update(counted)  # type: ignore[arg-type]  # counts may be fractions in some simulators
+        sums.update(counted)  # counts may be fractions in some simulators
     return dict(sorted(sums.items()))
 
 

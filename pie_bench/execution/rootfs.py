@@ -254,4 +254,5 @@ def _download(url: str, size: int) -> bytes:
     from urllib.request import urlopen
 
     with urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
-        return answer.read(size + 1)
+        content: bytes = answer.read(size + 1)
+    return content

@@ -88,7 +88,8 @@ class Toolchain:
         """What `make` makes of one of our own texts. (Two threads at once make it twice: the same.)"""
         if code not in self._made:
             self._made[code] = make(code)
-        return self._made[code]
+        made: T = self._made[code]
+        return made
 
     def _build(self, script: str, code: str) -> Finished:
         return self._run(["/bin/sh", "-c", script], _SOURCE, code.encode(errors="replace"))

@@ -47,12 +47,13 @@ def all_scores(pairs: Sequence[PairResult], added: Sequence[Metric] = ()) -> lis
         return []
     most = max(len(pair.samples) for pair in pairs)
     scores: list[Score] = []
-    for of, wanted in (("model", ks(most)), ("human", [1])):
+    ks_of: dict[Of, list[int]] = {"model": ks(most), "human": [1]}
+    for of, wanted in ks_of.items():
         for needs_human in (False, True):
             metrics = [m for m in (*METRICS.values(), *added) if m.needs_human == needs_human]
             measured = [pair for pair in pairs if not needs_human or pair.target.outcome == "ok"]
             if measured and not (needs_human and of == "human"):
-                scores += scores_of(metrics, measured, wanted, of)  # type: ignore[arg-type]
+                scores += scores_of(metrics, measured, wanted, of)
     return scores
 
 
@@ -140,7 +141,7 @@ def startup_shares(pairs: Sequence[PairResult]) -> dict[Of, StartupShare]:
 
     shares: dict[Of, StartupShare] = {}
     for of in ("model", "human"):
-        whole, after = optimized(of, "process"), optimized(of, "after_main")  # type: ignore[arg-type]
+        whole, after = optimized(of, "process"), optimized(of, "after_main")
         alone = tuple(p.pair_id for p, w, a in zip(pairs, whole, after, strict=True) if w and not a)
-        shares[of] = StartupShare(optimized=sum(whole), by_startup_alone=alone)  # type: ignore[index]
+        shares[of] = StartupShare(optimized=sum(whole), by_startup_alone=alone)
     return shares

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pie_bench.prompting.prompt import Prompt
-from pie_bench.run.generation import Completion
+from pie_bench.run.generation import Completion as Completion  # part of the contract: adapters have it from here
 from pie_bench.task import Sampling
 
 

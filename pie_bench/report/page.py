@@ -13,14 +13,14 @@ from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.metrics.analyses import ERROR_CLASSES
 from pie_bench.metrics.best_at_k import METHODS, METRICS
-from pie_bench.metrics.scores import TIMES, Time, samples_of
+from pie_bench.metrics.scores import TIMES, samples_of
 from pie_bench.report import charts
 from pie_bench.report.analyses import analysis_of, curve, error_classes
 from pie_bench.report.page_data import page_data
 from pie_bench.report.paper import paper_numbers
 from pie_bench.report.table import format_interval, format_value, warnings
 from pie_bench.report.text import cell_text, embedded, with_bounds_beside
-from pie_bench.run.results import HEADLINE, PairResult
+from pie_bench.run.results import HEADLINE, PairResult, Time
 from pie_bench.stages.finished import FinishedRun
 
 _FOLDER = Path(__file__).with_name("page")

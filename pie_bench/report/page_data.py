@@ -95,7 +95,7 @@ def _in_run(run: FinishedRun, result: PairResult, classes: Sequence[str | None] 
         "human": [_speedup(result, result.target, time) for time in ("process", "after_main")],
         "programs": [
             _program(run.verdicts.get((pair.pair_id, role, index)), pair.tests)
-            for role, index in (("source", 0), ("target", 0), ("candidate", shown))  # type: ignore[misc]
+            for role, index in (("source", 0), ("target", 0), ("candidate", shown))
         ],
         "usable": result.source.outcome == "ok",
     }

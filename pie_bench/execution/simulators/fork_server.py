@@ -149,10 +149,10 @@ class _Code:
         code = [x for x in loads if x.p_flags & 1 and x.p_vaddr <= self.main < x.p_vaddr + x.p_filesz]
         if not code or code[0].p_filesz != code[0].p_memsz:
             raise _UnknownFormError
-        self._start, self._offset = code[0].p_vaddr, code[0].p_offset
-        self._end = self._start + code[0].p_filesz
+        self._start, self._offset = int(code[0].p_vaddr), int(code[0].p_offset)
+        self._end: int = self._start + code[0].p_filesz
         self._text = binary[self._offset : self._offset + code[0].p_filesz]
-        self._functions = sorted(
+        self._functions: list[tuple[int, int, str]] = sorted(
             (symbol["st_value"], symbol["st_size"], symbol.name)
             for symbol in table.iter_symbols()
             if symbol["st_info"]["type"] == "STT_FUNC" and self._start <= symbol["st_value"] < self._end
