@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -61,7 +62,11 @@ def prepared(plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = Non
         if check is not None:
             check(requests)
         with closing(GenerationStore(cache_dir / "generations.sqlite")) as shared:
-            yield PendingAnswers(run, requests, model, facts, tally, shared, prompts)
+            pending = PendingAnswers(run, requests, model, facts, tally, shared, prompts)
+            try:
+                yield pending
+            finally:
+                pending.ended.set()
     finally:
         model.close()
 
@@ -139,6 +144,7 @@ class PendingAnswers:
     tally: Tally = field(default_factory=Tally)
     shared: GenerationStore | None = None
     prompts: Prompts | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def arriving(self) -> Iterator[Generation]:
         """The missing answers as they arrive, each kept in the run's folder before it is yielded.
@@ -165,6 +171,8 @@ class PendingAnswers:
         noted: dict[str, str] = {}
         try:
             for completion in stream:
+                if self.ended.is_set():  # an error elsewhere: nobody waits any more, the folder may be in other hands
+                    return
                 yield self._kept(sent[completion.pair_id, completion.sample_index], completion, shared=False)
                 if noted != (noted := dict(self.model.notes)):
                     self.run.note("provider", noted)
