@@ -52,9 +52,50 @@ def evaluate(
 
     Raises UserError for what the caller can put right: unknown names, data, keys, a machine without a sandbox.
     """
+    plan = make_plan(
+        settings_of(
+            task,
+            model,
+            dataset=dataset,
+            environment=environment,
+            limit=limit,
+            samples=samples,
+            pairs=pairs,
+            encoder=encoder,
+            model_args=model_args,
+            context=context,
+            include_path=include_path,
+            answers_for_other_prompts=answers_for_other_prompts,
+        )
+    )
+    run = Run(run_dir or default_run_directory(plan))
+    with run.locked():
+        check_run(plan, run)
+        return complete(
+            plan, run, chosen_sandbox(sandbox, unsafe=unsafe), workers=workers, max_cost=max_cost, progress=progress
+        )
+
+
+def settings_of(
+    task: str,
+    model: str,
+    *,
+    dataset: str | PathLike[str] | None = None,
+    environment: str = DEFAULT_ENVIRONMENT,
+    limit: int | None = None,
+    samples: int | None = None,
+    pairs: Sequence[str] | None = None,
+    encoder: str | None = None,
+    model_args: Mapping[str, object] | None = None,
+    context: int | None = None,
+    include_path: str | PathLike[str] | None = None,
+    answers_for_other_prompts: bool = False,
+) -> Settings:
+    """What the options say, as a manifest holds it: files and folders by their absolute path, found from everywhere."""
     from pie_bench.execution.environment import absolute_environment
 
-    settings = Settings(
+    other_prompts = {OTHER_PROMPTS: "true"} if answers_for_other_prompts else {}
+    return Settings(
         task=task,
         model=model,
         dataset=None if dataset is None else absolute_name(str(dataset)),
@@ -62,19 +103,11 @@ def evaluate(
         limit=limit,
         samples=samples,
         encoder=encoder,
-        model_args={key: str(value) for key, value in (model_args or {}).items()}
-        | ({OTHER_PROMPTS: "true"} if answers_for_other_prompts else {}),
+        model_args={key: str(value) for key, value in (model_args or {}).items()} | other_prompts,
         pairs=None if pairs is None else tuple(pairs),
         include_path=None if include_path is None else str(Path(include_path).expanduser().resolve()),
         context=context,
     )
-    plan = make_plan(settings)
-    run = Run(run_dir or default_run_directory(plan))
-    with run.locked():
-        check_run(plan, run)
-        return complete(
-            plan, run, chosen_sandbox(sandbox, unsafe=unsafe), workers=workers, max_cost=max_cost, progress=progress
-        )
 
 
 def open_run(path: str | PathLike[str]) -> FinishedRun:

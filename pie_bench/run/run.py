@@ -107,6 +107,15 @@ class Run:
             if value and known != {**known, **value}:
                 write_json(self.manifest_path, data | {part: {**known, **value}})
 
+    def note_plugin(self, plugin: Mapping[str, str] | None) -> None:
+        """Adds what is found out later to have taken part, and its version."""
+        with self._lock:
+            data = self.read_manifest().to_json()
+            known = data.get("plugins") or []
+            if plugin is not None and plugin not in known:
+                versions = {**data.get("versions", {}), plugin["package"]: plugin["version"]}
+                write_json(self.manifest_path, data | {"plugins": [*known, dict(plugin)], "versions": versions})
+
     def note_cpu_seconds(self, seconds: float | None) -> None:
         """Replaces the CPU time used so far; None: it is not known."""
         with self._lock:

@@ -57,6 +57,7 @@ def execute(
     """
     run.settle("execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
     note_simulator(run, executor.environment)
+    run.note_plugin(getattr(executor.sandbox, "plugin", None))
     used = _CpuSeconds(run, executor)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
 

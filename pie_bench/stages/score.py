@@ -85,7 +85,7 @@ def score(plan: Plan, run: Run) -> Results:
             "prompt": sum(each.prompt_tokens for each in generations if not each.shares_prompt),
             "completion": sum(each.completion_tokens for each in generations),
         },
-        versions=package_versions(plan.plugins),
+        versions=package_versions([*manifest.plugins, *plan.plugins]),
         pairs=tuple(pairs),
     )
     run.write_results(results)

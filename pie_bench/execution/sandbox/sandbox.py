@@ -127,7 +127,8 @@ class Sandbox(Protocol):
 
     `shows_roots`: a command may have a `root`. `accounts_cpu`: the kernel adds the CPU time of what was run to that of
     this process's children. A class is made without arguments (SandboxError where it cannot work), and may have a
-    `remedy`, a line that says what it needs.
+    `remedy`, a line that says what it needs. One of another package that was chosen by name has `plugin`: what results
+    say of it (`registry.provenance`).
     """
 
     name: str
