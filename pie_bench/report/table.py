@@ -36,7 +36,7 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     samples = "1 sample" if results.n_samples == 1 else f"{results.n_samples} samples"
     console.print(
         f"[bold]{results.task}[/] · [bold]{results.model}[/] · {results.dataset}/{results.split}: "
-        f"{results.n_pairs} pairs of {results.n_problems} problems, {samples} a pair"
+        f"{results.size}, {samples} a pair"
     )
     console.print(table)
     counted = ", ".join(f"{count} {name}" for name, count in sorted(results.outcomes.items(), key=lambda x: -x[1]))
@@ -76,7 +76,7 @@ def legend(results: Results) -> list[str]:
     lines = [f"measured in {results.environment} ({results.environment_id[:12]}); * without process start-up"]
     if results.n_samples > 1:
         lines.append("best@k: expected best of k answers; first@k: of the first k, as the paper reports it")
-    if results.interval:
+    if results.interval and results.interval["problems"] > 1:  # of one problem there is none
         how, problems = results.interval["method"], results.interval["problems"]
         lines.append(f"below each number its 95 % interval ({how} over {problems} problems)")
     return lines

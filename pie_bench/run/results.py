@@ -335,11 +335,14 @@ class Results(_Part, _Metrics):
         caption = f"<caption>{escape(self._heading())}{other}</caption>"
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
+    @property
+    def size(self) -> str:
+        """How much data it covers, e.g. `4 pairs of 3 problems`."""
+        counts = ((self.n_pairs, "pair"), (self.n_problems, "problem"))
+        return " of ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+
     def _heading(self) -> str:
-        return (
-            f"{self.task}, {self.model}, {self.dataset}/{self.split}, {self.environment}: {self.n_pairs} pairs of "
-            f"{self.n_problems} problems"
-        )
+        return f"{self.task}, {self.model}, {self.dataset}/{self.split}, {self.environment}: {self.size}"
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, int, str, str, str], Score]:

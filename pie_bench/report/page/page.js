@@ -334,7 +334,7 @@ function why(source, human, answer) {
     const change = before ? (after >= 10 * before ? `${(after / before).toFixed(0)}×` : `${after >= before ? "+" : "−"}${Math.abs((100 * (after - before)) / before).toFixed(after && Math.abs(after - before) < 0.1 * before ? 1 : 0)} %`) : "–";
     const meter = el("span", { class: "meter" + (share < 0 ? " bad" : "") }, el("i", { style: `width:${Math.min(100, Math.abs(100 * (share ?? 0)))}%` }));
     body.append(el("tr", {}, el("th", { class: "left", scope: "row" }, title), el("td", {}, write(before)), el("td", {}, write(after)), ...(answer && human ? [el("td", {}, other === undefined ? "–" : write(other))] : []),
-      el("td", {}, before === after ? "same" : change), el("td", { class: "left" }, ...(share === null ? ["–"] : [meter, ` ${Math.round(100 * share)} %`]))));
+      el("td", {}, before === after ? "same" : change), el("td", { class: "left" }, ...(share === null ? ["–"] : [meter, ` ${Math.round(100 * share) < 0 ? "−" : ""}${Math.abs(Math.round(100 * share))} %`]))));
   };
   add("time", source.seconds, compared.seconds, human?.seconds, Math.sign(saved), seconds);
   add("of it before main (start-up)", source.startup, compared.startup, human?.startup, saved ? (source.startup - compared.startup) / Math.abs(saved) : null, seconds);
