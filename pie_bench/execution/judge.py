@@ -127,8 +127,8 @@ class Judge:
     def map(self, programs: Iterable[tuple[str, PairWithTests]]) -> Iterator[Judgement]:
         """The verdicts on many, in the order in which they are done, on all cores.
 
-        A verdict's `sample_index` is the program's place in `programs`, which is asked for the next one only as work
-        gets done.
+        A verdict's `sample_index` is the program's place in `programs`, which is asked for the next one, in a thread of
+        its own, only as work gets done.
         """
 
         def judge(numbered: tuple[int, tuple[str, PairWithTests]]) -> Judgement:

@@ -58,7 +58,10 @@ class Model(ABC):
 
     @abstractmethod
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yields a Completion for every sample of every request, in any order, as they finish."""
+        """Yields a Completion for every sample of every request, in any order, as they finish.
+
+        A run calls it in another thread than the one that made the model.
+        """
 
     def close(self) -> None:  # noqa: B027
-        """Frees what the model holds; called once, also after an error."""
+        """Frees what the model holds; called once, also after an error elsewhere while `generate` waits for an answer."""
