@@ -64,4 +64,4 @@ class Model(ABC):
         """
 
     def close(self) -> None:  # noqa: B027
-        """Frees what the model holds; called once, also after an error elsewhere while `generate` waits for an answer."""
+        """Frees what the model holds; called once, also after an error elsewhere while `generate` still waits."""
