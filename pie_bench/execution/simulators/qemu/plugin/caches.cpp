@@ -189,7 +189,7 @@ void Memory::victim_of_l2(const Cache::Line& victim, uint64_t cycle) {
         l3.insert(victim.tag, cycle, true);
 }
 
-uint64_t Memory::load(uint64_t address, uint64_t cycle) {
+uint64_t Memory::load(uint64_t address, uint64_t cycle, uint64_t asked) {
     uint64_t line = address >> LINE_SHIFT;
     if (Cache::Line* found = l1d.find(line)) {
         uint64_t done = cycle + m_.l1d.tag_latency;
@@ -202,9 +202,9 @@ uint64_t Memory::load(uint64_t address, uint64_t cycle) {
     }
     ++l1d.misses;
     bool dirty;
-    uint64_t done = beyond_l1(line, cycle, dirty);
-    victim_of_l1(l1d.insert(line, done, dirty), cycle);
-    return done;
+    uint64_t done = beyond_l1(line, asked, dirty), hit = cycle + m_.l1d.tag_latency;
+    victim_of_l1(l1d.insert(line, done, dirty), asked);
+    return done > hit ? done : hit;
 }
 
 uint64_t Memory::store(uint64_t address, uint64_t cycle) {
@@ -226,7 +226,7 @@ uint64_t Memory::store(uint64_t address, uint64_t cycle) {
     return done;
 }
 
-uint64_t Memory::fetch(uint64_t address, uint64_t cycle) {
+uint64_t Memory::fetch(uint64_t address, uint64_t cycle, uint64_t asked) {
     uint64_t line = address >> LINE_SHIFT;
     if (Cache::Line* found = l1i.find(line)) {
         uint64_t done = cycle + m_.l1i.tag_latency;
@@ -239,7 +239,7 @@ uint64_t Memory::fetch(uint64_t address, uint64_t cycle) {
     }
     ++l1i.misses;
     bool dirty;
-    uint64_t done = beyond_l1(line, cycle, dirty);
+    uint64_t done = beyond_l1(line, asked, dirty), hit = cycle + m_.l1i.tag_latency;
     l1i.insert(line, done, false);
-    return done;
+    return done > hit ? done : hit;
 }

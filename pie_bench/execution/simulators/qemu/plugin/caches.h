@@ -106,8 +106,8 @@ class Memory {
   public:
     explicit Memory(const Machine&);
     /// The cycle in which the core has the data of a load or of a block of code; `address` is physical.
-    uint64_t load(uint64_t address, uint64_t cycle);
-    uint64_t fetch(uint64_t address, uint64_t cycle);
+    uint64_t load(uint64_t address, uint64_t cycle, uint64_t asked);
+    uint64_t fetch(uint64_t address, uint64_t cycle, uint64_t asked);
     /// The cycle in which a store has its line and is done.
     uint64_t store(uint64_t address, uint64_t cycle);
 

@@ -70,10 +70,9 @@ void Core::fetch_from(uint64_t pc, unsigned size) {
             }
         }
         uint64_t frame = pages.find(fetch_page_);
-        if (shadow_left_ && request >= shadow_shift_ && request - shadow_shift_ < shadow_end_)
-            memory.fetch(frame << 12 | (address & 4095), request - shadow_shift_);
-        uint64_t there = memory.fetch(frame << 12 | (address & 4095), request);
-        if (there > request + 1 && why_ == FETCH) why_ = FETCH;
+        uint64_t asked = request;
+        if (shadow_left_ && request >= shadow_shift_ && request - shadow_shift_ < shadow_end_) asked -= shadow_shift_;
+        uint64_t there = memory.fetch(frame << 12 | (address & 4095), request, asked);
         fetch_at(there);
         fetch_block_ = block;
     }
@@ -169,23 +168,7 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
         }
         if (op.flags & (MicroOp::NON_SPECULATIVE | MicroOp::BARRIER)) from = later(from, last_commit_ + 2);
         if (op.flags & MicroOp::BARRIER) from = later(from, store_complete_ + 1);
-        uint64_t shadow_from = 0;
-        if (shadow_left_) {
-            shadow_from = dispatch > shadow_shift_ ? dispatch - shadow_shift_ : 0;
-            for (uint8_t source : op.source) shadow_from = later(shadow_from, shadow_ready_[source]);
-            if (dispatch > shadow_shift_ + shadow_end_) shadow_left_ = 1;
-            --shadow_left_;
-            uint64_t shadow_done = shadow_from + (is_load ? 2 : units_[op.op_class].latency);
-            if (is_load && access && shadow_from + 1 < shadow_end_) {
-                uint64_t frame = pages.find(access->address >> 12);
-                const Store& s = stores_[(access->address >> 3) & (STORES - 1)];
-                bool forwarded = s.begin <= access->address && access->address < s.end && s.sent > shadow_from;
-                if (frame != ~0ull && !forwarded)
-                    shadow_done = memory.load(frame << 12 | (access->address & 4095), shadow_from + 1) + 0;
-            }
-            for (uint8_t destination : op.destination) shadow_ready_[destination] = shadow_done;
-            shadow_ready_[NOWHERE] = 0;
-        }
+        if (shadow_left_) --shadow_left_;
         uint64_t issued = issue(op.op_class, from);
         uint64_t executes = issued + m_.issueToExecuteDelay, done;
         bool waits_for_memory = false;
@@ -235,11 +218,12 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
                         ++counts.forwarded;
                     } else {
                         done = hit->complete + 2;  // has part of it only: wait until the store has left, then try again
-                        done = later(memory.load(translate(begin), done), done);
+                        done = later(memory.load(translate(begin), done, done), done);
                     }
                 } else {
-                    done = memory.load(translate(begin), executes);
-                    if ((end - 1) >> 6 != begin >> 6) done = later(done, memory.load(translate(end - 1), executes));
+                    uint64_t asked = shadow_left_ ? asked_in_shadow(op, dispatch, executes) : executes;
+                    done = memory.load(translate(begin), executes, asked);
+                    if ((end - 1) >> 6 != begin >> 6) done = later(done, memory.load(translate(end - 1), executes, asked));
                     waits_for_memory = done > executes + 1;
                 }
             }
@@ -312,6 +296,17 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
         if (op.flags & MicroOp::SERIALIZE_AFTER) serialize_ = true;
         return done;
     }
+}
+
+// When the wrong path asked for what a load of the right path wants, if that was before `executes`.
+uint64_t Core::asked_in_shadow(const MicroOp& op, uint64_t dispatch, uint64_t executes) const {
+    uint64_t from = dispatch > shadow_shift_ ? dispatch - shadow_shift_ : 0;
+    for (uint8_t source : op.source) {
+        uint64_t ready = ready_[source];
+        if (ready != shadow_ready_[source]) ready = ready > shadow_shift_ ? ready - shadow_shift_ : 0;  // written since
+        from = later(from, ready);
+    }
+    return from + 1 < shadow_end_ && from + 1 < executes ? from + 1 : executes;
 }
 
 void Core::begin_shadow(uint64_t resolved) {
