@@ -30,6 +30,9 @@ Core::Core(const Machine& m)
     rename_step_ = step_of(m.renameWidth);
     commit_step_ = step_of(m.commitWidth);
     front_delay_ = m.fetchToDecodeDelay + m.decodeToRenameDelay;
+    shortest_ = m.numROBEntries;
+    for (uint32_t entries : {free_integers_, free_floats_, m.LQEntries, m.numIQEntries})
+        if (entries < shortest_) shortest_ = entries;
     commit_delay_ = m.iewToCommitDelay + 1;
     // commit hears of a wrong branch iewToCommitDelay later, fetch a cycle after it, and asks for code in the next one
     mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 + uint32_t(m.fit("mispredict_cycles", 0));
@@ -49,7 +52,7 @@ void Core::redirect(uint64_t request, Why why) {
 }
 
 // Brings the fetch buffer to the blocks of an instruction.
-void Core::fetch_from(uint64_t pc, unsigned size) {
+void Core::fetch_blocks(uint64_t pc, unsigned size) {
     uint64_t first = pc >> block_shift_, last = (pc + size - 1) >> block_shift_;
     for (uint64_t block = first; block <= last; ++block) {
         if (block == fetch_block_) continue;
@@ -70,7 +73,7 @@ void Core::fetch_from(uint64_t pc, unsigned size) {
         }
         uint64_t frame = pages.find(fetch_page_);
         uint64_t asked = request;
-        if (shadow_left_ && request >= shadow_shift_ && request - shadow_shift_ < shadow_end_) asked -= shadow_shift_;
+        if (shadow() && request >= shadow_shift_ && request - shadow_shift_ < shadow_end_) asked -= shadow_shift_;
         uint64_t there = memory.fetch(frame << 12 | (address & 4095), request, asked);
         fetch_at(there);
         fetch_block_ = block;
@@ -91,6 +94,16 @@ uint64_t Core::wait_for_iq(uint64_t cycle) {
         cycle = iq_clock_;
     }
     return cycle;
+}
+
+// The cycle from `rename` on in which all queues but the stores' and the issue queue have room.
+uint64_t Core::room_in_window(const MicroOp& op, uint64_t rename) const {
+    rename = later(rename, committed_[uint8_t(commits_ - m_.numROBEntries)] + m_.commitToRenameDelay);
+    rename = later(rename, integers_[uint8_t(integers_made_ - free_integers_ + op.integers - 1)] + m_.commitToRenameDelay + 1);
+    rename = later(rename, floats_[uint8_t(floats_made_ - free_floats_ + op.floats - 1)] + m_.commitToRenameDelay + 1);
+    if (op.flags & MicroOp::LOAD)
+        rename = later(rename, loads_left_[uint8_t(counts.loads - m_.LQEntries)] + m_.commitToIEWDelay + m_.iewToRenameDelay);
+    return rename;
 }
 
 // The first cycle from `from` on in which a port for the class is free; ports of a class take turns.
@@ -139,7 +152,7 @@ Core::Set* Core::store_set(uint64_t pc) {
     return number >= 0 ? &last_store_[size_t(number)] : nullptr;
 }
 
-constexpr uint64_t AGAIN = ~0ull;
+namespace { constexpr uint64_t AGAIN = ~0ull; }
 
 // When a load that executes in `executes` has its data; AGAIN if it ran ahead of a store to its own address.
 inline uint64_t Core::load(const MicroOp& op, uint64_t pc, const Access& access, uint64_t dispatch, uint64_t executes) {
@@ -177,7 +190,7 @@ inline uint64_t Core::load(const MicroOp& op, uint64_t pc, const Access& access,
         const uint64_t again = hit->complete + 2;
         return later(memory.load(translate(begin), again, again), again);
     }
-    const uint64_t asked = shadow_left_ ? asked_in_shadow(op, dispatch, executes) : executes;
+    const uint64_t asked = shadow() ? asked_in_shadow(op, dispatch, executes) : executes;
     uint64_t done = memory.load(translate(begin), executes, asked);
     if ((end - 1) >> 6 != begin >> 6) done = later(done, memory.load(translate(end - 1), executes, asked));
     return done;
@@ -220,11 +233,8 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
             rename = later(rename, last_commit_ + serialize_delay_);
             serialize_ = false;
         }
-        rename = later(rename, committed_[uint8_t(commits_ - m_.numROBEntries)] + m_.commitToRenameDelay);
-        rename = later(rename, integers_[uint8_t(integers_made_ - free_integers_ + op.integers - 1)] + m_.commitToRenameDelay + 1);
-        rename = later(rename, floats_[uint8_t(floats_made_ - free_floats_ + op.floats - 1)] + m_.commitToRenameDelay + 1);
-        if (is_load)
-            rename = later(rename, loads_left_[uint8_t(counts.loads - m_.LQEntries)] + m_.commitToIEWDelay + m_.iewToRenameDelay);
+        const bool full = committed_[uint8_t(commits_ - shortest_)] + 2 > rename;  // perhaps
+        if (__builtin_expect(full, 0)) rename = room_in_window(op, rename);
         bool waits_for_stores = false;
         if (is_store) {
             const uint64_t room = stores_left_[uint8_t(counts.stores - m_.SQEntries)] + m_.iewToRenameDelay;
@@ -232,7 +242,7 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
         }
         place = later(rename_next_, rename << EIGHTHS);
         rename = place >> EIGHTHS;
-        if (__builtin_expect(iq_all_left_[uint8_t(counts.ops - m_.numIQEntries)] > rename, 0)) {
+        if (__builtin_expect(full, 0)) {
             rename = wait_for_iq(rename);
             place = later(place, rename << EIGHTHS);
         }
@@ -253,7 +263,6 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
             from = later(from, last_commit_ + 2);
             if (op.flags & MicroOp::BARRIER) from = later(from, store_complete_ + 1);
         }
-        if (shadow_left_) --shadow_left_;
         const uint64_t issued = issue(op.op_class, from);
         const uint64_t executes = issued + m_.issueToExecuteDelay;
         uint64_t done;
@@ -328,6 +337,8 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
     }
 }
 
+uint64_t Core::any(const MicroOp& op, uint64_t pc, const Access* access) { return step<MicroOp::OTHER>(op, pc, access); }
+
 // When the wrong path asked for what a load of the right path wants, if that was before `executes`.
 uint64_t Core::asked_in_shadow(const MicroOp& op, uint64_t dispatch, uint64_t executes) const {
     uint64_t from = dispatch > shadow_shift_ ? dispatch - shadow_shift_ : 0;
@@ -340,12 +351,12 @@ uint64_t Core::asked_in_shadow(const MicroOp& op, uint64_t dispatch, uint64_t ex
 }
 
 void Core::begin_shadow(uint64_t resolved) {
-    if (shadow_left_ && shadow_end_ > fetch_cycle_) return;  // inside another one's
+    if (shadow() && shadow_end_ > fetch_cycle_) return;  // inside another one's
     uint64_t restart = resolved + mispredict_delay_ + 1;
     if (restart < fetch_cycle_ + wrong_path_least_) return;
     shadow_end_ = resolved + mispredict_delay_ - 1;
     shadow_shift_ = restart - fetch_cycle_;
-    shadow_left_ = m_.numROBEntries;
+    shadow_until_ = counts.ops + m_.numROBEntries;
     for (unsigned r = 0; r < REGISTERS; ++r) shadow_ready_[r] = ready_[r];
 }
 
@@ -373,53 +384,70 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
     }
 }
 
+namespace {
+// The accesses of one instruction: its loads and stores, each in turn.
+struct Accesses {
+    const Access *load, *store, *end;
+    const Access* next_load() {
+        while (load < end && load->store) ++load;
+        return load < end ? load++ : nullptr;
+    }
+    const Access* next_store() {
+        while (store < end && !store->store) ++store;
+        return store < end ? store++ : nullptr;
+    }
+    const Access* next(const MicroOp& op) {
+        return op.flags & MicroOp::LOAD ? next_load() : op.flags & MicroOp::STORE ? next_store() : nullptr;
+    }
+};
+}  // namespace
+
 void Core::execute(const Instruction& in, const MicroOp* ops, const Access* accesses, unsigned n, uint64_t next,
                    uint64_t quotient) {
     ++counts.instructions;
     fetch_from(in.address, in.size);
-    const unsigned count = unsigned(in.ops.size());
-    const Access *load = accesses, *store = accesses, *end = accesses + n;
+    const uint64_t pc = in.address;
+    Accesses left{accesses, accesses, accesses + n};
     uint64_t done = 0;
-    auto next_load = [&]() -> const Access* {
-        while (load < end && load->store) ++load;
-        return load < end ? load++ : nullptr;
-    };
-    auto next_store = [&]() -> const Access* {
-        while (store < end && !store->store) ++store;
-        return store < end ? store++ : nullptr;
-    };
-    auto run = [&](const MicroOp& op) {
-        uint8_t way = serialize_ ? uint8_t(MicroOp::OTHER) : op.way;
-        switch (way) {
-        case MicroOp::SIMPLE: done = step<MicroOp::SIMPLE>(op, in.address, nullptr); break;
-        case MicroOp::SIMPLE_LOAD: done = step<MicroOp::SIMPLE_LOAD>(op, in.address, next_load()); break;
-        case MicroOp::SIMPLE_STORE: done = step<MicroOp::SIMPLE_STORE>(op, in.address, next_store()); break;
-        default:
-            done = step<MicroOp::OTHER>(op, in.address, op.flags & MicroOp::LOAD    ? next_load()
-                                                        : op.flags & MicroOp::STORE ? next_store()
-                                                                                    : nullptr);
+    if (__builtin_expect(in.loop != Loop::None || in.inner_branch, 0))
+        done = inside(in, ops, accesses, accesses + n, quotient);
+    else for (const MicroOp *op = ops, *last = ops + in.count; op < last; ++op) {
+        switch (serialize_ ? uint8_t(MicroOp::OTHER) : op->way) {
+        case MicroOp::SIMPLE: done = step<MicroOp::SIMPLE>(*op, pc, nullptr); break;
+        case MicroOp::SIMPLE_LOAD: done = step<MicroOp::SIMPLE_LOAD>(*op, pc, left.next_load()); break;
+        case MicroOp::SIMPLE_STORE: done = step<MicroOp::SIMPLE_STORE>(*op, pc, left.next_store()); break;
+        default: done = any(*op, pc, left.next(*op));
         }
-    };
+    }
+    if (in.branch != BranchKind::None) {
+        const uint64_t after = pc + in.size;
+        bool taken = in.branch != BranchKind::Conditional || next != after || in.target == after;
+        branch(in, pc, taken, next, done, in.branch, after);
+    }
+}
+
+// An instruction with branches inside: a loop of micro-operations, or one that micro-code may jump over.
+uint64_t Core::inside(const Instruction& in, const MicroOp* ops, const Access* accesses, const Access* end, uint64_t quotient) {
+    Accesses left{accesses, accesses, end};
+    const unsigned count = in.count;
     const uint64_t after = in.address + in.size;
+    uint64_t done = 0;
+    auto run = [&](const MicroOp& op) { done = any(op, in.address, left.next(op)); };
     if (in.loop == Loop::None) {
         for (unsigned k = 0; k < count; ++k) {
             run(ops[k]);
-            // a branch of micro-code, inside the instruction: it never leaves it here
-            if (in.inner_branch && k + 1 < count && ops[k].flags & MicroOp::BRANCH)
+            // it never leaves the instruction here
+            if (ops[k].flags & MicroOp::BRANCH && k + 1 < count)
                 branch(in, in.address, false, 0, done, BranchKind::Conditional, after);
         }
-        if (in.branch != BranchKind::None) {
-            bool taken = in.branch != BranchKind::Conditional || next != after || in.target == after;
-            branch(in, in.address, taken, next, done, in.branch, after);
-        }
-        return;
+        return done;
     }
     unsigned iterations;
     if (in.loop == Loop::String) {
         unsigned each = 0;
         for (unsigned k = in.loop_begin; k < in.loop_end; ++k)
             each += (ops[k].flags & (MicroOp::LOAD | MicroOp::STORE)) != 0;
-        iterations = each ? n / each : 0;
+        iterations = each ? unsigned(end - accesses) / each : 0;
     } else {
         // a step for each bit of the quotient that is set, and one for zeros at its end; two steps before the loop
         uint64_t q = quotient;
@@ -448,6 +476,7 @@ void Core::execute(const Instruction& in, const MicroOp* ops, const Access* acce
             else if (again) end_fetch_cycle();
         }
     for (unsigned k = in.loop_end; k < count; ++k) run(ops[k]);
+    return done;
 }
 
 void Core::kernel_wrote(uint64_t address, uint64_t bytes) {

@@ -60,21 +60,23 @@ class Core {
     };
     struct Set { uint64_t issued = 0, done = 0; };
 
-    void fetch_from(uint64_t pc, unsigned size);
+    void fetch_from(uint64_t pc, unsigned size) {
+        if (pc >> block_shift_ != fetch_block_ || (pc + size - 1) >> block_shift_ != fetch_block_) fetch_blocks(pc, size);
+    }
+    void fetch_blocks(uint64_t pc, unsigned size);
+    uint64_t inside(const Instruction&, const MicroOp*, const Access*, const Access*, uint64_t quotient);
     void redirect(uint64_t request, Why);
     template <unsigned WAY> uint64_t step(const MicroOp&, uint64_t pc, const Access*);
+    uint64_t any(const MicroOp&, uint64_t pc, const Access*);
     uint64_t issue(unsigned op_class, uint64_t from);
     bool fault(uint64_t pc, uint64_t begin, uint64_t end, uint64_t executes);
     uint64_t load(const MicroOp&, uint64_t pc, const Access&, uint64_t dispatch, uint64_t executes);
     uint64_t store(uint64_t pc, const Access&, uint64_t done, uint64_t sent);
     Set* store_set(uint64_t pc);
 
-    // The issue queue. An entry that is left is counted in its cycle; the counts are read only when the queue may be full,
-    // that is when one of those before the last so many entries may still be in it.
+    // The issue queue: how many leave it in each cycle, added up when the window may be full.
     void free_iq(uint64_t cycle, uint64_t now) {
-        iq_left_ = cycle > iq_left_ ? cycle : iq_left_;
-        iq_all_left_[uint8_t(counts.ops)] = iq_left_;
-        if (cycle >= iq_clock_ + IQ_RING) free_iq_late(cycle, now);
+        if (__builtin_expect(cycle >= iq_clock_ + IQ_RING, 0)) free_iq_late(cycle, now);
         else ++iq_frees_[cycle & (IQ_RING - 1)];
     }
     void free_iq_late(uint64_t cycle, uint64_t now);
@@ -86,6 +88,7 @@ class Core {
         }
     }
     uint64_t wait_for_iq(uint64_t cycle);
+    uint64_t room_in_window(const MicroOp&, uint64_t rename) const;
 
     uint64_t translate(uint64_t address) {
         uint64_t page = address >> 12, frame = pages.find(page);
@@ -119,10 +122,10 @@ class Core {
     Ring renamed_ = {}, committed_ = {}, loads_left_ = {}, stores_left_ = {}, integers_ = {}, floats_ = {};
     uint8_t commits_ = 0, integers_made_ = 0, floats_made_ = 0;
     uint32_t free_integers_, free_floats_;
+    uint32_t shortest_;  // of the queues but the stores': what is further back than that has left them once it has committed
     static constexpr uint64_t IQ_RING = 1 << 12;
     uint16_t iq_frees_[IQ_RING] = {};
-    Ring iq_all_left_ = {};  // when this one and all before it had left
-    uint64_t iq_clock_ = 0, iq_left_ = 0;
+    uint64_t iq_clock_ = 0;
     uint32_t iq_used_ = 0;
 
     // ports
@@ -148,7 +151,8 @@ class Core {
     // predicted, and what it would touch in memory before the squash is touched then.
     uint64_t shadow_end_ = 0;    // the squash
     uint64_t shadow_shift_ = 0;  // by how much the right path comes later
-    uint32_t shadow_left_ = 0;   // micro-operations that still fit into the window
+    uint64_t shadow_until_ = 0;  // the micro-operation that does not fit into the window any more
+    bool shadow() const { return counts.ops < shadow_until_; }
     uint64_t shadow_ready_[REGISTERS] = {};
     uint32_t wrong_path_reach_, wrong_path_least_;
     uint64_t startup_;  // fitted: cycles by which every program's start-up is shorter than it is timed

@@ -1050,6 +1050,7 @@ void Cracker::crack() {
 // The micro-operations as the core takes them.
 void settle(Instruction& in) {
     if (in.ops.empty()) in.ops.push_back(MicroOp());
+    in.count = uint16_t(in.ops.size());
     for (MicroOp& op : in.ops) {
         const bool simple = op.source[3] == NO_REGISTER && op.integers <= 1 && op.floats <= 1 &&
                             !(op.flags & ~(MicroOp::LOAD | MicroOp::STORE | MicroOp::BRANCH | MicroOp::CLASSLESS));

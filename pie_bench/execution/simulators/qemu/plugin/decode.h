@@ -48,6 +48,7 @@ struct Instruction {
     BranchKind branch = BranchKind::None;
     Loop loop = Loop::None;
     bool system_call = false;
+    uint16_t count = 0;         // of micro-operations
     bool inner_branch = false;  // a micro-operation before the last one is a branch
     uint16_t loop_begin = 0, loop_end = 0;  // indices of micro-operations; the last one of the loop is its branch
     std::vector<MicroOp> ops;

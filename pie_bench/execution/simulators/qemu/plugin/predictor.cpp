@@ -108,26 +108,24 @@ void Predictor::make_rows() {
 
 void Predictor::look_up(Prediction& p) {
     const uint32_t shifted = uint32_t(p.pc >> INST_SHIFT);
-    Row sum = address_[0][shifted & 15];
-    auto add = [&sum](const Row& row) {
-        for (unsigned i = 0; i < TABLES; ++i) sum.index[i] = uint16_t(sum.index[i] ^ row.index[i]);
-        for (unsigned i = 0; i < TABLES; ++i) sum.tag[i] = uint16_t(sum.tag[i] ^ row.tag[i]);
-    };
+    const Row& first = address_[0][shifted & 15];
+    Lanes a = first.lanes[0], b = first.lanes[1], c = first.lanes[2], d = first.lanes[3];
+    auto add = [&](const Row& row) { a ^= row.lanes[0], b ^= row.lanes[1], c ^= row.lanes[2], d ^= row.lanes[3]; };
     for (unsigned k = 1; k < ADDRESS_NIBBLES; ++k) add(address_[k][shifted >> 4 * k & 15]);
     for (unsigned k = 0; k < PATH_NIBBLES; ++k) add(path_rows_[k][path_ >> 4 * k & 15]);
-    for (unsigned k = 0; k < history_nibbles_; ++k) add(history_rows_[k][history_ >> 4 * k & 15]);
+    uint64_t history = history_;
+    for (unsigned k = 0; k < history_nibbles_; ++k, history >>= 4) add(history_rows_[k][history & 15]);
+    p.row.lanes[0] = a, p.row.lanes[1] = b, p.row.lanes[2] = c, p.row.lanes[3] = d;
     uint32_t matching = 0;
-    for (unsigned i = 1; i <= tables_; ++i) matching |= uint32_t(table_[i][sum.index[i]].tag == sum.tag[i]) << i;
-    for (unsigned i = 0; i < TABLES; ++i) p.index[i] = sum.index[i];
-    for (unsigned i = 0; i < TABLES; ++i) p.tag[i] = sum.tag[i];
+    for (unsigned i = 1; i <= tables_; ++i) matching |= uint32_t(table_[i][p.row.index[i]].tag == p.row.tag[i]) << i;
     p.bimodal = shifted & uint32_t(bimodal_.size() - 1);
     p.alternate = 0;
     if (matching) {
         p.hit = int8_t(31 - __builtin_clz(matching));
         matching ^= 1u << p.hit;
         if (matching) p.alternate = int8_t(31 - __builtin_clz(matching));
-        p.alternate_taken = p.alternate > 0 ? table_[p.alternate][p.index[p.alternate]].counter >= 0 : bimodal_[p.bimodal];
-        int counter = table_[p.hit][p.index[p.hit]].counter;
+        p.alternate_taken = p.alternate > 0 ? table_[p.alternate][p.row.index[p.alternate]].counter >= 0 : bimodal_[p.bimodal];
+        int counter = table_[p.hit][p.row.index[p.hit]].counter;
         p.longest_taken = counter >= 0;
         p.newly_allocated = counter == 0 || counter == -1;
         p.tage = use_alternate_ < 0 || !p.newly_allocated ? p.longest_taken : p.alternate_taken;
@@ -259,15 +257,15 @@ void Predictor::learn(const Prediction& p) {
     if (allocate) {
         uint8_t least = 1;
         for (int i = int(tables_); i > p.hit; --i)
-            if (table_[i][p.index[i]].useful < least) least = table_[i][p.index[i]].useful;
+            if (table_[i][p.row.index[i]].useful < least) least = table_[i][p.row.index[i]].useful;
         uint32_t choice = random_bits & ((1u << (int(tables_) - p.hit - 1)) - 1);
         unsigned at = unsigned(p.hit + 1);
         if (choice & 1) at += choice & 2 ? 2 : 1;
-        if (least > 0) table_[at][p.index[at]].useful = 0;
+        if (least > 0) table_[at][p.row.index[at]].useful = 0;
         for (unsigned i = at; i <= tables_; ++i) {
-            Entry& e = table_[i][p.index[i]];
+            Entry& e = table_[i][p.row.index[i]];
             if (e.useful) continue;
-            e.tag = p.tag[i];
+            e.tag = p.row.tag[i];
             e.counter = p.taken ? 0 : -1;
             break;
         }
@@ -276,11 +274,11 @@ void Predictor::learn(const Prediction& p) {
         for (unsigned i = 1; i <= tables_; ++i)
             for (Entry& e : table_[i]) e.useful >>= 1;
     if (p.hit > 0) {
-        Entry& e = table_[p.hit][p.index[p.hit]];
+        Entry& e = table_[p.hit][p.row.index[p.hit]];
         count(e.counter, p.taken, 3);
         if (e.useful == 0) {
             if (p.alternate > 0)
-                count(table_[p.alternate][p.index[p.alternate]].counter, p.taken, 3);
+                count(table_[p.alternate][p.row.index[p.alternate]].counter, p.taken, 3);
             else
                 learn_bimodal(p);
         }

@@ -16,10 +16,21 @@ class Predictor {
 
     static constexpr unsigned TABLES = 16;
 
+    /// Index and tag of all tables. Both are linear in the bits of address, history and path, so they are the exclusive
+    /// or of one row for each four bits.
+    typedef uint16_t Lanes __attribute__((vector_size(16)));
+    struct alignas(64) Row {
+        union {
+            struct { uint16_t index[TABLES], tag[TABLES]; };
+            Lanes lanes[4];
+        };
+        Row() : index(), tag() {}
+    };
+
     /// What one prediction needs again at commit.
     struct Prediction {
         uint64_t pc = 0, commit_cycle = 0;
-        uint16_t index[TABLES], tag[TABLES];
+        Row row;
         uint32_t bimodal = 0, loop_index = 0;
         uint16_t loop_tag = 0;
         int8_t hit = 0, alternate = 0, loop_hit = -1;
@@ -48,9 +59,6 @@ class Predictor {
     struct LoopEntry { uint16_t iterations = 0, current = 0, tag = 0; uint8_t confidence = 0, age = 0; };
     struct Target { uint64_t tag = ~0ull, target = 0; };
 
-    // Index and tag of all tables. Both are linear in the bits of address, history and path, so they are the exclusive or of
-    // one row for each four bits.
-    struct alignas(64) Row { uint16_t index[TABLES] = {}, tag[TABLES] = {}; };
     static constexpr unsigned ADDRESS_NIBBLES = 6, PATH_NIBBLES = 4, HISTORY_NIBBLES = 16;
     void make_rows();
     Row row_of(uint32_t shifted, uint64_t history, uint32_t path) const;
