@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,7 +12,6 @@ from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 from pie_bench.run.verdict import Outcome, TestResult, Verdict
-
 
 def measured(subject: Subject, workshop: Workshop) -> Verdict:
     """Its time on every test, unless times are not asked for."""
@@ -34,8 +33,8 @@ def measured(subject: Subject, workshop: Workshop) -> Verdict:
         tests=tuple(results),
         runtime_seconds=sum(result.seconds or 0.0 for result in results),
         startup_seconds=sum(result.startup_seconds or 0.0 for result in results),
-        counters=_summed(measurement.counters for measurement in measurements),
-        startup_counters=_summed(measurement.startup_counters for measurement in measurements),
+        counters=_over_tests([measurement.counters for measurement in measurements], workshop),
+        startup_counters=_over_tests([measurement.startup_counters for measurement in measurements], workshop),
     )
 
 
@@ -89,10 +88,14 @@ def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -
     return known
 
 
-def _summed(counters: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def _over_tests(counted: Sequence[Mapping[str, float]], workshop: Workshop) -> dict[str, float]:
+    """Sums over the tests; of memory the most."""
     sums: Counter[str] = Counter()
-    for counted in counters:
-        sums.update(counted)  # type: ignore[arg-type]  # counts may be fractions in some simulators
+    for counters in counted:
+        sums.update(counters)  # type: ignore[arg-type]  # counts may be fractions in some simulators
+    pages = workshop.environment.spec.simulator.pages
+    if pages is not None and pages in sums:
+        sums[pages] = max(counters.get(pages, 0) for counters in counted)  # type: ignore[assignment]
     return dict(sorted(sums.items()))
 
 
