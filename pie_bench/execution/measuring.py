@@ -8,10 +8,16 @@ from contextlib import closing
 from dataclasses import replace
 
 from pie_bench.execution.integrity import forbidden
+from pie_bench.execution.native import run_natively
 from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 from pie_bench.run.verdict import Outcome, TestResult, Verdict
+
+# Simulated time is impossible beside a native CPU time (outside the kernel) above this: docs/cheating.md.
+NATIVE_FLOOR_SECONDS, NATIVE_FACTOR = 0.5, 50
+_NATIVE_RUNS = 3  # the least counts
+
 
 def measured(subject: Subject, workshop: Workshop) -> Verdict:
     """Its time on every test, unless times are not asked for."""
@@ -27,6 +33,9 @@ def measured(subject: Subject, workshop: Workshop) -> Verdict:
             results = [replace(r, outcome="unsupported") if r.outcome == "forbidden" else r for r in results]
         worst = next(result for result in results if result.outcome != "ok")
         return workshop.verdict(subject, worst.outcome, detail, tests=tuple(results))
+    impossible = _too_fast(subject, results, workshop)
+    if impossible is not None:
+        return workshop.verdict(subject, "forbidden", impossible, tests=tuple(results))
     return workshop.verdict(
         subject,
         "ok",
@@ -70,6 +79,21 @@ def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], li
             )
     said = next((measurement.detail for measurement in known.values() if measurement.outcome != "ok"), "")
     return results, found, said
+
+
+def _too_fast(subject: Subject, results: Sequence[TestResult], workshop: Workshop) -> str | None:
+    """What shows that simulated time is not the program's: its native CPU time; None when nothing does."""
+    inputs = {test.test_id: test.input for test in subject.tests}
+    for result in results:
+        most = NATIVE_FLOOR_SECONDS + NATIVE_FACTOR * (result.seconds or 0.0)
+        native = subject.user_seconds.get(result.test_id, 0.0)
+        for _ in range(_NATIVE_RUNS - 1):
+            if native > most:
+                again = run_natively(subject.binary, inputs[result.test_id], workshop).user_seconds
+                native = min(native, again or 0.0)
+        if native > most:
+            return f"test {result.test_id}: {native:.2f} s of CPU time natively, {result.seconds:.2g} s simulated"
+    return None
 
 
 def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -> dict[str, Measurement]:
