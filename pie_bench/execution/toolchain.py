@@ -53,13 +53,21 @@ class Toolchain:
             f"{self._spec.compiler} {flags} {_NAMED} {_SOURCE} -o /tmp/program && cat /tmp/program", code
         )
         if finished.wall_timeout:
-            raise SandboxError(f"the compiler was stopped after {finished.wall_seconds:.0f} s of wall time")
+            said = f"stopped after {finished.wall_seconds:.0f} s of wall time"
+            if self._works():  # it waited for something that never came: #include "/dev/ptmx"
+                return Compiled(None, said, "compile_timeout")
+            raise SandboxError(f"the compiler was {said}")
         log = _TEMPORARY.sub("/tmp/cc…", finished.stderr.decode(errors="replace"))[:_LOG_CHARACTERS]
         if finished.exit_code == 0:
             return Compiled(finished.stdout, log)
         if finished.cpu_limit or "CPU time limit exceeded" in log:  # of the driver, or of a compiler it started
             return Compiled(None, f"stopped after {self._limits.cpu_seconds} CPU seconds\n{log}", "compile_timeout")
         return Compiled(None, log, "compile_error")
+
+    def _works(self) -> bool:
+        """Whether an empty program compiles here and now."""
+        finished = self._build(f"{self._spec.compiler} {_SOURCE} -o /tmp/program", "int main() {}")
+        return finished.exit_code == 0
 
     def library(self, code: str) -> bytes:
         """A shared library of one C++ source text, made once. SandboxError when it does not compile: it is our own."""
@@ -75,7 +83,7 @@ class Toolchain:
 
     def disassemble(self, binary: bytes) -> str:
         """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
-        finished = self._run(["/usr/bin/objdump", "-dw", PROGRAM], {PROGRAM: binary})
+        finished = self._run(["/bin/sh", "-c", f"objdump -dw {PROGRAM}"], {PROGRAM: binary})
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
             raise SandboxError(f"objdump: {said}; is binutils installed?")
@@ -88,8 +96,8 @@ class Toolchain:
         By the toolchain's own binutils. SandboxError when there are none.
         """
         asked = "".join(f"{address:#x}\n" for address in addresses).encode()
-        argv = ["/usr/bin/addr2line", "-a", "-i", "-e", PROGRAM, "@/w/addresses"]
-        finished = self._run(argv, {PROGRAM: binary, "/w/addresses": asked})
+        script = f"addr2line -a -i -e {PROGRAM} < /w/addresses"
+        finished = self._run(["/bin/sh", "-c", script], {PROGRAM: binary, "/w/addresses": asked})
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
             raise SandboxError(f"addr2line: {said}; is binutils installed?")

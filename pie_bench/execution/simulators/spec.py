@@ -37,6 +37,7 @@ class SimulatorSpec(Strict):
     - `after_counting`: fields that turn counts into seconds: measurements outlive their change;
     - `pages`: the counter of pages of 4 KiB in use at once, at most;
     - `profiles`: whether it knows where in a program the cycles go;
+    - `needs_mounts`: whether the environment's root file system must be mounted for it;
     - `speed`: for estimates, None where nothing is known of it.
     """
 
@@ -46,6 +47,7 @@ class SimulatorSpec(Strict):
     after_counting: ClassVar[frozenset[str]] = frozenset()
     pages: ClassVar[str | None] = None
     profiles: ClassVar[bool] = False
+    needs_mounts: ClassVar[bool] = True
     speed: ClassVar[Speed | None] = None
 
     kind: str

@@ -217,6 +217,27 @@ int main() {{ volatile auto p = malloc({size}ul); printf("%d", p == nullptr); }}
     assert (m.outcome, m.stdout_sha256) == ("ok", sha256(b"1"))
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("long f(int n) { volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }", "the stack is used up"),
+        ("long f(int n) { volatile char a[69000000]; a[0] = n; return a[0]; }", "the stack is used up"),
+        ("long f(int n) { volatile auto p = new char[n * 20000l]; return p != nullptr; }", "memory was refused"),
+        (
+            "#include <cstdlib>\nlong f(int n) { volatile auto p = malloc(n * 20000l); exit(p == 0); }",
+            "memory was refused",
+        ),
+        (
+            "#include <cstdlib>\nlong f(int n) { volatile auto p = (char*)malloc(n * 20000l); return *p; }",
+            "memory was refused",
+        ),
+    ],
+)
+def test_a_crash_for_lack_of_memory_is_no_other_behaviour(code, said, compiled, measured):
+    (m,) = measured(compiled(f"{code}\nint main() {{ volatile int n = 70000; return f(n) != 0; }}"), [b""])
+    assert m.outcome == "memory_limit" and said in m.detail
+
+
 def test_pages_are_counted(compiled, measured):
     code = "#include <vector>\nint main() { std::vector<char> a(%d); volatile char c = a[0]; return c; }"
     small, large = (measured(compiled(code % size), [b""])[0].counters["pages"] for size in (1 << 22, 1 << 24))

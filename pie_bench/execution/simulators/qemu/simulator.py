@@ -164,6 +164,8 @@ class QemuSimulator:
         plugin += [f"main={main}"] if main is not None else []
         loader = [f"{TOOLS}/lib64/ld-linux-x86-64.so.2", "--library-path", LIBRARIES]
         qemu = [f"{TOOLS}/usr/bin/qemu-x86_64", "-plugin", ",".join(plugin), "-cpu", spec.cpu, "-r", spec.kernel]
+        if not self._sandbox.shows_roots:  # the program's loader and libraries are looked for there
+            qemu += ["-L", str(self._environment.root)]
         qemu += ["-seed", "1", "-s", str(self._limits.stack_bytes + _STACK_SLACK_BYTES), "-0", _PROGRAM, _PROGRAM]
         return Command(
             argv=[*loader, *qemu],

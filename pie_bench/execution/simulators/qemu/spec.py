@@ -51,6 +51,7 @@ class QemuSpec(SimulatorSpec):
     }
     pages = PAGES
     profiles = True
+    needs_mounts = False
 
     kind: Literal["qemu"]
     tools: str

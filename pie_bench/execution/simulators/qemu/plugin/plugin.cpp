@@ -42,6 +42,7 @@ void present_at_start(uint64_t first_instruction, uint64_t stack_pointer) {
     started = true;
     present_around(qemu_plugin_start_code());
     present_around(first_instruction);
+    guest::stack_at(stack_pointer);
     uint64_t end = stack_pointer & ~4095ull;
     while (page_get_flags(end)) end += 4096;
     model::pages_written_by_kernel(stack_pointer, end - stack_pointer);

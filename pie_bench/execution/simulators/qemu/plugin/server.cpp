@@ -78,8 +78,11 @@ void close_descriptors() {
 // for QEMU's memory. Faults in its own pages are QEMU's to handle (it protects code that it has translated).
 void on_fault(int number, siginfo_t* info, void* context) {
     auto address = reinterpret_cast<uint64_t>(info->si_addr);
-    if (info->si_code > 0 && !guest::is_mapped(address)) {  // not one that was sent
+    bool was_sent = info->si_code <= 0;
+    if (!was_sent && guest::is_below_stack(address)) end_memory_limit("the stack is used up");
+    if (!was_sent && !guest::is_mapped(address)) {
         char text[64];
+        if (guest::lacked_memory()) end_memory_limit("a request for memory was refused");
         std::snprintf(text, sizeof text, "0x%" PRIx64 ", outside its own memory", address);
         if (guest::handles_faults()) end_forbidden(std::string("handles the fault at ") + text);
         report::finish("crashed", std::string("signal 11 at ") + text, counters());
@@ -315,6 +318,7 @@ void on_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t a, uint64
             leave(0);
         }
         model::finish();
+        if ((a & 0xff) != 0 && guest::lacked_memory()) end_memory_limit("a request for memory was refused");
         profile::finish();
         end("exited", std::to_string(a & 0xff), static_cast<int>(a & 0xff));
     }
@@ -420,6 +424,8 @@ uint64_t nanoseconds() {
 }
 
 void end_instruction_limit() { end("instruction_limit", std::to_string(model::instructions()) + " instructions", 0); }
+
+void end_memory_limit(const std::string& what) { end("memory_limit", what, 0); }
 
 void end_unsupported(const std::string& what) { end("unsupported", what, 0); }
 
