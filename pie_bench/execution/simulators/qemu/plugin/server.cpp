@@ -154,13 +154,21 @@ void translate_for(const void* here) {
     blocks->count = 0;
 }
 
-// Forks for each input; returns in the children only. (The raw system call: that of the C library runs handlers of
-// QEMU's which wait for its other thread.)
+// The raw system call: the C library's fork runs handlers of QEMU's which wait for its other thread.
+pid_t fork_raw() {
+#ifdef SYS_fork
+    return static_cast<pid_t>(syscall(SYS_fork));
+#else  // arm64 has none
+    return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+#endif
+}
+
+// Forks for each input; returns in the children only.
 void serve(const void* here) {
     char tag;
     int descriptors[4];
     while (receive(tag, descriptors)) {
-        pid_t child = static_cast<pid_t>(syscall(SYS_fork));
+        pid_t child = fork_raw();
         if (child == 0) {
             become_child(descriptors);
             if (!guest::has_seen().empty()) end("apart", guest::has_seen(), 0);
