@@ -14,6 +14,7 @@ from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.judging import judge
 from pie_bench.execution.native import run_natively
+from pie_bench.execution.profiling import profile
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Finished, Sandbox, SandboxError
@@ -22,7 +23,7 @@ from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256
 from pie_bench.paths import roots_dir
-from pie_bench.run.measurement import Measurement
+from pie_bench.run.measurement import Measurement, Profile
 from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.store import MeasurementStore
 
@@ -108,6 +109,10 @@ class Executor:
         if compiled.binary is None:
             raise UserError(f"the program does not compile: {compiled.log.strip()[:200]}")
         return run_natively(compiled.binary, test.input, self._workshop)
+
+    def profile(self, code: str, test: TestCase) -> Profile | None:
+        """Where the cycles go of a program that is right, by line; None when the simulator does not know."""
+        return profile(code, test.input, self._workshop)
 
     @property
     def accounts_cpu(self) -> bool:

@@ -41,7 +41,7 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     console.print(table)
     counted = ", ".join(f"{count} {name}" for name, count in sorted(results.outcomes.items(), key=lambda x: -x[1]))
     console.print(f"answers: {counted}", soft_wrap=True)
-    for line in legend(results):
+    for line in [*memory(results), *legend(results)]:
         console.print(line, soft_wrap=True)
     for warning in warnings(results):
         console.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
@@ -69,6 +69,16 @@ def print_guards(results: Results, file: IO[str] | None = None) -> None:
             if value is not None and raw is not None and k.startswith("best@"):
                 shown = (format_value(name, each) for each in (raw, value))
                 print(f"  {METRICS[name].title} {k}: {' → '.join(shown)}", file=out)
+
+
+def memory(results: Results) -> list[str]:
+    """Peak memory beside time, a line; none where the environment does not know it."""
+    said = []
+    for of, name in (("model", "the fastest answers"), ("human", "the human rewrites")):
+        found = (results.memory or {}).get(of)  # type: ignore[call-overload]
+        if found is not None and found.ratio is not None:
+            said.append(f"{name} {found.ratio:.2f}× (less in {found.less}, more in {found.more} of {found.n_pairs})")
+    return [f"peak memory over the slow programs': {'; '.join(said)}"] if said else []
 
 
 def legend(results: Results) -> list[str]:

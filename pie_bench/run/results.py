@@ -41,6 +41,9 @@ class SampleResult(_Part):
     outcome: str = Field(description="what became of it: see `outcomes` in docs/methodology.md")
     seconds: float | None = Field(description="simulated seconds, summed over the pair's tests; null unless ok")
     startup_seconds: float | None = Field(description="the part of `seconds` before main")
+    peak_memory_bytes: int | None = Field(
+        default=None, description="the most that it had in use on any test; null where the simulator does not know"
+    )
 
 
 class Score(_Part):
@@ -159,6 +162,15 @@ class StartupShare(_Part):
     by_startup_alone: tuple[str, ...] = Field(description="pair ids")
 
 
+class Memory(_Part):
+    """Peak memory of pairs' fastest correct programs, beside that of their slow programs."""
+
+    n_pairs: int = Field(description="pairs with a correct program")
+    ratio: float | None = Field(description="geometric mean of peak memory over the slow program's; below 1 is less")
+    less: int = Field(description="pairs whose program is at least 10 % below the slow one")
+    more: int = Field(description="pairs whose program is at least 10 % above the slow one")
+
+
 class PairResult(_Part):
     """One pair and the model's answers to it."""
 
@@ -231,6 +243,9 @@ class Results(_Part, _Metrics):
     interval: dict[str, Any] = Field(default={}, description="how the intervals were made")
     startup: dict[Literal["model", "human"], StartupShare] = Field(
         default={}, description="what start-up alone decides"
+    )
+    memory: dict[Literal["model", "human"], Memory] | None = Field(
+        default=None, description="null where the environment does not know peak memory"
     )
     guards: Guards | None = Field(default=None, description="null: `pie-bench guard` was not run")
     outcomes: dict[str, int] = Field(description="what became of the model's answers, counted")
