@@ -154,6 +154,13 @@ def positive(text: str) -> int:
     return value
 
 
+def natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {value}")
+    return value
+
+
 def dollars(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):

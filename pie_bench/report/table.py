@@ -77,8 +77,10 @@ def memory(results: Results) -> list[str]:
     for of, name in (("model", "the fastest answers"), ("human", "the human rewrites")):
         found = (results.memory or {}).get(of)  # type: ignore[call-overload]
         if found is not None and found.ratio is not None:
-            said.append(f"{name} {found.ratio:.2f}× (less in {found.less}, more in {found.more} of {found.n_pairs})")
-    return [f"peak memory over the slow programs': {'; '.join(said)}"] if said else []
+            said.append(
+                f"{name} {found.ratio:.2f}× (less in {found.less}, more in {found.more} of {found.n_pairs} pairs)"
+            )
+    return [f"peak memory against the slow programs: {'; '.join(said)}"] if said else []
 
 
 def legend(results: Results) -> list[str]:
