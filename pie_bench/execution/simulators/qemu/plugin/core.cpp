@@ -270,12 +270,8 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
         if (is_load) {
             done = executes + 1;
             if (access) {
-                if (fault(pc, access->address, access->address + access->bytes, executes)) {
-                    free_iq(executes + m_.iewToRenameDelay, rename);
-                    ++counts.ops;
-                    continue;
-                }
-                const uint64_t found = load(op, pc, *access, dispatch, executes);
+                const bool faulted = fault(pc, access->address, access->address + access->bytes, executes);
+                const uint64_t found = faulted ? AGAIN : load(op, pc, *access, dispatch, executes);
                 if (found == AGAIN) {
                     free_iq(executes + m_.iewToRenameDelay, rename);
                     ++counts.ops;

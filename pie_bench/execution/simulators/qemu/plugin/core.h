@@ -102,7 +102,7 @@ class Core {
     uint64_t ready_[REGISTERS] = {};
 
     // front end
-    uint64_t fetch_cycle_ = 0, fetch_block_ = ~0ull, request_ = 0, decode_cycle_ = 0, fetch_page_ = ~0ull, fetch_frame_ = 0;
+    uint64_t fetch_cycle_ = 0, fetch_block_ = ~0ull, request_ = 0, decode_cycle_ = 0, fetch_page_ = ~0ull;
     // A stage's next place, in eighths of a cycle: a stage that is four wide takes two for each micro-operation.
     static constexpr unsigned EIGHTHS = 3;
     uint64_t fetch_next_ = 0, decode_next_ = 0, rename_next_ = 0, commit_next_ = 0;
