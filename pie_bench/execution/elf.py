@@ -31,6 +31,13 @@ def lowest_code(elf: Any) -> int:
     return min(int(s["p_vaddr"]) for s in elf.iter_segments("PT_LOAD") if s["p_flags"] & P_FLAGS.PF_X)
 
 
+def main_address(elf: Any) -> int | None:
+    """Of `main`, in the file's own addresses; None when there is no such symbol."""
+    table = elf.get_section_by_name(".symtab")
+    symbols = table.get_symbol_by_name("main") if table is not None else None
+    return int(symbols[0]["st_value"]) if symbols else None
+
+
 def functions(binary: bytes) -> list[tuple[int, int]]:
     """The addresses, [begin, end), of its functions, by address."""
 

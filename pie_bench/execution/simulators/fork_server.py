@@ -18,7 +18,6 @@ not be forked there (`starts_unseeing`).
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pie_bench.execution.elf import of_elf
 from pie_bench.execution.simulators.startup import EXIT
 from pie_bench.execution.simulators.translations import Translator
 
@@ -70,11 +70,8 @@ class Forking:
 
 def forking(binary: bytes) -> Forking | None:
     """The program as a fork server; None where there is no room for one or it has an unknown form."""
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        code = _Code(ELFFile(io.BytesIO(binary)), binary)
-    except Exception:  # _UnknownFormError, and of a broken file whatever pyelftools' parts raise
+    code = of_elf(binary, lambda elf: _Code(elf, binary))
+    if code is None:
         return None
     line = code.main & -_LINE
     offset = next((offset for offset in range(_LINE - len(_CALL) + 1) if code.can_wait_at(line, offset)), None)

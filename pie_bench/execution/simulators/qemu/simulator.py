@@ -21,10 +21,12 @@ import logging
 import secrets
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from pie_bench.execution.elf import code_address, lowest_code, of_elf
+from pie_bench.execution.elf import code_address, lowest_code, main_address, of_elf
 from pie_bench.execution.environment import Environment
+from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import (
     REPORT_PATH,
     Command,
@@ -35,7 +37,7 @@ from pie_bench.execution.sandbox.sandbox import (
     SandboxError,
     Served,
 )
-from pie_bench.execution.simulators.qemu.build import LIBRARIES, TOOLS, Ruler
+from pie_bench.execution.simulators.qemu.build import TOOLS, Ruler
 from pie_bench.execution.simulators.qemu.report import Report, ReportError, parse_report
 from pie_bench.execution.simulators.qemu.spec import CYCLES, INSTRUCTIONS, QemuSpec, period_ps
 from pie_bench.execution.simulators.simulator import CyclesByAddress, is_verified
@@ -162,13 +164,12 @@ class QemuSimulator:
         plugin = [_PLUGIN, *options, f"key={key.hex()}", f"machine={_MACHINE}", f"period_ps={self._period_ps}"]
         plugin += [f"max_instructions={self._spec.max_instructions}", f"memory={self._spec.native_limits.memory_bytes}"]
         plugin += [f"main={main}"] if main is not None else []
-        loader = [f"{TOOLS}/lib64/ld-linux-x86-64.so.2", "--library-path", LIBRARIES]
         qemu = [f"{TOOLS}/usr/bin/qemu-x86_64", "-plugin", ",".join(plugin), "-cpu", spec.cpu, "-r", spec.kernel]
         if not self._sandbox.shows_roots:  # the program's loader and libraries are looked for there
             qemu += ["-L", str(self._environment.root)]
         qemu += ["-seed", "1", "-s", str(self._limits.stack_bytes + _STACK_SLACK_BYTES), "-0", _PROGRAM, _PROGRAM]
         return Command(
-            argv=[*loader, *qemu],
+            argv=[*loader(Path(TOOLS)), *qemu],
             stdin=stdin,
             files={
                 _PROGRAM: File(binary, executable=True),
@@ -259,10 +260,8 @@ def main_offset(binary: bytes) -> int | None:
     """Of `main`, from the beginning of the lowest segment that is executed; None when there is no such symbol."""
 
     def offset(elf: Any) -> int | None:
-        table = elf.get_section_by_name(".symtab")
-        symbols = table.get_symbol_by_name("main") if table is not None else None
-        code = lowest_code(elf)
-        return symbols[0]["st_value"] - code if symbols and symbols[0]["st_value"] >= code else None
+        main, code = main_address(elf), lowest_code(elf)
+        return main - code if main is not None and main >= code else None
 
     return of_elf(binary, offset)
 
