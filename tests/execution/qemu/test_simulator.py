@@ -83,6 +83,33 @@ CLOCK = """
 #include <ctime>
 int main() {
     srand(time(0)); printf("%d %ld", rand(), (long)clock()); }"""
+# Asks for the sizes of its streams, as the C library does, and for what else is not the same in every run or place.
+SIZES = """
+#include <cstdio>
+#include <sys/stat.h>
+int main() {
+    struct stat in, out;
+    fstat(0, &in);
+    fstat(1, &out);
+    LOOKS printf("%ld %ld %ld", (long)in.st_size, (long)in.st_blocks, (long)out.st_size); }"""
+MAPS_ITS_INPUT = """
+#include <cstdio>
+#include <sys/mman.h>
+#include <sys/stat.h>
+int main() {
+    struct stat s;
+    fstat(0, &s);
+    auto text = (const char*)mmap(0, s.st_size + 1, PROT_READ, MAP_PRIVATE, 0, 0);
+    printf("%d", s.st_size ? text[s.st_size - 1] : 0); }"""
+TABLE_FIRST = """
+#include <cstdio>
+#include <vector>
+int main() {
+    std::vector<bool> composite(20000);
+    for (int i = 2; i < 20000; i++)
+        if (!composite[i]) for (int j = 2 * i; j < 20000; j += i) composite[j] = true;
+    for (int n; scanf("%d", &n) == 1;) printf("%d", (int)composite[n]);
+}"""
 LONG_DOUBLE = (
     '#include <cstdio>\nint main() { long double a = 1; for (int i = 0; i < 63; i++) a /= 2; printf("%d", 1 + a > 1); }'
 )
@@ -90,7 +117,15 @@ LONG_DOUBLE = (
 
 @pytest.mark.parametrize(
     "code",
-    [SUM, STREAMS, MEMORY, THREADS, CLOCK, BEFORE_MAIN, THREAD_BEFORE_MAIN],
+    [
+        *(SUM, STREAMS, MEMORY, THREADS, CLOCK, BEFORE_MAIN, THREAD_BEFORE_MAIN, MAPS_ITS_INPUT, TABLE_FIRST),
+        SIZES.replace("LOOKS", ""),
+        SIZES.replace("LOOKS", "getchar();"),
+        SIZES.replace("LOOKS", "")
+        .replace("int main", "int early")
+        .replace("; }", "; return 0; }\nint n = early();\nint main() {}"),
+        "int main() {}",
+    ],
     ids=lambda code: sha256(code.encode())[:6],
 )
 def test_forked_and_alone_are_equal_to_the_last_count(code, compiled, measured):
@@ -102,6 +137,45 @@ def test_forked_and_alone_are_equal_to_the_last_count(code, compiled, measured):
     for m in forked:
         assert m.counters["cycles"] >= m.startup_counters["cycles"] > 0
         assert m.counters["pages"] >= m.startup_counters["pages"] > 0
+
+
+def test_what_comes_before_the_first_look_is_done_once(compiled, measured, caplog):
+    """A sieve before the first number is read, and the C library's buffers, are the same for every input."""
+    caplog.set_level("INFO")
+    inputs = [f"{n}\n".encode() for n in range(100, 106)]
+    for code in (TABLE_FIRST, BEFORE_MAIN, THREAD_BEFORE_MAIN):
+        assert [m.outcome for m in measured(compiled(code, "-pthread"), inputs)] == ["ok"] * 6
+    assert "one simulation a process" not in caplog.text
+    measured(compiled(MAPS_ITS_INPUT), inputs)
+    assert "one simulation a process" in caplog.text
+
+
+def test_the_size_of_the_input_is_true(compiled, measured):
+    for looks in ("", "getchar();"):
+        for m, size in zip(measured(compiled(SIZES.replace("LOOKS", looks)), [b"", b"1" * 700]), (0, 700), strict=True):
+            assert m.stdout_sha256 == sha256(f"{size} {(size + 511) // 512} 0".encode())
+
+
+def test_a_program_is_told_the_same_of_its_computer_everywhere(compiled, ruler, sandbox):
+    code = """
+#include <cstdio>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <thread>
+int main() {
+    utsname name; uname(&name);
+    cpu_set_t set; sched_getaffinity(0, sizeof set, &set);
+    struct sysinfo info; sysinfo(&info);
+    struct stat s; fstat(0, &s);
+    bool hosts = fopen("/proc/stat", "r") || fopen("/proc/meminfo", "r");
+    printf("%s %s %s %d %u %lu %lu %ld %d", name.nodename, name.release, name.version, CPU_COUNT(&set),
+           std::thread::hardware_concurrency(), info.totalram, (unsigned long)s.st_ino, (long)s.st_mtime, hosts); }"""
+    command = QemuSimulator(ruler, sandbox)._command(compiled(code), None, bytes(16), "report={report}")
+    said = sandbox.run(command, ruler.spec.simulator_limits, "simulator").stdout
+    # two is what the C library takes for true where it cannot find out
+    assert said == b"simulated 5.1.0 #1 1 2 0 1 1000000000 0"
 
 
 def test_nothing_changes_on_a_loaded_machine(compiled, measured):

@@ -5,10 +5,9 @@ depend on the program, its input and its libraries alone: QEMU's processor, kern
 given on the command line, the clock and random numbers that a program asks for are simulated, and argv[0], environment
 and directory are fixed by the sandbox. What the host is, and how busy, does not show.
 
-A program gets to its `main` once and is forked there for each input, in QEMU's own process (plugin/server.cpp). What
-is counted up to `main` is counted in the same process as the rest; if the program looks at its input, the clock or its
-process earlier, start-up ends there. A program that has looked at its input, the clock or
-its process before `main`, starts threads there, or has no symbol `main`, is measured one process a test.
+A program gets once to where it first looks at its input, the clock, its process or anything else that differs from run
+to run, and is forked there for each input, in QEMU's own process (plugin/server.cpp): what it computes before is the
+same for all. Start-up is what is counted up to `main`, or up to that look if it comes earlier.
 
 The plugin refuses, as `forbidden` with the address or call as evidence, whatever is not the program's own (see
 plugin/guest.h), and the harness refuses counts that cannot be.
@@ -79,7 +78,7 @@ class QemuSimulator:
         # A static program has no loader to get through.
         least = self._ruler_spec.least_startup_instructions if main is not None and is_dynamic(binary) else 0
         runs: Iterator[_Run]
-        if main is not None and self._forks and len(inputs) > 1:
+        if self._forks and len(inputs) > 1:
             runs = self._run_forked(binary, main, inputs)
         else:
             runs = (self._run_alone(binary, main, data) for data in inputs)
@@ -118,7 +117,7 @@ class QemuSimulator:
         finished = self._sandbox.run(command, self._limits, "simulator")
         return finished, _report_of(finished, key)
 
-    def _run_forked(self, binary: bytes, main: int, inputs: Sequence[bytes]) -> Iterator[_Run]:
+    def _run_forked(self, binary: bytes, main: int | None, inputs: Sequence[bytes]) -> Iterator[_Run]:
         done, key = 0, secrets.token_bytes(16)
         try:
             with self._sandbox.serve(self._command(binary, main, key, "serve=1"), self._limits) as process:
@@ -139,15 +138,14 @@ class QemuSimulator:
         for data in inputs[done:]:
             yield self._run_alone(binary, main, data)
 
-    def _run_child(self, binary: bytes, main: int, process: Served, key: bytes, index: int, data: bytes) -> _Run | None:
+    def _run_child(
+        self, binary: bytes, main: int | None, process: Served, key: bytes, index: int, data: bytes
+    ) -> _Run | None:
         """A forked run, checked; None when this program is not to be forked."""
         finished = process.run(data)
         run = finished, _report_of(finished, key)
         if finished.wall_timeout or finished.cpu_limit:
             return run
-        if run[1] is not None and run[1].outcome == "apart":
-            _log.info("program %s: one simulation a process (before main: %s)", sha256(binary)[:12], run[1].detail)
-            return None
         if index > 0 and run[1] is not None and not is_verified(binary, data, self._spec.verify_one_in):
             return run
         alone = self._run_alone(binary, main, data)

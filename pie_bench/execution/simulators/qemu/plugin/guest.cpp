@@ -10,8 +10,10 @@
 #include <set>
 #include <unordered_set>
 
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "model.h"
 #include "qemu.h"
@@ -40,8 +42,10 @@ enum Call : int64_t {  // Linux, x86-64
 };
 
 constexpr uint64_t PAGE = 4096;
-constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20, FIXED = 0x10, CLONE_A_THREAD = 0x10000,
+constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20, FIXED = 0x10,
                    CLONE_CLEARS = 0x200000;
+constexpr int STREAMS = 3;
+constexpr uint64_t STAT_BYTES = 144;
 constexpr uint64_t EPOCH_SECONDS = 1000000000;  // what the guest's clock starts at, as gem5's
 
 Limits limits;
@@ -50,7 +54,8 @@ uint64_t mapped_bytes, program_break, first_break;
 std::unordered_set<uint64_t> touched;
 uint64_t most_touched;
 std::set<int> libraries;  // descriptors of files that code may be mapped from
-std::string seen;
+bool seen;
+std::map<uint64_t, std::pair<int, unsigned>> sizes;  // address → standard stream, byte of its size: not read yet
 int control = -1;
 bool fault_handler;
 bool lacked;
@@ -59,7 +64,7 @@ uint64_t stack_begin, stack_end;
 struct Pending {
     int64_t number = -1;
     uint64_t arguments[6] = {};
-    bool opens_library = false;
+    bool opens_library = false, opens_hosts = false;
 } pending;
 bool has_replacement;
 uint64_t replacement;
@@ -70,16 +75,25 @@ std::string hex(uint64_t value) {
     return text;
 }
 
+void forget_recent() {
+    for (Page& page : recent) page = Page{};
+}
+
+// True if there was a byte of a size in this memory.
+bool forget_sizes(uint64_t address, uint64_t size) {
+    auto begin = sizes.lower_bound(address), end = sizes.lower_bound(address + size);
+    bool any = begin != end;
+    sizes.erase(begin, end);
+    return any;
+}
+
 // What the kernel has written there is in memory from now on.
 void written(uint64_t address, uint64_t size) {
     if (address == 0 || size == 0) return;
+    forget_sizes(address, size);
     model::pages_written_by_kernel(address, size);
     for (uint64_t page = address / PAGE; page <= (address + size - 1) / PAGE; ++page)
         if (touched.insert(page).second && touched.size() > most_touched) most_touched = touched.size();
-}
-
-void forget_recent() {
-    for (Page& page : recent) page = Page{};
 }
 
 void unmap(uint64_t begin, uint64_t end) {
@@ -103,6 +117,7 @@ void map(uint64_t begin, uint64_t end) {
 
 void untouch(uint64_t begin, uint64_t end) {
     if (begin >= end) return;
+    forget_sizes(begin, end - begin);
     model::pages_unmapped(begin, end - begin);
     if ((end - begin) / PAGE < touched.size())
         for (uint64_t page = begin / PAGE; page < end / PAGE; ++page) touched.erase(page);
@@ -145,18 +160,25 @@ bool is_forbidden(const std::string& path) {
            starts_with(path, "/streams");
 }
 
+// What tells of the computer: how many processors and how much memory.
+bool is_hosts(const std::string& path) { return starts_with(path, "/proc/") || starts_with(path, "/sys/"); }
+
 void check_path(const char* call, uint64_t address) {
     std::string path = text_at(address);
     if (is_forbidden(path)) server::end_forbidden(std::string(call) + " of " + path);
     pending.opens_library = is_library(path);
-    if (!pending.opens_library && seen.empty()) seen = std::string(call) + " of " + path;
+    pending.opens_hosts = is_hosts(path);
+    if (!pending.opens_library) seen = true;
 }
 
-void check_descriptor(const char* call, int64_t descriptor) {
-    int number = static_cast<int>(descriptor);
+void check_is_own(const char* call, int number) {
     if (number == control && control >= 0)
         server::end_forbidden(std::string(call) + " on descriptor " + std::to_string(number) + ", which is not its own");
-    if (number < 3 && seen.empty()) seen = std::string(call) + " on descriptor " + std::to_string(number);
+}
+
+void check_descriptor(const char* call, int number) {
+    check_is_own(call, number);
+    if (number < STREAMS) seen = true;
 }
 
 void check_mapping(const char* call, uint64_t protection, uint64_t flags, int descriptor) {
@@ -164,10 +186,6 @@ void check_mapping(const char* call, uint64_t protection, uint64_t flags, int de
     if (protection & WRITABLE) server::end_forbidden(std::string(call) + ": memory both writable and executable");
     if (flags & ANONYMOUS || !libraries.count(descriptor))
         server::end_forbidden(std::string(call) + ": executable memory that is not a library's");
-}
-
-void see(const char* what) {
-    if (seen.empty()) seen = what;
 }
 
 // Simulated time in nanoseconds.
@@ -183,9 +201,16 @@ void write_guest(uint64_t address, const T& value) {
         std::memcpy(reinterpret_cast<void*>(address + guest_base), &value, sizeof value);
 }
 
+// A field of struct utsname.
+void write_text(uint64_t address, const char* text) {
+    std::array<char, 65> field{};
+    std::strncpy(field.data(), text, field.size() - 1);
+    write_guest(address, field);
+}
+
 // What a system call that succeeded with `result` wrote into the guest's memory.
 void kernel_wrote(int64_t number, const uint64_t a[6], uint64_t result) {
-    constexpr uint64_t STAT_BYTES = 144, STATFS_BYTES = 120, STATX_BYTES = 256, UNAME_BYTES = 390, SYSINFO_BYTES = 112,
+    constexpr uint64_t STATFS_BYTES = 120, STATX_BYTES = 256, UNAME_BYTES = 390, SYSINFO_BYTES = 112,
                        ACTION_BYTES = 32, TERMINAL_BYTES = 36, USAGE_BYTES = 144, TIMES_BYTES = 32;
     switch (number) {
         case READ: case PREAD: case READLINK: written(a[1], result); break;
@@ -220,6 +245,40 @@ void kernel_wrote(int64_t number, const uint64_t a[6], uint64_t result) {
     }
 }
 
+// What the guest is told of a standard stream: a file, the same in every run but for its size.
+struct Stat {  // struct stat of Linux, x86-64
+    uint64_t device = 0, node, links = 1;
+    uint32_t mode = S_IFREG | 0600, user = 0, group = 0, padding = 0;
+    uint64_t special_device = 0, size = 0, block_size = PAGE, blocks = 0;
+    uint64_t times[6] = {EPOCH_SECONDS, 0, EPOCH_SECONDS, 0, EPOCH_SECONDS, 0};
+    uint64_t reserved[3] = {};
+};
+static_assert(sizeof(Stat) == STAT_BYTES);
+
+bool is_stream(int descriptor) { return descriptor >= 0 && descriptor < STREAMS; }
+
+Stat stat_of(int stream) {
+    Stat made;
+    made.node = static_cast<uint64_t>(stream) + 1;
+    struct stat now;
+    if (fstat(stream, &now) == 0 && S_ISREG(now.st_mode)) {
+        made.size = static_cast<uint64_t>(now.st_size);
+        made.blocks = (made.size + 511) / 512;
+    }
+    return made;
+}
+
+void write_stat(uint64_t address, int stream) {
+    write_guest(address, stat_of(stream));
+    if (seen) return;
+    auto add = [&](size_t field) {
+        for (unsigned byte = 0; byte < sizeof(uint64_t); ++byte)
+            sizes[address + field + byte] = {stream, static_cast<unsigned>(field + byte)};
+    };
+    add(offsetof(Stat, size)), add(offsetof(Stat, blocks));
+    forget_recent();
+}
+
 void replace(uint64_t value) {
     has_replacement = true;
     replacement = value;
@@ -245,7 +304,16 @@ void start(const Limits& given) { limits = given; }
 
 void set_control(int descriptor) { control = descriptor; }
 
-const std::string& has_seen() { return seen; }
+bool has_seen() { return seen; }
+
+void tell_sizes() {
+    if (!seen) return;
+    for (auto [address, what] : sizes) {
+        Stat stat = stat_of(what.first);
+        write_guest(address, reinterpret_cast<const uint8_t*>(&stat)[what.second]);
+    }
+    sizes.clear();
+}
 
 uint64_t pages_touched() { return most_touched; }
 
@@ -266,13 +334,19 @@ bool is_below_stack(uint64_t address) {
 bool is_mapped(uint64_t address) { return page_get_flags(address) & PAGE_VALID; }
 
 void access_slowly(uint64_t address, unsigned size, bool store) {
+    if (!sizes.empty() && forget_sizes(address, size) && !store) {
+        server::end_serving();
+        seen = true;
+        sizes.clear();
+    }
     for (uint64_t page = address / PAGE; page <= (address + size - 1) / PAGE; ++page) {
         int flags = page_get_flags(page * PAGE);
         bool writable = flags & (PAGE_WRITE | PAGE_WRITE_ORG);
         if (!(flags & PAGE_VALID) || (store && !writable))
             server::end_forbidden(std::string(store ? "a store to " : "a load from ") + hex(address) +
                                   ", outside its own memory");
-        recent[page % RECENT] = Page{page, writable};
+        bool watched = sizes.lower_bound(page * PAGE) != sizes.lower_bound((page + 1) * PAGE);
+        if (!watched) recent[page % RECENT] = Page{page, writable};
         if (touched.insert(page).second && touched.size() > most_touched) most_touched = touched.size();
     }
 }
@@ -289,13 +363,17 @@ void code(uint64_t address, uint64_t size) {
 void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
     if (number == FUTEX) return threads::before_futex(vcpu, a);
     if (number == SCHED_YIELD) return threads::yield(vcpu);
-    pending = Pending{number, {a[0], a[1], a[2], a[3], a[4], a[5]}, false};
+    pending = Pending{number, {a[0], a[1], a[2], a[3], a[4], a[5]}, false, false};
     int first = static_cast<int>(a[0]);
     switch (number) {
         case READ: case PREAD: case READV: check_descriptor("read", first); break;
         case WRITE: case PWRITE: case WRITEV: check_descriptor("write", first); break;
         case CLOSE: check_descriptor("close", first), libraries.erase(first); break;
-        case FSTAT: case FSTATFS: check_descriptor("fstat", first); break;
+        case FSTAT:
+            if (is_stream(first)) check_is_own("fstat", first);
+            else check_descriptor("fstat", first);
+            break;
+        case FSTATFS: check_descriptor("fstat", first); break;
         case LSEEK: check_descriptor("lseek", first); break;
         case IOCTL: check_descriptor("ioctl", first); break;
         case FCNTL: check_descriptor("fcntl", first); break;
@@ -326,24 +404,27 @@ void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
             if (a[1] != 0 && (first == SIGSEGV || first == SIGBUS) && page_get_flags(a[1]) & PAGE_READ)
                 fault_handler = *reinterpret_cast<const uint64_t*>(a[1] + guest_base) > 1;  // not SIG_DFL, SIG_IGN
             break;
-        case MUNMAP: case BRK: case MREMAP: case MADVISE: case RT_SIGPROCMASK: case RT_SIGRETURN: case RT_SIGPENDING:
+        case MREMAP: seen |= !sizes.empty(); break;
+        case GETRLIMIT: case UNAME: case SCHED_GETAFFINITY: break;
+        case SETRLIMIT: seen = true; break;
+        case PRLIMIT: seen |= a[2] != 0; break;
+        case MUNMAP: case BRK: case MADVISE: case RT_SIGPROCMASK: case RT_SIGRETURN: case RT_SIGPENDING:
         case SIGALTSTACK: case ARCH_PRCTL: case SET_TID_ADDRESS: case SET_ROBUST_LIST: case GET_ROBUST_LIST:
-        case RSEQ: case UNAME: case GETRLIMIT: case SCHED_GETAFFINITY: case GETRANDOM: case RESTART:
-        case EXIT: case EXIT_GROUP: case SETRLIMIT: case PRLIMIT:
+        case RSEQ: case GETRANDOM: case RESTART: case EXIT: case EXIT_GROUP:
             break;
         case CLOCK_GETTIME: case CLOCK_GETRES: case GETTIMEOFDAY: case TIME: case TIMES: case GETRUSAGE: case SYSINFO:
         case NANOSLEEP: case CLOCK_NANOSLEEP:
-            see("the clock");
+            seen = true;
             break;
         case TGKILL: case TKILL: case KILL:
             if (lacked) server::end_memory_limit("a request for memory was refused");  // abort, by what was thrown
-            see("its process");
+            seen = true;
             break;
-        case GETPID: case GETPPID: case GETTID: case GETPGRP: see("its process"); break;
-        case GETUID: case GETGID: case GETEUID: case GETEGID: case GETCWD: see("its user"); break;
-        case CLONE: see(a[0] & CLONE_A_THREAD ? "threads" : "another process"); break;
-        case FORK: case VFORK: case WAIT4: see("another process"); break;  // refused by the sandbox, as natively
-        case CLONE3: see("threads"); break;  // the sandbox says ENOSYS, and the C library takes clone
+        case GETPID: case GETPPID: case GETTID: case GETPGRP: seen = true; break;
+        case GETUID: case GETGID: case GETEUID: case GETEGID: case GETCWD: seen = true; break;
+        case CLONE: seen = true; break;
+        case FORK: case VFORK: case WAIT4: seen = true; break;  // refused by the sandbox, as natively
+        case CLONE3: seen = true; break;  // the sandbox says ENOSYS, and the C library takes clone
         default: server::end_forbidden("system call " + std::to_string(number));
     }
 }
@@ -362,6 +443,7 @@ void returned(unsigned vcpu, int64_t number, int64_t result) {
     switch (number) {
         case OPEN: case OPENAT:
             if (!failed && pending.opens_library) libraries.insert(static_cast<int>(result));
+            if (!failed && pending.opens_hosts) close(static_cast<int>(result)), replace(static_cast<uint64_t>(-ENOENT));
             break;
         case MMAP:
             if (failed) break;
@@ -434,6 +516,22 @@ void returned(unsigned vcpu, int64_t number, int64_t result) {
                 usage[4] = most_touched * 4;
                 write_guest(a[1], usage);
             }
+            break;
+        case FSTAT:
+            if (!failed && is_stream(static_cast<int>(a[0]))) write_stat(a[1], static_cast<int>(a[0]));
+            break;
+        case NEWFSTATAT:
+            if (!failed && is_stream(static_cast<int>(a[0])) && text_at(a[1]).empty())
+                write_guest(a[2], stat_of(static_cast<int>(a[0])));
+            break;
+        case UNAME:
+            if (!failed) write_text(a[0] + 65, "simulated"), write_text(a[0] + 3 * 65, "#1"), write_text(a[0] + 5 * 65, "");
+            break;
+        case SYSINFO:
+            if (!failed) write_guest(a[0], std::array<uint64_t, 14>{});
+            break;
+        case SCHED_GETAFFINITY:  // one processor
+            if (!failed) write_guest(a[2], uint64_t(1)), replace(sizeof(uint64_t));
             break;
         case GETRANDOM:
             if (!failed) write_random(a[0], value);

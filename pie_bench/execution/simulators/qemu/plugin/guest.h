@@ -29,8 +29,14 @@ void returned(unsigned vcpu, int64_t number, int64_t result);
 // What the guest is to see as the last call's result, if it is not what QEMU gives.
 bool replaced_result(uint64_t& result);
 
-// Why the guest, up to now, may have seen which run it is: its input, the clock, its process. Empty if it has not.
-const std::string& has_seen();
+// Whether the guest may have seen, or sees by the call it is about to make, which run it is: its input, the clock, its
+// process.
+bool has_seen();
+
+// The sizes of the standard streams are not the same in every run, and the C library asks for them, with what it needs
+// of them, before it makes a buffer, and never looks at them. So asking is not seeing. Who reads those bytes has seen;
+// when it has seen something else the bytes that nobody has written to get the values that they have in this run.
+void tell_sizes();
 
 // A descriptor of the plugin's own while it serves; -1 for none.
 void set_control(int descriptor);

@@ -34,12 +34,11 @@ constexpr int CONTROL = 60;      // where the socket goes while it serves: below
 constexpr size_t BLOCKS = 1 << 16;  // that a child may name
 constexpr uint8_t EVEX = 0x62;   // what instructions of AVX-512 begin with
 constexpr uint8_t RDTSCP_END = 0xf9;
-constexpr char START_UP = 1;     // the tag of a child that ends at `main`
 
 uint64_t limit = ~0ull, period_ps = 286;
 uint64_t main_offset = ~0ull, main_address = ~0ull;
 int report_descriptor = -1;
-bool serves, forked, at_first = true, arrived, startup_ended;
+bool serves, forked, at_first = true, startup_ended;
 std::vector<uint8_t> child_filter;
 struct sigaction qemus_handler;
 
@@ -50,6 +49,7 @@ struct Blocks {
 };
 Blocks* blocks;
 std::unordered_set<uint64_t> translated_blocks;
+TranslationBlock like;  // with the same of QEMU's flags
 
 [[noreturn]] void leave(int status) {
     syscall(SYS_exit_group, status);
@@ -100,6 +100,8 @@ void watch_faults() {
 void at_start(unsigned, void*) {
     if (!at_first) return;
     at_first = false;
+    if (const TranslationBlock* block = tcg_tb_lookup(reinterpret_cast<uintptr_t>(__builtin_return_address(0))))
+        like = *block;
     if (!serves && report_descriptor >= 0) report::open(report_descriptor);
     close_descriptors();
     watch_faults();
@@ -140,15 +142,14 @@ void become_child(const int descriptors[4]) {
 }
 
 // Translates what a child had to, so that the next one need not. A translation changes no count.
-void translate_for(const void* here) {
-    TranslationBlock* current = tcg_tb_lookup(reinterpret_cast<uintptr_t>(here));
+void translate_as_it_did() {
     uint32_t count = blocks->count;
-    if (current == nullptr || count > BLOCKS) return;
+    if (like.pc == 0 || count > BLOCKS) return;
     mmap_lock();
     for (uint32_t i = 0; i < count; ++i) {
         uint64_t address = blocks->address[i];
         if ((page_get_flags(address) & PAGE_EXEC) && translated_blocks.insert(address).second)
-            tb_gen_code(thread_cpu, address, current->cs_base, current->flags, static_cast<int>(current->cflags));
+            tb_gen_code(thread_cpu, address, like.cs_base, like.flags, static_cast<int>(like.cflags));
     }
     mmap_unlock();
     blocks->count = 0;
@@ -164,21 +165,19 @@ pid_t fork_raw() {
 }
 
 // Forks for each input; returns in the children only.
-void serve(const void* here) {
+void serve() {
     char tag;
     int descriptors[4];
     while (receive(tag, descriptors)) {
         pid_t child = fork_raw();
         if (child == 0) {
             become_child(descriptors);
-            if (!guest::has_seen().empty()) end("apart", guest::has_seen(), 0);
-            if (tag == START_UP) end("exited", "0", 0);
             return;
         }
         for (int descriptor : descriptors) close(descriptor);
         int status = 0;
         while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-        translate_for(here);
+        translate_as_it_did();
         if (send(CONTROL, &status, sizeof status, MSG_NOSIGNAL) != sizeof status) break;
     }
     leave(0);
@@ -194,12 +193,7 @@ void end_startup() {
     report::startup(counters());
 }
 
-void at_main(unsigned, void*) {
-    if (arrived) return;
-    arrived = true;
-    end_startup();
-    if (serves) serve(__builtin_return_address(0));
-}
+void at_main(unsigned, void*) { end_startup(); }
 
 // After a system call: what the guest sees as its result.
 extern "C" void ruler_after_call_with_registers(unsigned, void*, CPUX86State* guest) {
@@ -317,19 +311,17 @@ void on_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t a, uint64
              uint64_t f, uint64_t, uint64_t) {
     constexpr int64_t EXIT = 60, EXIT_GROUP = 231;
     const uint64_t arguments[6] = {a, b, c, d, e, f};
+    const bool ends = number == EXIT_GROUP || (number == EXIT && !threads::are_several());
     model::settle();
     guest::called(vcpu, number, arguments);
-    if (!guest::has_seen().empty()) end_startup();
-    if (number == EXIT_GROUP || (number == EXIT && !threads::are_several())) {
-        if (serves) {  // it never reached `main`
-            report::finish("apart", "it ends before main", {});
-            leave(0);
-        }
-        model::finish();
-        if ((a & 0xff) != 0 && guest::lacked_memory()) end_memory_limit("a request for memory was refused");
-        profile::finish();
-        end("exited", std::to_string(a & 0xff), static_cast<int>(a & 0xff));
-    }
+    if (guest::has_seen()) end_startup();
+    if (serves && (guest::has_seen() || ends)) serve();
+    guest::tell_sizes();
+    if (!ends) return;
+    model::finish();
+    if ((a & 0xff) != 0 && guest::lacked_memory()) end_memory_limit("a request for memory was refused");
+    profile::finish();
+    end("exited", std::to_string(a & 0xff), static_cast<int>(a & 0xff));
 }
 
 void on_return(qemu_plugin_id_t, unsigned vcpu, int64_t number, int64_t result) { guest::returned(vcpu, number, result); }
@@ -426,6 +418,10 @@ void translated(qemu_plugin_tb* block) {
 }
 
 uint64_t max_instructions() { return limit; }
+
+void end_serving() {
+    if (serves) leave(0);
+}
 
 uint64_t nanoseconds() {
     return static_cast<uint64_t>(static_cast<unsigned __int128>(model::cycles()) * period_ps / 1000);

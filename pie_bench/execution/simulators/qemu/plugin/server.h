@@ -1,8 +1,9 @@
-// The run: what QEMU calls, where counting ends, and the forks at `main`.
+// The run: what QEMU calls, where counting ends, and the forks.
 //
-// With `serve` the process waits at `main` (its standard input is a sequenced-packet socket; the protocol is the
-// sandbox's) and forks for each input: guest, translations and the model's state are inherited, so a child counts what a
-// process of its own would have counted.
+// With `serve` the process goes as far as it is the same for every input, to the first system call that looks at what
+// differs from run to run (guest.h), and forks there for each input (its standard input is a sequenced-packet socket; the
+// protocol is the sandbox's): guest, translations and the model's state are inherited, so a child counts what a process
+// of its own would have counted. Where start-up ends is another matter: at `main`.
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
@@ -25,6 +26,9 @@ uint64_t max_instructions();
 
 // Simulated time since the start.
 uint64_t nanoseconds();
+
+// While it serves: ends, because what comes cannot be the same for every input. Each input then has a process of its own.
+void end_serving();
 
 // The ends of a run that are not the program's own. None returns.
 [[noreturn]] void end_instruction_limit();
