@@ -1,6 +1,7 @@
 """What the ruler costs: CPU seconds over a program's tests in one environment against another, side by side.
 
-usage: python benchmarks/ruler.py [--tests 100] [--environments skylake cachegrind] [PROGRAM.cpp ...]
+usage: python benchmarks/ruler.py [--tests 100] [--environments skylake cachegrind] [PROGRAM.cpp ... | --dataset DIR]
+With a dataset: as many of its programs as `--programs` says, spread evenly, on their own tests, reckoned to 100 tests.
 Without a program: three small ones, and one that executes a hundred million instructions, for the speed over long
 programs. Environments take turns, so that a busy machine does not favour one; checks of samples and all.
 """
@@ -14,6 +15,7 @@ import resource
 from contextlib import suppress
 from pathlib import Path
 
+from pie_bench.data.load import load_dataset
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.roots import build_roots
@@ -59,9 +61,14 @@ def main() -> None:
     parser.add_argument("programs", nargs="*", type=Path)
     parser.add_argument("--tests", type=int, default=100)
     parser.add_argument("--environments", nargs="+", default=["skylake", "cachegrind"])
+    parser.add_argument("--dataset")
+    parser.add_argument("--programs-of-dataset", type=int, default=16)
     arguments = parser.parse_args()
-    programs = {path.name: path.read_text() for path in arguments.programs} or _PROGRAMS
     inputs = [_input(index) for index in range(arguments.tests)]
+    codes = {path.name: path.read_text() for path in arguments.programs} or _PROGRAMS
+    programs = {name: (code, inputs) for name, code in codes.items()}
+    if arguments.dataset:
+        programs = _programs_of(arguments.dataset, arguments.programs_of_dataset)
     # bubblewrap does not wait for what it started: without this, the CPU time of that is nobody's.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     sandbox, environments = choose_sandbox(), []
@@ -71,22 +78,24 @@ def main() -> None:
     simulators = [open_simulator(environment, sandbox) for environment in environments]
     toolchains = [Toolchain(e.spec.toolchain, e.spec.compile_limits, sandbox, e.root) for e in environments]
     titles = "".join(f"{name:>14}" for name in arguments.environments)
-    print(f"{f'CPU seconds of {arguments.tests} tests':28}{titles}")
-    for name, code in programs.items():
+    print(f"{'CPU seconds of 100 tests':28}{titles}")
+    total = [0.0] * len(simulators)
+    for name, (code, inputs) in programs.items():
         seconds = [0.0] * len(simulators)
-        for begin in range(0, len(inputs), -(-len(inputs) // 2)):  # in two halves, turn by turn
+        halves = len(inputs) if arguments.dataset else -(-len(inputs) // 2)
+        for begin in range(0, len(inputs), halves):  # turn by turn
             for index, (simulator, toolchain) in enumerate(zip(simulators, toolchains, strict=True)):
                 binary = toolchain.compile(code).binary
                 if binary is None:
                     raise SystemExit(f"{name} does not compile")
                 before = _cpu_seconds()
-                measured = list(simulator.measure(binary, inputs[begin : begin + -(-len(inputs) // 2)]))
-                seconds[index] += _cpu_seconds() - before
+                measured = list(simulator.measure(binary, inputs[begin : begin + halves]))
+                seconds[index] += (_cpu_seconds() - before) * 100 / len(inputs)
                 assert all(m.outcome == "ok" for m in measured), measured[0]
-        print(
-            f"{name:28}" + "".join(f"{spent:14.2f}" for spent in seconds) + f"   {seconds[0] / seconds[-1]:.2f} times"
-        )
-    if arguments.programs:
+        print(_line(name, seconds), flush=True)
+        total = [sum(both) for both in zip(total, seconds, strict=True)]
+    print(_line("all", total))
+    if arguments.programs or arguments.dataset:
         return
     print(f"{'million instructions a second':28}", end="")
     for simulator, toolchain in zip(simulators, toolchains, strict=True):
@@ -98,6 +107,20 @@ def main() -> None:
         count = measurement.counters.get("instructions", measurement.counters.get("Ir", 0))
         print(f"{count / spent / 1e6:14.1f}", end="", flush=True)
     print()
+
+
+def _line(name: str, seconds: list[float]) -> str:
+    return f"{name:28}" + "".join(f"{spent:14.2f}" for spent in seconds) + f"   {seconds[0] / seconds[-1]:.2f} times"
+
+
+def _programs_of(name: str, most: int) -> dict[str, tuple[str, list[bytes]]]:
+    dataset, programs, seen = load_dataset(name), {}, set[str]()
+    for pair in sorted(dataset.pairs, key=lambda pair: (pair.problem_id, pair.pair_id)):
+        for side, code in (("source", pair.src_code), ("target", pair.tgt_code)):
+            if code not in seen:
+                seen.add(code)
+                programs[f"{pair.pair_id} {side}"] = code, [test.input for test in dataset.tests(pair)]
+    return {program: programs[program] for program in list(programs)[:: -(-len(programs) // most)]}
 
 
 def _input(index: int) -> bytes:
