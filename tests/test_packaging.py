@@ -44,7 +44,7 @@ def wheel(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(pytestconfig.rootpath / name, source)
-    for name in ("pie_bench", "tasks"):
+    for name in ("pie_bench", "tasks", "recipes"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(pytestconfig.rootpath / name, source / name, ignore=ignored)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
