@@ -53,6 +53,18 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
     action.add_argument("--json", action="store_true", help="print JSON, with the tests themselves")
     action.set_defaults(verb=show)
+    action = actions.add_parser(
+        "build",
+        help="build a dataset from submissions, as PIE was from CodeNet",
+        description="Continues where it was stopped; what was made from the same is not made again.",
+    )
+    action.add_argument("recipe", metavar="RECIPE", help="a YAML file, or pie: docs/dataset-building.md")
+    action.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the dataset goes")
+    action.add_argument("--environment", metavar="E", help="what programs are measured in; default: the recipe's")
+    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one a core)")
+    add_sandbox(action)
+    action.add_argument("--json", action="store_true", help="print the manifest")
+    action.set_defaults(verb=build)
     action = actions.add_parser("fetch", help="where PIE's files are; verify those that arrived, lay them out")
     action.add_argument("--from", dest="source", metavar="X", help="the folder or URL (http, file) that holds them")
     action.add_argument("--to", type=Path, metavar="DIR", help="where they belong; default: PIE_DATA_DIR")
@@ -205,6 +217,31 @@ def _print_findings(reports: list[SplitReport], *, whole: bool) -> None:
         ):
             if whole and expected is not None and found != expected:
                 print(f"note: {report.split}: {found} of the {expected} {what} of the paper: not its whole split")
+
+
+def build(arguments: argparse.Namespace) -> int:
+    from pie_bench.construction.build import build_dataset
+
+    manifest = build_dataset(
+        arguments.recipe,
+        arguments.out,
+        environment=arguments.environment,
+        sandbox=arguments.sandbox,
+        unsafe=arguments.unsafe,
+        workers=arguments.workers,
+    )
+    if arguments.json:
+        print_json(manifest)
+        return 0
+    environment = manifest["environment"]
+    print(f"dataset {manifest['dataset']}, measured in {environment['name']} ({environment['environment_id'][:12]})")
+    for stage in manifest["funnel"]:
+        print(f"{stage['stage']:<13} {', '.join(f'{name} {n}' for name, n in stage['counts'].items())}")
+    for found in manifest["bad_input"]:
+        first = f"; the first: {found['named'][0]}" if found["named"] else ""
+        print(f"note: {found['what']}: {found['count']} ({found['lost']} lost){first}")
+    print(f"in {arguments.out}: {', '.join(f'{name}.jsonl {n}' for name, n in manifest['rows'].items())}")
+    return 0
 
 
 def fetch(arguments: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ def listed(values: Sequence[str | Path]) -> str:
 
 def table(*paths: Path) -> str:
     """Parquet files as a table of one's own; they all have the same columns."""
-    return f"read_parquet({listed(paths)})"
+    return f"(FROM read_parquet({listed(paths)}))"
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:

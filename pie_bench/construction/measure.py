@@ -260,7 +260,8 @@ def _simulated(executor: Executor) -> Callable[[_Program], dict[str, Any]]:
 def _load_recorded(connection: Any, workplace: Workplace) -> None:
     """Recorded times: JSON Lines of `submission_id` and `seconds`, by test id."""
     recipe = workplace.recipe
-    path = path_of(recipe.times or "", workplace.base)
+    assert recipe.times is not None, "without an executor times are recorded"
+    path = path_of(recipe.times.path, workplace.base)
     if not path.is_file():
         raise UserError(f"recipe {recipe.dataset}: {path}: no such file of recorded times")
     programs = table(workplace.path("programs", "programs.parquet"))
@@ -328,14 +329,17 @@ def _run_all(
         append_jsonl(progress, {"problem_id": program.problem_id, "code_sha256": program.code_sha256, **found})
 
     with database(workplace.temporary) as connection:
-        connection.execute(f"CREATE TEMP TABLE done AS {done}")
+        ready = write_parquet(connection, done, into / "done.parquet")
         total = one(connection, f"SELECT count(*) FROM ({todo})")
-        ready = one(connection, "SELECT count(*) FROM done")
-        missing = f"SELECT * FROM ({todo}) ANTI JOIN done USING (problem_id, code_sha256) ORDER BY problem_id, code_sha256"
+        missing = (
+            f"SELECT * FROM ({todo}) ANTI JOIN {table(into / 'done.parquet')} USING (problem_id, code_sha256) "
+            "ORDER BY problem_id, code_sha256"
+        )
         with metered(title, total, "program") as meter:
             meter.done = meter.before = ready
             for _ in pool.map_unordered(record, _programs(workplace, missing, tests)):
                 meter.advance()
+    (into / "done.parquet").unlink()
 
 
 def _programs(workplace: Workplace, missing: str, tests: str) -> Iterator[_Program]:

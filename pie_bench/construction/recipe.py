@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pie_bench.config import Located, Strict
 from pie_bench.data.spec import DATASETS
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.paths import RECIPES_DIR
 
@@ -155,6 +156,14 @@ class HighQuality(Strict):
     per_user: int | None = Field(default=None, ge=1)
 
 
+class RecordedTimes(Strict):
+    """Times that are known already: JSON Lines of `submission_id` and `seconds` by test id. `environment` says in a
+    word what they were measured in."""
+
+    path: str = Field(min_length=1)
+    environment: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+
+
 class Recipe(Strict):
     """A recipe, complete: everything in its YAML after its includes."""
 
@@ -169,8 +178,8 @@ class Recipe(Strict):
     newlines: Literal["single", "doubled"] = "single"
     tests: tuple[Tests, ...] = Field(min_length=1)
     check: Check = Check()
-    environment: str
-    times: str | None = None
+    environment: str = DEFAULT_ENVIRONMENT
+    times: RecordedTimes | None = None
     limits: Limits = Limits()
     pairs: Pairs = Pairs()
     splits: Splits = Splits()
