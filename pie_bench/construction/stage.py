@@ -17,6 +17,7 @@ from pie_bench.progress import Meter, shown
 from pie_bench.run.files import write_json
 
 _RECORD = "stage.json"
+_VERSION = 1  # of what stages write: one more makes everything anew
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Workplace:
 
     def run(self, stage: str, decides: Any, function: Callable[[Path], Outcome]) -> Done:
         """The stage's record; `function` fills its folder unless it is there already, made from the same."""
-        key = hash_of([stage, decides])
+        key = hash_of([_VERSION, stage, decides])
         done = self.done(stage)
         if done is not None and done.key == key:
             return done
