@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: `tasks/` and `recipes/` lie beside the package in a clone, and inside it once installed."""
+"""What setup.cfg cannot say: `tasks/` and `recipes/` lie beside the package in a clone, inside it once installed."""
 
 from pathlib import Path
 

@@ -72,8 +72,10 @@ def main() -> None:
         print(f"{stage}: {time.process_time() - before:.1f} CPU s, {dict(done.counts)}")
     usage = resource.getrusage(resource.RUSAGE_SELF)
     size = sum(file.stat().st_size for file in (source / "metadata").iterdir())
-    print(f"{arguments.rows} rows, {size / 1e6:.0f} MB: {usage.ru_utime + usage.ru_stime:.1f} CPU s, "
-          f"{time.monotonic() - began:.1f} s of wall clock, peak {usage.ru_maxrss / 1e6:.2f} GB")
+    print(
+        f"{arguments.rows} rows, {size / 1e6:.0f} MB: {usage.ru_utime + usage.ru_stime:.1f} CPU s, "
+        f"{time.monotonic() - began:.1f} s of wall clock, peak {usage.ru_maxrss / 1e6:.2f} GB"
+    )
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ def _problems(number: int) -> list[Problem]:
         mini = names[place % len(names)]
         inputs = sorted((MINI / "merged_test_cases" / mini).glob("input.*.txt"), key=lambda file: file.stat().st_size)
         tests = [
-            (file.read_bytes(), file.with_name(file.name.replace("input", "output")).read_bytes()) for file in inputs[:4]
+            (file.read_bytes(), file.with_name(file.name.replace("input", "output")).read_bytes())
+            for file in inputs[:4]
         ]
         # Half are AIZU's, half AtCoder's; AIZU's names repeat.
         aizu = place % 2 == 0
@@ -209,9 +210,7 @@ def _write_dirt(
             (programs / f"{submission}.cpp").write_bytes(contents.get(kind, b"int main() {}\n"))
 
 
-def _expect_pairs(
-    problem: Problem, right: dict[str, list[tuple[int, str, Program]]], expected: dict[str, Any]
-) -> None:
+def _expect_pairs(problem: Problem, right: dict[str, list[tuple[int, str, Program]]], expected: dict[str, Any]) -> None:
     for trajectory in right.values():
         seen: set[str] = set()
         kept: list[tuple[str, int]] = []
@@ -232,7 +231,9 @@ def _write_tests(folder: Path, problems: list[Problem]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    rows = [{"name": "1575_A. Another Sorting Problem", "source": 2, "generated_tests": {"input": ["1"], "output": ["1"]}}]
+    rows = [
+        {"name": "1575_A. Another Sorting Problem", "source": 2, "generated_tests": {"input": ["1"], "output": ["1"]}}
+    ]
     for problem in problems:
         place = folder / "derived" / "input_output" / "data" / problem.problem_id
         place.mkdir(parents=True)

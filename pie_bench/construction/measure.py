@@ -75,7 +75,9 @@ def check_programs(workplace: Workplace, into: Path, executor: Executor | None, 
             f"WHERE {compiled} AND problem_id IN ({enough}) ORDER BY problem_id, code_sha256"
         )
         counts = {
-            "different programs": one(connection, f"SELECT count(*) FROM (SELECT DISTINCT problem_id, code_sha256 FROM {programs})"),
+            "different programs": one(
+                connection, f"SELECT count(*) FROM (SELECT DISTINCT problem_id, code_sha256 FROM {programs})"
+            ),
             "of problems with tests": one(connection, "SELECT count(*) FROM programs"),
             "compiled": one(connection, f"SELECT count(*) FROM checked WHERE {compiled}"),
             "right on all kept tests": write_parquet(connection, right, into / "right.parquet"),
@@ -186,10 +188,10 @@ def relabel(workplace: Workplace, into: Path, executor: Executor | None, pool: P
                 "entry.value.seconds AS seconds, entry.value.instructions AS instructions FROM (SELECT problem_id, "
                 f"code_sha256, unnest(map_entries(tests)) AS entry FROM {results} WHERE outcome = 'ok')"
             )
+            connection.execute(f"CREATE TEMP TABLE over AS SELECT problem_id, unnest(over) AS test_id FROM {results}")
             connection.execute(
-                f"CREATE TEMP TABLE over AS SELECT problem_id, unnest(over) AS test_id FROM {results}"
+                f"CREATE TEMP TABLE outcomes AS SELECT outcome, count(*) AS n FROM {results} GROUP BY outcome"
             )
-            connection.execute(f"CREATE TEMP TABLE outcomes AS SELECT outcome, count(*) AS n FROM {results} GROUP BY outcome")
         if over:
             connection.execute(f"INSERT INTO over SELECT DISTINCT problem_id, test_id FROM timed WHERE {over}")
         # A program counts where it has a time on every test that stays.
@@ -210,13 +212,19 @@ def relabel(workplace: Workplace, into: Path, executor: Executor | None, pool: P
         counts = {
             "right on all kept tests": one(connection, f"SELECT count(*) FROM {right}"),
             "measured": one(connection, f"SELECT count(*) FROM {table(into / 'programs.parquet')}"),
-            "tests over a limit": one(connection, "SELECT count(*) FROM (SELECT DISTINCT problem_id, test_id FROM over)"),
+            "tests over a limit": one(
+                connection, "SELECT count(*) FROM (SELECT DISTINCT problem_id, test_id FROM over)"
+            ),
             "problems": one(connection, f"SELECT count(DISTINCT problem_id) FROM {table(into / 'programs.parquet')}"),
         }
-        for outcome, count in connection.execute("SELECT outcome, n FROM outcomes WHERE outcome <> 'ok' ORDER BY 1").fetchall():
+        for outcome, count in connection.execute(
+            "SELECT outcome, n FROM outcomes WHERE outcome <> 'ok' ORDER BY 1"
+        ).fetchall():
             counts[f"outcome {outcome}"] = count
         findings = Findings()
-        for problem, test in connection.execute("SELECT DISTINCT problem_id, test_id FROM over ORDER BY 1, 2").fetchall():
+        for problem, test in connection.execute(
+            "SELECT DISTINCT problem_id, test_id FROM over ORDER BY 1, 2"
+        ).fetchall():
             findings.add("test over a limit, dropped for its problem", f"{problem}: test {test}")
     progress.unlink(missing_ok=True)
     return Outcome(counts, findings, {})

@@ -117,7 +117,9 @@ def split_pairs(workplace: Workplace, into: Path) -> Outcome:
             f"SELECT problem_id, first_date FROM {dates} WHERE problem_id IN (SELECT problem_id FROM {pairs}) ORDER BY 1"
         ).fetchall()
         chosen = assigned({problem: date for problem, date in problems}, recipe.splits, published)
-        with ParquetRows(into / "splits.parquet", {"problem_id": "string", "split": "string", "first_date": "int64"}) as out:
+        with ParquetRows(
+            into / "splits.parquet", {"problem_id": "string", "split": "string", "first_date": "int64"}
+        ) as out:
             for problem, date in problems:
                 out.add({"problem_id": problem, "split": chosen[problem], "first_date": date})
         splits = table(into / "splits.parquet")
@@ -184,9 +186,7 @@ def split_pairs(workplace: Workplace, into: Path) -> Outcome:
     return Outcome(counts, Findings(), facts)
 
 
-def assigned(
-    dates: Mapping[str, int], splits: Splits, published: Mapping[str, str]
-) -> dict[str, str]:
+def assigned(dates: Mapping[str, int], splits: Splits, published: Mapping[str, str]) -> dict[str, str]:
     """Each problem's split. `dates` has the problems' first submissions in seconds, `published` splits that are fixed.
 
     Problems are drawn in the order of the hash of seed and id: another problem more or less moves few of the others.

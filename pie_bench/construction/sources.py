@@ -159,7 +159,9 @@ def _codenet(path: Path, recipe: Recipe, into: Path, label: str, temporary: Path
     )
     if not files:
         there = "there is no metadata/" if not (folder / "metadata").is_dir() else "metadata/ holds no pXXXXX.csv"
-        raise UserError(f"recipe {recipe.dataset}: {folder}: {there}: without users and dates no pairs; {_WITHOUT_METADATA}")
+        raise UserError(
+            f"recipe {recipe.dataset}: {folder}: {there}: without users and dates no pairs; {_WITHOUT_METADATA}"
+        )
     yield part(into, f"{label}-absent", lambda _: _without_metadata(folder, recipe))
     with metered("read metadata", sum(file.stat().st_size for file in files), "B", scale=True) as meter:
         for start in range(0, len(files), _FILES_AT_ONCE):
@@ -480,7 +482,10 @@ _NOTES = (
     ("negative cpu_time", "TRY_CAST(cpu_time AS DOUBLE) < 0"),
     ("cpu_time is not a number", "cpu_time IS NOT NULL AND TRY_CAST(cpu_time AS DOUBLE) IS NULL"),
     ("empty cpu_time", "cpu_time IS NULL AND date IS NOT NULL"),
-    ("a status beyond CodeNet's table", f"status IS NOT NULL AND status NOT IN ({', '.join(map(literal, KNOWN_STATUSES))})"),
+    (
+        "a status beyond CodeNet's table",
+        f"status IS NOT NULL AND status NOT IN ({', '.join(map(literal, KNOWN_STATUSES))})",
+    ),
     ("empty status", "status IS NULL"),
 )
 _SECONDS = "coalesce(CAST(TRY_CAST(date AS DOUBLE) AS BIGINT), CAST(epoch(TRY_CAST(date AS TIMESTAMP)) AS BIGINT))"

@@ -47,7 +47,9 @@ def gather_tests(workplace: Workplace, into: Path) -> Outcome:
     facts: dict[str, Any] = {}
     counts = {"problems": 0, "problems with tests": 0, "tests": 0, "tests given twice": 0}
     with database(workplace.temporary) as connection:
-        problems = [row["problem_id"] for row in rows(connection, f"SELECT DISTINCT problem_id FROM {programs} ORDER BY 1")]
+        problems = [
+            row["problem_id"] for row in rows(connection, f"SELECT DISTINCT problem_id FROM {programs} ORDER BY 1")
+        ]
         readers = [_reader(tests, workplace, into, problems, facts) for tests in recipe.tests]
         with ParquetRows(into / "tests.parquet", _SCHEMA) as out, metered("tests", len(problems), "problem") as meter:
             for problem in problems:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from pie_bench.construction.stats import SPEEDUP_CLASSES, DatasetStats, funnel_of
 from pie_bench.report import charts
 from pie_bench.report.text import cell_text
 
 _FOLDER = Path(__file__).with_name("page")
-Table = tuple[str, str, list[str], list[list[str | int | float | None]]]
+Table = tuple[str, str, list[str], list[list[Any]]]
 
 
 def tables(stats: DatasetStats) -> list[Table]:
@@ -30,10 +32,7 @@ def tables(stats: DatasetStats) -> list[Table]:
             f"Lengths in {stats.tokens}",
             "Table 8; the paper counts with GPT-2's tokenizer",
             ["split", "mean source", "mean target", "median source", "median target"],
-            [
-                [s.split, s.mean_src_tokens, s.mean_tgt_tokens, s.median_src_tokens, s.median_tgt_tokens]
-                for s in splits
-            ],
+            [[s.split, s.mean_src_tokens, s.mean_tgt_tokens, s.median_src_tokens, s.median_tgt_tokens] for s in splits],
         ),
         (
             "Duplicates",
@@ -59,7 +58,11 @@ def pictures(stats: DatasetStats) -> list[tuple[str, str]]:
     funnel = funnel_of(stats)
     made = [("From submissions to pairs", charts.bars(funnel, "From submissions to pairs"))] if funnel else []
     bounds = [f"{bound:g}×" for bound in SPEEDUP_CLASSES]
-    labels = [f"below {bounds[0]}", *(f"{a} to {b}" for a, b in zip(bounds, bounds[1:], strict=False)), f"{bounds[-1]} and more"]
+    labels = [
+        f"below {bounds[0]}",
+        *(f"{a} to {b}" for a, b in pairwise(bounds)),
+        f"{bounds[-1]} and more",
+    ]
     for number, split in enumerate(stats.splits):
         if split.pairs > split.without_times:
             rows = list(zip(labels, split.speedup_classes, strict=True))
