@@ -61,7 +61,8 @@ def check_programs(workplace: Workplace, into: Path, executor: Executor | None, 
         if executor is None:
             connection.execute("CREATE TEMP TABLE checked AS SELECT *, 'ok' AS outcome FROM programs")
             connection.execute(
-                f"CREATE TEMP TABLE judged AS SELECT problem_id, test_id, origin, 0 AS passed, 0 AS of, true AS kept FROM {tests}"
+                "CREATE TEMP TABLE judged AS SELECT problem_id, test_id, origin, 0 AS passed, 0 AS of, true AS kept "
+                f"FROM {tests}"
             )
             connection.execute("CREATE TEMP TABLE failed (problem_id VARCHAR, code_sha256 VARCHAR)")
         else:
@@ -196,11 +197,12 @@ def relabel(workplace: Workplace, into: Path, executor: Executor | None, pool: P
             connection.execute(f"INSERT INTO over SELECT DISTINCT problem_id, test_id FROM timed WHERE {over}")
         # A program counts where it has a time on every test that stays.
         connection.execute(
-            "CREATE TEMP TABLE stay AS SELECT DISTINCT problem_id, test_id FROM timed ANTI JOIN over USING (problem_id, test_id)"
+            "CREATE TEMP TABLE stay AS SELECT DISTINCT problem_id, test_id FROM timed "
+            "ANTI JOIN over USING (problem_id, test_id)"
         )
         connection.execute(
-            "CREATE TEMP TABLE whole AS SELECT problem_id, code_sha256 FROM timed JOIN stay USING (problem_id, test_id) "
-            "GROUP BY problem_id, code_sha256 HAVING count(*) = "
+            "CREATE TEMP TABLE whole AS SELECT problem_id, code_sha256 FROM timed "
+            "JOIN stay USING (problem_id, test_id) GROUP BY problem_id, code_sha256 HAVING count(*) = "
             "(SELECT count(*) FROM stay WHERE stay.problem_id = timed.problem_id)"
         )
         times = (
@@ -243,7 +245,7 @@ def _write_sums(connection: Any, into: Path) -> None:
 
 
 def _simulated(executor: Executor) -> Callable[[_Program], dict[str, Any]]:
-    """A program's time on every test that it finishes within the environment's limit, and the tests that it does not."""
+    """A program's time on every test that it finishes within the environment's limit, and the other tests."""
 
     def measure(program: _Program) -> dict[str, Any]:
         over: list[str] = []

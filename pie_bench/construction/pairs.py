@@ -34,8 +34,8 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
     }[rule.rule]
     with database(workplace.temporary) as connection, metered("pairs", None, "step") as meter:
         timed = (
-            f"SELECT submission_id, problem_id, user_id, position, code_sha256, text_sha256, seconds, {_lines()} AS lines "
-            f"FROM {programs} JOIN {measured} USING (problem_id, code_sha256)"
+            "SELECT submission_id, problem_id, user_id, position, code_sha256, text_sha256, seconds, "
+            f"{_lines()} AS lines FROM {programs} JOIN {measured} USING (problem_id, code_sha256)"
         )
         write_parquet(connection, f"{timed} ORDER BY problem_id, user_id, position", into / "timed.parquet")
         meter.advance()
@@ -52,8 +52,8 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
         )
         joined = (
             "SELECT a.problem_id, a.user_id, a.submission_id AS src_id, b.submission_id AS tgt_id, "
-            f"{side}, a.seconds / b.seconds AS speedup FROM {timed} a JOIN {timed} b ON a.problem_id = b.problem_id AND "
-            f"a.user_id = b.user_id AND a.position < b.position WHERE {' AND '.join(kept)}"
+            f"{side}, a.seconds / b.seconds AS speedup "
+            f"FROM {timed} a JOIN {timed} b ON a.problem_id = b.problem_id AND a.user_id = b.user_id AND a.position < b.position WHERE {' AND '.join(kept)}"
         )
         # The same two texts again, by whomever, for whichever problem (Appendix A.9).
         marked = (
@@ -67,8 +67,8 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
         found = write_parquet(connection, query, into / "pairs.parquet")
         meter.advance()
         fastest = (
-            "SELECT * EXCLUDE (nth) FROM (SELECT problem_id, submission_id, user_id, code_sha256, seconds, row_number() "
-            f"OVER (PARTITION BY problem_id ORDER BY seconds, submission_id) AS nth FROM {timed}) WHERE nth = 1 "
+            "SELECT * EXCLUDE (nth) FROM (SELECT problem_id, submission_id, user_id, code_sha256, seconds, "
+            f"row_number() OVER (PARTITION BY problem_id ORDER BY seconds, submission_id) AS nth FROM {timed}) WHERE nth = 1 "
             "ORDER BY problem_id"
         )
         write_parquet(connection, fastest, into / "fastest.parquet")
@@ -91,7 +91,7 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
     if not found:
         raise UserError(
             f"recipe {recipe.dataset}: no pair is left: {counts['measured submissions']} submissions were measured, "
-            f"{counts['two of one trajectory']} times two of one trajectory; {workplace.stages} holds each stage's counts"
+            f"{counts['two of one trajectory']} times two of one trajectory; {workplace.stages} holds all counts"
         )
     return Outcome(counts, Findings(), {})
 
@@ -114,9 +114,10 @@ def split_pairs(workplace: Workplace, into: Path) -> Outcome:
     facts: dict[str, Any] = {}
     with database(workplace.temporary) as connection:
         problems = connection.execute(
-            f"SELECT problem_id, first_date FROM {dates} WHERE problem_id IN (SELECT problem_id FROM {pairs}) ORDER BY 1"
+            f"SELECT problem_id, first_date FROM {dates} "
+            f"WHERE problem_id IN (SELECT problem_id FROM {pairs}) ORDER BY 1"
         ).fetchall()
-        chosen = assigned({problem: date for problem, date in problems}, recipe.splits, published)
+        chosen = assigned(dict(problems), recipe.splits, published)
         with ParquetRows(
             into / "splits.parquet", {"problem_id": "string", "split": "string", "first_date": "int64"}
         ) as out:

@@ -48,8 +48,8 @@ def write_rows(workplace: Workplace, into: Path, environment_id: str) -> dict[st
                     f"SELECT p.*, a.date AS src_date, b.date AS tgt_date, a.encoding AS src_encoding, b.encoding AS "
                     f"tgt_encoding, a.language AS src_language, b.language AS tgt_language, a.status AS src_status, "
                     f"b.status AS tgt_status FROM {pairs} p JOIN {programs} a ON a.problem_id = p.problem_id AND "
-                    f"a.submission_id = p.src_id JOIN {programs} b ON b.problem_id = p.problem_id AND b.submission_id = "
-                    f"p.tgt_id WHERE p.{of} ORDER BY p.user_id, p.src_position, p.tgt_position"
+                    f"a.submission_id = p.src_id JOIN {programs} b ON b.problem_id = p.problem_id AND "
+                    f"b.submission_id = p.tgt_id WHERE p.{of} ORDER BY p.user_id, p.src_position, p.tgt_position"
                 )
                 for pair in rows(connection, details):
                     row = row_of(pair, codes, times, tests, newlines=recipe.newlines)
@@ -62,7 +62,8 @@ def write_rows(workplace: Workplace, into: Path, environment_id: str) -> dict[st
                     meter.advance()
                 _write_tests(connection, workplace, into, problem, set(tests))
         origins = f"SELECT problem_id, test_id, origin, kept, passed, of FROM {kept}"
-        used = f"SELECT DISTINCT problem_id, test_id, true AS used FROM {table(workplace.path('relabel', 'times.parquet'))}"
+        measured = table(workplace.path("relabel", "times.parquet"))
+        used = f"SELECT DISTINCT problem_id, test_id, true AS used FROM {measured}"
         columns = "problem_id, test_id, origin, kept, passed, of, coalesce(used, false) AS used"
         query = f"SELECT {columns} FROM ({origins}) LEFT JOIN ({used}) USING (problem_id, test_id)"
         for test in rows(connection, f"{query} ORDER BY problem_id, try_cast(test_id AS INTEGER), test_id"):

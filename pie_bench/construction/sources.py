@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from pie_bench.construction.database import ParquetRows, database, listed, literal, name, one
+from pie_bench.construction.database import database, listed, literal, name, one
 from pie_bench.construction.findings import Findings
 from pie_bench.construction.recipe import (
     REQUIRED_SUBMISSION_COLUMNS,
@@ -23,7 +23,7 @@ from pie_bench.construction.recipe import (
     TableSource,
     path_of,
 )
-from pie_bench.construction.stage import Outcome, Part, Workplace, metered, part, parts_in, summed
+from pie_bench.construction.stage import Outcome, Part, Workplace, metered, part, summed
 from pie_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,18 +47,6 @@ _WITHOUT_METADATA = (
     "the metadata has not been in IBM's archive since 2025; take the copy on Kaggle or Zenodo that has it, or the "
     "parquet files of hf:iNeil77/CodeNet as a source of kind parquet (if they have dates)"
 )
-# A row of `kept`: what a later stage needs of a submission. `place` is its row in `file`, counted from 1.
-_SCHEMA = {
-    **dict.fromkeys(("submission_id", "problem_id", "user_id"), "string"),
-    "date": "int64",
-    **dict.fromkeys(("language", "status"), "string"),
-    "cpu_time": "int64",
-    "code": "binary",
-    "file": "string",
-    "place": "int64",
-}
-# Submissions of a part's problems, of any language and status: a problem is as old as its first.
-_DATES_SCHEMA = {"problem_id": "string", "first_date": "int64"}
 
 
 def read_sources(workplace: Workplace, into: Path) -> Outcome:
@@ -291,7 +279,7 @@ class _CsvLines:
     """From a row's place in a CSV to its line: blank lines, broken ones and line breaks in quotes lie between."""
 
     def __call__(self, file: str, place: int) -> str:
-        with open(file, encoding="utf-8", errors="surrogateescape", newline="") as opened:
+        with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
             reader = csv.reader(opened)
             width = len(next(reader, []))
             number = 0

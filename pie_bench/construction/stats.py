@@ -1,4 +1,4 @@
-"""What a dataset holds: the paper's Tables 6 to 8 (Appendix A.5) and its study of duplicates (A.9), from any dataset."""
+"""What any dataset holds: the paper's Tables 6 to 8 (Appendix A.5) and its study of duplicates (A.9)."""
 
 from __future__ import annotations
 

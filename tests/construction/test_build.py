@@ -113,11 +113,11 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
             cwd=pytestconfig.rootpath,
             env=os.environ | {"PYTHONPATH": str(pytestconfig.rootpath)},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         try:
             process.wait(chance.uniform(1.0, 3.5))
-            assert process.returncode == 0, (process.stderr or b"") and process.stderr.read().decode()  # type: ignore[union-attr]
+            assert process.returncode == 0
             (tmp_path / "out" / "manifest.json").unlink()  # done before all kills were: the last stage once more
             (tmp_path / "out" / "stages" / "splits" / "stage.json").unlink()
         except subprocess.TimeoutExpired:
@@ -191,7 +191,8 @@ def test_published_rows_taken_apart_and_rebuilt(tmp_path: Path) -> None:
         ends = [(row["problem_id"], row[f"{side}_id"]) for side in ("src", "tgt")]
         known = {user.get(program, program) for _, program in ends}
         name = min(known)
-        user |= {program: name for program, old in user.items() if old in known} | {program: name for _, program in ends}
+        joined = {program for program, old in user.items() if old in known}
+        user |= dict.fromkeys(joined | {program for _, program in ends}, name)
     submissions, times = {}, {}
     for row in published:
         for side, date in (("src", 1), ("tgt", 2)):
@@ -212,15 +213,16 @@ def test_published_rows_taken_apart_and_rebuilt(tmp_path: Path) -> None:
     build_dataset(tmp_path / "recipe.yaml", tmp_path / "out")
     built = {(row["src_id"], row["tgt_id"]): row for row in rows(tmp_path / "out")}
     wanted = {(row["src_id"], row["tgt_id"]): row for row in published}
-    # Other pairs of the same programs are not among these rows: they are a part of the split.
-    assert wanted.keys() <= built.keys()
-    assert all(src in submissions and tgt in submissions for src, tgt in built.keys() - wanted.keys())
+    assert built.keys() == wanted.keys()
     for key, row in wanted.items():
         again = built[key]
         assert again["src_code"] == row["src_code"]
-        assert again["speedup"] == pytest.approx(row["src_agg_runtime"] / row["tgt_agg_runtime"], rel=1e-9)
+        # The published sums were rounded after they were added up, the times by test before.
+        assert again["speedup"] == pytest.approx(row["src_agg_runtime"] / row["tgt_agg_runtime"], rel=1e-6)
         assert set(again["tests"]) == set(row["tests"])
         # The published fastest program need not be in any of these rows; where it is, it is found.
-        assert again["fastest_agg_runtime"] >= row["fastest_agg_runtime"] * (1 - 1e-9)
-    fastest = {row["problem_id"]: built[key]["fastest_agg_runtime"] / row["fastest_agg_runtime"] for key, row in wanted.items()}
-    assert sorted(problem for problem, ratio in fastest.items() if ratio < 1 + 1e-9) == ["p02630", "p03636", "p04030"]
+        assert again["fastest_agg_runtime"] >= row["fastest_agg_runtime"] * (1 - 1e-6)
+    fastest = {
+        row["problem_id"]: built[key]["fastest_agg_runtime"] / row["fastest_agg_runtime"] for key, row in wanted.items()
+    }
+    assert sorted(problem for problem, ratio in fastest.items() if ratio < 1 + 1e-6) == ["p02630", "p03636", "p04030"]
