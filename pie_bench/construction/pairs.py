@@ -53,7 +53,8 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
         joined = (
             "SELECT a.problem_id, a.user_id, a.submission_id AS src_id, b.submission_id AS tgt_id, "
             f"{side}, a.seconds / b.seconds AS speedup "
-            f"FROM {timed} a JOIN {timed} b ON a.problem_id = b.problem_id AND a.user_id = b.user_id AND a.position < b.position WHERE {' AND '.join(kept)}"
+            f"FROM {timed} a JOIN {timed} b ON a.problem_id = b.problem_id AND a.user_id = b.user_id "
+            f"AND a.position < b.position WHERE {' AND '.join(kept)}"
         )
         # The same two texts again, by whomever, for whichever problem (Appendix A.9).
         marked = (
@@ -68,8 +69,8 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
         meter.advance()
         fastest = (
             "SELECT * EXCLUDE (nth) FROM (SELECT problem_id, submission_id, user_id, code_sha256, seconds, "
-            f"row_number() OVER (PARTITION BY problem_id ORDER BY seconds, submission_id) AS nth FROM {timed}) WHERE nth = 1 "
-            "ORDER BY problem_id"
+            f"row_number() OVER (PARTITION BY problem_id ORDER BY seconds, submission_id) AS nth FROM {timed}) "
+            "WHERE nth = 1 ORDER BY problem_id"
         )
         write_parquet(connection, fastest, into / "fastest.parquet")
         pairs = table(into / "pairs.parquet")
