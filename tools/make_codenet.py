@@ -256,7 +256,8 @@ def _write_tests(folder: Path, problems: list[Problem]) -> None:
     table = table.replace_schema_metadata({"huggingface": json.dumps(features)})
     (folder / "code_contests").mkdir()
     pyarrow.parquet.write_table(table, folder / "code_contests" / "train-00000-of-00001.parquet")
-    with (folder / "problem_list.csv").open("w", encoding="utf-8", newline="") as file:
+    (folder / "metadata").mkdir()
+    with (folder / "metadata" / "problem_list.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "name", "dataset", "time_limit", "memory_limit", "rating", "tags", "complexity"])
         for problem in sorted(problems, key=lambda each: each.problem_id):
@@ -269,7 +270,7 @@ def _write_recipe(folder: Path) -> None:
         "dataset: made\n"
         "sources: [{kind: codenet, path: .}]\n"
         "tests:\n"
-        "  - {kind: code_contests, path: code_contests, problem_list: problem_list.csv}\n"
+        "  - {kind: code_contests, path: code_contests, problem_list: metadata/problem_list.csv}\n"
         "  - {kind: codenet, path: derived/input_output/data}\n"
         "environment: cachegrind-host\n"
         "splits: {val: 0.1, test: 0.2, since: 2020-01-01}\n"

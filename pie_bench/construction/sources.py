@@ -92,7 +92,7 @@ def identity(recipe: Recipe, base: Path) -> list[Any]:
 
 
 def _identity_of(path: Path) -> list[Any]:
-    files = sorted(path.glob("metadata/*.csv")) if (path / "metadata").is_dir() else files_at(path)
+    files = sorted(path.glob("metadata/p[0-9]*.csv")) if (path / "metadata").is_dir() else files_at(path)
     found = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     return [str(path), len(found), found]
 
@@ -143,7 +143,9 @@ def _codenet(path: Path, recipe: Recipe, into: Path, label: str, temporary: Path
         yield _unpacked(path, recipe, into / f"{label}-unpacked")
     folder = codenet_folder(path, into / f"{label}-unpacked")
     files = sorted(
-        file for file in (folder / "metadata").glob("p*.csv") if recipe.problems is None or file.stem in recipe.problems
+        file
+        for file in (folder / "metadata").glob("p[0-9]*.csv")
+        if recipe.problems is None or file.stem in recipe.problems
     )
     if not files:
         there = "there is no metadata/" if not (folder / "metadata").is_dir() else "metadata/ holds no pXXXXX.csv"
@@ -197,7 +199,7 @@ def _unpacked(archive: Path, recipe: Recipe, target: Path) -> Part:
 def _without_metadata(folder: Path, recipe: Recipe) -> Part:
     """Problems that have programs and no metadata: theirs are lost."""
     findings = Findings()
-    for problem in sorted((folder / "data").glob("p*")) if (folder / "data").is_dir() else ():
+    for problem in sorted((folder / "data").glob("p[0-9]*")) if (folder / "data").is_dir() else ():
         if (recipe.problems is None or problem.name in recipe.problems) and not (
             folder / "metadata" / f"{problem.name}.csv"
         ).is_file():

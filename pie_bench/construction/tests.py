@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pie_bench.construction.database import ParquetRows, database, literal, rows, table
 from pie_bench.construction.findings import Findings
@@ -99,11 +99,10 @@ def in_order(test_id: str) -> tuple[bool, int, str]:
     return (not test_id.isdigit(), int(test_id) if test_id.isdigit() else 0, test_id)
 
 
-class _Reader:
+class _Reader(Protocol):
     """What gives the tests of a problem."""
 
-    def of(self, problem: str) -> Iterator[Given]:
-        raise NotImplementedError
+    def of(self, problem: str) -> Iterator[Given]: ...
 
 
 def _reader(
@@ -130,7 +129,7 @@ def _reader(
 
 
 @dataclass(frozen=True)
-class _CodeNet(_Reader):
+class _CodeNet:
     path: Path
 
     def of(self, problem: str) -> Iterator[Given]:
@@ -140,7 +139,7 @@ class _CodeNet(_Reader):
 
 
 @dataclass(frozen=True)
-class _Stored(_Reader):
+class _Stored:
     stored: StoredTests
     origin: str
 
@@ -154,7 +153,7 @@ class _Stored(_Reader):
                 yield Given(self.origin, given, expected)
 
 
-class _CodeContests(_Reader):
+class _CodeContests:
     """Tests of `deepmind/code_contests`, streamed once: those of our problems, kept as parquet by problem."""
 
     def __init__(
