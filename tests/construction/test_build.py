@@ -174,6 +174,16 @@ def test_recorded_times_rebuild_pairs_without_running_anything(tmp_path: Path) -
     assert [f"{each['what']} {each['named']}" for each in manifest["bad_input"] if each["lost"]] == [
         f"broken line (not JSON in UTF-8) ['{source}:5']"
     ]
+    assert len((tmp_path / "out" / "train_hq.jsonl").read_text().splitlines()) == 4
+    assert {row["target_reward_pct_bin"] for row in rows(tmp_path / "out") if row["target_reward"] == 1} == {
+        max(row["target_reward_pct_bin"] for row in rows(tmp_path / "out"))
+    }
+    # With a date the same problem is new: another dataset of the same folder; what no longer is one of it goes.
+    text = (tmp_path / "recipe.yaml").read_text().replace("test: 0", "test: 0, since: 1970-01-01")
+    (tmp_path / "recipe.yaml").write_text(text)
+    assert build_dataset(tmp_path / "recipe.yaml", tmp_path / "out")["rows"] == {"new": 5}
+    assert not (tmp_path / "out" / "train.jsonl").exists()
+    assert len(load_dataset(tmp_path / "out" / "new.yaml", "test").pairs) == 5
 
 
 @pytest.mark.pie_data
