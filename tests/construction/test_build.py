@@ -145,13 +145,13 @@ def test_metadata_that_is_not_there_is_met_with_where_to_get_it(source: Path, tm
 
 
 def test_recorded_times_rebuild_pairs_without_running_anything(tmp_path: Path) -> None:
-    """Submissions in JSON Lines, one line broken; times known already."""
+    """Submissions in JSON Lines, one line broken and one there twice; times known already."""
     code = "int main() {{ return {}; }}\n"
     submissions = [
         {"submission_id": f"s{n}", "problem_id": "p1", "user_id": "u", "date": 100 - n, "code": code.format(n)}
         for n in range(4)
     ]
-    source = write_jsonl(tmp_path / "mine.jsonl", submissions)
+    source = write_jsonl(tmp_path / "mine.jsonl", [*submissions, submissions[0]])
     source.write_text(source.read_text() + "{broken\n")
     seconds = [1.0, 2.0, 2.1, 4.0]  # by number; the order of dates is the other way round
     write_jsonl(
@@ -172,7 +172,8 @@ def test_recorded_times_rebuild_pairs_without_running_anything(tmp_path: Path) -
     assert found == {("s3", "s2"), ("s3", "s1"), ("s3", "s0"), ("s2", "s0"), ("s1", "s0")}  # 2.1 / 2.0 is not above 1.1
     assert manifest["environment"]["environment_id"] == "recorded:elsewhere"
     assert [f"{each['what']} {each['named']}" for each in manifest["bad_input"] if each["lost"]] == [
-        f"broken line (not JSON in UTF-8) ['{source}:5']"
+        f"broken line (not JSON in UTF-8) ['{source}:6']",
+        f"repeated submission_id ['s0: {source}: row 5']",
     ]
     assert len((tmp_path / "out" / "train_hq.jsonl").read_text().splitlines()) == 4
     assert {row["target_reward_pct_bin"] for row in rows(tmp_path / "out") if row["target_reward"] == 1} == {
