@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: `tasks/` lies beside the package in a clone, and inside it once installed."""
+"""What setup.cfg cannot say: `tasks/` and `recipes/` lie beside the package in a clone, inside it once installed."""
 
 from pathlib import Path
 
@@ -6,21 +6,22 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 
-class BuildWithTasks(build_py):
-    """Copies `tasks/` into the built package. An editable installation finds the clone's."""
+class BuildWithFolders(build_py):
+    """Copies them into the built package. An editable installation finds the clone's."""
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            for source, target in self._tasks():
+            for source, target in self._files():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self.copy_file(str(source), str(target))
 
     def get_outputs(self, include_bytecode: bool = True) -> list:
-        return [*super().get_outputs(include_bytecode), *(str(target) for _, target in self._tasks())]
+        return [*super().get_outputs(include_bytecode), *(str(target) for _, target in self._files())]
 
-    def _tasks(self) -> list:
-        return [(path, Path(self.build_lib) / "pie_bench" / path) for path in sorted(Path("tasks").glob("*.yaml"))]
+    def _files(self) -> list:
+        paths = [path for folder in ("tasks", "recipes") for path in sorted(Path(folder).glob("*.yaml"))]
+        return [(path, Path(self.build_lib) / "pie_bench" / path) for path in paths]
 
 
-setup(cmdclass={"build_py": BuildWithTasks})
+setup(cmdclass={"build_py": BuildWithFolders})

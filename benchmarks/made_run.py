@@ -54,6 +54,7 @@ def make_dataset(folder: Path, pairs: int, problems: int, tests: int) -> None:
                 "src_code": program(2 * number, lines),
                 "tgt_code": program(2 * number, lines // 2) + program(2 * number + 1, lines // 2),
                 "tests": [str(test) for test in range(tests)],
+                "problem_date": 86_400 * problem,
             }
             file.write(json.dumps(row) + "\n")
 

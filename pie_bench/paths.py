@@ -10,6 +10,7 @@ from pie_bench.errors import UserError
 PACKAGE_DIR = Path(__file__).resolve().parent
 CLONE_DIR = PACKAGE_DIR.parent if (PACKAGE_DIR.parent / "tasks" / "_base.yaml").is_file() else None
 TASKS_DIR = CLONE_DIR / "tasks" if CLONE_DIR else PACKAGE_DIR / "tasks"  # a clone's, else what was installed
+RECIPES_DIR = CLONE_DIR / "recipes" if CLONE_DIR else PACKAGE_DIR / "recipes"
 ENVIRONMENTS_DIR = PACKAGE_DIR / "environments"
 ROOTS_DIR = ENVIRONMENTS_DIR / "roots"
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 LINE_EVERY_SECONDS = 5.0
@@ -16,7 +16,9 @@ STILL_EVERY_SECONDS = 60.0  # a line even where nothing moved: it is alive
 
 @dataclass
 class Meter:
-    """One thing that is counted: `done` of `total`, with a remark beside it. With `scale`, in millions (`MB`)."""
+    """One thing that is counted: `done` of `total`, with a remark beside it. With `scale`, in millions (`MB`); `timed`
+    ones say in logs too how fast it goes and how long it will take (bars always do).
+    """
 
     title: str
     total: int | None
@@ -24,7 +26,13 @@ class Meter:
     unit: str = "it"
     remark: str = ""
     scale: bool = False
+    timed: bool = False
     bar: Any = None
+    began: float = field(default_factory=time.monotonic)
+    before: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = self.done
 
     def advance(self, by: int = 1, remark: str | None = None) -> None:
         self.done += by
@@ -38,9 +46,18 @@ class Meter:
 
     def __str__(self) -> str:
         done, of = (None if count is None else self._shown(count) for count in (self.done, self.total))
-        remark = f" ({self.remark})" if self.remark else ""
+        remarks = [text for text in (self.remark, self._pace() if self.timed else "") if text]
+        remark = f" ({', '.join(remarks)})" if remarks else ""
         unit = f"M{self.unit}" if self.scale else f"{self.unit}s"
         return f"{self.title.strip()} {done}{'' if of is None else f'/{of}'} {unit}{remark}"
+
+    def _pace(self) -> str:
+        """`120/s, 3:20 left`; nothing before anything moved."""
+        rate = (self.done - self.before) / max(time.monotonic() - self.began, 1e-9)
+        if not rate:
+            return ""
+        pace = f"{rate / 1e6:.1f} M{self.unit}/s" if self.scale else f"{rate:.3g}/s"
+        return pace if self.total is None else f"{pace}, {_clock(max(self.total - self.done, 0) / rate)} left"
 
     def _shown(self, count: int) -> str:
         return f"{count / 1e6:.1f}" if self.scale else str(count)

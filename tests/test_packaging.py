@@ -44,7 +44,7 @@ def wheel(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(pytestconfig.rootpath / name, source)
-    for name in ("pie_bench", "tasks"):
+    for name in ("pie_bench", "tasks", "recipes"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(pytestconfig.rootpath / name, source / name, ignore=ignored)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
@@ -91,7 +91,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         assert f"\n{said}" in metadata
     for minor in range(10, 15):
         assert f"\nClassifier: Programming Language :: Python :: 3.{minor}\n" in metadata
-    assert {"pie_bench/py.typed", "pie_bench/tasks/_base.yaml", "pie_bench/tasks/pie_retrieval_k2.yaml"} <= names
+    assert {"pie_bench/py.typed", "pie_bench/tasks/_base.yaml", "pie_bench/recipes/pie.yaml"} <= names
     assert not [name for name in names if name.startswith(("tests/", "tasks/", "leaderboard/", "tools/"))]
 
 

@@ -49,3 +49,11 @@ def test_a_terminal_gets_bars() -> None:
         meter.total = 4
         meter.advance(2, "busy")
     assert "2/4" in terminal.getvalue() and "busy" in terminal.getvalue()
+
+
+def test_a_timed_meter_says_how_fast_it_goes_and_how_long_it_takes() -> None:
+    meter = Meter("read", 400, unit="row", timed=True)
+    assert str(meter) == "read 0/400 rows"
+    meter.began -= 10
+    meter.advance(100)
+    assert re.fullmatch(r"read 100/400 rows \((10|9\.\d+)/s, 0:(29|30) left\)", str(meter))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ KINDS = {
     "guards": "what `pie-bench guard` found in the run",
     "human": "the model beside the human rewrites",
     "duplicates": "the same code with different times (A.9)",
+    "contamination": "the model on problems before and after a date",
 }
 
 
@@ -30,13 +32,29 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("analysis", choices=[*KINDS, "all"], metavar="ANALYSIS", help=f"{', '.join(KINDS)} or all")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--since", type=_date, metavar="DATE", help="contamination: from when on problems are new")
+    parser.add_argument(
+        "--new",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN_DIR",
+        help="contamination: a run of the same on other problems, e.g. the new ones",
+    )
     add_formats(parser)
     parser.set_defaults(verb=analyse)
 
 
+def _date(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a date such as 2024-01-31, not {text}") from None
+
+
 def analyse(arguments: argparse.Namespace) -> int:
     from pie_bench.errors import UserError
-    from pie_bench.report.analyses import analysis_of
+    from pie_bench.report.analyses import analysis_of, contamination_of
     from pie_bench.report.text import with_bounds_beside
     from pie_bench.stages.finished import FinishedRun
 
@@ -44,7 +62,14 @@ def analyse(arguments: argparse.Namespace) -> int:
     if arguments.format == "csv" and len(names) > 1:
         raise UserError("--csv holds one table: name one analysis instead of all")
     run = FinishedRun(arguments.run_dir)
-    found = [analysis_of(run, name) for name in names]
+    if (arguments.since or arguments.new) and "contamination" not in names:
+        raise UserError("--since and --new are for the analysis contamination")
+    found = [
+        contamination_of(run, arguments.since, [FinishedRun(path) for path in arguments.new])
+        if name == "contamination"
+        else analysis_of(run, name)
+        for name in names
+    ]
     if arguments.format == "json":
         print_json(
             [analysis.model_dump(mode="json") for analysis in found] if len(found) > 1 else found[0].model_dump()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.options import add_sandbox, chosen_sandbox, pair_ids, positive
-from pie_bench.cli.output import print_json
+from pie_bench.cli.output import print_json, print_table
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
@@ -53,6 +53,24 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
     action.add_argument("--json", action="store_true", help="print JSON, with the tests themselves")
     action.set_defaults(verb=show)
+    action = actions.add_parser(
+        "build",
+        help="build a dataset from submissions, as PIE was from CodeNet",
+        description="Continues where it was stopped; what was made from the same is not made again.",
+    )
+    action.add_argument("recipe", metavar="RECIPE", help="a YAML file, or pie: docs/dataset-building.md")
+    action.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the dataset goes")
+    action.add_argument("--environment", metavar="E", help="what programs are measured in; default: the recipe's")
+    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one a core)")
+    add_sandbox(action)
+    action.add_argument("--json", action="store_true", help="print the manifest")
+    action.set_defaults(verb=build)
+    action = actions.add_parser("stats", help="problems, pairs, lengths and duplicates (the paper's A.5 and A.9)")
+    action.add_argument("name", metavar="D", help="as --dataset takes it")
+    action.add_argument("--tokenizer", type=Path, metavar="FILE", help="a tokenizer.json; default: tokens of C++")
+    action.add_argument("--page", type=Path, metavar="FILE", help="also write a page with pictures")
+    action.add_argument("--json", action="store_true", help="print JSON")
+    action.set_defaults(verb=stats)
     action = actions.add_parser("fetch", help="where PIE's files are; verify those that arrived, lay them out")
     action.add_argument("--from", dest="source", metavar="X", help="the folder or URL (http, file) that holds them")
     action.add_argument("--to", type=Path, metavar="DIR", help="where they belong; default: PIE_DATA_DIR")
@@ -205,6 +223,51 @@ def _print_findings(reports: list[SplitReport], *, whole: bool) -> None:
         ):
             if whole and expected is not None and found != expected:
                 print(f"note: {report.split}: {found} of the {expected} {what} of the paper: not its whole split")
+
+
+def build(arguments: argparse.Namespace) -> int:
+    from pie_bench.construction.build import build_dataset
+
+    manifest = build_dataset(
+        arguments.recipe,
+        arguments.out,
+        environment=arguments.environment,
+        sandbox=arguments.sandbox,
+        unsafe=arguments.unsafe,
+        workers=arguments.workers,
+    )
+    if arguments.json:
+        print_json(manifest)
+        return 0
+    environment = manifest["environment"]
+    print(f"dataset {manifest['dataset']}, measured in {environment['name']} ({environment['environment_id'][:12]})")
+    for stage in manifest["funnel"]:
+        print(f"{stage['stage']:<13} {', '.join(f'{name} {n}' for name, n in stage['counts'].items())}")
+    for found in manifest["bad_input"]:
+        first = f"; the first: {found['named'][0]}" if found["named"] else ""
+        print(f"note: {found['what']}: {found['count']} ({found['lost']} lost){first}")
+    print(f"in {arguments.out}: {', '.join(f'{name}.jsonl {n}' for name, n in manifest['rows'].items())}")
+    return 0
+
+
+def stats(arguments: argparse.Namespace) -> int:
+    from pie_bench.construction.stats import dataset_stats, funnel_of
+    from pie_bench.report.dataset_page import tables, write_dataset_page
+
+    found = dataset_stats(arguments.name, arguments.tokenizer)
+    if arguments.page is not None:
+        write_dataset_page(found, arguments.page)
+    if arguments.json:
+        print_json(found.model_dump(mode="json"))
+        return 0
+    print(f"dataset {found.dataset}")
+    for title, paper, columns, rows in tables(found):
+        if rows:
+            print(f"{title} ({paper})")
+            print_table(columns, rows)
+    for title, count in funnel_of(found):
+        print(f"{title:<20} {count:>10}")
+    return 0
 
 
 def fetch(arguments: argparse.Namespace) -> int:

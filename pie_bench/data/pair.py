@@ -23,6 +23,7 @@ class Pair:
 
     `src_seconds` / `tgt_seconds` are the times recorded in the dataset, by test id, in simulated seconds
     (PIE's `src_code_tc2time`); None where the dataset has none. `rationale` says in words why the target is faster.
+    `problem_date` is when the problem's first solution was sent, in seconds since 1970.
     """
 
     pair_id: str
@@ -34,3 +35,4 @@ class Pair:
     src_seconds: Mapping[str, float] | None = None
     tgt_seconds: Mapping[str, float] | None = None
     rationale: str | None = None
+    problem_date: int | None = None

@@ -42,6 +42,7 @@ class Record:
     inline: tuple[TestCase, ...] | None
     kind: str | None
     rationale: str | None
+    problem_date: int | None
     src_seconds: list[float] | None
     tgt_seconds: list[float] | None
 
@@ -78,6 +79,7 @@ def parse(
         inline=inline,
         kind=_id(row, columns, "kind"),
         rationale=_text(row, columns, "rationale"),
+        problem_date=_date(row, columns),
         src_seconds=recorded_seconds(row, columns, "src", ids),
         tgt_seconds=recorded_seconds(row, columns, "tgt", ids),
     )
@@ -174,6 +176,12 @@ def _value(row: Mapping[str, Any], columns: Columns, ours: str) -> tuple[str, An
         if value is not None and not (isinstance(value, float) and math.isnan(value)):
             return name, value
     return ours, None
+
+
+def _date(row: Mapping[str, Any], columns: Columns) -> int | None:
+    """Seconds since 1970; None for what is no such number, as for a time that is none."""
+    value = _value(row, columns, "problem_date")[1]
+    return int(value) if _is_time(value) else None
 
 
 def _text(row: Mapping[str, Any], columns: Columns, ours: str) -> str | None:

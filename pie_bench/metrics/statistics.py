@@ -42,6 +42,16 @@ class Intervals:
     few: Array
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two means with its 95 % interval, and the true difference that would be found with 80 % power."""
+
+    value: float
+    low: float
+    high: float
+    detectable: float
+
+
 def clusters_of(problem_ids: Sequence[str]) -> Array:
     """Problems numbered from 0 in sorted order, one number a pair."""
     _, numbers = np.unique(np.asarray(problem_ids, dtype=object).astype(str), return_inverse=True)
@@ -90,6 +100,29 @@ def intervals(values: Array, clusters: Array, *, resamples: int = RESAMPLES, see
     return Intervals(
         means, standard_error, np.where(constant, np.nan, low), np.where(constant, np.nan, high), few | constant
     )
+
+
+def difference(first: Array, first_clusters: Array, second: Array, second_clusters: Array) -> Difference:
+    """The mean of `second` less that of `first`, values of pairs of different problems: Welch's interval, each mean's
+    standard error clustered by problem.
+
+    NaN bounds where a side has fewer than two problems, or both sides have no spread.
+    """
+    sides = [
+        intervals(values[:, None], clusters)
+        for values, clusters in ((first, first_clusters), (second, second_clusters))
+    ]
+    counts = [int(clusters.max(initial=-1)) + 1 for clusters in (first_clusters, second_clusters)]
+    value = float(sides[1].mean[0] - sides[0].mean[0])
+    variances = [float(side.standard_error[0]) ** 2 for side in sides]
+    total = sum(variances)
+    if min(counts) < 2 or not total > 0:
+        return Difference(value, math.nan, math.nan, math.nan)
+    degrees = total**2 / sum(variance**2 / (count - 1) for variance, count in zip(variances, counts, strict=True))
+    t = float(_student_t(0.5 + LEVEL / 2, degrees))
+    error = math.sqrt(total)
+    detectable = (t + float(_student_t(POWER, degrees))) * error
+    return Difference(value, value - t * error, value + t * error, detectable)
 
 
 def smallest_detectable(standard_error: float, problems: int) -> float:
@@ -141,7 +174,7 @@ def _studentised(sums: Array, sizes: Array, observed: Array, resamples: int, see
     return np.concatenate(parts)
 
 
-def _student_t(probability: float, degrees: int) -> float:
+def _student_t(probability: float, degrees: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, probability))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METHODS, METRICS, OPTIMIZED_SPEEDUP
 from pie_bench.metrics.scores import TIMES, best_sample, samples_of, scores_of
-from pie_bench.run.results import HEADLINE, PairResult, Results, SampleResult, Score, Time
+from pie_bench.run.results import HEADLINE, Of, PairResult, Results, SampleResult, Score, Time
 from pie_bench.run.verdict import Role
 from pie_bench.stages.finished import FinishedRun
 
@@ -335,6 +340,87 @@ def duplicate_code(run: FinishedRun) -> Analysis:
     )
 
 
+def contamination(run: FinishedRun, since: datetime.date | None = None, *others: FinishedRun) -> Analysis:
+    """The model on problems older than a date and on those that are not: what it may have seen, what it cannot have.
+
+    `others` are runs of the same task, model and environment on other problems. Without a date it is that of the
+    dataset's recipe. UserError for runs that cannot be put together, and, where a date was asked for, for pairs without
+    any.
+    """
+    from pie_bench.metrics.statistics import clusters_of, difference, intervals
+
+    for other in others:
+        for field in ("task_hash", "model", "environment_id", "n_samples"):
+            if getattr(other.results, field) != getattr(run.results, field):
+                raise UserError(f"{other.path}: another {field} than {run.path}: the two cannot be compared")
+    asked = since is not None
+    since = since or _date_of_recipe(run)
+    dated: dict[bool, list[PairResult]] = {False: [], True: []}
+    undated = 0
+    if since is not None:
+        first = datetime.datetime.combine(since, datetime.time(), datetime.timezone.utc).timestamp()
+        for each in (run, *others):
+            for pair in each.usable:
+                date = each.pairs[pair.pair_id].problem_date
+                if date is None:
+                    undated += 1
+                else:
+                    dated[date >= first].append(pair)
+    old, new = dated[False], dated[True]
+    if asked and not old + new:
+        raise UserError(f"{run.path}: no pair has a problem_date; a dataset that was built has them")
+    rows: list[tuple[Cell, ...]] = []
+    notes = [f"new: problems first solved on {since} or later; difference: new less old"] if since else []
+    wanted: list[tuple[Of, int]] = [("model", 1), ("model", run.results.n_samples), ("human", 1)]
+    for of, k in dict.fromkeys(wanted) if old and new else ():
+        for name in HEADLINE:
+            values = [METRICS[name].of_pairs(samples_of(pairs, "process", of), k) for pairs in (old, new)]
+            clusters = [clusters_of([pair.problem_id for pair in pairs]) for pairs in (old, new)]
+            sides: list[Cell] = []
+            for side, problems in zip(values, clusters, strict=True):
+                found = intervals(side[:, None], problems)
+                sides += [_number(found.mean[0]), _number(found.low[0]), _number(found.high[0])]
+            between = difference(values[0], clusters[0], values[1], clusters[1])
+            label = f"{METRICS[name].title}, {'human' if of == 'human' else f'best@{k}'}"
+            bounds = (_number(value) for value in (between.value, between.low, between.high, between.detectable))
+            rows.append((label, *sides, *bounds))
+    sizes = [f"{len(pairs)} pairs of {len({pair.problem_id for pair in pairs})} problems" for pairs in (old, new)]
+    if since is None:
+        notes.append("no date: say --since DATE, or build the dataset with splits.since")
+    else:
+        notes.append(f"old: {sizes[0]}; new: {sizes[1]}; without a date: {undated}")
+    if rows:
+        notes.append(
+            "the human rewrites' row says how far the problems themselves differ; intervals are Welch's, by problem"
+        )
+    return Analysis(
+        name="contamination",
+        title="Old problems and new ones",
+        paper="",
+        columns=(
+            *("metric", "old", "old low", "old high", "new", "new low", "new high"),
+            *("difference", "difference low", "difference high", "would be found"),
+        ),
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.12g}")
+
+
+def _date_of_recipe(run: FinishedRun) -> datetime.date | None:
+    """The date that the dataset's recipe divides problems at; None where it was not built here, or has none."""
+    folder = run.plan.dataset.folder
+    try:
+        manifest = json.loads(((folder or Path()) / "manifest.json").read_text(encoding="utf-8"))
+        since = manifest["recipe"]["splits"]["since"]
+        return datetime.date.fromisoformat(since) if folder is not None else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def paper_error_analysis() -> dict[str, float]:
     """Table 5 in percent, by class."""
     from pie_bench.report.paper import paper_numbers
@@ -351,9 +437,19 @@ ANALYSES: dict[str, Callable[[FinishedRun], Analysis]] = {
     "guards": guards,
     "human": human,
     "duplicates": duplicate_code,
+    "contamination": contamination,
 }
 
 
 def analysis_of(run: FinishedRun, name: str) -> Analysis:
     """One of `ANALYSES`, with the run's task and model in it; KeyError for another name."""
-    return ANALYSES[name](run).model_copy(update={"task": run.results.task, "model": run.results.model})
+    return _of_run(ANALYSES[name](run), run)
+
+
+def _of_run(analysis: Analysis, run: FinishedRun) -> Analysis:
+    return analysis.model_copy(update={"task": run.results.task, "model": run.results.model})
+
+
+def contamination_of(run: FinishedRun, since: datetime.date | None, others: Sequence[FinishedRun]) -> Analysis:
+    """`contamination` with the run's task and model in it."""
+    return _of_run(contamination(run, since, *others), run)

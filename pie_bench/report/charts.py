@@ -247,6 +247,21 @@ class HeatRow:
     cells: Sequence[tuple[float | None, float | None, float | None]]
 
 
+def bars(rows: Sequence[tuple[str, int]], title: str, colour: str = "var(--run0)") -> str:
+    """Counts by class: a horizontal bar each, in the order given."""
+    width, high, left, right = _WIDTH / 2, 24.0, 150.0, 70.0
+    drawing = _Drawing(width, high * max(len(rows), 1) + 8, title)
+    most = max((count for _, count in rows), default=0) or 1
+    for number, (label, count) in enumerate(rows):
+        y, wide = number * high + 4, (width - left - right) * count / most
+        drawing.text(left - 8, y + 14, label, "end", fill="var(--ink)")
+        if count:
+            tip = f"{label}: {count}"
+            drawing.add("rect", tip=tip, x=left, y=y, width=max(wide, 1.0), height=high - 6, rx=2, fill=colour)
+        drawing.text(left + wide + 6, y + 14, f"{count:,}")
+    return drawing.svg()
+
+
 def heat_map(runs: Sequence[str], rows: Sequence[HeatRow], title: str) -> str:
     """Problems down, runs × (%Correct, %Opt, Speedup) across; the darker, the better."""
     left, top, cell, high = 118.0, 40.0, 62.0, 20.0

@@ -9,6 +9,7 @@ from pie_bench.metrics.statistics import (
     FEWEST_PROBLEMS,
     binomial_interval,
     clusters_of,
+    difference,
     effective_problems,
     intervals,
     smallest_detectable,
@@ -125,3 +126,29 @@ def test_problems_are_numbered_in_order_and_weighed() -> None:
     assert clusters_of(["p2", "p1", "p2", "p10"]).tolist() == [2, 0, 2, 1]
     assert effective_problems(np.array([0, 1, 2])) == pytest.approx(3)
     assert effective_problems(np.array([0, 0, 0, 1])) == pytest.approx(16 / 10)
+
+
+def test_the_interval_of_a_difference_covers_the_truth_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(18)
+    covered = found = 0
+    for _ in range(300):
+        sides = []
+        for problems, mean in ((30, 0.0), (12, 1.0)):
+            clusters = np.repeat(np.arange(problems), generator.integers(1, 9, problems))
+            values = mean + generator.normal(size=problems)[clusters] + generator.normal(size=len(clusters))
+            sides += [values, clusters]
+        between = difference(*sides)
+        covered += between.low <= 1.0 <= between.high
+        found += between.low > 0
+        assert between.low < between.value < between.high
+    assert 0.90 <= covered / 300 <= 0.985
+    assert found > 150
+
+
+def test_a_difference_of_too_little_has_no_interval() -> None:
+    one, two = np.zeros(3, dtype=int), np.array([0, 1, 1])
+    for values, clusters in ((np.array([1.0, 2.0, 3.0]), one), (np.ones(3), two)):
+        between = difference(values, clusters, np.ones(3), two)
+        assert between.value == pytest.approx(1 - values.mean())
+        assert math.isnan(between.low)
+        assert math.isnan(between.high)

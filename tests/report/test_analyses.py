@@ -1,6 +1,7 @@
 """The analyses over a finished run, and their verb."""
 
 import csv
+import datetime
 import io
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ from pie_bench.cli.analyse import KINDS
 from pie_bench.cli.main import main
 from pie_bench.metrics.best_at_k import ks
 from pie_bench.metrics.scores import best_sample
-from pie_bench.report.analyses import ANALYSES, Analysis, paper_error_analysis
+from pie_bench.report.analyses import ANALYSES, Analysis, contamination, paper_error_analysis
 from pie_bench.report.paper import paper_numbers
 from pie_bench.stages.finished import FinishedRun
 
@@ -116,3 +117,27 @@ def test_the_papers_numbers_are_consistent() -> None:
     for row in numbers["rows"]:
         best.setdefault((row["table"], row["method"], row["model"]), {})[row["k"]] = row["percent_optimized"]
     assert all(values[8] >= values[1] for values in best.values() if len(values) == 2)
+
+
+def test_old_problems_beside_new_ones(run_a: FinishedRun, tables: dict[str, Analysis]) -> None:
+    assert tables["contamination"].rows == (), "no date was given, and the dataset was not built from a recipe"
+    found = contamination(run_a, datetime.date(1970, 1, 7))
+    with_spread = [record for record in found.records() if record["difference low"] is not None]
+    assert len(with_spread) >= 6
+    for record in with_spread:
+        assert record["difference low"] <= record["difference"] <= record["difference high"]  # type: ignore[operator]
+        assert record["difference"] == pytest.approx(record["new"] - record["old"])  # type: ignore[operator]
+    assert [record["metric"] for record in found.records()][:3] == [
+        "%Opt, best@1",
+        "Speedup, best@1",
+        "%Correct, best@1",
+    ]
+    assert any("old: " in note and "of 6 problems" in note for note in found.notes)
+    assert contamination(run_a, datetime.date(2000, 1, 1)).rows == (), "all are old"
+
+
+def test_runs_that_differ_are_not_compared(made: Path, run_a: FinishedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyse", "contamination", str(made / "a"), "--new", str(made / "b")]) == 2
+    assert "another n_samples" in capsys.readouterr().err
+    assert main(["analyse", "errors", str(made / "a"), "--since", "2020-01-01"]) == 2
+    assert "for the analysis contamination" in capsys.readouterr().err

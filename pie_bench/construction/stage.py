@@ -1,0 +1,133 @@
+"""Stages of a build: each a folder that appears whole, with a hash of all that decides what is in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pie_bench.construction.findings import Findings
+from pie_bench.construction.recipe import Recipe
+from pie_bench.hashing import hash_of
+from pie_bench.progress import Meter, shown
+from pie_bench.run.files import write_json
+
+_RECORD = "stage.json"
+_VERSION = 1  # of what stages write: one more makes everything anew
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished stage: its counts (the funnel), what was wrong with its input, and more for the manifest."""
+
+    key: str
+    counts: Mapping[str, int]
+    findings: list[dict[str, Any]]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage's function gives back."""
+
+    counts: Mapping[str, int]
+    findings: Findings
+    facts: Mapping[str, Any]
+
+
+class Workplace:
+    """The folder of a build while it is built: `stages/NAME/` each, and what is unfinished in `stages/NAME.partial/`.
+
+    What is unfinished is kept for the next attempt as long as nothing that decides it has changed.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, base: Path):
+        self.folder = folder
+        self.recipe = recipe
+        self.base = base
+        self.stages = folder / "stages"
+
+    @property
+    def temporary(self) -> Path:
+        """Where DuckDB spills."""
+        return self.stages / "spill"
+
+    def path(self, stage: str, file: str) -> Path:
+        """A file of a finished stage."""
+        return self.stages / stage / file
+
+    def done(self, stage: str) -> Done | None:
+        """The record of a stage; None while there is none."""
+        try:
+            record = json.loads((self.stages / stage / _RECORD).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return Done(**record)
+
+    def run(self, stage: str, decides: Any, function: Callable[[Path], Outcome]) -> Done:
+        """The stage's record; `function` fills its folder unless it is there already, made from the same."""
+        key = hash_of([_VERSION, stage, decides])
+        done = self.done(stage)
+        if done is not None and done.key == key:
+            return done
+        final, partial = self.stages / stage, self.stages / f"{stage}.partial"
+        noted = partial / "key"
+        if not (noted.is_file() and noted.read_text() == key):
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            noted.write_text(key)
+        outcome = function(partial)
+        record = {
+            "key": key,
+            "counts": dict(outcome.counts),
+            "findings": outcome.findings.to_json(),
+            "facts": dict(outcome.facts),
+        }
+        write_json(partial / _RECORD, record)
+        shutil.rmtree(final, ignore_errors=True)
+        noted.unlink()
+        partial.rename(final)
+        return Done(**json.loads((final / _RECORD).read_text(encoding="utf-8")))
+
+
+@contextmanager
+def metered(title: str, total: int | None, unit: str, *, scale: bool = False) -> Iterator[Meter]:
+    """A meter with rate and time left."""
+    meter = Meter(title, total, unit=unit, scale=scale, timed=True)
+    with shown(meter):
+        yield meter
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a stage that is done: counts and findings; its rows lie beside it."""
+
+    counts: Mapping[str, int]
+    findings: list[dict[str, Any]]
+
+
+def part(folder: Path, label: str, make: Callable[[Path], Part]) -> Part:
+    """A part of a stage: made once, also over several attempts. `make` writes the parquet file it is given."""
+    record, final = folder / f"{label}.json", folder / f"{label}.parquet"
+    if record.is_file():
+        return Part(**json.loads(record.read_text(encoding="utf-8")))
+    temporary = folder / f"{label}.unfinished"
+    made = make(temporary)
+    if temporary.exists():
+        temporary.rename(final)
+    write_json(record, {"counts": dict(made.counts), "findings": made.findings})
+    return made
+
+
+def parts_in(folder: Path) -> list[Path]:
+    """The parquet files of the parts, in order."""
+    return sorted(folder.glob("*.parquet"))
+
+
+def summed(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Counts added up by name."""
+    return {key: counts.get(key, 0) + more.get(key, 0) for key in {**counts, **more}}

@@ -1,0 +1,197 @@
+"""Trajectories: one user's submissions to one problem in the order of their dates; and their programs as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pie_bench.construction.database import ParquetRows, database, one, rows, table, write_parquet
+from pie_bench.construction.findings import Findings
+from pie_bench.construction.recipe import CodeNetSource, Recipe, path_of
+from pie_bench.construction.sources import codenet_folder, stop_if_lost
+from pie_bench.construction.stage import Outcome, Workplace, metered, parts_in
+from pie_bench.cpp import code_tokens
+from pie_bench.hashing import sha256
+
+PROGRAMS_SCHEMA = {
+    **dict.fromkeys(("submission_id", "problem_id", "user_id"), "string"),
+    **dict.fromkeys(("date", "position"), "int64"),
+    "language": "string",
+    "status": "string",
+    "cpu_time": "int64",
+    "code": "string",
+    "code_sha256": "string",
+    "text_sha256": "string",
+    "encoding": "string",
+}
+
+
+def order_trajectories(workplace: Workplace, into: Path) -> Outcome:
+    """`submissions.parquet`: sorted by problem, user, date and id, with each one's position in its trajectory; an id
+    that was there before is left out. `problems.parquet`: the date of each problem's first submission."""
+    recipe = workplace.recipe
+    read = workplace.stages / "read"
+    findings = Findings()
+    with database(workplace.temporary) as connection, metered("trajectories", None, "step") as meter:
+        kept = table(*parts_in(read))
+        total = one(connection, f"SELECT count(*) FROM {kept}")
+        # First the ids that repeat, by their hash: the whole table is sorted once, not twice.
+        connection.execute(
+            "CREATE TEMP TABLE suspects AS SELECT hash(submission_id) AS id FROM "
+            f"{kept} GROUP BY hash(submission_id) HAVING count(*) > 1"
+        )
+        meter.advance()
+        connection.execute(
+            "CREATE TEMP TABLE repeated AS SELECT submission_id, file, place FROM "
+            f"(SELECT submission_id, file, place, row_number() OVER (PARTITION BY submission_id ORDER BY file, place) "
+            f"AS nth FROM {kept} WHERE hash(submission_id) IN (SELECT id FROM suspects)) WHERE nth > 1"
+        )
+        count = one(connection, "SELECT count(*) FROM repeated")
+        if count:
+            named = connection.execute("FROM repeated ORDER BY file, place LIMIT 20").fetchall()
+            findings.add("repeated submission_id", count=count, lost=count)
+            findings.kinds["repeated submission_id"].named += [f"{i}: {f}: row {p}" for i, f, p in named]
+        unique = f"(FROM {kept} ANTI JOIN repeated USING (submission_id, file, place))" if count else kept
+        sizes = "count(*) OVER (PARTITION BY problem_id, user_id)"
+        enough = "WHERE length > 1" if recipe.programs == "trajectories" else ""
+        query = (
+            "SELECT * EXCLUDE (length), row_number() OVER (PARTITION BY problem_id, user_id ORDER BY date, "
+            f"submission_id) AS position FROM (SELECT *, {sizes} AS length FROM {unique}) {enough} "
+            "ORDER BY problem_id, user_id, date, submission_id"
+        )
+        written = write_parquet(connection, query, into / "submissions.parquet")
+        meter.advance()
+        dates = [path.with_suffix(".dates") for path in parts_in(read)]
+        first = f"SELECT problem_id, min(first_date) AS first_date FROM {table(*dates)} GROUP BY problem_id"
+        write_parquet(connection, f"{first} ORDER BY problem_id", into / "problems.parquet")
+        meter.advance()
+        submissions = table(into / "submissions.parquet")
+        counts = {
+            "accepted": total,
+            "with an id of their own": total - count,
+            "in trajectories": written,
+            "trajectories": one(
+                connection, f"SELECT count(*) FROM (SELECT DISTINCT problem_id, user_id FROM {submissions})"
+            ),
+            "problems": one(connection, f"SELECT count(DISTINCT problem_id) FROM {submissions}"),
+        }
+    stop_if_lost(findings, total, recipe, "accepted submissions")
+    return Outcome(counts, findings, {})
+
+
+def read_programs(workplace: Workplace, into: Path) -> Outcome:
+    """`programs.parquet`: the submissions with their code as text.
+
+    What is no text, empty or too long is left out; of equal programs of one trajectory (comments and layout aside) the
+    first stays.
+    """
+    recipe = workplace.recipe
+    findings = Findings()
+    counts = {"in trajectories": 0, "readable": 0, "different from the user's earlier ones": 0}
+    submissions = table(workplace.path("trajectories", "submissions.parquet"))
+    folders = _folders(workplace)
+    with database(workplace.temporary) as connection, ParquetRows(into / "programs.parquet", PROGRAMS_SCHEMA) as out:
+        total = one(connection, f"SELECT count(*) FROM {submissions}")
+        with metered("programs", total, "program") as meter:
+            trajectory: tuple[str, str] | None = None
+            seen: set[str] = set()
+            for row in rows(connection, f"FROM {submissions}"):
+                meter.advance()
+                counts["in trajectories"] += 1
+                if (row["problem_id"], row["user_id"]) != trajectory:
+                    trajectory, seen = (row["problem_id"], row["user_id"]), set()
+                found = _code_of(row, folders, recipe, findings)
+                if found is None:
+                    continue
+                counts["readable"] += 1
+                code, encoding = found
+                text_sha256 = text_sum(code)
+                if text_sha256 in seen:
+                    continue
+                seen.add(text_sha256)
+                counts["different from the user's earlier ones"] += 1
+                kept = {column: row[column] for column in PROGRAMS_SCHEMA if column in row and column != "code"}
+                sums = {"code_sha256": sha256(code.encode()), "text_sha256": text_sha256}
+                out.add(kept | {"code": code, "encoding": encoding} | sums, weight=len(code))
+    stop_if_lost(findings, counts["in trajectories"], recipe, "programs")
+    with database(workplace.temporary) as connection:
+        programs = table(into / "programs.parquet")
+        counts["different programs"] = one(
+            connection, f"SELECT count(*) FROM (SELECT DISTINCT problem_id, code_sha256 FROM {programs})"
+        )
+    return Outcome(counts, findings, {})
+
+
+def text_sum(code: str) -> str:
+    """The sum of what a program says, comments and layout aside."""
+    return sha256("\0".join(code_tokens(code)).encode(errors="replace"))
+
+
+def _folders(workplace: Workplace) -> Mapping[str, Path]:
+    """Where the programs lie, by the folder of the metadata."""
+    found = {}
+    for number, source in enumerate(workplace.recipe.sources):
+        if isinstance(source, CodeNetSource):
+            path = path_of(source.path, workplace.base)
+            folder = codenet_folder(path, workplace.stages / "read" / f"{number:02}-unpacked")
+            began = folder
+            if path.is_file():  # it was unpacked, and its metadata read, while that stage was unfinished
+                began = workplace.stages / "read.partial" / folder.relative_to(workplace.stages / "read")
+            found[str(began / "metadata")] = folder / "data"
+    return found
+
+
+def _code_of(
+    row: Mapping[str, Any], folders: Mapping[str, Path], recipe: Recipe, findings: Findings
+) -> tuple[str, str] | None:
+    """A submission's code and the encoding that it was in; None where it cannot be used."""
+    data = row["code"]
+    where = f"{row['file']}: row {row['place']}: {row['submission_id']}"
+    if data is None:
+        folder = folders.get(str(Path(row["file"]).parent))
+        if folder is None:
+            findings.add("empty program", where, lost=1)
+            return None
+        path = next(_candidates(folder / row["problem_id"] / row["language"], row["submission_id"]), None)
+        if path is None:
+            place = folder / row["problem_id"] / row["language"] / f"{row['submission_id']}.cpp"
+            findings.add("missing program", str(place), lost=1)
+            return None
+        where = str(path)
+        data = path.read_bytes()
+    data = bytes(data)
+    if len(data) > recipe.max_code_bytes:
+        findings.add("oversized program", where, lost=1)
+        return None
+    if not data.strip():
+        findings.add("empty program", where, lost=1)
+        return None
+    if b"\0" in data:
+        findings.add("binary program", where, lost=1)
+        return None
+    code, encoding = decoded(data)
+    if encoding != "utf-8":
+        findings.add(f"program is not UTF-8, read as {encoding}", where)
+    return code, encoding
+
+
+def _candidates(folder: Path, submission_id: str) -> Iterator[Path]:
+    if re.fullmatch(r"[A-Za-z0-9_-]+", submission_id):
+        for ending in (".cpp", ".cc", ".cxx", ".c"):
+            path = folder / f"{submission_id}{ending}"
+            if path.is_file():
+                yield path
+
+
+def decoded(data: bytes) -> tuple[str, str]:
+    """Text with newlines as UNIX has them, and its encoding: UTF-8, else one of Japanese, else Latin-1 (which is never
+    wrong, and changes nothing but comments and strings)."""
+    for encoding in ("utf-8-sig", "cp932", "latin-1"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return text.replace("\r\n", "\n").replace("\r", "\n"), encoding.removesuffix("-sig")
+    raise AssertionError("Latin-1 takes everything")

@@ -1,0 +1,114 @@
+"""Sources and tests as they are found: wrong columns, broken files, ids and names."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from pie_bench.construction.build import build_dataset
+from pie_bench.construction.recipe import load_recipe
+from pie_bench.construction.sources import read_sources
+from pie_bench.construction.stage import Done, Workplace
+from pie_bench.construction.tests import Given, merge, problem_of
+from pie_bench.construction.trajectories import decoded
+from pie_bench.errors import UserError
+
+ROW = {"s_id": "s1", "p_id": "p1", "u_id": "u", "date": 5, "language": "C++", "status": "Accepted", "code": "int x;"}
+COLUMNS = "columns: {submission_id: s_id, problem_id: p_id, user_id: u_id}"
+
+
+def recipe(folder: Path, source: str, more: str = "") -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(f"dataset: d\nsources: [{source}]\ntests: [{{kind: codenet, path: t}}]\n{more}")
+    return path
+
+
+def read(folder: Path, source: str, more: str = "") -> Done:
+    loaded, base = load_recipe(recipe(folder, source, more))
+    workplace = Workplace(folder / "out", loaded, base)
+    return workplace.run("read", [], lambda into: read_sources(workplace, into))
+
+
+def test_parquet_of_the_hub(tmp_path: Path) -> None:
+    rows = [ROW, ROW | {"s_id": "s2", "u_id": None}, ROW | {"s_id": "s3", "status": "Wrong Answer"}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    done = read(tmp_path, f"{{kind: parquet, path: a.parquet, {COLUMNS}}}", "max_lost: 0.5\n")
+    assert done.counts["submissions"], done.counts["accepted"] == (3, 1)
+    assert [(each["what"], each["named"]) for each in done.findings if each["lost"]] == [
+        ("empty user_id", [f"{tmp_path / 'a.parquet'}: row 2"])
+    ]
+
+
+def test_without_dates_there_is_no_order(tmp_path: Path) -> None:
+    rows = [{column: value for column, value in ROW.items() if column != "date"}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="no column date: without it a trajectory has no order"):
+        read(tmp_path, f"{{kind: parquet, path: a.parquet, {COLUMNS}}}")
+
+
+def test_a_truncated_file_stops_the_build(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([ROW] * 1000), tmp_path / "a.parquet")
+    whole = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"a\.parquet: .*how many submissions are lost cannot be known"):
+        read(tmp_path, f"{{kind: parquet, path: a.parquet, {COLUMNS}}}")
+
+
+def test_codenet_as_a_tar_also_one_that_was_cut_off(source: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "codenet.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in ("metadata", "data"):
+            tar.add(source / name, f"Project_CodeNet/{name}")
+    whole = read(tmp_path, "{kind: codenet, path: codenet.tar.gz}", "max_lost: 0.3\n")
+    folder = read(tmp_path, f"{{kind: codenet, path: {source}}}", "max_lost: 0.3\n")
+    assert whole.counts == folder.counts
+    data = archive.read_bytes()
+    archive.write_bytes(data[: len(data) * 3 // 4])
+    (tmp_path / "out" / "stages" / "read" / "stage.json").unlink()
+    cut = read(tmp_path, "{kind: codenet, path: codenet.tar.gz}", "max_lost: 0.3\n")
+    assert any(each["what"] == "truncated archive" and "after " in each["named"][0] for each in cut.findings)
+
+
+def test_wrong_columns_are_named(tmp_path: Path) -> None:
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "p00001.csv").write_text("submission_id,problem_id\ns1,p00001\n")
+    with pytest.raises(UserError, match=r"wrong columns: 1, the first .*p00001\.csv:1: no user_id, date"):
+        read(tmp_path, "{kind: codenet, path: .}")
+
+
+def test_a_recipe_says_what_it_does_not_know(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"recipe\.yaml:2: .*unknown key 'pathh'.*did you mean path"):
+        load_recipe(recipe(tmp_path, "{kind: codenet, pathh: .}"))
+    with pytest.raises(UserError, match="no such recipe; give a YAML file, or the name of a shipped one: pie"):
+        load_recipe("piie")
+    with pytest.raises(UserError, match="CODENET_DIR is not set"):
+        build_dataset("pie", tmp_path / "out", environment="cachegrind-host")
+    assert load_recipe("pie")[0].environment == "gem5-pie"
+
+
+def test_tests_are_numbered_as_in_the_published_folders() -> None:
+    given = [Given("public", b"p", b"p")] + [Given("generated", bytes([n]), b"") for n in (1, 2, 1, 3)]
+    merged, twice = merge(given, 2)
+    assert [(test.test_id, test.origin, test.input) for test in merged] == [
+        ("0", "generated", b"\1"),
+        ("1", "generated", b"\2"),
+        ("100", "public", b"p"),
+    ]
+    assert twice == 1
+
+
+def test_names_of_aizu_are_never_joined() -> None:
+    names = {"ABC 1 - A": "p02600"}
+    assert problem_of("p00001 List of Top 3 Hills", "AIZU", names) == ("p00001", "by id")
+    assert problem_of("ABC 1 - A", "ATCODER", names) == ("p02600", "by name")
+    assert problem_of("ABC 1 - A", "AIZU", names) == (None, "neither")
+
+
+def test_what_is_not_utf_8_is_read_anyway() -> None:
+    assert decoded("// é\r\n".encode()) == ("// é\n", "utf-8")
+    assert decoded("// 日本\n".encode("cp932"))[1] == "cp932"
+    assert decoded(b"// \xe9t\xe9\xff\n")[1] == "latin-1"
