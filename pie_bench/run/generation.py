@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
@@ -20,6 +21,18 @@ Text = Annotated[str, PlainValidator(_text)]
 Index = Annotated[int, Field(ge=0, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True)]
+
+
+# length, LENGTH, max_tokens, MAX_TOKENS, FINISH_REASON_MAX_TOKENS, max_output_tokens, model_length, token_limit,
+# model_context_window_exceeded, incomplete, truncated, …
+_CUT = re.compile(
+    r"length|max(?:imum)?[\W_]*(?:\w+[\W_]+)?tokens?|limit|truncat|exceed|incomplete|cut[\W_]?off", re.IGNORECASE
+)
+
+
+def was_cut(finish_reason: str) -> bool:
+    """Whether an answer was cut off at a limit of tokens, by the provider's word for it in any spelling."""
+    return _CUT.search(finish_reason) is not None
 
 
 @dataclass(frozen=True)
