@@ -61,6 +61,11 @@ _DECLARE = (
     *("declaration", "parameter_declaration", "optional_parameter_declaration", "for_range_loop", "field_declaration"),
     *("function_definition", "structured_binding_declarator"),
 )
+_AT_THE_TOP = (
+    *("translation_unit", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "linkage_specification"),
+    *("declaration_list", "template_declaration", "declaration", "type_definition"),
+)
+_DECLARATIONS = re.compile(r"preproc_.*|.*_definition|.*_specifier|.*declaration|comment|;")
 _NAMES = ("identifier", "type_identifier", "field_identifier", "namespace_identifier")
 
 
@@ -87,6 +92,7 @@ class Structure:
     promised: frozenset[str]
     needed: frozenset[str]
     errors: int
+    declares_only: bool  # at the top level: no statements, and nothing that is not C++
 
 
 def structure(text: str, steps: Steps | None = None) -> Structure | None:
@@ -163,14 +169,12 @@ def _structure_of(root: Any, data: bytes) -> Structure:
                 defined.update(_declared(each) for each in node.children_by_field_name(field))
         if top and kind in _TYPES and node.child_by_field_name("body") is not None:
             defined.add(_name(node.child_by_field_name("name")))
-        inside = top and kind not in ("function_definition", "namespace_definition")
-        inside = inside and kind not in ("field_declaration_list", "compound_statement", "enumerator_list")
-        waiting.extend((child, inside) for child in node.children)
+        waiting.extend((child, top and kind in _AT_THE_TOP) for child in node.children)
     found = None if main is None else (_characters(data, main[0]), _characters(data, main[1]))
     needed = frozenset(names - local - defined)
-    return Structure(
-        found, parameters, frozenset(defined - {""}), frozenset(promised - {""}), needed | promised, errors
-    )
+    declares_only = errors == 0 and all(_DECLARATIONS.fullmatch(child.type) for child in root.children)
+    named = frozenset(defined - {""}), frozenset(promised - {""})
+    return Structure(found, parameters, *named, needed | promised, errors, declares_only)
 
 
 def _name(node: Any) -> str:

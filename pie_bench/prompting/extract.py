@@ -30,7 +30,8 @@ from pie_bench.prompting.programs import (
 from pie_bench.prompting.thinking import without_thinking
 from pie_bench.run.generation import was_cut
 
-MOST_CHARACTERS = 1 << 21  # of an answer that are read: more is no answer to a question about a program
+# Of an answer so much is read, with and without its thinking: models that are asked about a program say less.
+MOST_CHARACTERS, MOST_WITHOUT_THINKING = 1 << 22, 1 << 18
 _MOST_CANDIDATES = 64  # of one answer: the first and the last of them
 
 # What cannot be the program is passed over: the first reason that holds is the one named.
@@ -87,7 +88,7 @@ _BEHIND_CODE = re.compile(
     rf"(?<=[}};`~>\n])[ \t]*((?:{_SPECIAL}|</[A-Za-z_][\w-]{{0,40}}>|\[/[A-Z_ ]{{1,30}}\])[ \t]*)+$", re.MULTILINE
 )
 _INCLUDE_BEHIND_WORDS = re.compile(
-    r"^([^\n\"'`/#]{1,80})(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])", re.MULTILINE
+    r"^([^\n\"'`/#>]{0,79}[^\s\"'`/#>])[ \t]*(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])", re.MULTILINE
 )
 _ANSWER_TAG = re.compile(
     r"^[ \t]*(?:<(?P<tag>answer|final_answer|final|solution|response|optimized_code|optimized|optimized_program|result)>"
@@ -136,7 +137,7 @@ class _Candidate:
 
     @cached_property
     def repeats_source(self) -> bool:
-        return self.source is not None and self.piece.text_of_code == self.source
+        return self.source is not None and code_tokens(self.piece.code) == self.source
 
     @cached_property
     def cannot_be(self) -> str | None:
@@ -163,7 +164,8 @@ def extract_code(
         said = "an empty answer: all tokens were spent on hidden reasoning" if cut else "an empty answer"
         return Extraction(None, "truncated" if cut else "no_code", said)
     thought = without_thinking(text, reasoning)
-    found = _read(_tidy(thought.answer), cut and not thought.open, None if src_code is None else code_tokens(src_code))
+    answer = thought.answer.strip("\n")[:MOST_WITHOUT_THINKING]
+    found = _read(_tidy(answer), cut and not thought.open, None if src_code is None else code_tokens(src_code))
     passed = (thought.removed,) if thought.removed else ()
     if found.code is None and thought.open:
         return Extraction(None, "truncated", "thinking that never ends", (*passed, *found.passed_over))
@@ -200,11 +202,11 @@ def _tidy(text: str) -> str:
         text = _BEFORE_CODE.sub("\n", text)
         text = _ALONE.sub("\n", text)
         text = _BEHIND_CODE.sub("\n", text)
-    text = _INCLUDE_BEHIND_WORDS.sub(lambda match: match[1] + "\n" if match[1].strip() else match[1], text)
     if "\n>" in text or text.startswith(">"):
         text = _unquoted(text)
     if _NUMBERED_INCLUDE.search(text):
         text = _unnumbered(text)
+    text = _INCLUDE_BEHIND_WORDS.sub(lambda match: match[1] + "\n", text)
     return text
 
 

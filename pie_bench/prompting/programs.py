@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,10 +36,11 @@ _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b", re.MULTILINE)
 _BEFORE_BODY = ("{", "try", "noexcept", "->")
 _IN_SIGNATURE = ("::", "<", ">", ">>", ",", "*", "&", "&&")
 _NOT_CPP_BEFORE_MAIN = frozenset("fn func fun function def proc sub String static".split())
-_MOST_PROGRAMS = 8  # that are looked for in text without fences
+# That are looked for in text without fences, and how long those after the first may be.
+_MOST_PROGRAMS, _LATER_CHARACTERS = 8, 1 << 15
 
 _MAIN_BY_MACRO = re.compile(r"^\s*#[ \t]*define[ \t]+([A-Za-z_]\w*)(\([^)\n]*\))?[ \t]+(?:[^\n]|\\\n)*?(?:\bmain\b|##)")
-_NUMBERED = re.compile(r"^[ \t]*(\d{1,5})(?:[ \t]?[:|.)│]|\t|[ ]{1,4}(?=\D)|$)[ ]?", re.MULTILINE)
+_NUMBERED = re.compile(r"^[ \t]*(\d{1,5})(?:[ \t]?[:|.)│]|\t|[ ]{1,4}(?=\D|$)|$)[ ]?", re.MULTILINE)
 _DOTS = re.compile(
     r"^[ \t]*(?:\.\.\.|…)[ \t]*(?:[\w(/][^\n;]*)?$|[;{}][ \t]*(?:\.\.\.|…)[ \t]*(?:[;}]|$)", re.MULTILINE
 )
@@ -78,12 +79,12 @@ class Tokens:
     partners: dict[int, int]
 
     @staticmethod
-    def of(text: str) -> Tokens:
+    def of(text: str, lexed: Iterable[Token] | None = None) -> Tokens:
         tokens: list[Token] = []
         directives: list[Token] = []
         partners: dict[int, int] = {}
         open_at: dict[str, list[int]] = {")": [], "}": []}
-        for token in lex(text):
+        for token in lex(text) if lexed is None else lexed:
             if token.kind == "comment":
                 continue
             if token.kind == "directive":
@@ -190,7 +191,7 @@ def programs_in(text: str) -> Iterator[Found]:
             return
         if tokens is None or at:
             # Brackets of the prose before it must not pair with the program's.
-            tokens = Tokens.of(text[start.start() :] if tokens is None else text[start.start() :][: 1 << 20])
+            tokens = Tokens.of(text[start.start() :][: None if tokens is None else _LATER_CHARACTERS])
         found = _first_program(tokens, start.start())
         if found is None:
             return
@@ -234,13 +235,12 @@ class Piece:
         self._steps = steps
 
     @cached_property
-    def tokens(self) -> Tokens:
-        return Tokens.of(self.code)
+    def lexed(self) -> list[Token]:
+        return list(lex(self.code))
 
     @cached_property
-    def text_of_code(self) -> list[str]:
-        """Its tokens, comments aside: equal for programs that say the same."""
-        return [token.text for token in lex(self.code) if token.kind != "comment"]
+    def tokens(self) -> Tokens:
+        return Tokens.of(self.code, self.lexed)
 
     @cached_property
     def body_of_main(self) -> int | None:
@@ -262,8 +262,12 @@ class Piece:
     @cached_property
     def is_excerpt(self) -> bool:
         """Whether dots stand where code should: as a statement of their own."""
-        code = "".join(_without_literals(self.code))
-        return _DOTS.search(code) is not None
+        return ("..." in self.code or "…" in self.code) and _DOTS.search(self.bare) is not None
+
+    @cached_property
+    def bare(self) -> str:
+        """The code with comments and the inside of literals left out, line by line as before."""
+        return "".join(_bare(self.code, self.lexed))
 
     @cached_property
     def has_placeholder(self) -> bool:
@@ -285,14 +289,12 @@ class Piece:
         """The language that its syntax is of, where that is not C++."""
         if _include_of_cpp(self.code):
             return None
-        code = "".join(_without_literals(self.code))
-        return next((name for name, pattern in _OTHER_SYNTAX.items() if pattern.search(code)), None)
+        return next((name for name, pattern in _OTHER_SYNTAX.items() if pattern.search(self.bare)), None)
 
 
-def _without_literals(code: str) -> Iterator[str]:
-    """The text with comments and the inside of literals left out, line by line as before."""
+def _bare(code: str, lexed: Iterable[Token]) -> Iterator[str]:
     at = 0
-    for token in lex(code):
+    for token in lexed:
         if token.kind in ("comment", "raw", "string", "char"):
             yield code[at : token.start]
             at = token.end
@@ -335,6 +337,9 @@ def _is_comments(text: str) -> bool:
 
 
 def _without_prose_behind(code: str) -> str:
+    last = code.rstrip().rpartition("\n")[2].strip()
+    if last.endswith(("}", ";", "*/")) or last.startswith(("//", "#", "}")):
+        return code
     tokens = Tokens.of(code)
     body = tokens.main()
     end = None if body is None else tokens.end_of_main(body)
@@ -400,7 +405,11 @@ def is_escaped(code: str) -> bool:
     """Whether a program's brackets are HTML's entities."""
     if _ESCAPED_INCLUDE.search(code):
         return True
-    return "<" not in code and _ENTITY.search("".join(_without_literals(code))) is not None
+    return (
+        "<" not in code
+        and _ENTITY.search(code) is not None
+        and _ENTITY.search("".join(_bare(code, lex(code)))) is not None
+    )
 
 
 # Functions of the library that programs also write themselves: a mention is no reason to look for another piece.
@@ -415,7 +424,7 @@ def joined(main: Piece, others: Sequence[Piece]) -> tuple[str, list[Piece]]:
 
     `main` mentions a name that it does not define and a piece does; or it includes the piece as a file.
     """
-    ours = main.structure
+    ours = main.structure if others else None
     if ours is None:
         return main.code, []
     code = main.code
@@ -426,7 +435,7 @@ def joined(main: Piece, others: Sequence[Piece]) -> tuple[str, list[Piece]]:
         more = None
         for other in others:
             theirs = other.structure
-            if other in taken or theirs is None or theirs.defined & defined or "main" in theirs.defined:
+            if other in taken or theirs is None or not theirs.declares_only or theirs.defined & defined:
                 continue
             if theirs.defined & needed:
                 more = other

@@ -110,17 +110,17 @@ def without_thinking(text: str, own: tuple[str, str] | None = None) -> Thought:
 def _end_of(marks: Sequence[_Mark], start: int) -> int | None:
     """The index of the mark that closes the one at `start`: of its own name, else of any, before thinking opens again."""
     opened = marks[start]
-    depth = 1
+    within: set[str] = set()  # opened since, and not closed yet
     other = None
     for index in range(start + 1, len(marks)):
         mark = marks[index]
-        if mark.name == opened.name:
-            depth += -1 if mark.closes else 1
-            if depth == 0:
-                return index
-            if not mark.closes:
-                depth = 1  # tags do not nest: a second opening is a slip
-        elif mark.closes and other is None:
+        if not mark.closes:
+            within.add(mark.name)
+        elif mark.name == opened.name:
+            return index
+        elif mark.name in within:
+            within.remove(mark.name)
+        elif other is None:
             other = index
     return other
 
