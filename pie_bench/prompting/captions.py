@@ -68,7 +68,9 @@ _TAKEN_BACK = re.compile(
 
 _HEADING = re.compile(r"^[ \t]*(?:\#{1,6}[ \t]|\*\*[^*\n]{1,120}\*\*:?[ \t]*$|\d+[.)][ \t]+\*\*|={3,}|<h\d>)")
 _COMMENT = re.compile(r"\s*(?://+|/\*+)[ \t]*([^\n]{0,200})")
-_TOLD = re.compile(r"(?:'s)? (?:can|could|may|might|should|must|needs?|uses?|used|has|had|runs?|takes?|reads?|does|is (?!as\b))")
+_TOLD = re.compile(
+    r"(?:'s)? (?:can|could|may|might|should|must|needs?|uses?|used|has|had|runs?|takes?|reads?|does|is (?!as\b))"
+)
 _SHORT = 6  # words of a line that announces what follows without a colon
 _LINES = 3  # before a block that are about it
 _CHARACTERS = 300  # of a line that are read
@@ -131,7 +133,8 @@ def _named(line: str) -> str | None:
         places = (
             (match.start(), name)
             for name, pattern in _CALLED.items()
-            if (match := pattern.search(bare)) and (name != "original" or (announces and not _TOLD.match(bare, match.end())))
+            if (match := pattern.search(bare))
+            and (name != "original" or (announces and not _TOLD.match(bare, match.end())))
         )
         first = min(places, default=None)
         if first is not None:

@@ -126,7 +126,7 @@ def _end_of(marks: Sequence[_Mark], start: int) -> int | None:
 
 
 def _marks(text: str, own: tuple[str, str] | None) -> list[_Mark]:
-    found = []
+    found: list[_Mark] = []
     for match in _TAG.finditer(text):
         raw = match[match.lastgroup or 0]
         if match["unused"]:

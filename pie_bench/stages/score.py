@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
+from pie_bench.execution.checker import shown_comparator
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.named import added_metrics
 from pie_bench.metrics.scores import all_scores, interval_facts, scores_by_name, startup_shares
@@ -65,6 +67,7 @@ def score(plan: Plan, run: Run) -> Results:
         environment=execution.name,
         environment_id=execution.environment_id,
         environment_facts=execution.facts,
+        comparator=shown_comparator(load_environment_spec(plan.settings.environment).comparator),
         sandbox=execution.sandbox,
         n_pairs=len(usable),
         n_problems=len({pair.problem_id for pair in usable}),

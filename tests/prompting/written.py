@@ -82,13 +82,20 @@ FAMILIES = {
         (
             ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
             ("analysis", "assistantfinal"),
-            ("<|start|>assistant<|channel|>analysis<|message|>", "<|end|>\n<|start|>assistant<|channel|>final<|message|>"),
+            (
+                "<|start|>assistant<|channel|>analysis<|message|>",
+                "<|end|>\n<|start|>assistant<|channel|>final<|message|>",
+            ),
         ),
         end="<|return|>",
     ),
     "claude-2": Family(
         ("", "cpp"),
-        (" Here is one way to optimize the code:", " Here are a few ways to speed this up:", " Here's a faster version:"),
+        (
+            " Here is one way to optimize the code:",
+            " Here are a few ways to speed this up:",
+            " Here's a faster version:",
+        ),
         (
             "The main optimizations are:\n\n- Use printf instead of cout for faster output\n- Avoid copying",
             "Let me know if you have any other questions!",
@@ -132,7 +139,10 @@ FAMILIES = {
     "deepseek-coder": Family(
         ("cpp", "c++", "C++"),
         ("The given code can be optimized as follows:", "Sure, here is the faster version:"),
-        ("This code does the same as the slower version, but it's faster.", "Please note that this assumes valid input."),
+        (
+            "This code does the same as the slower version, but it's faster.",
+            "Please note that this assumes valid input.",
+        ),
         end="<｜end▁of▁sentence｜>",
     ),
     "qwen2.5-coder": Family(
@@ -147,7 +157,11 @@ FAMILIES = {
     ),
     "qwen3": Family(
         ("cpp",),
-        ("### ✅ Optimized Code\n", "Here is the improved and optimized C++ code:", "---\n\n### 🚀 Final Optimized Code"),
+        (
+            "### ✅ Optimized Code\n",
+            "Here is the improved and optimized C++ code:",
+            "---\n\n### 🚀 Final Optimized Code",
+        ),
         ("---\n\n### 📌 Summary\n\nIt's fast.", "### Time complexity\n\n- **O(1)**"),
         (("<think>\n", "\n</think>\n\n"), ("<think>\n\n</think>\n\n", ""), ("", "\n</think>\n\n")),
         end="<|im_end|>",
@@ -161,7 +175,10 @@ FAMILIES = {
     ),
     "llama-3": Family(
         ("cpp", "c++", ""),
-        ("**Optimized Code**\n================\n\nHere's the optimized version of the code:", "Here is the optimized code:"),
+        (
+            "**Optimized Code**\n================\n\nHere's the optimized version of the code:",
+            "Here is the optimized code:",
+        ),
         (
             "**Changes**\n------------\n\n* We've replaced `cin` by `scanf`.\n* We've removed `main`'s loop.",
             "Note that I've also added comments.",
@@ -193,7 +210,10 @@ FAMILIES = {
         ("cpp",),
         ("Here's the optimized code:", "To solve this faster, we use the closed form."),
         ("This approach ensures optimal performance.",),
-        (("<seed:think>", "</seed:think>"), ("<seed:think>\n<seed:cot_budget_reflect>0 used</seed:cot_budget_reflect>\n", "\n</seed:think>\n")),
+        (
+            ("<seed:think>", "</seed:think>"),
+            ("<seed:think>\n<seed:cot_budget_reflect>0 used</seed:cot_budget_reflect>\n", "\n</seed:think>\n"),
+        ),
     ),
     "openthinker": Family(
         ("cpp", ""),
@@ -208,7 +228,10 @@ FAMILIES = {
         ("cpp", "c++"),
         ("Here's an optimised version:", "The code below is faster:"),
         ("This reduces the work in `main()`.", ""),
-        (("<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"), ("<|START_THINKING|>\n", "\n<|END_THINKING|>\n")),
+        (
+            ("<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"),
+            ("<|START_THINKING|>\n", "\n<|END_THINKING|>\n"),
+        ),
         cut="MAX_TOKENS",
     ),
     "granite": Family(
@@ -316,20 +339,35 @@ def _bare(w: Writer) -> Made:
 
 def _original_first(w: Writer) -> Made:
     heading = w.one(
-        "### Original Code", "**Original:**", "The original program is:", "Before:", "Your code:", "Here is your program:",
-        "The slow version", "Let's look at the given code first:", "Original implementation (O(n)):",
+        "### Original Code",
+        "**Original:**",
+        "The original program is:",
+        "Before:",
+        "Your code:",
+        "Here is your program:",
+        "The slow version",
+        "Let's look at the given code first:",
+        "Original implementation (O(n)):",
     )
     code = w.source if w.draw.random() < 0.5 else w.draft
     after = w.one(
-        "### Optimized Code", "**Optimized:**", "The optimized program is:", "After:", "Here's the faster version:",
-        "Now the optimized version:", "Improved implementation (O(1)):", "A faster version of the original code is:",
+        "### Optimized Code",
+        "**Optimized:**",
+        "The optimized program is:",
+        "After:",
+        "Here's the faster version:",
+        "Now the optimized version:",
+        "Improved implementation (O(1)):",
+        "A faster version of the original code is:",
     )
     return w.answer(heading, w.block(code), after, w.block(w.program), w.outro()), w.program, None
 
 
 def _original_last(w: Writer) -> Made:
     behind = w.one(
-        "For comparison, the original code was:", "Original code for reference:", "Compare this to the original version:",
+        "For comparison, the original code was:",
+        "Original code for reference:",
+        "Compare this to the original version:",
         "The original implementation:",
     )
     return w.answer(w.intro(), w.block(w.program), behind, w.block(w.source), w.outro()), w.program, None
@@ -355,7 +393,13 @@ def _steps(w: Writer) -> Made:
             w.block(w.draft),
             w.one("**Step 2: no loop**", "### Step 2", "Next:"),
             w.block(w.draw.choice(SNIPPETS)),
-            w.one("**Final program:**", "### Final Code", "Putting it all together:", "Complete optimized code:", "Full program:"),
+            w.one(
+                "**Final program:**",
+                "### Final Code",
+                "Putting it all together:",
+                "Complete optimized code:",
+                "Full program:",
+            ),
             w.block(w.program),
             w.outro(),
         ),
@@ -398,8 +442,12 @@ def _excerpt_first(w: Writer) -> Made:
 
 
 def _excerpt_last(w: Writer) -> Made:
-    excerpt = w.one("// fast path\nint main() {\n    ...\n}\n", "while (scanf(\"%d\", &x) == 1) {\n    ...\n}\n")
-    return w.answer(w.intro(), w.block(w.program), "The important part is", w.block(excerpt), w.outro()), w.program, None
+    excerpt = w.one("// fast path\nint main() {\n    ...\n}\n", 'while (scanf("%d", &x) == 1) {\n    ...\n}\n')
+    return (
+        w.answer(w.intro(), w.block(w.program), "The important part is", w.block(excerpt), w.outro()),
+        w.program,
+        None,
+    )
 
 
 def _other_language_first(w: Writer) -> Made:
@@ -460,18 +508,26 @@ def _shell_and_output(w: Writer) -> Made:
 
 def _test_behind(w: Writer) -> Made:
     behind = w.one(
-        "To test it, generate inputs with this program:", "### Benchmark\n\nYou can measure both with:",
-        "Here is a small test harness:", "A generator for large inputs:", "## Testing\n\nThe following program checks it:",
-        "Example usage:", "For testing, I used this brute-force checker:",
+        "To test it, generate inputs with this program:",
+        "### Benchmark\n\nYou can measure both with:",
+        "Here is a small test harness:",
+        "A generator for large inputs:",
+        "## Testing\n\nThe following program checks it:",
+        "Example usage:",
+        "For testing, I used this brute-force checker:",
     )
     return w.answer(w.intro() or "Optimized:", w.block(w.program), behind, w.block(TEST_PROGRAM)), w.program, None
 
 
 def _alternative_behind(w: Writer) -> Made:
     behind = w.one(
-        "Alternatively, with streams:", "If you prefer iostream, this is nearly as fast:", "Another option is:",
-        "### Alternative\n\nA version with vectors:", "You could also write it recursively:",
-        "An alternative approach (slower, but simpler):", "Optional: if memory is tight, use",
+        "Alternatively, with streams:",
+        "If you prefer iostream, this is nearly as fast:",
+        "Another option is:",
+        "### Alternative\n\nA version with vectors:",
+        "You could also write it recursively:",
+        "An alternative approach (slower, but simpler):",
+        "Optional: if memory is tight, use",
     )
     return w.answer(w.intro(), w.block(w.program), behind, w.block(w.draft), w.outro()), w.program, None
 
@@ -560,7 +616,7 @@ def _odd_fences(w: Writer) -> Made:
         f"````cpp\n{code}\n````\n",
         f"````markdown\nHere it is:\n\n```cpp\n{code}\n```\n````\n",
         f"Here it is: ```cpp\n{code}\n```\n",
-        f"```cpp title=\"main.cpp\"\n{code}\n```\n",
+        f'```cpp title="main.cpp"\n{code}\n```\n',
         f"```{{.cpp .numberLines}}\n{code}\n```\n",
         f"``` cpp\n{code}```\n",
         f"1. Use this:\n   ```cpp\n{code}\n   ```\n",
@@ -583,8 +639,10 @@ def _fence_in_comment(w: Writer) -> Made:
 
 def _mentions(w: Writer) -> Made:
     before = w.one(
-        "The tag `<think>` is not part of C++.", "I won't use a <think> block here.", "No `</think>` is needed.",
-        "Output goes between \"<think>\" and \"</think>\" in other models.",
+        "The tag `<think>` is not part of C++.",
+        "I won't use a <think> block here.",
+        "No `</think>` is needed.",
+        'Output goes between "<think>" and "</think>" in other models.',
     )
     after = w.one("(the tag </think> closes it)", "The `</think>` tag closes a thought.", "")
     return w.answer(before, w.block(w.program), after), w.program, None
@@ -593,9 +651,13 @@ def _mentions(w: Writer) -> Made:
 def _goes_on(w: Writer) -> Made:
     again = w.one("# slower version:", "### Program:", "// slower version:")
     return (
-        f"\n{w.program.rstrip()}\n\n\n\n{again}\n\n{w.source.rstrip()}\n\n# optimized version of the same code:\n\n"
-        f"{w.draft.rstrip()}\n"
-    ), w.program, None
+        (
+            f"\n{w.program.rstrip()}\n\n\n\n{again}\n\n{w.source.rstrip()}\n\n# optimized version of the same code:\n\n"
+            f"{w.draft.rstrip()}\n"
+        ),
+        w.program,
+        None,
+    )
 
 
 def _helper_apart(w: Writer) -> Made:
