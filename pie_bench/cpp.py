@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -49,6 +49,36 @@ def lex(text: str) -> Iterator[Token]:
 def code_tokens(source: str) -> list[str]:
     """What a program says, whatever its comments and layout; the inside of a directive counts token by token."""
     return [match[0] for match in PLAIN_TOKEN.finditer(source) if match.lastgroup != "comment"]
+
+
+def without_comments(source: str) -> str:
+    """The text with a space for each comment."""
+    return _replaced(source, lambda token: " " if token.kind == "comment" else token.text)
+
+
+def literals_apart(source: str) -> tuple[str, list[tuple[str, str]]]:
+    """The text without comments and with its string literals emptied, and the literals with their kind (`string` or
+    `raw`), in order; a character literal becomes 0."""
+    literals: list[tuple[str, str]] = []
+
+    def replaced(token: Token) -> str:
+        if token.kind in ("string", "raw"):
+            literals.append((token.kind, token.text))
+            return '""'
+        return {"comment": " ", "char": " 0 "}.get(token.kind, token.text)
+
+    return _replaced(source, replaced), literals
+
+
+def _replaced(source: str, replaced: Callable[[Token], str]) -> str:
+    """The text with each token replaced; what stands between tokens stays."""
+    pieces = []
+    at = 0
+    for match in PLAIN_TOKEN.finditer(source):
+        token = Token(str(match.lastgroup), match[0], match.start(), match.end())
+        pieces += [source[at : token.start], replaced(token)]
+        at = token.end
+    return "".join([*pieces, source[at:]])
 
 
 # tree-sitter's error recovery is not linear (`a<b>::` a thousand times takes seconds), so its steps are counted. A step

@@ -31,7 +31,7 @@ from pie_bench.prompting.thinking import without_thinking
 from pie_bench.run.generation import was_cut
 
 # Of an answer so much is read, with and without its thinking: models that are asked about a program say less.
-MOST_CHARACTERS, MOST_WITHOUT_THINKING = 1 << 22, 1 << 18
+MOST_CHARACTERS, MOST_WITHOUT_THINKING = 2_000_000, 200_000
 _MOST_CANDIDATES = 64  # of one answer: the first and the last of them
 
 # What cannot be the program is passed over: the first reason that holds is the one named.

@@ -13,6 +13,7 @@ from typing import NamedTuple
 # <think>, <thinking>, <reasoning>, <seed:think>, <|begin_of_thought|>, <|START_THINKING|>, [THINK], ◁think▷, <unused94>…
 _WORDS = r"think|thought|reason|reflect|scratchpad|monologue|analysis|deliberat|inner_prefix|cot_"
 _NAME = rf"(?:[\w.:\-]{{0,30}}(?:{_WORDS})[\w.:\-]{{0,30}}|cot)"
+_ANY_WORD = re.compile(rf"{_WORDS}|<cot|unused9|channel", re.IGNORECASE)
 _TAG = re.compile(
     rf"""
       <\|(?P<pipe>/?{_NAME})\|>
@@ -127,7 +128,10 @@ def _end_of(marks: Sequence[_Mark], start: int) -> int | None:
 
 def _marks(text: str, own: tuple[str, str] | None) -> list[_Mark]:
     found: list[_Mark] = []
-    for match in _TAG.finditer(text):
+    # What is not there need not be looked for, sign by sign.
+    for match in _TAG.finditer(text) if _ANY_WORD.search(text) else ():
+        if len(found) == _MOST_MARKS:
+            break
         raw = match[match.lastgroup or 0]
         if match["unused"]:
             name, closes = "unused", match["unused"] == "95"
@@ -138,7 +142,7 @@ def _marks(text: str, own: tuple[str, str] | None) -> list[_Mark]:
         else:
             closes = _CLOSES.search(raw) is not None
             name = _BARE.sub("", raw).lower()
-        if len(found) < _MOST_MARKS and not _is_mention(text, match.start(), match.end(), closes):
+        if not _is_mention(text, match.start(), match.end(), closes):
             found.append(_Mark(match.start(), match.end(), name, closes))
     for string, closes in () if own is None else ((own[0], False), (own[1], True)):
         at = text.find(string)
