@@ -20,7 +20,7 @@ _CALLED = {
     "demonstration": re.compile(
         r"\b(?:to (?:test|verify|measure|benchmark|compare|check|generate)|(?:for|unit|stress|quick|simple|small)[- ]test(?:ing|s)?"
         r"|test (?:program|harness|driver|case|cases|code|file|it)|testing|benchmark\w*|brute[- ]?force|generator|example usage"
-        r"|usage(?: example)?|how to use|demonstrat\w+|sanity check|timing harness|toy example|(?:simple|minimal|small) example"
+        r"|usage(?: example)?|how to use|demonstrat\w+|sanity check|(?:can|could|may) (?:test|verify|check|measure|benchmark)|driver|timing harness|toy example|(?:simple|minimal|small) example"
         r"|illustrat\w+|example of|checker|expected output|sample (?:input|output|run))\b",
         re.IGNORECASE,
     ),
@@ -33,7 +33,7 @@ _CALLED = {
     ),
     "answer": re.compile(
         r"\b(?:optimi[sz]ed|(?<!before )optimi[sz]ation|faster|fastest|improved|(?:more )?efficient|rewritten|rewrite|refactored"
-        r"|sped[- ]up|updated|modified|enhanced|better|new "
+        r"|sped[- ]up|updated|modified|enhanced|better|optimi[sz]e\w* (?:\w+ )?further|new "
         + _CODE
         + r"|(?:full|complete|whole) (?:\w+ )?"
         + _CODE

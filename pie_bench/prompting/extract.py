@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pie_bench.cpp import Steps, code_tokens
+from pie_bench.cpp import Steps, code_tokens, lex
 from pie_bench.prompting.captions import called, heading_in, taken_back
 from pie_bench.prompting.fences import CPP, DIFFS, OTHER_LANGUAGES, PSEUDO, Block, split_fences
 from pie_bench.prompting.programs import (
@@ -27,7 +27,7 @@ from pie_bench.prompting.programs import (
     tidied,
     without_line_numbers,
 )
-from pie_bench.prompting.thinking import without_thinking
+from pie_bench.prompting.thinking import in_comment_or_raw_string, without_thinking
 from pie_bench.run.generation import was_cut
 
 # Of an answer so much is read, with and without its thinking: models that are asked about a program say less.
@@ -88,7 +88,7 @@ _BEHIND_CODE = re.compile(
     rf"(?<=[}};`~>\n])[ \t]*((?:{_SPECIAL}|</[A-Za-z_][\w-]{{0,40}}>|\[/[A-Z_ ]{{1,30}}\])[ \t]*)+$", re.MULTILINE
 )
 _INCLUDE_BEHIND_WORDS = re.compile(
-    r"^([^\n\"'`/#>]{0,79}[^\s\"'`/#>])[ \t]*(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])", re.MULTILINE
+    r"^([^\n\"'`/#>]{0,79}[^\s\"'`/#>]|[^\n\"'`/#>]{0,79}<\w{1,30}>)[ \t]*(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])", re.MULTILINE
 )
 _ANSWER_TAG = re.compile(
     r"^[ \t]*(?:<(?P<tag>answer|final_answer|final|solution|response|optimized_code|optimized|optimized_program|result)>"
@@ -97,7 +97,7 @@ _ANSWER_TAG = re.compile(
 )
 _ZERO_WIDTH = re.compile("[\ufeff\u200b\u2060\u200e\u200f]")
 _QUOTED = re.compile(r"^[ \t]*>[ ]?", re.MULTILINE)
-_NUMBERED_INCLUDE = re.compile(r"^[ \t]*\d{1,5}[:|.)│]?[ \t]*\#[ \t]*include", re.MULTILINE)
+_NUMBERED_INCLUDE = re.compile(r"^[ \t]*\d{1,5}[ \t]?[:|.)│]?[ \t]*\#[ \t]*include", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -199,15 +199,18 @@ def _out_of_json(text: str) -> str:
 def _tidy(text: str) -> str:
     """The answer without a template's tokens, tags and quotes around its code, each piece of code on lines of its own."""
     if "<" in text or "[" in text:
-        text = _BEFORE_CODE.sub("\n", text)
-        text = _ALONE.sub("\n", text)
-        text = _BEHIND_CODE.sub("\n", text)
+        for pattern in (_BEFORE_CODE, _ALONE, _BEHIND_CODE):
+            text = pattern.sub(_not_in_code, text)
     if "\n>" in text or text.startswith(">"):
         text = _unquoted(text)
     if _NUMBERED_INCLUDE.search(text):
         text = _unnumbered(text)
     text = _INCLUDE_BEHIND_WORDS.sub(lambda match: match[1] + "\n", text)
     return text
+
+
+def _not_in_code(match: re.Match[str]) -> str:
+    return match[0] if in_comment_or_raw_string(match.string, match.start()) else "\n"
 
 
 def _runs(text: str, belongs: Callable[[str], bool]) -> list[tuple[bool, list[str]]]:
@@ -285,6 +288,10 @@ def _extract(text: str, cut: bool, original: list[str] | None, steps: Steps) -> 
         if before and before.complete:
             return Extraction(_program(before.code), None, "the program before the fence that closes it")
 
+    around = _around_fences(text, blocks)
+    if around is not None:
+        return Extraction(_program(around), None, f"{_TEXT}: fences stand in its comments or strings")
+
     candidates = _in_blocks(blocks, original, steps)
     unclosed = candidates.pop() if blocks and not blocks[-1].closed and cut else None
     possible = [candidate for candidate in candidates if candidate.cannot_be is None]
@@ -319,6 +326,17 @@ def _extract(text: str, cut: bool, original: list[str] | None, steps: Steps) -> 
 
 
 _TEXT = "text without a block"
+
+
+def _around_fences(text: str, blocks: Sequence[Block]) -> str | None:
+    """The program that stands around all fences of a text: they are in its comments or raw strings."""
+    if not blocks or not CODE_LINE.search("\n".join(blocks[0].before)):
+        return None
+    found = next(programs_in(text), None)
+    if found is None or not found.complete or found.start > len("\n".join(blocks[0].before)):
+        return None
+    inside = "```" in found.code or "~~~" in found.code
+    return found.code if inside and not any(token.text in ("`", "~") for token in lex(found.code)) else None
 
 
 def _program(code: str) -> str:

@@ -40,7 +40,7 @@ _NOT_CPP_BEFORE_MAIN = frozenset("fn func fun function def proc sub String stati
 _MOST_PROGRAMS, _LATER_CHARACTERS = 8, 1 << 15
 
 _MAIN_BY_MACRO = re.compile(r"^\s*#[ \t]*define[ \t]+([A-Za-z_]\w*)(\([^)\n]*\))?[ \t]+(?:[^\n]|\\\n)*?(?:\bmain\b|##)")
-_NUMBERED = re.compile(r"^[ \t]*(\d{1,5})(?:[ \t]?[:|.)│]|\t|[ ]{1,4}(?=\D|$)|$)[ ]?", re.MULTILINE)
+_NUMBERED = re.compile(r"^[ \t]*(\d{1,5})(?:[ \t]?[:|.)│]|\t|(?=[ ]|$))(.*)$")
 _DOTS = re.compile(
     r"^[ \t]*(?:\.\.\.|…)[ \t]*(?:[\w(/][^\n;]*)?$|[;{}][ \t]*(?:\.\.\.|…)[ \t]*(?:[;}]|$)", re.MULTILINE
 )
@@ -378,14 +378,14 @@ def _reads_as_prose(line: str) -> bool:
 def without_line_numbers(code: str) -> str:
     """The text without the line numbers that every line begins with."""
     lines = code.split("\n")
-    wanted = [line for line in lines if line.strip()]
-    if len(wanted) < 3 or not wanted[0].lstrip()[:1].isdigit():
+    matches = [_NUMBERED.match(line) for line in lines if line.strip()]
+    found = [match for match in matches if match]
+    numbers = [int(match[1]) for match in found]
+    if len(found) < max(3, len(matches)) or any(b - a not in (1, 2) for a, b in itertools.pairwise(numbers)):
         return code
-    matches = [_NUMBERED.match(line) for line in wanted]
-    numbers = [int(match[1]) for match in matches if match]
-    if len(numbers) < len(wanted) or any(b - a not in (1, 2) for a, b in itertools.pairwise(numbers)):
-        return code
-    return "\n".join(_NUMBERED.sub("", line, count=1) if line.strip() else line for line in lines)
+    # What all lines have between number and code; the rest is the code's own indentation.
+    gap = min((len(match[2]) - len(match[2].lstrip(" ")) for match in found if match[2].strip()), default=0)
+    return "\n".join(_NUMBERED.sub(lambda match: match[2][gap:], line, count=1) for line in lines)
 
 
 def _without_escapes(code: str) -> str:
@@ -445,6 +445,9 @@ def joined(main: Piece, others: Sequence[Piece]) -> tuple[str, list[Piece]]:
         taken.append(more)
         defined |= more.structure.defined
         needed |= more.structure.needed - _STANDARD
+    if "include" not in code:
+        # A block of nothing but includes is for the next one.
+        taken += [piece for piece in others if piece not in taken and _only_includes(piece)]
     if not taken:
         return code, []
     before = [piece for piece in taken if not _promised(piece, ours)]
@@ -454,6 +457,11 @@ def joined(main: Piece, others: Sequence[Piece]) -> tuple[str, list[Piece]]:
     order = sorted(before, key=others.index)
     parts = [piece.code.strip("\n") for piece in order] + [code.strip("\n")] + [p.code.strip("\n") for p in behind]
     return "\n".join(parts), taken
+
+
+def _only_includes(piece: Piece) -> bool:
+    lines = [line.strip() for line in piece.code.split("\n") if line.strip()]
+    return any("include" in line for line in lines) and all(line.startswith(("#", "using ", "//")) for line in lines)
 
 
 def _promised(piece: Piece, ours: Structure) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 # <think>, <thinking>, <reasoning>, <seed:think>, <|begin_of_thought|>, <|START_THINKING|>, [THINK], ◁think▷, <unused94>…
 _WORDS = r"think|thought|reason|reflect|scratchpad|monologue|analysis|deliberat|inner_prefix|cot_"
-_NAME = rf"(?:[\w.:\-]{{0,30}}(?:{_WORDS})[\w.:\-]{{0,30}}|cot)"
+_NAME = rf"(?:[\w▁.:\-]{{0,30}}(?:{_WORDS})[\w▁.:\-]{{0,30}}|cot)"
 _ANY_WORD = re.compile(rf"{_WORDS}|<cot|unused9|channel", re.IGNORECASE)
 _TAG = re.compile(
     rf"""
@@ -28,7 +28,7 @@ _TAG = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _CLOSES = re.compile(r"^/|^end|end$|^stop|/$|_suffix", re.IGNORECASE)
-_BARE = re.compile(r"^/|(?:begin|start|end|stop|of|prefix|suffix)(?=[_\W]|$)|[_\W]+", re.IGNORECASE)
+_BARE = re.compile(r"^/|(?:begin|start|end|stop|of|prefix|suffix)(?=[_▁\W]|$)|[_▁\W]+", re.IGNORECASE)
 
 # OpenAI's harmony: an answer is a sequence of messages, each in a channel; only "final" is for the reader.
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,200}(?:<\|constrain\|>[^<]{0,100})?<\|message\|>")
@@ -162,7 +162,7 @@ def _is_mention(text: str, start: int, end: int, closes: bool) -> bool:
         return True
     bare = before.lstrip()
     if not bare:
-        return _in_comment_or_raw_string(text, start)
+        return in_comment_or_raw_string(text, start)
     if bare.startswith(("//", "/*", "* ", "#")):
         return True
     if re.search(r"//|/\*", before) or before.count('"') % 2:  # a comment, a string
@@ -173,7 +173,8 @@ def _is_mention(text: str, start: int, end: int, closes: bool) -> bool:
     return _SAID_BEFORE.search(before) is not None or before[-1:].isalnum() or before[-1:] in _QUOTES
 
 
-def _in_comment_or_raw_string(text: str, at: int) -> bool:
+def in_comment_or_raw_string(text: str, at: int) -> bool:
+    """Whether a place lies in a comment or raw string that begins and ends nearby."""
     for begins, ends in (("/*", "*/"), ('R"', ')"')):
         began = text.rfind(begins, max(0, at - _NEAR), at)
         if began >= 0 and text.find(ends, began, at) < 0 and text.find(ends, at, at + _NEAR) >= 0:
