@@ -1,7 +1,7 @@
 """What a text calls the code that it shows: its answer, the original, a draft, an alternative, a demonstration.
 
-Models say so in the lines before a block, in its heading, its title, or its first comment. Of a sentence the phrase that
-stands first counts, whatever it compares with; "final" and "corrected" count before all others.
+Models say so in the lines before a block, in its heading, its title, or its first comment. Of a sentence the phrase
+that stands first counts, whatever it compares with; "final" and "corrected" count before all others.
 """
 
 from __future__ import annotations
@@ -9,61 +9,74 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_CODE = r"(?:c\+\+ |cpp )?(?:code|programs?|versions?|solutions?|implementations?|answers?|approach|submission|snippet|file)"
-_FINAL = re.compile(
-    rf"\bfinal\b[^\n]{{0,60}}\b{_CODE}\b|\bcorrected\b|\bcorrection:|\b(?:bug-?)?fixed (?:it|one|{_CODE})\b"
-    rf"|\bcorrect (?:\w+ )?{_CODE}\b|\b(?:here is|here's|with) the fix\b|\brevised\b|\bfix(?:ed)?:"
-    r"|\blet(?:'s| me| us) (?:fix|correct|redo|rewrite)\b",
-    re.IGNORECASE,
+_CODE = (
+    r"(?:c\+\+ |cpp )?"
+    r"(?:code|programs?|versions?|solutions?|implementations?|answers?|approach|submission|snippet|file)"
+)
+
+
+def _any(*phrases: str) -> re.Pattern[str]:
+    """A pattern for any of these phrases, in which CODE stands for what programs are called."""
+    return re.compile("|".join(phrases).replace("CODE", _CODE), re.IGNORECASE)
+
+
+_FINAL = _any(
+    r"\bfinal\b[^\n]{0,60}\bCODE\b",
+    r"\bcorrected\b|\bcorrection:|\brevised\b|\bfix(?:ed)?:",
+    r"\b(?:bug-?)?fixed (?:it|one|CODE)\b",
+    r"\bcorrect (?:\w+ )?CODE\b",
+    r"\b(?:here is|here's|with) the fix\b",
+    r"\blet(?:'s| me| us) (?:fix|correct|redo|rewrite)\b",
 )
 _CALLED = {
-    "demonstration": re.compile(
-        r"\b(?:to (?:test|verify|measure|benchmark|compare|check|generate)|(?:for|unit|stress|quick|simple|small)[- ]test(?:ing|s)?"
-        r"|test (?:program|harness|driver|case|cases|code|file|it)|testing|benchmark\w*|brute[- ]?force|generator|example usage"
-        r"|usage(?: example)?|how to use|demonstrat\w+|sanity check|(?:can|could|may) (?:test|verify|check|measure|benchmark)|driver|timing harness|toy example|(?:simple|minimal|small) example"
-        r"|illustrat\w+|example of|checker|expected output|sample (?:input|output|run))\b",
-        re.IGNORECASE,
+    "demonstration": _any(
+        r"\bto (?:test|verify|measure|benchmark|compare|check|generate)\b",
+        r"\b(?:can|could|may) (?:test|verify|check|measure|benchmark)\b",
+        r"\b(?:for|unit|stress|quick|simple|small)[- ]test(?:ing|s)?\b",
+        r"\btest (?:program|harness|driver|cases?|code|file|it)\b|\btesting\b|\b(?:timing )?harness\b|\bdriver\b",
+        r"\bbenchmark\w*|\bgenerator\b|\bchecker\b|\bbrute[- ]?force\b|\bsanity check\b",
+        r"\busage\b|\bhow to use\b|\bdemonstrat\w+|\billustrat\w+",
+        r"\b(?:toy|simple|minimal|small) example\b|\bexample of\b|\bexpected output\b|\bsample (?:input|output|run)\b",
     ),
-    "alternative": re.compile(
-        r"\b(?:alternativ\w+|another (?:\w+ )?(?:way|option|possibility|variant|one|" + _CODE + r")"
-        r"|if (?:you|your|one|the|memory|speed|portability|needed|c\+\+)\b|(?:you|one|we) (?:could|can|may|might) (?:also|even)"
-        r"|(?:could|can) also|optional(?:ly)?|variants?|bonus|for (?:comparison|reference|completeness)|nearly as fast|slower but"
-        r"|simpler but|also possible|or,? (?:with|using|even|in)|even simpler|not recommended)\b",
-        re.IGNORECASE,
+    "alternative": _any(
+        r"\balternativ\w+|\bvariants?\b|\boptional(?:ly)?\b|\bbonus\b|\balso possible\b|\bnot recommended\b",
+        r"\banother (?:\w+ )?(?:way|option|possibility|variant|one|CODE)\b",
+        r"\bif (?:you|your|one|the|memory|speed|portability|needed|c\+\+)(?!\w)",
+        r"\b(?:you|one|we) (?:could|can|may|might) (?:also|even)\b|\b(?:could|can) also\b",
+        r"\bfor (?:comparison|reference|completeness)\b|\bor,? (?:with|using|even|in)\b",
+        r"\bnearly as fast\b|\b(?:slower|simpler) but\b|\beven simpler\b",
     ),
-    "answer": re.compile(
-        r"\b(?:optimi[sz]ed|(?<!before )optimi[sz]ation|faster|fastest|improved|(?:more )?efficient|rewritten|rewrite|refactored"
-        r"|sped[- ]up|updated|modified|enhanced|better|optimi[sz]e\w* (?:\w+ )?further|new "
-        + _CODE
-        + r"|(?:full|complete|whole) (?:\w+ )?"
-        + _CODE
-        + r"|solution|answer"
-        r"|all together|everything together|result(?:ing)? " + _CODE + r")\b|^\W*after\b",
-        re.IGNORECASE,
+    "answer": _any(
+        r"\boptimi[sz]ed\b|(?<!before )\boptimi[sz]ation\b|\boptimi[sz]e\w* (?:\w+ )?further\b",
+        r"\bfast(?:er|est)\b|\bimproved\b|\befficient\b|\bbetter\b|\bsped[- ]up\b",
+        r"\brewritten\b|\brewrite\b|\brefactored\b|\bupdated\b|\bmodified\b|\benhanced\b",
+        r"\b(?:new|result(?:ing)?) CODE\b|\b(?:full|complete|whole) (?:\w+ )?CODE\b|\bsolution\b|\banswer\b",
+        r"\b(?:all|everything) together\b|^\W*after\b",
     ),
-    "original": re.compile(
-        r"\b(?:original|initial|given|provided|existing|current|old|slow(?:er)?|unoptimi[sz]ed|na[iï]ve|baseline|input|previous"
-        rf"|reference|inefficient) (?:[\w+]+ ){{0,2}}{_CODE}\b|^\W*(?:the )?(?:original|before|slow|old|unoptimi[sz]ed|question|problem)\b"
-        rf"|\byour (?:\w+ )?{_CODE}\b|\byou (?:gave|provided|posted|sent|shared|wrote)\b|\bbefore optimi[sz]\w+"
-        r"|\b(?:slow|hot) (?:part|loop|path)\b|\bbottleneck\b|\boriginal:",
-        re.IGNORECASE,
+    "original": _any(
+        r"\b(?:original|initial|given|provided|existing|current|old|previous|input|reference) (?:[\w+]+ ){0,2}CODE\b",
+        r"\b(?:slow(?:er)?|unoptimi[sz]ed|na[iï]ve|baseline|inefficient) (?:[\w+]+ ){0,2}CODE\b",
+        r"^\W*(?:the )?(?:original|before|slow|old|unoptimi[sz]ed|question|problem)\b|\boriginal:",
+        r"\byour (?:\w+ )?CODE\b|\byou (?:gave|provided|posted|sent|shared|wrote)\b",
+        r"\bbefore optimi[sz]\w+|\b(?:slow|hot) (?:part|loop|path)\b|\bbottleneck\b",
     ),
-    "draft": re.compile(
-        r"\b(?:first|initial|my) (?:attempt|try|draft|idea|version|cut)\b|\bdraft\b|\bwrong\b", re.IGNORECASE
+    "draft": _any(
+        r"\b(?:first|initial|my) (?:attempt|try|draft|idea|version|cut)\b|\bdraft\b|\bwrong\b",
     ),
 }
 # What is only compared with: "faster than the original program", "the optimized version of your code".
-_COMPARED = re.compile(
-    r"\b(?:than|unlike|like|as|from|instead of|compared (?:to|with)|replac\w+|of|to|over|in|for|with|on|preserv\w+|keep\w*|match\w*)"
-    r" (?:the|your|this|its|that|an?)?(?: ?\w+)? ?(?:original|given|provided|existing|current|slow(?:er)?|na[iï]ve|initial|old|input"
-    rf"|your|brute[- ]?force)(?: {_CODE})?(?:'s)?\b(?! ?:)",
-    re.IGNORECASE,
+_COMPARED = _any(
+    r"\b(?:than|unlike|like|as|from|instead of|compared (?:to|with)|replac\w+|of|to|over|in|for|with|on|preserv\w+"
+    r"|keep\w*|match\w*|optimi[sz]\w+|improv\w+|rewrit\w+)"
+    r" (?:the|your|this|its|that|an?)?(?: ?\w+)? ?"
+    r"(?:original|given|provided|existing|current|slow(?:er)?|na[iï]ve|initial|old|input|your|brute[- ]?force)"
+    r"(?: CODE)?(?:'s)?\b(?! ?:)",
 )
-_TAKEN_BACK = re.compile(
-    r"^\W*(?:wait|hmm+|oops|no,|no\.|actually,? (?:this|that|it|no)|sorry|on second thou?ght)\b"
-    r"|\b(?:this|that|it|above|code|version|program|attempt)(?: \w+)? (?:is|was|has|contains|had|fails|doesn't|does not|won't|isn't)"
-    r"(?: \w+){0,3} (?:wrong|incorrect|bugs?|mistake|error|broken|compile|correct|work|fail\w*)\b",
-    re.IGNORECASE,
+_TAKEN_BACK = _any(
+    r"^\W*(?:wait|hmm+|oops|no,|no\.|actually,? (?:this|that|it|no)|sorry|on second thou?ght)\b",
+    r"\b(?:this|that|it|above|code|version|program|attempt)(?: \w+)?"
+    r" (?:is|was|has|contains|had|fails|doesn't|does not|won't|isn't)(?: \w+){0,3}"
+    r" (?:wrong|incorrect|bugs?|mistake|error|broken|compile|correct|work|fail\w*)\b",
 )
 
 _HEADING = re.compile(r"^[ \t]*(?:\#{1,6}[ \t]|\*\*[^*\n]{1,120}\*\*:?[ \t]*$|\d+[.)][ \t]+\*\*|={3,}|<h\d>)")
@@ -80,8 +93,8 @@ _HEADING_DECIDES = ("alternative", "demonstration", "draft")
 def called(before: Sequence[str], heading: str, title: str, code: str) -> str | None:
     """What a block is called: "final", "answer", "draft", "alternative", "demonstration", "original", or None.
 
-    `before`: the lines between it and the block before; `heading`: the one that it stands under; `title`: what its fence
-    says beside the language.
+    `before`: the lines between it and the block before; `heading`: the one that it stands under; `title`: what its
+    fence says beside the language.
     """
     own_heading = next((line for line in reversed(before) if _HEADING.match(line)), "")
     said = [line for line in before if line.strip()][-_LINES:]

@@ -77,8 +77,8 @@ _SPECIAL = (
 )
 _TAG = r"(?:<[A-Za-z!_][\w .:=\"'/+-]{0,80}>|\[[A-Z][A-Z_ ]{0,29}\])"
 _CODE_OR_FENCE = (
-    r"(?:\#[ \t]*(?:include|define|pragma|if)|using[ ]namespace|(?:int|signed|auto)[ ]main|//|/\*|```|~~~|template|typedef"
-    r"|struct[ ]|const[ ])"
+    r"(?:\#[ \t]*(?:include|define|pragma|if)|using[ ]namespace|(?:int|signed|auto)[ ]main|//|/\*|```|~~~"
+    r"|template|typedef|struct[ ]|const[ ])"
 )
 _BEFORE_CODE = re.compile(
     rf"^[ \t]*(?:{_SPECIAL}|{_TAG})(?:[ \t]*(?:{_SPECIAL}|{_TAG}))*[ \t]*(?={_CODE_OR_FENCE})", re.MULTILINE
@@ -88,10 +88,12 @@ _BEHIND_CODE = re.compile(
     rf"(?<=[}};`~>\n])[ \t]*((?:{_SPECIAL}|</[A-Za-z_][\w-]{{0,40}}>|\[/[A-Z_ ]{{1,30}}\])[ \t]*)+$", re.MULTILINE
 )
 _INCLUDE_BEHIND_WORDS = re.compile(
-    r"^([^\n\"'`/#>]{0,79}[^\s\"'`/#>]|[^\n\"'`/#>]{0,79}<\w{1,30}>)[ \t]*(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])", re.MULTILINE
+    r"^([^\n\"'`/#>]{0,79}[^\s\"'`/#>]|[^\n\"'`/#>]{0,79}<\w{1,30}>)[ \t]*"
+    r"(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])",
+    re.MULTILINE,
 )
 _ANSWER_TAG = re.compile(
-    r"^[ \t]*(?:<(?P<tag>answer|final_answer|final|solution|response|optimized_code|optimized|optimized_program|result)>"
+    r"^[ \t]*(?:<(?P<tag>(?:final_)?answer|final|solution|response|result|optimized(?:_code|_program)?)>"
     r"|<\|(?:begin_of_solution|START_RESPONSE)\|>|◁answer▷|\[(?P<square>ANSWER|SOLUTION)\])",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -173,7 +175,7 @@ def extract_code(
 
 
 def _normalised(text: str) -> str:
-    """The text with lines that end in a newline, without marks that are not seen, and out of JSON's or HTML's quotes."""
+    """The text with newlines at its lines' ends, without marks that are not seen, out of JSON's or HTML's quotes."""
     text = _ZERO_WIDTH.sub("", text.replace("\r\n", "\n"))
     if "\r" in text and "\n" not in text:
         text = text.replace("\r", "\n")
@@ -197,7 +199,7 @@ def _out_of_json(text: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    """The answer without a template's tokens, tags and quotes around its code, each piece of code on lines of its own."""
+    """The answer without a template's tokens, tags and quotes around its code, which gets lines of its own."""
     if "<" in text or "[" in text:
         for pattern in (_BEFORE_CODE, _ALONE, _BEHIND_CODE):
             text = pattern.sub(_not_in_code, text)
@@ -242,8 +244,8 @@ def _unnumbered(text: str) -> str:
 
 
 def _read(text: str, cut: bool, original: list[str] | None) -> Extraction:
-    """The program in what is not only thought. The parts of the text are tried in turn: what stands in an answer's tags,
-    behind a chain of thought's ">>> optimized version …", between the prompt's other lines; then all of it."""
+    """The program in what is not only thought. The parts of the text are tried in turn: what stands in an answer's
+    tags, behind a chain of thought's ">>> optimized version …", between the prompt's other lines; then all of it."""
     steps = Steps()
     strategy = next((marker for marker in _MARKER.finditer(text) if marker["strategy"]), None)
     parts = [*_in_tags(text), *(_answered(text[strategy.end() :]) if strategy else ()), *_answered(text), text]

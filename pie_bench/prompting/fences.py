@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 # Languages whose code is not C++, under the names that highlighters know. `text`, `output` and the like may hold any.
 OTHER_LANGUAGES = frozenset(
-    "java python py python3 rust rs go golang javascript js jsx typescript ts tsx kotlin kt swift csharp cs c# scala ruby "
-    "rb php perl lua haskell hs ocaml ml julia jl r dart zig nim d pascal delphi fortran cobol ada elixir erlang clojure "
-    "lisp scheme racket prolog matlab octave sql html xml css json yaml yml toml ini bash sh shell zsh fish console "
-    "terminal powershell ps1 cmd bat dockerfile makefile make cmake asm assembly nasm llvm wasm latex tex mermaid dot csv "
-    "vb fsharp f# groovy solidity verilog vhdl awk sed vim graphql protobuf proto http objc objective-c".split()
+    "java python py python3 rust rs go golang javascript js jsx typescript ts tsx kotlin kt swift csharp cs c# "
+    "scala ruby rb php perl lua haskell hs ocaml ml julia jl r dart zig nim d pascal delphi fortran cobol ada "
+    "elixir erlang clojure lisp scheme racket prolog matlab octave sql html xml css json yaml yml toml ini "
+    "bash sh shell zsh fish console terminal powershell ps1 cmd bat dockerfile makefile make cmake asm "
+    "assembly nasm llvm wasm latex tex mermaid dot csv vb fsharp f# groovy solidity verilog vhdl awk sed vim "
+    "graphql protobuf proto http objc objective-c".split()
 )
 CPP = frozenset(
     "cpp c++ cc cxx c h hpp hxx c++11 c++14 c++17 c++20 c++23 cpp11 cpp14 cpp17 cpp20 cpp23 gnu++17".split()

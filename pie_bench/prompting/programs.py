@@ -47,8 +47,8 @@ _DOTS = re.compile(
 _DOTS_IN_COMMENT = re.compile(
     r"(?://|/\*)[ \t*]*(?:(?:\.\.\.|…)[ \t]*(?:\*/)?[ \t]*$"
     r"|(?:(?:\.\.\.|…)[ \t]*)(?:\(?\w[^\n]{0,80})?(?:\.\.\.|…)"
-    r"|(?:\.\.\.|…)?[ \t]*\(?(?:the )?(?:rest|remainder|remaining|same|unchanged|existing|previous|other|your)\b[^\n]{0,60}"
-    r"\b(?:code|program|as before|as above|here|unchanged|original|main|logic|function)s?\b)",
+    r"|(?:\.\.\.|…)?[ \t]*\(?(?:the )?(?:rest|remainder|remaining|same|unchanged|existing|previous|other|your)\b"
+    r"[^\n]{0,60}\b(?:code|program|as before|as above|here|unchanged|original|main|logic|function)s?\b)",
     re.MULTILINE | re.IGNORECASE,
 )
 _OTHER_SYNTAX = {
@@ -108,7 +108,7 @@ class Tokens:
         return frozenset(match[1] for match in found if match)
 
     def main(self, first: int = 0) -> int | None:
-        """Index of the brace that opens the body of `main`, at top level if there is one; None where none is defined."""
+        """Index of the brace that opens the body of `main`, at top level if there is one; None where there is none."""
         nested = None
         top_level_from = first
         for index in range(first, len(self.tokens)):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# <think>, <thinking>, <reasoning>, <seed:think>, <|begin_of_thought|>, <|START_THINKING|>, [THINK], ◁think▷, <unused94>…
+# <think>, <thinking>, <reasoning>, <seed:think>, <|begin_of_thought|>, <|START_THINKING|>, [THINK], ◁think▷, …
 _WORDS = r"think|thought|reason|reflect|scratchpad|monologue|analysis|deliberat|inner_prefix|cot_"
 _NAME = rf"(?:[\w▁.:\-]{{0,30}}(?:{_WORDS})[\w▁.:\-]{{0,30}}|cot)"
 _ANY_WORD = re.compile(rf"{_WORDS}|<cot|unused9|channel", re.IGNORECASE)
@@ -109,7 +109,7 @@ def without_thinking(text: str, own: tuple[str, str] | None = None) -> Thought:
 
 
 def _end_of(marks: Sequence[_Mark], start: int) -> int | None:
-    """The index of the mark that closes the one at `start`: of its own name, else of any, before thinking opens again."""
+    """The index of the mark that closes the one at `start`: of its own name, else of any that nothing opened."""
     opened = marks[start]
     within: set[str] = set()  # opened since, and not closed yet
     other = None

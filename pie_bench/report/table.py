@@ -73,7 +73,10 @@ def print_guards(results: Results, file: IO[str] | None = None) -> None:
 
 def legend(results: Results) -> list[str]:
     """How to read the numbers, and what they were measured in."""
-    lines = [f"measured in {results.environment} ({results.environment_id[:12]}){_compared(results)}; * without process start-up"]
+    lines = [
+        f"measured in {results.environment} ({results.environment_id[:12]}){_compared(results)}; "
+        "* without process start-up"
+    ]
     if results.n_samples > 1:
         lines.append("best@k: expected best of k answers; first@k: of the first k, as the paper reports it")
     if results.interval:

@@ -43,8 +43,8 @@ class Completion:
     is paid for, with another sample. `cost_usd`: at the registry's prices; None where no price is known or nothing is
     paid. `raw`: what was sent beside the prompt, and the provider's response without the other samples.
     `answers_prompt`: None for an answer given to this very prompt; for a replayed one `"unknown"` (its prompt was not
-    recorded) or the sum of the other prompt that it was given to. `reasoning`: what this model puts around its thinking,
-    where its entry says so.
+    recorded) or the sum of the other prompt that it was given to. `reasoning`: what this model puts around its
+    thinking, where its entry says so.
     """
 
     __pydantic_config__: ClassVar = {"extra": "ignore", "allow_inf_nan": False}

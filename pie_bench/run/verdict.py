@@ -105,8 +105,8 @@ class Verdict:
 
     `runtime_seconds` is the sum over the pair's tests (the paper, Section 2), `startup_seconds` the part of it before
     `main`; both None unless the outcome is `ok`. `reading`: of an answer, how the program was found in it; None for the
-    pair's own programs, and in verdicts of older versions. `counters` and `startup_counters` are what the simulator counted,
-    summed likewise.
+    pair's own programs, and in verdicts of older versions. `counters` and `startup_counters` are what the simulator
+    counted, summed likewise.
     """
 
     __pydantic_config__ = _READ

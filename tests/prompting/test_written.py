@@ -13,7 +13,9 @@ from pie_bench.prompting.extract import extract_code
 from tests.prompting import written
 
 SHARED = Path(__file__).parents[3] / "shared"
-PROGRAM = '#include <cstdio>\nint main() {\n    int n;\n    scanf("%d", &n);\n    printf("%d\\n", 2 * n);\n    return 0;\n}\n'
+PROGRAM = (
+    '#include <cstdio>\nint main() {\n    int n;\n    scanf("%d", &n);\n    printf("%d\\n", 2 * n);\n    return 0;\n}\n'
+)
 
 
 def test_nearly_all_answers_are_read_right() -> None:
@@ -36,7 +38,9 @@ def _programs() -> list[str]:
     files = [rows / "test.jsonl", rows / "train.jsonl"]
     files += [path for path in (SHARED / "pie" / "test.jsonl", SHARED / "pie" / "val.jsonl") if path.is_file()]
     columns = ("src_code", "tgt_code", "fastest_code")
-    found = {row[column] for path in files for row in map(json.loads, path.open()) for column in columns if column in row}
+    found = {
+        row[column] for path in files for row in map(json.loads, path.open()) for column in columns if column in row
+    }
     return sorted(code for code in found if isinstance(code, str))
 
 
@@ -56,7 +60,21 @@ def test_every_program_is_recognised_bare_fenced_and_explained() -> None:
     assert not lost
 
 
-HOSTILE = ["{", "(", "main(", 'R"(', "/*\n", "a<b>::", "a<", "```\n", "```cpp\n/*\n```\n", "<think>", "</think>\n", "<a ", "&lt;"]
+HOSTILE = [
+    "{",
+    "(",
+    "main(",
+    'R"(',
+    "/*\n",
+    "a<b>::",
+    "a<",
+    "```\n",
+    "```cpp\n/*\n```\n",
+    "<think>",
+    "</think>\n",
+    "<a ",
+    "&lt;",
+]
 
 
 @pytest.mark.parametrize("unit", HOSTILE)

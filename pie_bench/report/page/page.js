@@ -192,7 +192,7 @@ function reading(run) {
   run.readings.forEach((found, index) => {
     if (found) list.append(el("li", {}, `answer ${index}: ${found[0]}`, ...(found[1].length ? [el("ul", {}, ...found[1].map((each) => el("li", {}, `passed over: ${each}`)))] : [])));
   });
-  return el("details", { class: "reading" }, el("summary", {}, `How answer ${run.shown} was read${rule ? `: ${rule}` : ""}${others}`), list, el("div", { class: "log" }, run.text));
+  return el("details", { class: "reading" }, el("summary", {}, `How answer ${run.shown} was read${rule ? `: ${rule}` : ""}${others}`), list, el("div", { class: "raw" }, run.text));
 }
 /** Seconds that the cost model puts down to a program's events of one kind; start-up's may cost otherwise. */
 function spent(program, name) {
