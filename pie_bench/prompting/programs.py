@@ -244,7 +244,14 @@ class Piece:
 
     @cached_property
     def body_of_main(self) -> int | None:
-        return self.tokens.main()
+        """Index of the token that opens the body of `main`. Where brackets put it into something else, the syntax tree
+        decides, if it has no errors: a class's `main` is no program's, one within unbalanced brackets may be."""
+        body = self.tokens.main()
+        if body is None or not self.tokens.macros_of_main.isdisjoint(token.text for token in self.tokens.tokens):
+            return body
+        within = any(start < body < end and self.tokens[start] == "{" for start, end in self.tokens.partners.items())
+        tree = self.structure if within else None
+        return None if tree is not None and tree.errors == 0 and tree.main is None else body
 
     @cached_property
     def complete(self) -> bool:

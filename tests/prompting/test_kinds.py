@@ -93,6 +93,7 @@ t('details','<details>\n<summary>Code</summary>\n\n'+B(P)+'</details>'); t('tabl
 t('cut final','First draft:\n'+B(D)+'Final version:\n```cpp\n#include <cstdio>\nint main() {\n int','truncated','length')
 t('two unfenced',"Original:\n\n"+D+"\nOptimized:\n\n"+P); t('two unfenced2',"Optimized:\n\n"+P+"\nOriginal:\n\n"+D)
 t('repeat src',B(D)+'is slow. Use\n'+B(P),P,src_code=D); t('repeat src last',B(P)+'It replaces\n'+B(D),P,src_code=D)
+t('main of a class', B('struct A {\n    int main() {\n        return 0;\n    }\n};\n'), 'no_code')
 # fmt: on
 
 
