@@ -360,7 +360,7 @@ def _in_blocks(blocks: Sequence[Block], original: list[str] | None, steps: Steps
             continue
         code = tidied(block.code, closed=block.closed)
         tag = "" if block.tag in CPP else block.tag
-        where = f"block {number + 1} (line {block.line + 1})"
+        where = f"block {number + 1}"
         name = called(block.before, heading, f"{block.tag} {block.title}", code)
         candidates.append(_Candidate(Piece(code, steps), where, tag, name, taken_back(block.after), original))
     return candidates

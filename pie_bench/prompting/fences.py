@@ -37,12 +37,11 @@ _LOOKS = 20_000  # lines in all: more are no program's
 @dataclass
 class Block:
     """A fenced block. `tag` is its language in lower case ("" for none), `title` what else stands on its fence;
-    `before`: the text since the block before it, `after`: that up to the next; `line`: of its fence, from 0."""
+    `before`: the text since the block before it, `after`: that up to the next."""
 
     lines: list[str]
     tag: str
     title: str
-    line: int
     closed: bool = True
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
@@ -102,11 +101,11 @@ def split_fences(text: str) -> Fenced:
     looks = _LOOKS
     inside_until = -1
 
-    def opened(mark: str, info: str, number: int) -> Block:
+    def opened(mark: str, info: str) -> Block:
         nonlocal fence, state, between
         fence, state = mark, _State()
         tag, title, code = _info(info)
-        new = Block([], tag, title, number, False, before=between)
+        new = Block([], tag, title, False, before=between)
         if found.blocks:
             found.blocks[-1].after = between
         between = []
@@ -132,13 +131,13 @@ def split_fences(text: str) -> Fenced:
                 if "`" in inner or len(info) - len(info.rstrip("`")) < len(mark):
                     outside(line)  # a span of code in prose
                     continue
-                opened(mark, inner, number).closed = True  # a block on one line
+                opened(mark, inner).closed = True  # a block on one line
             elif mark:
-                block = opened(mark, info, number)
+                block = opened(mark, info)
             elif at > 0 and line[at + 3 :].strip().lower() in LANGUAGES:  # opened behind prose
                 prose = line[:at].rstrip("`")
                 outside(prose)
-                block = opened("`" * (at + 3 - len(prose)), line[at + 3 :], number)
+                block = opened("`" * (at + 3 - len(prose)), line[at + 3 :])
             else:
                 outside(line)
             continue
@@ -166,10 +165,10 @@ def split_fences(text: str) -> Fenced:
                 block = None
                 outside(info)
             else:  # a language only ever opens a block
-                block = opened(mark, info, number)
+                block = opened(mark, info)
         elif info and block.tag not in CPP and _is_info(info):
             block.closed = True
-            block = opened(mark, info, number)
+            block = opened(mark, info)
         else:
             block.lines.append(line)
             state.read(line)
