@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
+from pie_bench.execution.checker import CHECKER
 from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.sandbox.choose import MECHANISMS
 from pie_bench.leaderboard.bundle import Bundle, opened, records
@@ -69,6 +70,8 @@ def _plan_of(bundle: Bundle) -> Plan:
         named = {name: getattr(settings, name) for name in ("task", "model", "environment")}
         if not all(isinstance(value, str) for value in named.values()) or settings.include_path is not None:
             raise ValueError("task, model and environment are names, and include_path is null")
+        if CHECKER in settings.environment:
+            raise ValueError("environment: checkers of one's own are not known here")
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{where}: not a run's manifest: {error}") from None
     used = manifest.get("cpu_seconds")
