@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
     parser.add_argument("--environment", default="cachegrind-host")
+    parser.add_argument("--tests-per-program", type=int, metavar="N", help="only the first N; default: all")
     arguments = parser.parse_args()
     dataset = load_dataset(arguments.dataset, "test")
     sandbox, spec = choose_sandbox(), load_environment_spec(arguments.environment)
@@ -34,7 +35,7 @@ def main() -> None:
     programs: dict[tuple[str, str], tuple[TestCase, ...]] = {}
     for pair in dataset.pairs:
         for code in (pair.src_code, pair.tgt_code):
-            programs.setdefault((pair.problem_id, code), tuple(dataset.tests(pair)))
+            programs.setdefault((pair.problem_id, code), tuple(dataset.tests(pair))[: arguments.tests_per_program])
     right: Counter[str] = Counter()
     outputs = 0
     disagree = []

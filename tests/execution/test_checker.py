@@ -1,11 +1,14 @@
 """The comparators that are functions; what takes a program is in test_comparing.py."""
 
+import os
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pie_bench.data.load import load_dataset
 from pie_bench.errors import UserError
 from pie_bench.execution.checker import (
     checker_sources,
@@ -115,3 +118,32 @@ def test_a_folder_without_checkers_is_named(tmp_path: Path) -> None:
         checker_sources(f"checker:{tmp_path}")
     with pytest.raises(UserError, match=r"nothing\.cpp: cannot be read"):
         checker_sources(f"checker:{tmp_path}/nothing.cpp")
+
+
+@pytest.mark.parametrize("dataset", ["mini", "pie"])
+def test_on_the_datasets_tests_the_standard_comparator_is_the_papers(
+    dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Path(__file__).parents[3] / "shared" / "pie"
+    if dataset == "pie" and "PIE_DATA_DIR" not in os.environ:
+        if not shared.is_dir():
+            pytest.skip("PIE_DATA_DIR is not set")
+        monkeypatch.setenv("PIE_DATA_DIR", str(shared))
+    loaded = load_dataset(dataset, "test")
+    expected: defaultdict[str, set[bytes]] = defaultdict(set)
+    for pair in loaded.pairs:
+        expected[pair.problem_id].update(test.expected_output for test in loaded.tests(pair))
+    compared = 0
+    for outputs in expected.values():
+        # Each test's output as the answer to every other of its problem, whole and with something changed.
+        for wanted in outputs:
+            for output in {
+                *outputs,
+                wanted + b"more\n",
+                wanted[: len(wanted) // 2],
+                b"",
+                wanted.replace(b"1", b"1.0001"),
+            }:
+                assert same_output("standard", output, wanted) is same_output("paper", output, wanted), (output, wanted)
+                compared += 1
+    assert compared > 100
