@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pie_bench.errors import UserError as UserError
     from pie_bench.execution.judge import Judge as Judge
     from pie_bench.execution.judge import Judgement as Judgement
+    from pie_bench.execution.judge import PairWithTests as PairWithTests
     from pie_bench.execution.judge import load_pair as load_pair
     from pie_bench.metrics.best_at_k import Metric as Metric
     from pie_bench.models.entry import ModelEntry as ModelEntry
@@ -41,6 +42,7 @@ _PUBLIC = {
     "load_dataset": "pie_bench.data.load",
     "load_pair": "pie_bench.execution.judge",
     "PairDataset": "pie_bench.data.load",
+    "PairWithTests": "pie_bench.execution.judge",
     "Metric": "pie_bench.metrics.best_at_k",
     "Model": "pie_bench.models.model",
     "ModelEntry": "pie_bench.models.entry",

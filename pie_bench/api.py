@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pie_bench.data.spec import absolute_name
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.paths import cache_dir
-from pie_bench.run.manifest import DEFAULT_ENVIRONMENT, Settings
+from pie_bench.run.manifest import Settings
 from pie_bench.run.run import Run
 from pie_bench.stages.finished import FinishedRun
 from pie_bench.stages.plan import Plan, begin_run, check_run, default_run_directory, make_plan, plan_of, task_folders
@@ -51,9 +52,50 @@ def evaluate(
 
     Raises UserError for what the caller can put right: unknown names, data, keys, a machine without a sandbox.
     """
+    plan = make_plan(
+        settings_of(
+            task,
+            model,
+            dataset=dataset,
+            environment=environment,
+            limit=limit,
+            samples=samples,
+            pairs=pairs,
+            encoder=encoder,
+            model_args=model_args,
+            context=context,
+            include_path=include_path,
+            answers_for_other_prompts=answers_for_other_prompts,
+        )
+    )
+    run = Run(run_dir or default_run_directory(plan))
+    with run.locked():
+        check_run(plan, run)
+        return complete(
+            plan, run, chosen_sandbox(sandbox, unsafe=unsafe), workers=workers, max_cost=max_cost, progress=progress
+        )
+
+
+def settings_of(
+    task: str,
+    model: str,
+    *,
+    dataset: str | PathLike[str] | None,
+    environment: str,
+    limit: int | None,
+    samples: int | None,
+    pairs: Sequence[str] | None,
+    encoder: str | None,
+    model_args: Mapping[str, object] | None,
+    context: int | None,
+    include_path: str | PathLike[str] | None,
+    answers_for_other_prompts: bool,
+) -> Settings:
+    """What the options say, as a manifest holds it: files and folders by their absolute path, found from everywhere."""
     from pie_bench.execution.environment import absolute_environment
 
-    settings = Settings(
+    other_prompts = {OTHER_PROMPTS: "true"} if answers_for_other_prompts else {}
+    return Settings(
         task=task,
         model=model,
         dataset=None if dataset is None else absolute_name(str(dataset)),
@@ -61,19 +103,11 @@ def evaluate(
         limit=limit,
         samples=samples,
         encoder=encoder,
-        model_args={key: str(value) for key, value in (model_args or {}).items()}
-        | ({OTHER_PROMPTS: "true"} if answers_for_other_prompts else {}),
+        model_args={key: str(value) for key, value in (model_args or {}).items()} | other_prompts,
         pairs=None if pairs is None else tuple(pairs),
         include_path=None if include_path is None else str(Path(include_path).expanduser().resolve()),
         context=context,
     )
-    plan = make_plan(settings)
-    run = Run(run_dir or default_run_directory(plan))
-    with run.locked():
-        check_run(plan, run)
-        return complete(
-            plan, run, chosen_sandbox(sandbox, unsafe=unsafe), workers=workers, max_cost=max_cost, progress=progress
-        )
 
 
 def open_run(path: str | PathLike[str]) -> FinishedRun:
@@ -126,16 +160,17 @@ def complete(
     from contextlib import ExitStack
 
     from pie_bench.execution.environment import load_environment_spec
+    from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
-    from pie_bench.stages.execute import execute, open_executor
+    from pie_bench.stages.execute import execute
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.progress import run_progress
     from pie_bench.stages.score import score as stage
 
     load_environment_spec(plan.settings.environment)
     build_roots(plan.settings.environment, sandbox)
-    executor = open_executor(plan, cache_dir(), sandbox)
+    executor = open_executor(plan.settings.environment, cache_dir(), sandbox)
     with ExitStack() as stack:
         answers = pending or stack.enter_context(prepared(plan, run, cache_dir(), max_cost))
         begin_run(plan, run)

@@ -5,11 +5,13 @@ Nothing is ever skipped: what is wrong is said with file, line and what was expe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pie_bench.errors import UserError, unknown_name
 
@@ -23,6 +25,19 @@ class Strict(BaseModel):
     """Base of everything read from YAML: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, data: Any) -> Any:
+        unknown = [key for key in data if key not in cls.model_fields] if isinstance(data, Mapping) else []
+        if unknown:
+            key = str(unknown[0])
+            said = PydanticCustomError(
+                "unknown_key", "{said}", {"said": str(unknown_name("key", key, cls.model_fields))}
+            )
+            problem = InitErrorDetails(type=said, loc=(key,), input=data)
+            raise ValidationError.from_exception_data(cls.__name__, [problem])
+        return data
 
 
 class Located:
@@ -54,9 +69,7 @@ class Located:
             problem = error.errors(include_url=False)[0]
         location: KeyPath = tuple(problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = str(unknown_name("key", str(location[-1]), _fields_at(model, location[:-1])))
-        elif problem["type"] != "missing" and not isinstance(problem["input"], dict):
+        if problem["type"] != "missing" and not isinstance(problem["input"], dict):
             message += f" (found {problem['input']!r})"
         key = ".".join(map(str, (*at, *location))) or "file"
         raise UserError(f"{self.where(*at, *location)}: {key}: {message}")
@@ -76,15 +89,6 @@ def load_named(kind: str, name: str, folder: Path, model: type[M], *, shared: Pa
     if getattr(value, kind) != name:
         raise UserError(f"{located.where(kind)}: {kind}: expected {name!r}, the name of the file")
     return value, located
-
-
-def _fields_at(model: type[BaseModel], location: KeyPath) -> list[str]:
-    for key in location:
-        field = model.model_fields.get(str(key))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            break
-        model = field.annotation
-    return list(model.model_fields)
 
 
 def _load_with_includes(

@@ -16,7 +16,7 @@ STILL_EVERY_SECONDS = 60.0  # a line even where nothing moved: it is alive
 
 @dataclass
 class Meter:
-    """One thing that is counted: `done` of `total`, with a remark beside it. `show` redraws it."""
+    """One thing that is counted: `done` of `total`, with a remark beside it. With `scale`, in millions (`MB`)."""
 
     title: str
     total: int | None
@@ -37,9 +37,13 @@ class Meter:
             self.bar.refresh()  # several bars move in turns: tqdm's own pace leaves one behind
 
     def __str__(self) -> str:
-        of = "" if self.total is None else f"/{self.total}"
+        done, of = (None if count is None else self._shown(count) for count in (self.done, self.total))
         remark = f" ({self.remark})" if self.remark else ""
-        return f"{self.title.strip()} {self.done}{of} {self.unit}s{remark}"
+        unit = f"M{self.unit}" if self.scale else f"{self.unit}s"
+        return f"{self.title.strip()} {done}{'' if of is None else f'/{of}'} {unit}{remark}"
+
+    def _shown(self, count: int) -> str:
+        return f"{count / 1e6:.1f}" if self.scale else str(count)
 
 
 @contextmanager

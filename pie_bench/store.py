@@ -10,11 +10,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pie_bench.errors import UserError
-from pie_bench.run.measurement import Measurement
+from pie_bench.run.measurement import Measurement, Profile
+
+T = TypeVar("T", Measurement, Profile)
 
 _TIMEOUT_SECONDS = 60  # that another process may write
 _SCHEMA = """
@@ -24,12 +26,20 @@ CREATE TABLE IF NOT EXISTS measurement (
     simulation_id TEXT NOT NULL,
     record TEXT NOT NULL,
     PRIMARY KEY (binary_sha256, input_sha256, simulation_id)
-) WITHOUT ROWID
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS profile (
+    code_sha256 TEXT NOT NULL,
+    input_sha256 TEXT NOT NULL,
+    environment_id TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (code_sha256, input_sha256, environment_id)
+) WITHOUT ROWID;
 """
 
 
 class MeasurementStore:
-    """Measurements by (binary, input, simulation). Safe for several threads and several processes.
+    """Measurements by (binary, input, simulation), profiles by (source text, input, environment). Safe for several
+    threads and several processes.
 
     Where it cannot be written, that is said once; what is measured is then known to this object alone. A file that is
     read-only is read.
@@ -39,52 +49,64 @@ class MeasurementStore:
         self.path = path
         self._lock = threading.Lock()
         self._connection, self._writable = _open_database(path, _SCHEMA, "measurement store")
-        self._unwritten: dict[tuple[str, str, str], Measurement] = {}
+        self._unwritten: dict[tuple[str, str, str], Measurement | Profile] = {}
 
     def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
         """What is known of a program on these inputs, by the input's sum."""
         query = "SELECT record FROM measurement WHERE binary_sha256=? AND input_sha256=? AND simulation_id=?"
-        known = {}
-        with self._lock:
-            for input_sha256 in input_sha256s:
-                key = (binary_sha256, input_sha256, simulation_id)
-                measurement = self._unwritten.get(key)
-                if measurement is None:
-                    row = self._connection.execute(query, key).fetchone()
-                    measurement = None if row is None else _measurement(row[0])
-                if measurement is not None:
-                    known[input_sha256] = measurement
-        return known
+        found = {key: self._get(query, (binary_sha256, key, simulation_id), Measurement) for key in input_sha256s}
+        return {key: measurement for key, measurement in found.items() if measurement is not None}
 
     def put(self, measurement: Measurement) -> None:
         """Keeps a measurement, at once. An `infra_error` says nothing about the program and is not kept."""
         if measurement.outcome == "infra_error":
             return
         key = (measurement.binary_sha256, measurement.input_sha256, measurement.simulation_id)
+        self._put("INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)", key, measurement)
+
+    def get_profile(self, code_sha256: str, input_sha256: str, environment_id: str) -> Profile | None:
+        """Where a program's cycles go on an input, if that is known."""
+        query = "SELECT record FROM profile WHERE code_sha256=? AND input_sha256=? AND environment_id=?"
+        return self._get(query, (code_sha256, input_sha256, environment_id), Profile)
+
+    def put_profile(self, profile: Profile) -> None:
+        """Keeps a profile, at once."""
+        key = (profile.code_sha256, profile.input_sha256, profile.environment_id)
+        self._put("INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)", key, profile)
+
+    def _get(self, query: str, key: tuple[str, str, str], kind: type[T]) -> T | None:
+        with self._lock:
+            unwritten = self._unwritten.get(key)
+            if isinstance(unwritten, kind):
+                return unwritten
+            try:
+                row = self._connection.execute(query, key).fetchone()
+            except sqlite3.OperationalError:  # a file to be read only, of before there were profiles
+                row = None
+        return None if row is None else _record(row[0], kind)
+
+    def _put(self, statement: str, key: tuple[str, str, str], record: Measurement | Profile) -> None:
         with self._lock:
             if self._writable:
                 try:
                     with self._connection:
-                        self._connection.execute(
-                            "INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)",
-                            (*key, json.dumps(asdict(measurement))),
-                        )
+                        self._connection.execute(statement, (*key, json.dumps(asdict(record))))
                     return
                 except sqlite3.OperationalError as error:
                     self._writable = False
                     _warn(f"{self.path}: measurements are no longer kept for other runs ({error})")
-            self._unwritten[key] = measurement
+            self._unwritten[key] = record
 
     def close(self) -> None:
         self._connection.close()
 
 
-def _measurement(record: str) -> Measurement | None:
-    """The measurement in a row; None for a damaged one, as if it had not been kept."""
+def _record(text: str, kind: type[T]) -> T | None:
+    """The measurement or profile in a row; None for a damaged one, as if it had not been kept."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(Measurement).validate_json(record)
+        return TypeAdapter(kind).validate_json(text)
     except ValidationError:
         return None
 
@@ -142,8 +164,7 @@ def _open_database(path: Path, schema: str, what: str) -> tuple[sqlite3.Connecti
 def _prepared(connection: sqlite3.Connection, schema: str) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(schema)
-        connection.commit()
+        connection.executescript(schema)
         connection.execute("BEGIN IMMEDIATE")  # fails where nothing can be written
         connection.rollback()
     except sqlite3.DatabaseError:
@@ -165,7 +186,7 @@ def _to_read(path: Path, schema: str) -> sqlite3.Connection:
             pass
         connection.close()
     connection = sqlite3.connect(":memory:", check_same_thread=False)
-    connection.execute(schema)
+    connection.executescript(schema)
     return connection
 
 

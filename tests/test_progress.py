@@ -30,6 +30,11 @@ def test_a_log_gets_a_line_every_few_seconds_and_one_at_the_end(monkeypatch: pyt
     assert len(lines) == 2, "where nothing moves nothing is said"
 
 
+def test_bytes_are_said_in_millions() -> None:
+    assert str(Meter("debian-11", 73_627_544, 16_789_688, unit="B", scale=True)) == "debian-11 16.8/73.6 MB"
+    assert str(Meter("x", None, 3)) == "x 3 its"
+
+
 def test_a_log_of_what_never_moves_is_empty() -> None:
     log = io.StringIO()
     with shown(Meter("x", 3), file=log):

@@ -118,7 +118,7 @@ def test_includes_are_merged_key_by_key_and_lists_replaced(tmp_path: Path) -> No
     [
         ("version: 1", "version: one", r"t\.yaml:2: version: Input should be a valid integer.*'one'"),
         ("version: 1\n", "", r"t\.yaml:1: version: Field required"),
-        ("metrics:", "metrcis:", r"t\.yaml:1: metrics: Field required"),
+        ("metrics:", "metrcis:", r"t\.yaml:10: metrcis: unknown key 'metrcis'; did you mean metrics"),
         ("n: 2", "n: 0", r"t\.yaml:9: sampling\.n: .*greater than or equal to 1.*found 0"),
         ("seed: 0", "sed: 0, seed: 0", r"t\.yaml:9: sampling\.sed: unknown key 'sed'; did you mean seed"),
         ("strategy: none", "strategy: nearest", r"t\.yaml:8: fewshot\.strategy: .*'none', 'random' or 'retrieval'"),

@@ -42,23 +42,47 @@ def test_the_scatter_plot_says_how_far_apart_they_are(pytestconfig: pytest.Confi
     assert "no pair with recorded times" in run(pytestconfig.rootpath, "tools/plot_recorded.py", str(tmp_path)).stderr
 
 
+NEEDED = ("bash", "dirname", "g++", "valgrind", "ldconfig", "grep", "env", "tail", "sha256sum", "cut", "cat")
+
+
 @pytest.mark.parametrize("missing", ["apt-get", "root"])
 def test_set_up_says_the_exact_command_where_it_may_not_install(
     pytestconfig: pytest.Config, tmp_path: Path, missing: str
 ) -> None:
     """A machine without bwrap, as a user who cannot become root: one message, the command, exit code 2."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in ("bash", "dirname", "g++", "valgrind", "ldconfig", "grep", "env", "tail", "sha256sum", "cut", "cat"):
-        (tools / name).symlink_to(f"/usr/bin/{name}" if Path(f"/usr/bin/{name}").exists() else f"/sbin/{name}")
+    tools = a_machine(tmp_path / "bin", *NEEDED)
     (tools / "python3").symlink_to(sys.executable)
-    (tools / "id").write_text("#!/bin/sh\necho 1000\n")
-    (tools / "id").chmod(0o755)
     if missing == "root":
-        (tools / "apt-get").write_text("#!/bin/sh\nexit 1\n")
-        (tools / "apt-get").chmod(0o755)
-    script = pytestconfig.rootpath / "tools" / "setup.sh"
-    done = subprocess.run(["bash", str(script)], env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+        executable(tools / "apt-get", "exit 1")
+    done = set_up(pytestconfig.rootpath, tools)
     assert done.returncode == 2
     assert "missing Debian packages: bubblewrap" in done.stderr
     assert "sudo apt-get update && sudo apt-get install -y --no-install-recommends bubblewrap" in done.stderr
+
+
+def test_set_up_for_lint_wants_no_compiler_and_no_browser(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    """A machine with nothing but a Python, which comes without venv, as Debian's does."""
+    tools = a_machine(tmp_path / "bin", "bash", "dirname", "env", "cat")
+    executable(tools / "python3", 'case "$2" in *ensurepip*) exit 1; esac')
+    done = set_up(pytestconfig.rootpath, tools, "lint")
+    assert done.returncode == 2
+    assert "missing Debian packages: python3-venv\n" in done.stderr
+
+
+def a_machine(tools: Path, *programs: str) -> Path:
+    """A folder for PATH: a user who is not root, with these programs of this machine."""
+    tools.mkdir()
+    for name in programs:
+        (tools / name).symlink_to(f"/usr/bin/{name}" if Path(f"/usr/bin/{name}").exists() else f"/sbin/{name}")
+    executable(tools / "id", "echo 1000")
+    return tools
+
+
+def executable(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def set_up(root: Path, tools: Path, *extras: str) -> "subprocess.CompletedProcess[str]":
+    command = ["bash", str(root / "tools" / "setup.sh"), *extras]
+    return subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)

@@ -21,11 +21,11 @@ from tqdm import tqdm
 from pie_bench.data.load import load_dataset
 from pie_bench.data.pair import Pair
 from pie_bench.execution.calibrate import MIN_WORK_SECONDS
+from pie_bench.execution.executor import open_executor
 from pie_bench.execution.pool import LocalPool
 from pie_bench.hashing import sha256
 from pie_bench.metrics.agreement import Compared, agreement
 from pie_bench.paths import cache_dir
-from pie_bench.stages.execute import open_executor_of
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    executor = open_executor_of(options.environment, cache_dir())
+    executor = open_executor(options.environment, cache_dir())
     dataset = load_dataset("pie", "test", with_tests=True)
 
     def measure(pair: Pair) -> dict[str, object] | None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes docs/report-light.png and docs/report-dark.png: pictures of a report in a browser.
+"""Makes docs/report-*.png and docs/leaderboard-light.png: pictures of a report and of the leaderboard in a browser.
 
 usage: python tools/report_pictures.py WORK_FOLDER [DOCS_FOLDER]
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pie_bench.cli.main import main as pie_bench
 from pie_bench.data.load import load_dataset
+from pie_bench.run.run import Run
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -29,8 +30,8 @@ ARGUMENTS = [
 ]
 
 
-def make_answers(path: Path) -> None:
-    """Four answers a pair of mini's test split, as JSONL for `replay:`."""
+def make_answers(path: Path, prompts: dict[str, str]) -> None:
+    """Four answers a pair of mini's test split, as JSONL for `replay:`; `prompts`: their prompts' sums, by pair."""
     with path.open("w") as file:
         for number, pair in enumerate(load_dataset("mini", "test", with_tests=True).pairs):
             source = pair.src_code
@@ -47,11 +48,12 @@ def make_answers(path: Path) -> None:
             ]
             for index, code in enumerate(answers):
                 record = {"pair_id": pair.pair_id, "sample_index": index, "text": f"```cpp\n{code}```"}
-                file.write(json.dumps(record | {"finish_reason": "stop"}) + "\n")
+                record |= {"finish_reason": "stop", "prompt_sha256": prompts[pair.pair_id]}
+                file.write(json.dumps(record) + "\n")
 
 
-def take_pictures(report: Path, docs: Path) -> None:
-    """The top of the page and one open pair, light and dark."""
+def take_pictures(report: Path, site: Path, docs: Path) -> None:
+    """The top of the report and one open pair, light and dark; the top of the leaderboard."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -66,20 +68,28 @@ def take_pictures(report: Path, docs: Path) -> None:
             page.click("th button[data-sort=speedup]")
             page.locator("tr.pair").first.click()
             page.wait_for_selector("tr.detail")
+            page.evaluate("window.scrollBy(0, -14)")  # the heads of the columns stand free
             page.mouse.move(0, 0)
             page.screenshot(path=docs / f"report-pair-{scheme}.png")
             page.close()
+        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light", reduced_motion="reduce")
+        page.goto((site / "index.html").resolve().as_uri())
+        page.wait_for_load_state()
+        page.screenshot(path=docs / "leaderboard-light.png")
         browser.close()
 
 
 def main(folder: Path, docs: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    make_answers(folder / "answers.jsonl")
-    run = folder / "run"
-    options = ["--task", "pie_instruct", "--samples", "4", "--run-dir", str(run)]
-    assert pie_bench(["run", "--model", f"replay:{folder / 'answers.jsonl'}", *options]) == 0
+    run, site = folder / "run", folder / "site"
+    options = ["--task", "pie_instruct", "--samples", "4", "--run-dir"]
+    assert pie_bench(["generate", "--model", "identity", *options, str(folder / "prompts")]) == 0
+    prompts = {each.pair_id: each.prompt_sha256 for each in Run(folder / "prompts").read_generations().values()}
+    make_answers(folder / "answers.jsonl", prompts)
+    assert pie_bench(["run", "--model", f"replay:{folder / 'answers.jsonl'}", *options, str(run)]) == 0
     assert pie_bench(["report", str(run), "--output", str(folder / "report.html")]) == 0
-    take_pictures(folder / "report.html", docs)
+    assert pie_bench(["leaderboard", "render", "--out", str(site)]) == 0
+    take_pictures(folder / "report.html", site, docs)
 
 
 if __name__ == "__main__":

@@ -38,16 +38,16 @@ def add_verbs(verbs: Any) -> None:
 def calibrate(arguments: argparse.Namespace) -> int:
     from pie_bench.data.load import load_dataset
     from pie_bench.execution import calibrate as calibration
+    from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
-    from pie_bench.stages.execute import open_executor_of
 
     for name in (arguments.ruler, arguments.environment):
         if name != RECORDED:
             build_roots(name)
     dataset = load_dataset(arguments.dataset, "test", with_tests=True)
-    ruler = open_executor_of(arguments.ruler, cache_dir())
-    reference = None if arguments.environment == RECORDED else open_executor_of(arguments.environment, cache_dir())
+    ruler = open_executor(arguments.ruler, cache_dir())
+    reference = None if arguments.environment == RECORDED else open_executor(arguments.environment, cache_dir())
     with program_bar("count") as advance:
         observations = calibration.observe(
             dataset,

@@ -43,13 +43,13 @@ def confirm(arguments: argparse.Namespace) -> int:
 
 def confirm_and_print(plan: Plan, directory: Run, environment: str, workers: int | None, sandbox: Sandbox) -> None:
     """Runs the second ruler with a progress bar and prints how far the two agree."""
+    from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.stages import confirm as stage
-    from pie_bench.stages.execute import open_executor_of
 
     build_roots(environment, sandbox)
-    executor = open_executor_of(environment, cache_dir(), sandbox)
+    executor = open_executor(environment, cache_dir(), sandbox)
     with program_bar("confirm ") as advance:
         found = stage.confirm(plan, directory, executor, LocalPool(workers), progress=advance)
     measured_in = executor.environment

@@ -134,14 +134,14 @@ def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: St
     from tqdm import tqdm
 
     from pie_bench.data.check import Program, check_programs
+    from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.run.verdict import Candidate
-    from pie_bench.stages.execute import open_executor_of
 
     sandbox = chosen_sandbox(arguments)
     build_roots(arguments.environment, sandbox)
-    executor = open_executor_of(arguments.environment, cache_dir(), sandbox)
+    executor = open_executor(arguments.environment, cache_dir(), sandbox)
 
     def judge(program: Program, tests: Any) -> tuple[str, str]:
         candidate = Candidate(program.name, "source", 0, program.code, problem_id=program.record.problem_id)

@@ -27,13 +27,13 @@ def add_verbs(verbs: Any) -> None:
 
 
 def guard(arguments: argparse.Namespace) -> int:
+    from pie_bench.execution.executor import open_executor
     from pie_bench.execution.integrity.guards import N_GUARD_INPUTS
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.report.table import print_guards
     from pie_bench.run.run import Run
     from pie_bench.stages import guard as stage
-    from pie_bench.stages.execute import open_executor
     from pie_bench.stages.plan import plan_of
 
     directory = Run(arguments.run_dir)
@@ -41,7 +41,7 @@ def guard(arguments: argparse.Namespace) -> int:
     with directory.locked():
         sandbox = chosen_sandbox(arguments)
         build_roots(plan.settings.environment, sandbox)
-        executor = open_executor(plan, cache_dir(), sandbox)
+        executor = open_executor(plan.settings.environment, cache_dir(), sandbox)
         with program_bar("guard ") as advance:
             results = stage.guard(
                 plan,

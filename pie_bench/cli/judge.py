@@ -20,8 +20,9 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "judge",
         help="say of one program whether it is right and how fast",
-        description="Compile, check, run and measure one C++ program, on a pair's tests or on your own. Ends with 0 "
-        "whatever the verdict, with 1 if something of ours failed.",
+        description="Compile, check, run and measure one C++ program, on a pair's tests or on your own.",
+        epilog="Exit code: 0 if the program is right; 1 if it is not (the outcome says why, and infra_error that it "
+        "could not be judged); 2 if the command is wrong.",
     )
     parser.add_argument("file", metavar="FILE.cpp", help="the program; - reads it from standard input")
     what = parser.add_mutually_exclusive_group(required=True)
@@ -57,7 +58,7 @@ def judge(arguments: argparse.Namespace) -> int:
         print_json(verdict.to_json() | {"speedup": verdict.speedup, "why": why})
     else:
         print("\n".join(_lines(verdict, why)))
-    return 1 if verdict.outcome == "infra_error" else 0
+    return 0 if verdict.outcome == "ok" else 1
 
 
 def _lines(verdict: Judgement, why: str) -> list[str]:

@@ -17,8 +17,8 @@ BROKEN_PIPE = 141  # as a shell says of a command that SIGPIPE ended
 
 
 def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
-    """Runs a command; returns its exit code: 0, 1 (our failure), 2 (the user's mistake), 130 (Ctrl-C),
-    141 (nobody reads its output any more)."""
+    """Runs a command; returns its exit code: 0, 1 (our failure, or the answer "no" of a verb that checks something: a
+    wrong program, a faulty dataset), 2 (the user's mistake), 130 (Ctrl-C), 141 (nobody reads its output any more)."""
     parser = _parser(program)
     arguments = parser.parse_args(argv)
     if arguments.verb is None:  # nothing was asked for
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
     # Hugging Face's libraries keep their files where ours are, and read this when they are first imported.
     os.environ.setdefault("HF_HOME", str(cache_dir() / "huggingface"))
     try:
-        code = arguments.verb(arguments)
+        code: int = arguments.verb(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # `| head` has read enough

@@ -97,25 +97,22 @@ def chosen_sandbox(arguments: argparse.Namespace) -> Sandbox:
 
 def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
     """What the options mean, and the folder each task's run goes to (not yet created)."""
-    from pie_bench.api import OTHER_PROMPTS, plans
-    from pie_bench.data.spec import absolute_name
-    from pie_bench.execution.environment import absolute_environment
-    from pie_bench.run.manifest import Settings
+    from pie_bench.api import plans, settings_of
 
-    other_prompts = {OTHER_PROMPTS: "true"} if arguments.other_prompts else {}
     tasks = [name for given in arguments.task for name in given.split(",") if name]
-    settings = Settings(
-        task=tasks[0] if tasks else "",
-        model=arguments.model,
-        dataset=None if arguments.dataset is None else absolute_name(arguments.dataset),
-        environment=absolute_environment(arguments.environment),
+    settings = settings_of(
+        tasks[0] if tasks else "",
+        arguments.model,
+        dataset=arguments.dataset,
+        environment=arguments.environment,
         limit=arguments.limit,
         samples=arguments.samples,
-        encoder=arguments.encoder,
         pairs=pair_ids(arguments.pairs),
-        include_path=arguments.include_path and str(Path(arguments.include_path).expanduser().resolve()),
+        encoder=arguments.encoder,
+        model_args=model_args(arguments.model_args or ()),
         context=arguments.context,
-        model_args=model_args(arguments.model_args or ()) | other_prompts,
+        include_path=arguments.include_path,
+        answers_for_other_prompts=arguments.other_prompts,
     )
     return plans(settings, tasks, arguments.run_dir)
 
@@ -154,6 +151,13 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {value}")
     return value
 
 

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pie_bench.cli.output import add_formats, print_csv, print_json
+from pie_bench.cli.options import add_sandbox, chosen_sandbox, natural
+from pie_bench.cli.output import add_formats, print_csv, print_json, program_bar
+from pie_bench.errors import UserError
+from pie_bench.paths import cache_dir
+
+if TYPE_CHECKING:
+    from pie_bench.run.measurement import Profile
+    from pie_bench.run.run import Key
+    from pie_bench.stages.finished import FinishedRun
+
+_PROFILED = 20  # pairs: three programs each, about ten seconds a program
 
 
 def add_verbs(verbs: Any) -> None:
@@ -14,11 +26,20 @@ def add_verbs(verbs: Any) -> None:
         "report",
         help="one HTML file with everything about one or more runs",
         description="A page with scores, pictures and every pair, in one file that needs no network. With --json or "
-        "--csv, the numbers of its headline table instead.",
+        "--csv, the numbers of its headline table instead. Where the run's environment can tell and is there, the "
+        "programs of some pairs run once more to show where their cycles go, line by line; that is kept.",
     )
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the first RUN_DIR")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="also write the pictures there, as SVG and PNG")
+    parser.add_argument(
+        "--profile",
+        type=natural,
+        default=_PROFILED,
+        metavar="N",
+        help="show where cycles go in the N pairs with the largest speedups (default: %(default)s; 0 runs nothing)",
+    )
+    add_sandbox(parser)
     add_formats(parser)
     parser.set_defaults(verb=report)
 
@@ -46,6 +67,31 @@ def report(arguments: argparse.Namespace) -> int:
 
     runs = [FinishedRun(directory.path) for directory in directories]
     output = arguments.output or directories[0].path / "report.html"
-    for path in write_report(runs, output, arguments.plots):
+    lines = [_profiles(run, arguments) if arguments.profile else {} for run in runs]
+    for path in write_report(runs, output, arguments.plots, lines):
         print(f"{'report' if path == output else 'picture'}: {path} ({path.stat().st_size / 1e6:.2f} MB)")
     return 0
+
+
+def _profiles(run: FinishedRun, arguments: argparse.Namespace) -> Mapping[Key, Profile]:
+    """Where cycles go, if the run's environment can tell and is the same here; else a line that says why not."""
+    from pie_bench.execution.environment import load_environment_spec
+    from pie_bench.execution.executor import open_executor
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
+    from pie_bench.stages.profile import profiles
+
+    name = run.plan.settings.environment
+    try:
+        if not load_environment_spec(name).simulator.profiles:
+            return {}
+        sandbox = chosen_sandbox(arguments)
+        build_roots(name, sandbox)
+        executor = open_executor(name, cache_dir(), sandbox)
+        if executor.environment.environment_id != run.results.environment_id:
+            raise UserError(f"environment {name} has changed since")
+    except UserError as error:
+        print(f"{run.path}: without where cycles go: {error}", file=sys.stderr)
+        return {}
+    with program_bar("profile ") as advance:
+        return profiles(run, executor, LocalPool(), arguments.profile, progress=advance)

@@ -13,6 +13,7 @@ from pie_bench.paths import cache_dir
 if TYPE_CHECKING:
     from pie_bench.data.pair import Pair
     from pie_bench.prompting.build import PromptBuilder
+    from pie_bench.prompting.prompt import Prompt
     from pie_bench.stages.plan import Plan
 
 
@@ -48,7 +49,7 @@ def show(arguments: argparse.Namespace) -> int:
     pair = plan.pairs[number - 1] if 1 <= number <= len(plan.pairs) else plan.dataset.pair(arguments.pair)
     builder = prompt_builder(plan, cache_dir())
     prompt = builder.build(pair, arguments.sample - 1)
-    explain(plan, builder, pair)
+    explain(plan, builder, pair, prompt)
     sys.stderr.flush()
     if arguments.messages:
         print(json.dumps([vars(message) for message in prompt.messages], indent=2, ensure_ascii=False))
@@ -57,18 +58,18 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def explain(plan: Plan, builder: PromptBuilder, pair: Pair) -> None:
-    """On stderr: which pair and task it is, which examples are shown and why, what is not shown."""
+def explain(plan: Plan, builder: PromptBuilder, pair: Pair, prompt: Prompt) -> None:
+    """On stderr: which pair and task it is, the prompt's sum, which examples are shown and why, what is not shown."""
     from pie_bench.prompting.fit import estimated_prompt_tokens
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
 
     fewshot = plan.task.fewshot
-    prompt = builder.build(pair)
     say(f"task {plan.task.task}, version {plan.task.version}: {plan.task.description}")
     size = f"{len(prompt.text)} characters, about {estimated_prompt_tokens(prompt)} tokens"
     say(f"pair {pair.pair_id} of problem {pair.problem_id}: {size}; answers of at most {plan.task.sampling.max_tokens}")
+    say(f"prompt_sha256 {prompt.sha256}")
     if cut := builder.characters_cut(pair):
         say(f"source cut: its last {cut} characters are not shown (prompt.max_source_chars)")
     chosen = builder.examples(pair)

@@ -55,6 +55,7 @@ def generate(arguments: argparse.Namespace) -> int:
 
 
 def execute(arguments: argparse.Namespace) -> int:
+    from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.run.run import Run
@@ -67,7 +68,7 @@ def execute(arguments: argparse.Namespace) -> int:
     with directory.locked():
         sandbox = options.chosen_sandbox(arguments)
         build_roots(plan.settings.environment, sandbox)
-        executor = stage.open_executor(plan, cache_dir(), sandbox)
+        executor = open_executor(plan.settings.environment, cache_dir(), sandbox)
         with run_progress(plan, directory) as progress:
             stage.execute(plan, directory, executor, LocalPool(arguments.workers), progress=progress)
     print(f"verdicts: {directory.verdicts_path}\nnext: pie-bench score {directory.path}")

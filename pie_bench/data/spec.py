@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, field_validator
 from pie_bench import registry
 from pie_bench.config import Located, Strict
 from pie_bench.data.stored_tests import ARCHIVES
-from pie_bench.errors import UserError, unknown_name
+from pie_bench.errors import PieBenchError, UserError, unknown_name
 from pie_bench.paths import PACKAGE_DIR
 
 DATASETS = {"mini": "bundled: 10 test pairs, 40 training pairs", "pie": "PIE's published files, in PIE_DATA_DIR"}
@@ -228,5 +228,31 @@ def _from_registry(name: str) -> DatasetSpec:
     if isinstance(value, (str, os.PathLike, ModuleType)):
         return load_spec(registry.path_of(added, value)).model_copy(update={"dataset": name})
     if callable(value):
-        return PluginSpec(**_with_pie_columns(name, ".").model_dump() | {"rows": value})
+        return PluginSpec(**_with_pie_columns(name, ".").model_dump() | {"rows": _naming(added, value)})
     raise added.broken(f"expected a path or a function of a split's name, found {type(value).__name__}")
+
+
+def _naming(added: registry.Registered, rows: RowsOfSplit) -> RowsOfSplit:
+    """The function, with what it raises (or its rows do) as UserErrors that name it and its package."""
+
+    def broken(split: str, error: Exception) -> UserError:
+        return added.broken(f"rows({split!r}): {type(error).__name__}: {error}")
+
+    def each(split: str, found: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        try:
+            yield from found
+        except PieBenchError:
+            raise
+        except Exception as error:
+            raise broken(split, error) from error
+
+    def rows_of_split(split: str) -> Iterable[Mapping[str, Any]] | None:
+        try:
+            found = rows(split)
+        except PieBenchError:
+            raise
+        except Exception as error:
+            raise broken(split, error) from error
+        return None if found is None else each(split, found)
+
+    return rows_of_split

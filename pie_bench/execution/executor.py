@@ -15,6 +15,7 @@ from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.judging import judge
 from pie_bench.execution.native import first_difference, run_natively
+from pie_bench.execution.profiling import profile
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Finished, Sandbox, SandboxError
@@ -23,7 +24,7 @@ from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256
 from pie_bench.paths import roots_dir
-from pie_bench.run.measurement import Measurement
+from pie_bench.run.measurement import Measurement, Profile
 from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.store import MeasurementStore
 
@@ -116,6 +117,10 @@ class Executor:
         """What is wrong with an output, in a line: what the problem's checker says, else where it differs first."""
         said = self._workshop.comparing.compare(problem_id, test, output)[1]
         return said or first_difference(output, test.expected_output, self.environment.spec.comparator)
+
+    def profile(self, code: str, test: TestCase) -> Profile | None:
+        """Where the cycles go of a program that is right, by line; None when the simulator does not know."""
+        return profile(code, test.input, self._workshop)
 
     @property
     def accounts_cpu(self) -> bool:

@@ -68,7 +68,7 @@ class Judge:
     """Compiles, checks, runs and measures programs in one environment.
 
         with Judge() as judge:
-            verdict = judge(code, load_pair("mini", "m001"))
+            verdict = judge(code, load_pair("mini", "m001_slow-m001_fast"))
             verdict = judge(code, source=slow, tests=[("1 2\\n", "3\\n")])
             for verdict in judge.map([(code, pair), …]): ...
 
@@ -118,21 +118,21 @@ class Judge:
     ) -> Judgement:
         """The verdict on a C++ program: on a pair's tests, or on your own, against your slow program if there is one.
 
-        Without `measured` it is only checked and run: no times. Raises UserError when nothing works here, or there are
-        no tests.
+        Without `measured` it is only checked and run: no times. A pair comes with its tests from `load_pair`. Raises
+        UserError when nothing works here, or there are no tests.
         """
         return self._judge(code, 0, _as_pair(pair, source, tests), measured)
 
     def map(self, programs: Iterable[tuple[str, PairWithTests]]) -> Iterator[Judgement]:
         """The verdicts on many, in the order in which they are done, on all cores.
 
-        A verdict's `sample_index` is the program's place in `programs`, which is asked for the next one only as work
-        gets done.
+        A verdict's `sample_index` is the program's place in `programs`, which is asked for the next one, in a thread of
+        its own, only as work gets done.
         """
 
         def judge(numbered: tuple[int, tuple[str, PairWithTests]]) -> Judgement:
             number, (code, pair) = numbered
-            return self._judge(code, number, pair, True)
+            return self._judge(code, number, _as_pair(pair, None, None), True)
 
         return self._pool.map_unordered(judge, enumerate(programs))
 
@@ -188,6 +188,8 @@ class Judge:
 
 def _as_pair(pair: PairWithTests | None, source: str | None, tests: Sequence[Test] | None) -> PairWithTests:
     if pair is not None:
+        if not isinstance(pair, PairWithTests):
+            raise _without_tests(pair)
         if source is not None or tests is not None:
             raise UserError("judge: give a pair, or source and tests, not both")
         found = pair
@@ -197,6 +199,15 @@ def _as_pair(pair: PairWithTests | None, source: str | None, tests: Sequence[Tes
     if not found.tests:
         raise UserError("judge: there are no tests; give a pair, or tests=[(input, output), …]")
     return found
+
+
+def _without_tests(given: object) -> UserError:
+    pair_id = given.pair_id if isinstance(given, Pair) else given if isinstance(given, str) else None
+    if pair_id is None:
+        what = f"expected a pair with its tests, not {type(given).__name__}"
+    else:
+        what = f"pair {pair_id} comes without its tests"
+    return UserError(f"judge: {what}; give pie_bench.load_pair(DATASET, {pair_id or 'PAIR_ID'!r})")
 
 
 def _as_tests(tests: Sequence[Test]) -> tuple[TestCase, ...]:

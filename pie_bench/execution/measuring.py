@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from pie_bench.execution.integrity import forbidden
+from pie_bench.execution.native import run_natively
 from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 from pie_bench.run.verdict import Outcome, TestResult, Verdict
+
+# Simulated time is impossible beside a native CPU time (outside the kernel) above this: docs/cheating.md.
+NATIVE_FLOOR_SECONDS, NATIVE_FACTOR = 0.5, 50
+_NATIVE_RUNS = 3  # the least counts
 
 
 def measured(subject: Subject, workshop: Workshop) -> Verdict:
@@ -28,14 +32,17 @@ def measured(subject: Subject, workshop: Workshop) -> Verdict:
             results = [replace(r, outcome="unsupported") if r.outcome == "forbidden" else r for r in results]
         worst = next(result for result in results if result.outcome != "ok")
         return workshop.verdict(subject, worst.outcome, detail, tests=tuple(results))
+    impossible = _too_fast(subject, results, workshop)
+    if impossible is not None:
+        return workshop.verdict(subject, "forbidden", impossible, tests=tuple(results))
     return workshop.verdict(
         subject,
         "ok",
         tests=tuple(results),
         runtime_seconds=sum(result.seconds or 0.0 for result in results),
         startup_seconds=sum(result.startup_seconds or 0.0 for result in results),
-        counters=_summed(measurement.counters for measurement in measurements),
-        startup_counters=_summed(measurement.startup_counters for measurement in measurements),
+        counters=_over_tests([measurement.counters for measurement in measurements], workshop),
+        startup_counters=_over_tests([measurement.startup_counters for measurement in measurements], workshop),
     )
 
 
@@ -73,6 +80,21 @@ def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], li
     return results, found, said
 
 
+def _too_fast(subject: Subject, results: Sequence[TestResult], workshop: Workshop) -> str | None:
+    """What shows that simulated time is not the program's: its native CPU time; None when nothing does."""
+    inputs = {test.test_id: test.input for test in subject.tests}
+    for result in results:
+        most = NATIVE_FLOOR_SECONDS + NATIVE_FACTOR * (result.seconds or 0.0)
+        native = subject.user_seconds.get(result.test_id, 0.0)
+        for _ in range(_NATIVE_RUNS - 1):
+            if native > most:
+                again = run_natively(subject.binary, inputs[result.test_id], workshop).user_seconds
+                native = min(native, again or 0.0)
+        if native > most:
+            return f"test {result.test_id}: {native:.2f} s of CPU time natively, {result.seconds:.2g} s simulated"
+    return None
+
+
 def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -> dict[str, Measurement]:
     """Measurements by the input's sum; stops at the first that is not ok."""
     known = workshop.store.get(sha256(binary), list(inputs), workshop.simulator.simulation_id)
@@ -89,10 +111,15 @@ def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -
     return known
 
 
-def _summed(counters: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    sums: Counter[str] = Counter()
-    for counted in counters:
-        sums.update(counted)  # type: ignore[arg-type]  # counts may be fractions in some simulators
+def _over_tests(counted: Sequence[Mapping[str, float]], workshop: Workshop) -> dict[str, float]:
+    """Sums over the tests; of memory the most."""
+    sums: dict[str, float] = {}
+    for counters in counted:
+        for name, count in counters.items():
+            sums[name] = sums.get(name, 0) + count
+    pages = workshop.environment.spec.simulator.pages
+    if pages is not None and pages in sums:
+        sums[pages] = max(counters.get(pages, 0) for counters in counted)
     return dict(sorted(sums.items()))
 
 

@@ -12,7 +12,11 @@ from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.hashing import sha256
 from pie_bench.run.verdict import Outcome, TestResult, Verdict
 
-_OUT_OF_MEMORY = (b"bad_alloc", f"failed to execute {PROGRAM}: Cannot allocate memory".encode())
+_OUT_OF_MEMORY = (
+    b"bad_alloc",
+    f"failed to execute {PROGRAM}: Cannot allocate memory".encode(),
+    b"error while loading shared libraries: cannot map zero-fill pages",  # where the loader starts it
+)
 _SHOWN_CHARACTERS = 80
 _ENDS_IT = ("instruction_limit", "infra_error")  # the tests after it are not run
 
@@ -21,6 +25,7 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     """Its outputs are the expected ones."""
     results: list[TestResult] = []
     sums: dict[str, str] = {}
+    seconds: dict[str, float] = {}
     for test in subject.tests:
         if results and results[-1].outcome in _ENDS_IT:
             results.append(TestResult(test.test_id, results[-1].outcome))
@@ -30,8 +35,10 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
         if outcome == "ok" and not workshop.comparing.right(subject.candidate.problem_id, test, finished.stdout):
             outcome = "wrong_output"
         sums[test.test_id] = sha256(finished.stdout)
+        if finished.user_seconds is not None:
+            seconds[test.test_id] = finished.user_seconds
         results.append(TestResult(test.test_id, outcome))
-    subject = replace(subject, results=tuple(results), output_sums=sums)
+    subject = replace(subject, results=tuple(results), output_sums=sums, user_seconds=seconds)
     failed = next((result for result in results if result.outcome != "ok"), None)
     if failed is None:
         return subject

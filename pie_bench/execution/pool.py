@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -24,12 +26,13 @@ class Pool(Protocol):
     ) -> Iterator[R]:
         """Results as they finish, a call for each item.
 
-        `items` is asked for the next one, in the caller's thread, only while fewer than `in_flight` calls are
+        `items` is asked for the next one, in a thread of its own, only while fewer than `in_flight` calls are
         unfinished (default: two a worker): what produces them never runs far ahead. Give more where `items` goes over
         from what is there already to what is slow to arrive (answers of a model), and should begin with that at once.
 
-        An exception in a call is raised here as soon as the next item or result is there, and no further call starts.
-        So it is when the iterator is closed: calls that have not started never do.
+        An exception in a call, or in `items`, is raised here at once, also while the next item is waited for, and no
+        further call starts. So it is when the iterator is closed: calls that have not started never do, and `items` is
+        closed as soon as it has come back with what it was asked for last.
         """
         ...
 
@@ -46,21 +49,51 @@ class LocalPool:
     def map_unordered(
         self, function: Callable[[T], R], items: Iterable[T], *, in_flight: int | None = None
     ) -> Iterator[R]:
-        most = max(1, in_flight or JOBS_PER_WORKER * self.workers)
         executor = ThreadPoolExecutor(self.workers, thread_name_prefix="pie-bench")
-        finished: SimpleQueue[Future[R]] = SimpleQueue()
-        running = 0
+        happened: SimpleQueue[Future[R] | _Ended] = SimpleQueue()
+        room = threading.Semaphore(max(1, in_flight or JOBS_PER_WORKER * self.workers))
+        stopped = threading.Event()
+
+        def start_calls() -> None:
+            calls = 0
+            try:
+                room.acquire()
+                for item in items:
+                    if stopped.is_set():
+                        break
+                    executor.submit(function, item).add_done_callback(happened.put)
+                    calls += 1
+                    room.acquire()
+                if isinstance(items, Generator):
+                    items.close()
+                happened.put(_Ended(calls))
+            except BaseException as error:
+                happened.put(_Ended(calls, error))
+
+        # A daemon: a process that ends because of an error does not wait for a slow item.
+        threading.Thread(target=start_calls, name="pie-bench-items", daemon=True).start()
+        done, calls = 0, None
         try:
-            for item in items:
-                executor.submit(function, item).add_done_callback(finished.put)
-                running += 1
-                while running >= most or not finished.empty():
-                    result = finished.get().result()
-                    running -= 1
+            while done != calls:
+                event = happened.get()
+                if isinstance(event, _Ended):
+                    if event.error is not None:
+                        raise event.error
+                    calls = event.calls
+                else:
+                    result = event.result()
+                    done += 1
+                    room.release()
                     yield result
-            while running:
-                result = finished.get().result()
-                running -= 1
-                yield result
         finally:
+            stopped.set()
+            room.release()
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """There are no more items: so many calls were started; or getting one raised an error."""
+
+    calls: int
+    error: BaseException | None = None

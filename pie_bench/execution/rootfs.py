@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -199,13 +200,37 @@ def _relative(place: PurePosixPath, link: str) -> str:
 
 def _library_cache(root: Path, sandbox: Sandbox) -> bytes:
     """/etc/ld.so.cache: with it the dynamic loader opens each library at once, as on any installed system."""
-    script = "/usr/sbin/ldconfig -X -f /dev/null -C /tmp/cache /usr/lib/x86_64-linux-gnu && cat /tmp/cache"
+    seen_at = "" if sandbox.shows_roots else str(root)  # its ldconfig is a static program: it runs anywhere
+    options = f"-X -f /dev/null -C /tmp/cache {seen_at}/usr/lib/x86_64-linux-gnu"
+    script = f"{seen_at}/usr/sbin/ldconfig {options} && cat /tmp/cache"
     finished = sandbox.run(
         Command(["/bin/sh", "-c", script], environment={"PATH": "/usr/bin"}, root=root), _LDCONFIG_LIMITS, "compile"
     )
     if finished.exit_code != 0 or not finished.stdout:
         raise UserError(f"ldconfig failed in the new root file system: {finished.stderr.decode(errors='replace')}")
-    return finished.stdout
+    return as_seen_inside(finished.stdout, seen_at) if seen_at else finished.stdout
+
+
+def as_seen_inside(cache: bytes, root: str) -> bytes:
+    """A cache of libraries (glibc's format 1.1) with those below `root` alone, by the paths that they have in there."""
+    header, entry = struct.Struct("<20sII20s"), struct.Struct("<iIIIQ")
+    magic, libraries, _, more = header.unpack_from(cache)
+
+    def text(at: int) -> bytes:
+        return cache[at : cache.index(b"\0", at)]
+
+    kept = []
+    for number in range(libraries):
+        flags, key, value, version, capabilities = entry.unpack_from(cache, header.size + number * entry.size)
+        if text(value).startswith(f"{root}/".encode()):
+            kept.append((flags, text(key), text(value).removeprefix(root.encode()), version, capabilities))
+    at = header.size + len(kept) * entry.size
+    entries, strings = b"", b""
+    for flags, name, path, version, capabilities in kept:
+        begin = at + len(strings)
+        entries += entry.pack(flags, begin, begin + len(name) + 1, version, capabilities)
+        strings += name + b"\0" + path + b"\0"
+    return header.pack(magic, len(kept), len(strings), more) + entries + strings
 
 
 def _mirrors(spec: RootSpec) -> list[str]:
@@ -254,4 +279,5 @@ def _download(url: str, size: int) -> bytes:
     from urllib.request import urlopen
 
     with urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
-        return answer.read(size + 1)
+        content: bytes = answer.read(size + 1)
+    return content

@@ -8,7 +8,6 @@ from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.rootfs import RootSpec, build_root, load_root_spec, root_path
 from pie_bench.execution.sandbox.choose import choose_sandbox
-from pie_bench.execution.sandbox.folder import NO_ROOT
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.paths import roots_dir
 from pie_bench.progress import Meter, shown
@@ -24,11 +23,15 @@ def roots_of(environment: str) -> tuple[RootSpec, ...]:
 def build_roots(environment: str, sandbox: Sandbox | None = None) -> dict[str, Path]:
     """Makes the root file systems that are not there yet, and shows on standard error how far it is: where each lies.
 
-    UserError when the sandbox cannot show one, or when it cannot be made.
+    UserError when the simulator needs them mounted and the sandbox cannot, or when one cannot be made.
     """
     specs = roots_of(environment)
-    if specs and sandbox is not None and not sandbox.shows_roots:
-        raise UserError(f"environment {environment}: the sandbox {sandbox.name} {NO_ROOT}")
+    mounts = load_environment_spec(environment).simulator.needs_mounts
+    if specs and mounts and sandbox is not None and not sandbox.shows_roots:
+        raise UserError(
+            f"environment {environment}: the sandbox {sandbox.name} shows no root file system but this machine's: use "
+            "--environment skylake, or install bubblewrap (sudo apt-get install bubblewrap)"
+        )
     paths = {}
     for spec in specs:
         path = root_path(spec, roots_dir())

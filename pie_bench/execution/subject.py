@@ -25,7 +25,8 @@ class Subject:
     """A program on its way to a verdict: the candidate, its tests, and what the steps so far found out.
 
     `suspect` is the program as the checks on cheating look at it; None for the dataset's own programs, which are under
-    no suspicion. `output_sums` are the sums of what it wrote natively, by test id.
+    no suspicion. `output_sums` are the sums of what it wrote natively, `user_seconds` its native CPU time outside the
+    kernel where the sandbox can tell, by test id.
     """
 
     candidate: Candidate
@@ -36,6 +37,7 @@ class Subject:
     suspect: Program | None = None
     results: tuple[TestResult, ...] = ()
     output_sums: Mapping[str, str] = field(default_factory=dict)
+    user_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 class Locks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ _LOG_CHARACTERS = 4000
 _SOURCE = f"{PROGRAM}.cpp"
 # Whatever a sandbox calls the folder, in the program (`__FILE__`) it is /w. Sandboxes leave alone what is in quotes.
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
+_PLACE = re.compile(rf"{re.escape(_SOURCE)}:(\d+)(?: \(discriminator \d+\))?")  # as addr2line says it
 T = TypeVar("T")
 _LIBRARIES = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2")
 
@@ -42,23 +43,31 @@ class Toolchain:
         self._spec, self._limits, self._sandbox, self._root = spec, limits, sandbox, root
         self._made: dict[str, Any] = {}
 
-    def compile(self, code: str) -> Compiled:
+    def compile(self, code: str, *more_flags: str) -> Compiled:
         """The program of one C++ source text. The file's name is fixed, so equal sources give equal binaries.
 
         Raises SandboxError when the compiler could not be run or was stopped by the wall clock.
         """
-        flags = " ".join(self._spec.flags)
+        flags = " ".join([*self._spec.flags, *more_flags])
         finished = self._build(
             f"{self._spec.compiler} {flags} {_NAMED} {_SOURCE} -o /tmp/program && cat /tmp/program", code
         )
         if finished.wall_timeout:
-            raise SandboxError(f"the compiler was stopped after {finished.wall_seconds:.0f} s of wall time")
+            said = f"stopped after {finished.wall_seconds:.0f} s of wall time"
+            if self._works():  # it waited for something that never came: #include "/dev/ptmx"
+                return Compiled(None, said, "compile_timeout")
+            raise SandboxError(f"the compiler was {said}")
         log = _TEMPORARY.sub("/tmp/cc…", finished.stderr.decode(errors="replace"))[:_LOG_CHARACTERS]
         if finished.exit_code == 0:
             return Compiled(finished.stdout, log)
         if finished.cpu_limit or "CPU time limit exceeded" in log:  # of the driver, or of a compiler it started
             return Compiled(None, f"stopped after {self._limits.cpu_seconds} CPU seconds\n{log}", "compile_timeout")
         return Compiled(None, log, "compile_error")
+
+    def _works(self) -> bool:
+        """Whether an empty program compiles here and now."""
+        finished = self._build(f"{self._spec.compiler} {_SOURCE} -o /tmp/program", "int main() {}")
+        return finished.exit_code == 0
 
     def library(self, code: str) -> bytes:
         """A shared library of one C++ source text, made once. SandboxError when it does not compile: it is our own."""
@@ -74,11 +83,34 @@ class Toolchain:
 
     def disassemble(self, binary: bytes) -> str:
         """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
-        finished = self._run(["/usr/bin/objdump", "-dw", PROGRAM], PROGRAM, binary)
+        finished = self._run(["/bin/sh", "-c", f"objdump -dw {PROGRAM}"], {PROGRAM: binary})
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
             raise SandboxError(f"objdump: {said}; is binutils installed?")
         return finished.stdout.decode(errors="replace")
+
+    def source_lines(self, binary: bytes, addresses: Sequence[int]) -> list[list[int | None]]:
+        """Where in its source text each address of a program comes from that was compiled with `-g`: the line of the
+        innermost function first, then of those that it was inlined into; None for lines of other files.
+
+        By the toolchain's own binutils. SandboxError when there are none.
+        """
+        asked = "".join(f"{address:#x}\n" for address in addresses).encode()
+        script = f"addr2line -a -i -e {PROGRAM} < /w/addresses"
+        finished = self._run(["/bin/sh", "-c", script], {PROGRAM: binary, "/w/addresses": asked})
+        if finished.exit_code != 0:
+            said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
+            raise SandboxError(f"addr2line: {said}; is binutils installed?")
+        found: list[list[int | None]] = []
+        for line in finished.stdout.decode(errors="replace").splitlines():
+            if line.startswith("0x"):
+                found.append([])
+            elif found:
+                at = _PLACE.fullmatch(line)
+                found[-1].append(int(at[1]) if at is not None else None)
+        if len(found) != len(addresses):
+            raise SandboxError(f"addr2line: answers to {len(found)} of {len(addresses)} addresses")
+        return found
 
     def disassembled(self, code: str) -> str:
         """`disassemble` of the program of a source text of our own, made once."""
@@ -88,14 +120,16 @@ class Toolchain:
         """What `make` makes of one of our own texts. (Two threads at once make it twice: the same.)"""
         if code not in self._made:
             self._made[code] = make(code)
-        return self._made[code]
+        made: T = self._made[code]
+        return made
 
     def _build(self, script: str, code: str) -> Finished:
-        return self._run(["/bin/sh", "-c", script], _SOURCE, code.encode(errors="replace"))
+        return self._run(["/bin/sh", "-c", script], {_SOURCE: code.encode(errors="replace")})
 
-    def _run(self, argv: list[str], path: str, content: bytes) -> Finished:
+    def _run(self, argv: list[str], files: Mapping[str, bytes]) -> Finished:
         environment = {"PATH": "/usr/bin", "LC_ALL": "C"}
-        command = Command(argv, files={path: File(content)}, environment=environment, root=self._root)
+        contents = {path: File(content) for path, content in files.items()}
+        command = Command(argv, files=contents, environment=environment, root=self._root)
         return self._sandbox.run(command, self._limits, "compile")
 
     def facts(self) -> dict[str, str]:

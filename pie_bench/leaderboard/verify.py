@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pie_bench.errors import PieBenchError, UserError
+from pie_bench.execution.executor import open_executor
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.hashing import sha256
@@ -18,7 +19,6 @@ from pie_bench.leaderboard.entry import Entry, Verification, strict_json
 from pie_bench.leaderboard.validate import Checked
 from pie_bench.run.files import write_json
 from pie_bench.run.verdict import Candidate, Verdict
-from pie_bench.stages.execute import open_executor_of
 
 
 def drawn(checked: Checked, share: float, seed: str) -> list[Candidate]:
@@ -49,7 +49,7 @@ def verify(
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     programs = drawn(checked, share, seed)
     with TemporaryDirectory(prefix="pie_bench-verify-") as cache:  # nothing that was measured before counts
-        executor = open_executor_of(plan.settings.environment, Path(cache), sandbox)
+        executor = open_executor(plan.settings.environment, Path(cache), sandbox)
         if executor.environment.environment_id != bundle.entry.environment_id:
             theirs, ours = bundle.entry.environment_facts, executor.environment.facts
             fact = next((name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)), "its YAML")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.errors import unknown_name
-from pie_bench.metrics.best_at_k import Method, Metric, Samples, ks
+from pie_bench.metrics.best_at_k import Metric, Samples, ks
+from pie_bench.run.results import Method
 
 CITATION = "Learning Performance-Improving Code Edits. Shypula et al., ICLR 2024 (arXiv 2302.07867)"
 INPUTS = """

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pie_bench.metrics.best_at_k import MEANS, METHODS, METRICS, Metric, Samples, floored, ks
-from pie_bench.run.results import Of, PairResult, SampleResult, Score, Scores, StartupShare, Time
+from pie_bench.metrics.best_at_k import MEANS, METHODS, METRICS, OPTIMIZED_SPEEDUP, Metric, Samples, floored, ks
+from pie_bench.run.results import Memory, Of, PairResult, SampleResult, Score, Scores, StartupShare, Time
 
 TIMES: tuple[Time, ...] = ("process", "after_main")
 
@@ -47,12 +47,13 @@ def all_scores(pairs: Sequence[PairResult], added: Sequence[Metric] = ()) -> lis
         return []
     most = max(len(pair.samples) for pair in pairs)
     scores: list[Score] = []
-    for of, wanted in (("model", ks(most)), ("human", [1])):
+    ks_of: dict[Of, list[int]] = {"model": ks(most), "human": [1]}
+    for of, wanted in ks_of.items():
         for needs_human in (False, True):
             metrics = [m for m in (*METRICS.values(), *added) if m.needs_human == needs_human]
             measured = [pair for pair in pairs if not needs_human or pair.target.outcome == "ok"]
             if measured and not (needs_human and of == "human"):
-                scores += scores_of(metrics, measured, wanted, of)  # type: ignore[arg-type]
+                scores += scores_of(metrics, measured, wanted, of)
     return scores
 
 
@@ -140,7 +141,40 @@ def startup_shares(pairs: Sequence[PairResult]) -> dict[Of, StartupShare]:
 
     shares: dict[Of, StartupShare] = {}
     for of in ("model", "human"):
-        whole, after = optimized(of, "process"), optimized(of, "after_main")  # type: ignore[arg-type]
+        whole, after = optimized(of, "process"), optimized(of, "after_main")
         alone = tuple(p.pair_id for p, w, a in zip(pairs, whole, after, strict=True) if w and not a)
-        shares[of] = StartupShare(optimized=sum(whole), by_startup_alone=alone)  # type: ignore[index]
+        shares[of] = StartupShare(optimized=sum(whole), by_startup_alone=alone)
     return shares
+
+
+def best_sample(pair: PairResult) -> int | None:
+    """The fastest correct answer's index; None when none is correct."""
+    times = [(seconds_of(s, "process"), index) for index, s in enumerate(pair.samples) if s.outcome == "ok"]
+    return min(times)[1] if times else None
+
+
+def memory_beside_time(pairs: Iterable[PairResult]) -> dict[Of, Memory] | None:
+    """Peak memory of the fastest correct answers and of the human rewrites; None where the sources' is not known."""
+    ratios: dict[Of, list[float]] = {"model": [], "human": []}
+    known = [pair for pair in pairs if pair.source.peak_memory_bytes]
+    for pair in known:
+        best = best_sample(pair)
+        programs: dict[Of, SampleResult | None] = {
+            "model": None if best is None else pair.samples[best],
+            "human": pair.target,
+        }
+        for of, program in programs.items():
+            if program is not None and program.peak_memory_bytes:
+                ratios[of].append(program.peak_memory_bytes / (pair.source.peak_memory_bytes or 1))
+    return {of: _memory(found) for of, found in ratios.items()} if known else None
+
+
+def _memory(ratios: Sequence[float]) -> Memory:
+    mean = math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else math.nan
+    threshold = OPTIMIZED_SPEEDUP
+    return Memory(
+        n_pairs=len(ratios),
+        ratio=_rounded(mean, 12),
+        less=sum(ratio <= 1 / threshold for ratio in ratios),
+        more=sum(ratio >= threshold for ratio in ratios),
+    )

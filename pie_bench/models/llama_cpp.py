@@ -171,7 +171,7 @@ class LlamaCppModel(Model):
     def count_tokens(self, prompt: Prompt) -> int:
         """How many tokens the model reads for a prompt, its chat template's included."""
         if self._chat:
-            return self._post("/v1/chat/completions/input_tokens", self._prompt(prompt))["input_tokens"]
+            return int(self._post("/v1/chat/completions/input_tokens", self._prompt(prompt))["input_tokens"])
         body = {"content": prompt.text, "add_special": True, "parse_special": True}
         return len(self._post("/tokenize", body)["tokens"])
 
@@ -240,7 +240,7 @@ class LlamaCppModel(Model):
         try:
             with closing(http.client.HTTPConnection(address)) as connection:
                 connection.request("POST", path, json.dumps(body), headers)
-                answer = json.loads(connection.getresponse().read())
+                answer: dict[str, Any] = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise PieBenchError(f"{self.name}: llama.cpp gave no answer on {address}{path}: {error!r}") from error
         if "error" in answer:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pie_bench.prompting.prompt import Prompt
-from pie_bench.run.generation import Completion
+from pie_bench.run.generation import Completion as Completion  # part of the contract: adapters have it from here
 from pie_bench.task import Sampling
 
 
@@ -58,7 +58,10 @@ class Model(ABC):
 
     @abstractmethod
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yields a Completion for every sample of every request, in any order, as they finish."""
+        """Yields a Completion for every sample of every request, in any order, as they finish.
+
+        A run calls it in another thread than the one that made the model.
+        """
 
     def close(self) -> None:  # noqa: B027
-        """Frees what the model holds; called once, also after an error."""
+        """Frees what the model holds; called once, also after an error elsewhere while `generate` still waits."""

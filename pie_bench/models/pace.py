@@ -14,7 +14,7 @@ _MOST_BACKOFF_SECONDS = 60.0
 def backoff_seconds(attempt: int, base: float, draw: Callable[[], float] = random.random) -> float:
     """The pause after failed try number `attempt` (from 0): exponential, bounded, and jittered down to its half, so
     that calls that failed together do not come back together."""
-    return min(_MOST_BACKOFF_SECONDS, base * 2 ** min(attempt, 30)) * (0.5 + draw() / 2)
+    return min(_MOST_BACKOFF_SECONDS, base * 2.0 ** min(attempt, 30)) * (0.5 + draw() / 2)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -37,7 +37,7 @@ def load_encoder(name: str, corpus: Sequence[str], folder: Path) -> Encoder:
     """
     found, model = find_encoder(name)
     make = found.load()
-    encoder = make(corpus, folder, model) if model else make(corpus, folder)
+    encoder: Encoder = make(corpus, folder, model) if model else make(corpus, folder)
     if not (hasattr(encoder, "encode") and isinstance(getattr(encoder, "identity", None), dict)):
         raise found.broken("an encoder has identity, a dict, and encode(sources)")
     return encoder

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import BaseModel, ConfigDict
 
 from pie_bench.metrics.best_at_k import METHODS, METRICS, OPTIMIZED_SPEEDUP
-from pie_bench.metrics.scores import TIMES, Time, samples_of, scores_of
-from pie_bench.run.results import HEADLINE, PairResult, Results, SampleResult, Score
+from pie_bench.metrics.scores import TIMES, best_sample, samples_of, scores_of
+from pie_bench.run.results import HEADLINE, PairResult, Results, SampleResult, Score, Time
 from pie_bench.run.verdict import Role
-from pie_bench.stages.finished import FinishedRun, best_sample
+from pie_bench.stages.finished import FinishedRun
 
 Cell = str | int | float | None
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METHODS, METRICS, ks
 from pie_bench.metrics.scores import TIMES, interval_facts, samples_of, usable_pairs
-from pie_bench.run.results import HEADLINE, Method, Results, Time
+from pie_bench.run.results import HEADLINE, Method, PairResult, Results, Time
 
 COMPARED = (*HEADLINE, "speedup_geometric")
 _SAME = 1e-9  # relative: below, two values of a pair are a tie
@@ -109,7 +109,7 @@ def compare(a: Results, b: Results, name_a: str, name_b: str) -> Comparison:
     )
 
 
-def _differences(pairs_a: list, pairs_b: list, wanted: list[int]) -> list[Difference]:
+def _differences(pairs_a: list[PairResult], pairs_b: list[PairResult], wanted: list[int]) -> list[Difference]:
     import numpy as np
 
     from pie_bench.metrics import statistics

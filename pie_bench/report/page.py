@@ -13,32 +13,41 @@ from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.metrics.analyses import ERROR_CLASSES
 from pie_bench.metrics.best_at_k import METHODS, METRICS
-from pie_bench.metrics.scores import TIMES, Time, samples_of
+from pie_bench.metrics.scores import TIMES, samples_of
 from pie_bench.report import charts
 from pie_bench.report.analyses import analysis_of, curve, error_classes
 from pie_bench.report.page_data import page_data
 from pie_bench.report.paper import paper_numbers
-from pie_bench.report.table import format_interval, format_value, warnings
+from pie_bench.report.table import format_interval, format_value, memory, warnings
 from pie_bench.report.text import cell_text, embedded, with_bounds_beside
-from pie_bench.run.results import HEADLINE, PairResult
+from pie_bench.run.measurement import Profile
+from pie_bench.run.results import HEADLINE, PairResult, Time
+from pie_bench.run.run import Key
 from pie_bench.stages.finished import FinishedRun
 
 _FOLDER = Path(__file__).with_name("page")
 _TABLES = ("errors", "human", "lengths", "edits", "suspicious", "guards", "duplicates")
 
 
-def write_report(runs: Sequence[FinishedRun], path: Path, plots: Path | None = None) -> list[Path]:
+def write_report(
+    runs: Sequence[FinishedRun],
+    path: Path,
+    plots: Path | None = None,
+    profiles: Sequence[Mapping[Key, Profile]] | None = None,
+) -> list[Path]:
     """Writes the page and, into `plots`, its pictures as SVG and PNG; returns what was written.
+
+    `profiles` says for each run where its programs' cycles go, as far as that is known.
 
     UserError when the runs are on different data, or PNGs cannot be made here.
     """
     pictures = make_pictures(runs)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(render(runs, pictures).encode("utf-8", "replace"))
+    path.write_bytes(render(runs, pictures, profiles or [{}] * len(runs)).encode("utf-8", "replace"))
     return [path, *(write_plots(pictures, plots) if plots is not None else [])]
 
 
-def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
+def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: Sequence[Mapping[Key, Profile]]) -> str:
     """The page's text."""
     import jinja2
 
@@ -55,7 +64,9 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
         style=(_FOLDER / "page.css").read_text(),
         script=script,
         script_sha256=allowed,
-        data=embedded({"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_costs(run) for run in runs])}),
+        data=embedded(
+            {"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_costs(run) for run in runs], profiles)}
+        ),
         runs=[
             {
                 "name": name,
@@ -63,7 +74,7 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str]) -> str:
                 "results": run.results,
                 "rows": _headline(run),
                 "human": _human(run),
-                "notes": warnings(run.results),
+                "notes": [*memory(run.results), *warnings(run.results)],
                 "analyses": [(found, *with_bounds_beside(found.columns, found.rows)) for found in tables[number]],
                 "folder": run.path.name,
             }
@@ -145,14 +156,15 @@ def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:
 
 
 def _costs(run: FinishedRun) -> Mapping[str, Mapping[str, float]]:
-    """Seconds an event, after the start of `main` and before it, where the simulator is a cost model over counts."""
+    """Seconds an event, after the start of `main` and before it: by the simulator's cost model over counts, or those of
+    the cycles in which it finished nothing, by what it waited for."""
     try:
-        costs = load_environment_spec(run.plan.settings.environment).simulator.costs
+        simulator = load_environment_spec(run.plan.settings.environment).simulator
     except UserError:
-        costs = None
-    if costs is None:
         return {"after_main": {}, "startup": {}}
-    return {"after_main": dict(costs.after_main), "startup": dict(costs.startup)}
+    if simulator.costs is not None:
+        return {"after_main": dict(simulator.costs.after_main), "startup": dict(simulator.costs.startup)}
+    return {"after_main": dict(simulator.stalls), "startup": dict(simulator.stalls)}
 
 
 def _headline(run: FinishedRun) -> list[dict[str, Any]]:

@@ -11,27 +11,45 @@ from pie_bench.execution.environment import load_environment_spec
 from pie_bench.metrics.analyses import shrunk_constants
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.edits import kind_of_edit
-from pie_bench.metrics.scores import seconds_of
+from pie_bench.metrics.scores import best_sample, seconds_of
 from pie_bench.report.analyses import error_classes
+from pie_bench.run.measurement import Profile
 from pie_bench.run.results import PairResult
+from pie_bench.run.run import Key
 from pie_bench.run.verdict import Verdict
-from pie_bench.stages.finished import FinishedRun, best_sample
+from pie_bench.stages.finished import FinishedRun
+from pie_bench.stages.profile import dearest_test
 
 _LOG_CHARACTERS = 1_500
 _ANSWER_CHARACTERS = 12_000
 
 
-def page_data(runs: Sequence[FinishedRun], costs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
-    """`{"counters", "costs", "pairs"}`: JSON for the page. `costs` has for each run seconds an event, after the
-    start of `main` and before it; empty where they are not known."""
+def page_data(
+    runs: Sequence[FinishedRun],
+    costs: Sequence[Mapping[str, Mapping[str, float]]],
+    profiles: Sequence[Mapping[Key, Profile]],
+) -> dict[str, Any]:
+    """`{"counters", "costs", "pages", "pairs"}`: JSON for the page. `costs` has for each run seconds an event, after
+    the start of `main` and before it, `profiles` where cycles go; empty where they are not known."""
     by_run = [{pair.pair_id: pair for pair in run.results.pairs} for run in runs]
     classes = [error_classes(run) for run in runs]
     ids = sorted({pair_id for pairs in by_run for pair_id in pairs})
     return {
         "counters": _labels(runs),
         "costs": list(costs),
-        "pairs": [_pair(pair_id, runs, by_run, classes) for pair_id in ids],
+        "pages": _pages(runs),
+        "pairs": [_pair(pair_id, runs, by_run, classes, profiles) for pair_id in ids],
     }
+
+
+def _pages(runs: Sequence[FinishedRun]) -> str | None:
+    """The counter of pages of memory, where the runs' simulators have one."""
+    for run in runs:
+        try:
+            return load_environment_spec(run.plan.settings.environment).simulator.pages
+        except UserError:
+            continue
+    return None
 
 
 def _labels(runs: Sequence[FinishedRun]) -> dict[str, str]:
@@ -45,7 +63,13 @@ def _labels(runs: Sequence[FinishedRun]) -> dict[str, str]:
     return labels
 
 
-def _pair(pair_id: str, runs: Sequence[FinishedRun], by_run: Sequence[dict[str, PairResult]], classes: Any) -> Any:
+def _pair(
+    pair_id: str,
+    runs: Sequence[FinishedRun],
+    by_run: Sequence[dict[str, PairResult]],
+    classes: Any,
+    profiles: Sequence[Mapping[Key, Profile]],
+) -> Any:
     owner = next(run for run, pairs in zip(runs, by_run, strict=True) if pair_id in pairs)
     pair = owner.pairs[pair_id]
     return {
@@ -57,13 +81,15 @@ def _pair(pair_id: str, runs: Sequence[FinishedRun], by_run: Sequence[dict[str, 
         "humanKind": kind_of_edit(pair.src_code, pair.tgt_code),
         "tests": list(pair.tests),
         "runs": [
-            _in_run(run, pairs[pair_id], found.get(pair_id)) if pair_id in pairs else None
-            for run, pairs, found in zip(runs, by_run, classes, strict=True)
+            _in_run(run, pairs[pair_id], found.get(pair_id), known) if pair_id in pairs else None
+            for run, pairs, found, known in zip(runs, by_run, classes, profiles, strict=True)
         ],
     }
 
 
-def _in_run(run: FinishedRun, result: PairResult, classes: Sequence[str | None] | None) -> dict[str, Any]:
+def _in_run(
+    run: FinishedRun, result: PairResult, classes: Sequence[str | None] | None, profiles: Mapping[Key, Profile]
+) -> dict[str, Any]:
     """One run's part of a pair: the answer shown is the fastest correct one, else the first that holds a program."""
     pair = run.pairs[result.pair_id]
     best = best_sample(result)
@@ -79,6 +105,7 @@ def _in_run(run: FinishedRun, result: PairResult, classes: Sequence[str | None] 
     for index, sample in enumerate(result.samples):
         speedups = [_speedup(result, sample, time) for time in ("process", "after_main")]
         samples.append([sample.outcome, classes[index] if classes else None, *speedups])
+    dearest = dearest_test(run, pair.pair_id) if result.source.outcome == "ok" else None
     optimized = best is not None and (samples[best][2] or 0) >= OPTIMIZED_SPEEDUP
     shrunk = shrunk_constants(pair.src_code, code) if optimized and code is not None else []
     return {
@@ -97,9 +124,10 @@ def _in_run(run: FinishedRun, result: PairResult, classes: Sequence[str | None] 
         "wrong": sum(test.outcome != "ok" for test in verdict.tests),
         "human": [_speedup(result, result.target, time) for time in ("process", "after_main")],
         "programs": [
-            _program(run.verdicts.get((pair.pair_id, role, index)), pair.tests)
-            for role, index in (("source", 0), ("target", 0), ("candidate", shown))  # type: ignore[misc]
+            _program(run.verdicts.get(key), pair.tests, profiles.get(key), dearest)
+            for key in _keys(pair.pair_id, shown)
         ],
+        "profiled": dearest,
         "usable": result.source.outcome == "ok",
     }
 
@@ -115,17 +143,28 @@ def _speedup(result: PairResult, sample: Any, time: Any) -> float | None:
     return float(f"{source / seconds:.5g}") if seconds > 0 and source == source else None
 
 
-def _program(verdict: Verdict | None, tests: Sequence[str]) -> dict[str, Any] | None:
-    """Seconds and counts of a measured program; `times` are microseconds a test, in the pair's order."""
+def _keys(pair_id: str, shown: int) -> tuple[Key, Key, Key]:
+    return (pair_id, "source", 0), (pair_id, "target", 0), (pair_id, "candidate", shown)
+
+
+def _program(
+    verdict: Verdict | None, tests: Sequence[str], profile: Profile | None, profiled: str | None
+) -> dict[str, Any] | None:
+    """Seconds and counts of a measured program; `times` are microseconds a test, in the pair's order. `lines` are
+    microseconds by line of the text on the test `profiled`, null where that is not known."""
     if verdict is None or verdict.outcome != "ok":
         return None
-    times = {test.test_id: test.seconds or 0.0 for test in verdict.tests}
+    times = {test.test_id: 1e6 * (test.seconds or 0.0) for test in verdict.tests}
+    lines = None
+    if profile is not None and profiled is not None:
+        lines = {str(line): float(f"{times[profiled] * n / profile.cycles:.4g}") for line, n in profile.lines}
     return {
         "seconds": verdict.runtime_seconds,
         "startup": verdict.startup_seconds,
-        "times": [float(f"{1e6 * times[test]:.4g}") for test in tests],
+        "times": [float(f"{times[test]:.4g}") for test in tests],
         "counters": dict(verdict.counters),
         "startupCounters": dict(verdict.startup_counters),
+        "lines": lines,
     }
 
 

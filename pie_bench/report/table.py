@@ -36,12 +36,12 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     samples = "1 sample" if results.n_samples == 1 else f"{results.n_samples} samples"
     console.print(
         f"[bold]{results.task}[/] · [bold]{results.model}[/] · {results.dataset}/{results.split}: "
-        f"{results.n_pairs} pairs of {results.n_problems} problems, {samples} a pair"
+        f"{results.size}, {samples} a pair"
     )
     console.print(table)
     counted = ", ".join(f"{count} {name}" for name, count in sorted(results.outcomes.items(), key=lambda x: -x[1]))
     console.print(f"answers: {counted}", soft_wrap=True)
-    for line in legend(results):
+    for line in [*memory(results), *legend(results)]:
         console.print(line, soft_wrap=True)
     for warning in warnings(results):
         console.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
@@ -71,6 +71,18 @@ def print_guards(results: Results, file: IO[str] | None = None) -> None:
                 print(f"  {METRICS[name].title} {k}: {' → '.join(shown)}", file=out)
 
 
+def memory(results: Results) -> list[str]:
+    """Peak memory beside time, a line; none where the environment does not know it."""
+    said = []
+    for of, name in (("model", "the fastest answers"), ("human", "the human rewrites")):
+        found = (results.memory or {}).get(of)  # type: ignore[call-overload]
+        if found is not None and found.ratio is not None:
+            said.append(
+                f"{name} {found.ratio:.2f}× (less in {found.less}, more in {found.more} of {found.n_pairs} pairs)"
+            )
+    return [f"peak memory against the slow programs: {'; '.join(said)}"] if said else []
+
+
 def legend(results: Results) -> list[str]:
     """How to read the numbers, and what they were measured in."""
     lines = [
@@ -79,7 +91,7 @@ def legend(results: Results) -> list[str]:
     ]
     if results.n_samples > 1:
         lines.append("best@k: expected best of k answers; first@k: of the first k, as the paper reports it")
-    if results.interval:
+    if results.interval and results.interval["problems"] > 1:  # of one problem there is none
         how, problems = results.interval["method"], results.interval["problems"]
         lines.append(f"below each number its 95 % interval ({how} over {problems} problems)")
     return lines

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pie_bench.errors import UserError
 
@@ -121,7 +121,7 @@ def validated(kind: type[T], record: Any) -> T:
     from pydantic import ValidationError
 
     try:
-        return _adapter(kind).validate_python(record)  # type: ignore[arg-type]
+        return cast(T, _adapter(kind).validate_python(record))  # type: ignore[arg-type]
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None
 
@@ -135,7 +135,7 @@ def first_problem(error: Any) -> str:
 
 
 @functools.cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

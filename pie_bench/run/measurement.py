@@ -1,4 +1,4 @@
-"""What a simulator counted of one program on one input: the record that the measurement store keeps."""
+"""What a simulator counted of one program on one input: the records that the measurement store keeps."""
 
 from __future__ import annotations
 
@@ -24,3 +24,19 @@ class Measurement:
     counters: Mapping[str, int]
     startup_counters: Mapping[str, int]
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where a program's cycles go on one input.
+
+    `lines` are the lines of its source text, from 1, each with its cycles: of its own instructions, and of what they
+    call that is no function of the text (libraries, templates of headers). `cycles` are those of the whole process;
+    the rest is start-up, the end, and code without a line.
+    """
+
+    code_sha256: str
+    input_sha256: str
+    environment_id: str
+    cycles: int
+    lines: tuple[tuple[int, int], ...]

@@ -41,6 +41,9 @@ class SampleResult(_Part):
     outcome: str = Field(description="what became of it: see `outcomes` in docs/methodology.md")
     seconds: float | None = Field(description="simulated seconds, summed over the pair's tests; null unless ok")
     startup_seconds: float | None = Field(description="the part of `seconds` before main")
+    peak_memory_bytes: int | None = Field(
+        default=None, description="the most that it had in use on any test; null where the simulator does not know"
+    )
 
 
 class Score(_Part):
@@ -159,6 +162,15 @@ class StartupShare(_Part):
     by_startup_alone: tuple[str, ...] = Field(description="pair ids")
 
 
+class Memory(_Part):
+    """Peak memory of pairs' fastest correct programs, beside that of their slow programs."""
+
+    n_pairs: int = Field(description="pairs with a correct program")
+    ratio: float | None = Field(description="geometric mean of peak memory over the slow program's; below 1 is less")
+    less: int = Field(description="pairs whose program is at least 10 % below the slow one")
+    more: int = Field(description="pairs whose program is at least 10 % above the slow one")
+
+
 class PairResult(_Part):
     """One pair and the model's answers to it."""
 
@@ -234,6 +246,9 @@ class Results(_Part, _Metrics):
     interval: dict[str, Any] = Field(default={}, description="how the intervals were made")
     startup: dict[Literal["model", "human"], StartupShare] = Field(
         default={}, description="what start-up alone decides"
+    )
+    memory: dict[Literal["model", "human"], Memory] | None = Field(
+        default=None, description="null where the environment does not know peak memory"
     )
     guards: Guards | None = Field(default=None, description="null: `pie-bench guard` was not run")
     outcomes: dict[str, int] = Field(description="what became of the model's answers, counted")
@@ -338,11 +353,14 @@ class Results(_Part, _Metrics):
         caption = f"<caption>{escape(self._heading())}{other}</caption>"
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
+    @property
+    def size(self) -> str:
+        """How much data it covers, e.g. `4 pairs of 3 problems`."""
+        counts = ((self.n_pairs, "pair"), (self.n_problems, "problem"))
+        return " of ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+
     def _heading(self) -> str:
-        return (
-            f"{self.task}, {self.model}, {self.dataset}/{self.split}, {self.environment}: {self.n_pairs} pairs of "
-            f"{self.n_problems} problems"
-        )
+        return f"{self.task}, {self.model}, {self.dataset}/{self.split}, {self.environment}: {self.size}"
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, int, str, str, str], Score]:

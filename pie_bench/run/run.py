@@ -27,6 +27,7 @@ class Run:
 
     The JSON Lines files only grow: one line, in one write, the moment something is known. What a killed process left
     of a line is cut off when the file is next read. Everything read is checked: a UserError names file, line and field.
+    What writes is safe for threads.
     """
 
     def __init__(self, path: str | PathLike[str]):
@@ -87,29 +88,41 @@ class Run:
 
     def settle(self, part: str, value: Mapping[str, Any]) -> None:
         """Records a part of the manifest that is known only later (`generation`, `execution`); it may never change."""
-        data = self.read_manifest().to_json()
-        known = data.setdefault(part, dict(value))
-        if known != value:
-            what = next(name for name in sorted({*known, *value}) if known.get(name) != value.get(name))
-            raise UserError(
-                f"{self.path}: was begun with {part}.{what} = {known.get(what)!r}, now it is {value.get(what)!r}; "
-                "give another --run-dir"
-            )
-        write_json(self.manifest_path, data)
+        with self._lock:
+            data = self.read_manifest().to_json()
+            known = data.setdefault(part, dict(value))
+            if known != value:
+                what = next(name for name in sorted({*known, *value}) if known.get(name) != value.get(name))
+                raise UserError(
+                    f"{self.path}: was begun with {part}.{what} = {known.get(what)!r}, now it is {value.get(what)!r}; "
+                    "give another --run-dir"
+                )
+            write_json(self.manifest_path, data)
 
     def note(self, part: str, value: Mapping[str, Any]) -> None:
         """Adds to a part of the manifest that may grow from one command to the next (`provider`, `simulators`)."""
-        data = self.read_manifest().to_json()
-        known = data.get(part) or {}
-        if value and known != {**known, **value}:
-            write_json(self.manifest_path, data | {part: {**known, **value}})
+        with self._lock:
+            data = self.read_manifest().to_json()
+            known = data.get(part) or {}
+            if value and known != {**known, **value}:
+                write_json(self.manifest_path, data | {part: {**known, **value}})
+
+    def note_plugin(self, plugin: Mapping[str, str] | None) -> None:
+        """Adds what is found out later to have taken part, and its version."""
+        with self._lock:
+            data = self.read_manifest().to_json()
+            known = data.get("plugins") or []
+            if plugin is not None and plugin not in known:
+                versions = {**data.get("versions", {}), plugin["package"]: plugin["version"]}
+                write_json(self.manifest_path, data | {"plugins": [*known, dict(plugin)], "versions": versions})
 
     def note_cpu_seconds(self, seconds: float | None) -> None:
         """Replaces the CPU time used so far; None: it is not known."""
-        write_json(self.manifest_path, self.read_manifest().to_json() | {"cpu_seconds": seconds})
+        with self._lock:
+            write_json(self.manifest_path, self.read_manifest().to_json() | {"cpu_seconds": seconds})
 
     def append(self, record: Generation | Verdict | GuardFinding) -> None:
-        """Adds a record to its file, whole or not at all; UserError when it cannot be written. Safe for threads."""
+        """Adds a record to its file, whole or not at all; UserError when it cannot be written."""
         paths = {Generation: self.generations_path, Verdict: self.verdicts_path, GuardFinding: self.guards_path}
         with self._lock:
             append_jsonl(paths[type(record)], record.to_json())

@@ -5,14 +5,11 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pie_bench.data.pair import Pair
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
-from pie_bench.execution.executor import open_executor as open_executor_of
 from pie_bench.execution.pool import Pool
-from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.prompting.extract import extract_code
 from pie_bench.run.generation import Generation
 from pie_bench.run.run import Key, Run
@@ -45,11 +42,6 @@ def _judged(run: Run) -> set[Key]:
     return {key for key, verdict in verdicts.items() if verdict.outcome != "infra_error"}
 
 
-def open_executor(plan: Plan, cache_dir: Path, sandbox: Sandbox | None = None) -> Executor:
-    """The plan's environment on this machine. UserError when sandbox, compiler or simulator do not work here."""
-    return open_executor_of(plan.settings.environment, cache_dir, sandbox)
-
-
 def execute(
     plan: Plan,
     run: Run,
@@ -65,6 +57,7 @@ def execute(
     """
     run.settle("execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
     note_simulator(run, executor.environment)
+    run.note_plugin(getattr(executor.sandbox, "plugin", None))
     used = _CpuSeconds(run, executor)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
-from pie_bench.metrics.scores import seconds_of, usable_pairs
+from pie_bench.metrics.scores import usable_pairs
 from pie_bench.run.generation import Generation
 from pie_bench.run.results import PairResult, Results
 from pie_bench.run.run import Key, Run
@@ -140,9 +140,3 @@ class FinishedRun(Run):
 
     def _repr_html_(self) -> str:
         return self.results._repr_html_()
-
-
-def best_sample(pair: PairResult) -> int | None:
-    """The fastest correct answer's index; None when none is correct."""
-    times = [(seconds_of(s, "process"), index) for index, s in enumerate(pair.samples) if s.outcome == "ok"]
-    return min(times)[1] if times else None

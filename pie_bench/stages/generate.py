@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -63,7 +64,11 @@ def prepared(plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = Non
         with closing(GenerationStore(cache_dir / "generations.sqlite")) as shared:
             tags = plan.model.reasoning
             own = None if tags is None else (tags.start, tags.end)
-            yield PendingAnswers(run, requests, model, facts, tally, shared, prompts, own)
+            pending = PendingAnswers(run, requests, model, facts, tally, shared, prompts, own)
+            try:
+                yield pending
+            finally:
+                pending.ended.set()
     finally:
         model.close()
 
@@ -142,6 +147,7 @@ class PendingAnswers:
     shared: GenerationStore | None = None
     prompts: Prompts | None = None
     reasoning: tuple[str, str] | None = None  # the model's own tags around its thinking
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def arriving(self) -> Iterator[Generation]:
         """The missing answers as they arrive, each kept in the run's folder before it is yielded.
@@ -168,6 +174,8 @@ class PendingAnswers:
         noted: dict[str, str] = {}
         try:
             for completion in stream:
+                if self.ended.is_set():  # an error elsewhere: nobody waits any more, the folder may be in other hands
+                    return
                 yield self._kept(sent[completion.pair_id, completion.sample_index], completion, shared=False)
                 if noted != (noted := dict(self.model.notes)):
                     self.run.note("provider", noted)

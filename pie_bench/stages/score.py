@@ -11,9 +11,10 @@ from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.checker import shown_comparator
 from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.simulators.spec import PAGE_BYTES
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.named import added_metrics
-from pie_bench.metrics.scores import all_scores, interval_facts, scores_by_name, startup_shares
+from pie_bench.metrics.scores import all_scores, interval_facts, memory_beside_time, scores_by_name, startup_shares
 from pie_bench.run.generation import Generation
 from pie_bench.run.guard import GuardFinding
 from pie_bench.run.results import Guards, PairResult, Results, SampleResult
@@ -42,7 +43,9 @@ def score(plan: Plan, run: Run) -> Results:
             f"(the first: pair {pair_id}, {role} {sample}); run: pie-bench generate …, "
             f"then pie-bench execute {run.path}"
         )
-    pairs = [_pair_result(pair, verdicts, samples) for pair in sorted(plan.pairs, key=lambda pair: pair.pair_id)]
+    pages = load_environment_spec(plan.settings.environment).simulator.pages
+    by_id = sorted(plan.pairs, key=lambda pair: pair.pair_id)
+    pairs = [_pair_result(pair, verdicts, samples, pages) for pair in by_id]
     # Without a measured source there is nothing to compare with; an error of ours on it is reported as such.
     usable = [pair for pair in pairs if pair.source.outcome == "ok"]
     scores = all_scores(usable, added_metrics(plan.task.metrics))
@@ -81,6 +84,7 @@ def score(plan: Plan, run: Run) -> Results:
         scores=tuple(scores),
         interval=interval_facts(usable),
         startup=startup_shares(usable),
+        memory=memory_beside_time(usable),
         guards=guarded(usable, run, verdicts, plan.task.metrics),
         outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
         infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
@@ -88,7 +92,7 @@ def score(plan: Plan, run: Run) -> Results:
             "prompt": sum(each.prompt_tokens for each in generations if not each.shares_prompt),
             "completion": sum(each.completion_tokens for each in generations),
         },
-        versions=package_versions(plan.plugins),
+        versions=package_versions([*manifest.plugins, *plan.plugins]),
         pairs=tuple(pairs),
     )
     run.write_results(results)
@@ -169,11 +173,17 @@ def answered_prompts(generations: Iterable[Generation]) -> Literal["these", "unk
     return "other" if found - {"unknown"} else "unknown" if found else "these"
 
 
-def _pair_result(pair: Pair, verdicts: Verdicts, samples: int) -> PairResult:
+def _pair_result(pair: Pair, verdicts: Verdicts, samples: int, pages: str | None) -> PairResult:
+    """`pages` is the counter of pages of memory, where there is one."""
+
     def result(role: str, index: int = 0) -> SampleResult:
         verdict = verdicts[pair.pair_id, role, index]
+        counted = verdict.counters.get(pages) if pages is not None else None
         return SampleResult(
-            outcome=verdict.outcome, seconds=verdict.runtime_seconds, startup_seconds=verdict.startup_seconds
+            outcome=verdict.outcome,
+            seconds=verdict.runtime_seconds,
+            startup_seconds=verdict.startup_seconds,
+            peak_memory_bytes=None if counted is None else int(counted) * PAGE_BYTES,
         )
 
     def recorded(seconds: Mapping[str, float] | None) -> float | None:

@@ -37,10 +37,13 @@ def test_a_verdict_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert (said["outcome"], said["tests"]) == ("ok", "2 of 2 passed")
     assert said["speedup"].startswith("1.000 over the source, which takes ")
     assert said["time"].endswith("of it start-up")
-    assert judge("wrong.cpp", "--tests", "tests") == 0
-    assert "why        line 1: '6', expected '4'\n" in capsys.readouterr().out
-    assert judge("broken.cpp", "--tests", "tests") == 0
-    said_of_broken = capsys.readouterr().out
+    assert judge("wrong.cpp", "--tests", "tests") == 1
+    said_of_wrong, errors = capsys.readouterr()
+    assert "why        line 1: '6', expected '4'\n" in said_of_wrong
+    assert errors == ""  # a verdict, not a failure
+    assert judge("broken.cpp", "--tests", "tests") == 1
+    said_of_broken, errors = capsys.readouterr()
+    assert errors == ""
     assert said_of_broken.startswith("outcome    compile_error\n")
     assert "error: 'x' was not declared" in said_of_broken.replace("‘", "'").replace("’", "'")
 
@@ -49,7 +52,7 @@ def test_a_verdict_for_machines(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO((folder / "wrong.cpp").read_text()))
-    assert judge("-", "--pair", "m001_slow-m001_fast", "--json") == 0
+    assert judge("-", "--pair", "m001_slow-m001_fast", "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert (found["outcome"], found["pair_id"], found["speedup"]) == ("wrong_output", "m001_slow-m001_fast", None)
     assert found["source"]["outcome"] == "ok"

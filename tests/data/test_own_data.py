@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -350,6 +351,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         f"import json\nfolder = {str(tmp_path / 'data')!r}\nnumber = 5\n"
         f"def texts(split):\n    return ['x']\n"
         f"def rows(split):\n    return [json.loads({json.dumps(ROW)!r})] if split == 'test' else None\n"
+        f"def failing(split):\n    raise OSError('no\\ndisk')\n"
+        f"def stopping(split):\n    yield from rows('test')\n    raise KeyError('lost')\n"
     )
     info = tmp_path / "other-1.0.dist-info"
     info.mkdir()
@@ -358,6 +361,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "[pie_bench.datasets]\n"
         "filed = other_datasets:folder\nmade = other_datasets:rows\npacked = other_folder\n"
         "texts = other_datasets:texts\nwrong = other_datasets:number\n"
+        "failing = other_datasets:failing\nstopping = other_datasets:stopping\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
@@ -375,13 +379,19 @@ def test_a_package_adds_datasets(plugin: str, name: str, capsys: pytest.CaptureF
         load_dataset(name, "train")
     assert main(["dataset", "list", "--json"]) == 0
     listed: Iterable[Mapping[str, str]] = json.loads(capsys.readouterr().out)
-    assert [entry["dataset"] for entry in listed] == ["mini", "pie", "filed", "made", "packed", "texts", "wrong"]
+    assert [entry["dataset"] for entry in listed] == [
+        *("mini", "pie", "failing", "filed", "made", "packed", "stopping", "texts", "wrong")
+    ]
 
 
 def test_a_plugin_that_is_none(plugin: str) -> None:
     said = r"dataset wrong of package other 1\.0: expected a path or a function of a split's name, found int; update it"
     with pytest.raises(UserError, match=said):
         load_dataset("wrong")
+    for name, said in (("failing", "OSError: no disk"), ("stopping", "KeyError: 'lost'")):
+        whose = f"dataset {name} of package other 1.0: rows('test'): {said}; update it"
+        with pytest.raises(UserError, match=re.escape(whose)):
+            load_dataset(name)
     with pytest.raises(UserError, match="dataset texts: row 1 is a str; expected a mapping of columns"):
         load_dataset("texts")
     with pytest.raises(UserError, match="dataset other_datasets:nothing: AttributeError: module"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import EnvironmentSpec, environment_names, load_environment_spec
+from pie_bench.execution.environment import environment_names, load_environment_spec
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox import choose
 from pie_bench.execution.sandbox import folder as folders
@@ -83,9 +83,7 @@ def test_without_any_only_what_is_said_to_be_unsafe_is_used(
     assert unsafe.run(Command(["/bin/cat"], b"input"), LIMITS, "payload").stdout == b"input"
 
 
-def test_what_needs_mounts_is_refused_with_the_remedy(spec: EnvironmentSpec, tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match="use --environment cachegrind-host, or install bubblewrap"):
-        UnsafeSandbox().run(Command(["/bin/true"], root=tmp_path), LIMITS, "payload")
+def test_what_needs_mounts_is_refused_with_the_remedy() -> None:
     with pytest.raises(UserError, match="environment cachegrind: the sandbox unsafe shows no root file system"):
         build_roots("cachegrind", UnsafeSandbox())
 

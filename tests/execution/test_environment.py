@@ -117,7 +117,12 @@ def test_an_environment_of_ones_own_is_a_file_that_may_include_the_packages(tmp_
     [
         ("simulator: {kind: cachegrnd}", "own.yaml:4: simulator.kind: unknown simulator 'cachegrnd'; did you mean"),
         ("simulator: {last_level: {size_bytes: x}}", "own.yaml:4: simulator.last_level.size_bytes: "),
-        ("simulator: {first_levl: 3}", "own.yaml:4: simulator.first_levl: unknown key 'first_levl'"),
+        (
+            "simulator: {first_levl: 3}",
+            "own.yaml:4: simulator.first_levl: unknown key 'first_levl'; did you mean first_",
+        ),
+        ("simulator: {xyz: 3}", "own.yaml:4: simulator.xyz: unknown key 'xyz'; known: "),
+        ("simulator: {last_level: {xyz: 3}}", "own.yaml:4: simulator.last_level.xyz: unknown key 'xyz'; known: "),
         ("simulator: 3", "own.yaml:4: simulator: "),
         ("simulator: {kind: 'nowhere.at:All'}", "simulator.kind: simulator nowhere.at:All: there is no module"),
         ("max_instructions: 0", "own.yaml:4: max_instructions: "),

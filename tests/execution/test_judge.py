@@ -1,5 +1,6 @@
 """`Judge`: programs judged without a run."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,14 @@ def test_what_it_needs_is_said(own_cache: Path) -> None:
         judge(FAST)
     with pytest.raises(UserError, match="give a pair, or source and tests"):
         judge(FAST, pair, tests=TESTS)
+    alone = re.escape("m001_slow-m001_fast comes without its tests; give pie_bench.load_pair(DATASET, 'm001_slow-")
+    for without in (pair.pair, pair.pair.pair_id):
+        with pytest.raises(UserError, match=alone):
+            judge(FAST, without)  # type: ignore[arg-type]
+        with pytest.raises(UserError, match=alone):
+            list(judge.map([(FAST, without)]))  # type: ignore[list-item]
+    with pytest.raises(UserError, match=r"not dict; give pie_bench.load_pair\(DATASET, 'PAIR_ID'\)"):
+        judge(FAST, {})  # type: ignore[arg-type]
     with pytest.raises(UserError, match="unknown pair 'm001'"):
         load_pair("mini", "m001")
     with pytest.raises(UserError, match="unknown environment"):

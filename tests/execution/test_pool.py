@@ -46,6 +46,39 @@ def test_a_failure_ends_everything() -> None:
     assert max(called) <= 3 + 2, "those in flight at most"
 
 
+def test_a_failure_is_raised_while_the_next_item_is_still_waited_for() -> None:
+    waiting, arrived, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield 1
+            waiting.set()
+            assert arrived.wait(timeout=10)
+            yield 2
+            raise AssertionError("asked for more after the failure")
+        finally:
+            closed.set()
+
+    def call(item: int) -> int:
+        assert waiting.wait(timeout=10)
+        raise ValueError(f"item {item}")
+
+    with pytest.raises(ValueError, match="item 1"):
+        list(LocalPool(1).map_unordered(call, items()))
+    arrived.set()
+    assert closed.wait(timeout=30), "what produces items is closed as soon as it comes back"
+
+
+def test_a_failure_of_what_produces_items_is_raised() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("no second item")
+
+    results = LocalPool(1).map_unordered(str, items())
+    with pytest.raises(ValueError, match="no second item"):
+        list(results)
+
+
 def test_as_many_workers_as_this_process_may_use_cores() -> None:
     allowed = os.sched_getaffinity(0)
     assert LocalPool().workers == len(allowed)

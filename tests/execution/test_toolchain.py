@@ -35,16 +35,24 @@ def test_the_hosts_files_are_out_of_reach(toolchain: Toolchain, tmp_path: Path) 
         assert "root:" not in compiled.log
 
 
-def test_a_compiler_kept_busy_is_a_timeout(spec: EnvironmentSpec, sandbox: Sandbox) -> None:
+def test_a_compiler_kept_busy_is_a_timeout(
+    spec: EnvironmentSpec, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     endless = (
         "template<int N, long M> struct A { static const int v = A<N - 1, 2 * M>::v ^ A<N - 1, 2 * M + 1>::v; };\n"
     )
     endless += "template<long M> struct A<0, M> { static const int v = M & 1; };\nint main(){ return A<40, 0>::v; }"
     quick = Toolchain(spec.toolchain, spec.compile_limits.model_copy(update={"cpu_seconds": 1}), sandbox)
     assert quick.compile(endless).outcome == "compile_timeout"
-    slow = Toolchain(spec.toolchain, spec.compile_limits.model_copy(update={"wall_seconds": 1}), sandbox)
+    slow = Toolchain(spec.toolchain, spec.compile_limits.model_copy(update={"wall_seconds": 5}), sandbox)
+    assert slow.compile(endless).outcome == "compile_timeout", "it is the program's, where another compiles"
+    monkeypatch.setattr(slow, "_works", lambda: False)
     with pytest.raises(SandboxError, match="the compiler was stopped after"):
         slow.compile(endless)
+
+
+def test_a_terminal_is_no_header_to_wait_for(toolchain: Toolchain) -> None:
+    assert toolchain.compile('#include "/dev/ptmx"\nint main() {}').outcome in ("ok", "compile_error")
 
 
 def test_facts_name_what_a_number_rests_on(toolchain: Toolchain) -> None:

@@ -78,7 +78,7 @@ def test_any_file(name: str, made: Path, tmp_path_factory: pytest.TempPathFactor
         run = FinishedRun(directory.path)
         for analysis in ANALYSES.values():
             analysis(run)
-        render([run], make_pictures([run]))
+        render([run], make_pictures([run]), [{}])
     except UserError as error:
         assert "\n" not in str(error)
     with contextlib.suppress(UserError):

@@ -7,7 +7,13 @@ import pytest
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METRICS, ks
 from pie_bench.metrics.named import metric_named
-from pie_bench.metrics.scores import all_scores, interval_facts, scores_by_name, startup_shares
+from pie_bench.metrics.scores import (
+    all_scores,
+    interval_facts,
+    memory_beside_time,
+    scores_by_name,
+    startup_shares,
+)
 from pie_bench.registry import BUILT_IN
 from pie_bench.run.results import PairResult, SampleResult, Score
 from pie_bench.stages.finished import FinishedRun
@@ -116,3 +122,18 @@ def test_every_score_of_a_run_is_inside_its_interval(run_a: FinishedRun) -> None
     assert lookup.metric == "speedup"
     with pytest.raises(KeyError):
         run_a.results.score("speedup", 3)
+
+
+def test_peak_memory_is_that_of_the_fastest_correct_answer() -> None:
+    def uses(size: int | None, seconds: float) -> SampleResult:
+        return SampleResult(outcome="ok", seconds=seconds, startup_seconds=0.0, peak_memory_bytes=size)
+
+    pairs = [
+        pair("a", uses(100, 3.0), uses(50, 1.0), uses(10, 2.0), uses(400, 1.0)),
+        pair("b", uses(100, 3.0), WRONG, WRONG, uses(100, 1.0)),
+    ]
+    found = memory_beside_time(pairs)
+    assert found is not None
+    assert (found["model"].n_pairs, found["model"].ratio, found["model"].less, found["model"].more) == (2, 2.0, 0, 1)
+    assert (found["human"].n_pairs, found["human"].ratio, found["human"].less) == (1, 0.5, 1)
+    assert memory_beside_time(PAIRS) is None

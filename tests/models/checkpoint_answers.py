@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ def request(*indices: int, pair_id: str = "a-b", text: str = TEXT, **sampling: o
 
 
 def answers(model: Model, *requests: Request) -> list[dict[str, Any]]:
-    return [asdict(completion) for completion in model.generate(requests)]
+    """Asked for as a run does: in another thread than the one that made the model."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: [asdict(completion) for completion in model.generate(requests)]).result()
 
 
 def tried(folder: Path, spec: str, arguments: dict[str, str]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def test_an_environment_a_simulator_and_a_sandbox_of_another_package(pie_bench: 
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["plugins"] == [
         {"kind": "environments", "name": "host-o1"} | OWN,
         {"kind": "simulators", "name": "patient"} | OWN,
+        {"kind": "sandboxes", "name": "first-that-works"} | OWN,
     ]
 
 

@@ -10,9 +10,10 @@ import pytest
 from pie_bench.cli.analyse import KINDS
 from pie_bench.cli.main import main
 from pie_bench.metrics.best_at_k import ks
+from pie_bench.metrics.scores import best_sample
 from pie_bench.report.analyses import ANALYSES, Analysis, paper_error_analysis
 from pie_bench.report.paper import paper_numbers
-from pie_bench.stages.finished import FinishedRun, best_sample
+from pie_bench.stages.finished import FinishedRun
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.report.page import run_names, write_report
+from pie_bench.run.measurement import Profile
 from pie_bench.stages.finished import FinishedRun
 from tests.report.browser import chromium
 
@@ -266,6 +267,21 @@ def test_runs_of_which_little_is_left_have_a_report_too(made_folder: Path, tmp_p
     page.locator("tr.pair").first.click()
     assert "in no metric" in page.locator(".says").first.inner_text()
     assert problems == []
+    page.close()
+
+
+def test_lines_show_where_the_time_goes(made: Path, tmp_path: Path, browser: Any) -> None:
+    run = FinishedRun(made / "a")
+    key = min((pair.pair_id, "source", 0) for pair in run.results.pairs)
+    lines = ((7, 100), (8, 700), (9, 1))
+    write_report([run], tmp_path / "r.html", profiles=[{key: Profile("", "", "", 1000, lines)}])
+    page = browser.new_page()
+    page.goto(f"{(tmp_path / 'r.html').as_uri()}#pair={key[0]}")
+    page.wait_for_selector("tr.detail")
+    shares = page.eval_on_selector_all(".diff .hot", "cells => cells.map(cell => cell.title)")
+    assert shares == ["12.5 %", "87.4 %"]
+    assert page.locator(".diff .hot").last.locator("xpath=preceding-sibling::td").first.inner_text() == "8"
+    assert "dearest line is 8" in page.locator(".says").first.inner_text()
     page.close()
 
 

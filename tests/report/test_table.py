@@ -79,6 +79,13 @@ def test_the_table(pytestconfig) -> None:
     assert printed(RESULTS) == golden.read_text()
 
 
+def test_one_pair_is_a_pair_and_has_no_interval() -> None:
+    one = RESULTS.model_copy(update={"n_pairs": 1, "n_problems": 1, "interval": RESULTS.interval | {"problems": 1}})
+    text = printed(one)
+    assert "mini/test: 1 pair of 1 problem, 2 samples a pair" in text
+    assert "interval" not in text
+
+
 def test_what_a_reader_must_know_is_said_with_its_remedy() -> None:
     assert warnings(RESULTS) == []
     (other,) = warnings(RESULTS.model_copy(update={"answered_prompts": "other"}))

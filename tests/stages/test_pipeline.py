@@ -221,6 +221,30 @@ def test_our_failures_are_in_no_metric_and_done_again(
     assert run(directory, "--limit", "2") == expected
 
 
+def test_a_failure_ends_a_run_that_waits_for_an_answer(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said as soon as the first verdict cannot be kept, not when the model answers."""
+    directory = tmp_path / "run"
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "never_answers.py").write_text(
+        "import threading\n"
+        "from pathlib import Path\n"
+        "given_up = threading.Event()\n"
+        "class Model:\n"
+        "    def generate(self, requests):\n"
+        f"        Path({str(directory)!r}, 'verdicts.jsonl').mkdir()\n"
+        "        given_up.wait(60)\n"
+        "        yield from ()\n"
+    )
+    began = time.monotonic()
+    arguments = ["--task", "pie_instruct", "--limit", "1", "--environment", "cachegrind-host"]
+    assert main(["run", *arguments, "--model", "never_answers:Model", "--run-dir", str(directory)]) == 2
+    assert time.monotonic() - began < 50
+    assert f"{directory}/verdicts.jsonl: cannot be written" in capsys.readouterr().err
+    sys.modules["never_answers"].given_up.set()
+
+
 def test_a_pair_whose_source_fails_is_left_out_and_named(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mini, capsys: pytest.CaptureFixture[str]
 ) -> None:

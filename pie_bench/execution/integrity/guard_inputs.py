@@ -183,7 +183,7 @@ def past(high: int) -> int:
         return high
     if high < 10:
         return high
-    size = 10 ** (len(str(high)) - 1)
+    size = int(10 ** (len(str(high)) - 1))
     limit = next(step * size for step in (1, 2, 5, 10) if step * size > high)
     return min(limit, high + max(1, high // 10))
 

@@ -46,8 +46,8 @@ _ISOLATION = """
 --unshare-all --unshare-user --die-with-parent --new-session --clearenv
 --uid 65534 --gid 65534 --hostname sandbox
 --symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/bin /bin
---proc /proc --dev /dev --dir /w --dir /tmp
-""".split()
+--proc /proc --dev /dev --dev-bind /dev/null /dev/pts/ptmx --dir /w --dir /tmp
+""".split()  # a compiler that reads from a new terminal would wait for ever
 
 
 class BubblewrapSandbox:

@@ -57,6 +57,8 @@ def probe_sandbox(name: str) -> Sandbox | str:
         if found.built_in:
             raise
         raise found.broken(f"no sandbox: {error}") from error
+    if not found.built_in:
+        sandbox.plugin = registry.provenance("sandboxes", name)  # type: ignore[attr-defined]
     return sandbox
 
 

@@ -20,20 +20,17 @@ from pathlib import Path
 
 from pie_bench.execution.sandbox.memory import memory_file
 from pie_bench.execution.sandbox.process import has_ended
+from pie_bench.execution.sandbox.rooted import write_tools
 from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError, Stage
 
 CWD = "/tmp"
-NO_ROOT = (
-    "shows no root file system but this machine's: use --environment cachegrind-host, or install bubblewrap "
-    "(sudo apt-get install bubblewrap)"
-)
 _LETTERS = string.ascii_letters + string.digits
 _MARK = ".pie_bench-"  # and the harness's process id
 
 
 @dataclass(frozen=True)
 class Folder:
-    """`path` is read-only to the run; `path/t` is a compiler's temporary folder."""
+    """`path` is read-only to the run; `path/t` is a compiler's temporary folder, `path/b` has the root's programs."""
 
     path: Path
 
@@ -46,20 +43,15 @@ class Folder:
         return re.sub(r"(?:(?<=^)|(?<=[\s=]))/tmp(?=/)", f"{self.path.name}/t", text)
 
     def outside(self, said: bytes, command: Command) -> bytes:
-        """What was said of the given files, with the names they were given by."""
+        """What was said of the given files and of the root's, with the names they were given by."""
         for path in command.files:
             said = said.replace(self.inside(path).encode(), path.encode())
-        return said
+        return said.replace(str(command.root).encode(), b"") if command.root is not None else said
 
 
 @contextmanager
 def run_folder(command: Command, uid: int | None, stage: Stage) -> Iterator[Folder]:
-    """The command's files in a folder, which is removed at the end; a compiler has a temporary one in it, as `uid`.
-
-    Raises SandboxError for a command that needs mounts: another root file system, folders of the host.
-    """
-    if command.root is not None or command.shown:
-        raise SandboxError(f"a sandbox without mounts {NO_ROOT}")
+    """The command's files in a folder, which is removed at the end; a compiler has a temporary one in it, as `uid`."""
     path = _new_folder()
     try:
         (path / f"{_MARK}{os.getpid()}").touch()
@@ -68,6 +60,8 @@ def run_folder(command: Command, uid: int | None, stage: Stage) -> Iterator[Fold
             temporary.mkdir(mode=0o700)
             if uid is not None:
                 os.chown(temporary, uid, uid)
+            if command.root is not None:
+                write_tools(path / "b", command.root)
         for name, given in command.files.items():
             if not re.fullmatch(r"/w/[^/]+", name):
                 raise SandboxError(f"{name}: without mounts, files can be given in /w only")
@@ -76,6 +70,8 @@ def run_folder(command: Command, uid: int | None, stage: Stage) -> Iterator[Fold
         path.chmod(0o555 if uid is not None else 0o755)
         yield Folder(path)
     finally:
+        if (path / "b").exists():
+            (path / "b").chmod(0o755)
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -23,8 +23,8 @@ from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.sandbox.unmounted import Job, UnmountedSandbox
 
 _UIDS = range(60706, 61184)  # of no one: neither Debian nor systemd gives these out
-_READABLE = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/proc/meminfo", "/proc/cpuinfo", "/proc/stat"]
-_READABLE += ["/proc/sys/vm/overcommit_memory"]
+_PROGRAMS = ["/usr", "/lib", "/lib64", "/lib32", "/bin"]
+_READABLE = ["/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/sys/vm/overcommit_memory"]
 _DEVICES = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
 
 
@@ -71,6 +71,7 @@ class LandlockSandbox(UnmountedSandbox):
         limits["nproc"] = (processes, processes)
         if job.stage == "compile":
             limits["fsize"] = (job.limits.tmp_bytes, job.limits.tmp_bytes)
+        needs_host = job.stage == "compile" or not job.roots  # a shell, or all
         told = {
             "argv": job.argv,
             "name": job.name,
@@ -78,7 +79,7 @@ class LandlockSandbox(UnmountedSandbox):
             "uid": job.uid,
             "parent": os.getpid(),
             "limits": {name.upper(): limit for name, limit in limits.items()},
-            "readable": [*_READABLE, path],
+            "readable": [*(_PROGRAMS if needs_host else []), *job.roots, *_READABLE, path],
             "writable": [f"{path}/t"] if job.stage == "compile" else [],
             "writable_bytes": job.limits.tmp_bytes,
             "devices": _DEVICES,

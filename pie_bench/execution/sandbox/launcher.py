@@ -50,7 +50,7 @@ class Stopped(BaseException):
 
 def landlock_abi() -> int:
     """The version of Landlock's interface; 0 where there is none."""
-    return max(0, _libc.syscall(_CREATE_RULESET, None, 0, 1))
+    return max(0, int(_libc.syscall(_CREATE_RULESET, None, 0, 1)))
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import select
 import shutil
@@ -109,8 +110,20 @@ class Launch:
             handle = os.pidfd_open(process.pid)
             stack.callback(os.close, handle)
             in_time = bool(select.select([handle], [], [], limits.wall_seconds)[0])
+            left = self.orphan() if self.orphan is not None else None
+            spent = [_user_seconds(pid) for pid in (process.pid, left) if pid is not None]
+            user = None if None in spent else math.fsum(filter(None, spent))
         status = process.returncode if process.returncode >= 0 else 128 - process.returncode
-        return Ended(status, time.monotonic() - start, not in_time)
+        return Ended(status, time.monotonic() - start, not in_time, user)
+
+
+def _user_seconds(pid: int) -> float | None:
+    """CPU time in user mode of a process that nobody has waited for yet, and of those that it waited for."""
+    try:
+        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[13])) / os.sysconf("SC_CLK_TCK")  # utime, cutime
 
 
 def _wait_for(orphan: int) -> None:
@@ -129,6 +142,7 @@ class Ended:
     status: int  # as a shell gives it: 128 + the signal
     wall_seconds: float
     wall_timeout: bool
+    user_seconds: float | None = None
 
 
 @contextmanager
@@ -209,6 +223,7 @@ def finished_with(ended: Ended, limits: Limits, stdout: bytes, stderr: bytes, re
         # A program that ignores SIGXCPU is killed a CPU second later.
         cpu_limit=ended_by == signal.SIGXCPU
         or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
+        user_seconds=ended.user_seconds,
     )
 
 

@@ -49,7 +49,8 @@ class File:
 class Finished:
     """How a run ended. `exit_code` is None after a signal; `report` is what was written to `REPORT_PATH`.
 
-    `cpu_limit` and `wall_timeout` say that it was stopped for using up that limit.
+    `cpu_limit` and `wall_timeout` say that it was stopped for using up that limit. `user_seconds` is its CPU time
+    outside the kernel, to 10 ms; None where the mechanism cannot tell.
     """
 
     exit_code: int | None
@@ -60,6 +61,7 @@ class Finished:
     wall_seconds: float
     wall_timeout: bool
     cpu_limit: bool
+    user_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,11 @@ class Connected:
 class Sandbox(Protocol):
     """Runs one command with nothing of the host in reach but a read-only `/usr` and the given files.
 
-    `shows_roots`: a command may have a `root`. `accounts_cpu`: the kernel adds the CPU time of what was run to that of
-    this process's children. A class is made without arguments (SandboxError where it cannot work), and may have a
-    `remedy`, a line that says what it needs.
+    `shows_roots`: a command sees its `root` as its file system; otherwise it is started with the root's loader and
+    libraries, and what it opens by name is the host's, as far as the rules allow. `accounts_cpu`: the kernel adds the
+    CPU time of what was run to that of this process's children. A class is made without arguments (SandboxError where
+    it cannot work), and may have a `remedy`, a line that says what it needs. One of another package that was chosen by
+    name has `plugin`: what results say of it (`registry.provenance`).
     """
 
     name: str

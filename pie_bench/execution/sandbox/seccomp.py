@@ -137,7 +137,7 @@ def _known(seccomp: Any, names: str) -> list[str]:
 
     def known(name: str) -> bool:
         try:
-            return seccomp.resolve_syscall(seccomp.Arch.NATIVE, name) >= 0
+            return bool(seccomp.resolve_syscall(seccomp.Arch.NATIVE, name) >= 0)
         except (ValueError, OSError):
             return False
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pie_bench.execution.sandbox import seccomp
 from pie_bench.execution.sandbox.folder import CWD, Folder, run_folder
 from pie_bench.execution.sandbox.process import Launch, Streams, finished_of, serving, streams
+from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import (
     REPORT_PATH,
     Command,
@@ -36,10 +37,15 @@ class Job:
     has_report: bool
     folder: Folder
     uid: int | None
+    roots: tuple[str, ...] = ()  # folders of the host that it needs, instead of the host's programs and libraries
 
 
 class UnmountedSandbox(ABC):
-    """The `Sandbox` contract but for `connect` (gem5), root file systems and shown folders: those need mounts."""
+    """The `Sandbox` contract but for `connect` (gem5).
+
+    A root file system, and what else is shown, lies where it lies: a command's paths are rewritten, and programs are
+    started by the root's loader.
+    """
 
     name: str
     shows_roots = False
@@ -93,5 +99,12 @@ class UnmountedSandbox(ABC):
             environment["TMPDIR"] = str(folder.path / "t")
         report = f"/proc/self/fd/{files.report}"
         argv = [folder.inside(argument).replace(REPORT_PATH, report) for argument in command.argv]
+        for place, shown in command.shown.items():
+            argv = [argument.replace(f"{place}/", f"{shown}/") for argument in argv]
+        if command.root is not None and stage == "payload":
+            argv = [*loader(command.root), *argv]
+        if command.root is not None and stage == "compile":
+            environment["PATH"] = f"{folder.path / 'b'}:{environment.get('PATH', '/usr/bin')}"
         has_report = any(REPORT_PATH in argument for argument in command.argv)
-        return Job(command.argv[0], argv, environment, limits, stage, profile, files, has_report, folder, uid)
+        roots = tuple(str(path) for path in (command.root, *command.shown.values()) if path is not None)
+        return Job(command.argv[0], argv, environment, limits, stage, profile, files, has_report, folder, uid, roots)

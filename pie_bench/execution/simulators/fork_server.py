@@ -18,7 +18,6 @@ not be forked there (`starts_unseeing`).
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pie_bench.execution.elf import of_elf
 from pie_bench.execution.simulators.startup import EXIT
 from pie_bench.execution.simulators.translations import Translator
 
@@ -70,11 +70,8 @@ class Forking:
 
 def forking(binary: bytes) -> Forking | None:
     """The program as a fork server; None where there is no room for one or it has an unknown form."""
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        code = _Code(ELFFile(io.BytesIO(binary)), binary)
-    except Exception:  # _UnknownFormError, and of a broken file whatever pyelftools' parts raise
+    code = of_elf(binary, lambda elf: _Code(elf, binary))
+    if code is None:
         return None
     line = code.main & -_LINE
     offset = next((offset for offset in range(_LINE - len(_CALL) + 1) if code.can_wait_at(line, offset)), None)
@@ -149,10 +146,10 @@ class _Code:
         code = [x for x in loads if x.p_flags & 1 and x.p_vaddr <= self.main < x.p_vaddr + x.p_filesz]
         if not code or code[0].p_filesz != code[0].p_memsz:
             raise _UnknownFormError
-        self._start, self._offset = code[0].p_vaddr, code[0].p_offset
-        self._end = self._start + code[0].p_filesz
+        self._start, self._offset = int(code[0].p_vaddr), int(code[0].p_offset)
+        self._end: int = self._start + code[0].p_filesz
         self._text = binary[self._offset : self._offset + code[0].p_filesz]
-        self._functions = sorted(
+        self._functions: list[tuple[int, int, str]] = sorted(
             (symbol["st_value"], symbol["st_size"], symbol.name)
             for symbol in table.iter_symbols()
             if symbol["st_info"]["type"] == "STT_FUNC" and self._start <= symbol["st_value"] < self._end

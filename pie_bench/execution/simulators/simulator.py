@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pie_bench.errors import PieBenchError
 from pie_bench.hashing import sha256
@@ -51,4 +51,27 @@ class Simulator(Protocol):
 
     def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
         """Simulated seconds of a whole process; those of its start-up are `seconds(startup, startup)`."""
+        ...
+
+
+@dataclass(frozen=True)
+class CyclesByAddress:
+    """Where a program's cycles go, by address in its file.
+
+    `own` has the program's own instructions, `called` what other code took, by the instruction that led there, and
+    `elsewhere` what none led to: start-up and the end.
+    """
+
+    own: Mapping[int, int]
+    called: Mapping[int, int]
+    elsewhere: int
+
+
+@runtime_checkable
+class Profiler(Protocol):
+    """A simulator that knows where the cycles go."""
+
+    def profile(self, binary: bytes, data: bytes, own: Sequence[tuple[int, int]]) -> CyclesByAddress | None:
+        """Of a program on one input; `own` are the addresses, [begin, end), that are its own code. None when it does
+        not end well."""
         ...

@@ -9,6 +9,8 @@ from typing import ClassVar
 from pie_bench import registry
 from pie_bench.config import Strict
 
+PAGE_BYTES = 4096
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -33,6 +35,9 @@ class SimulatorSpec(Strict):
     - `labels`: what its counters are called; `instructions`: the counter of executed instructions;
     - `where_from`: fields that only say where to find it: no part of any id (what was found is among the facts);
     - `after_counting`: fields that turn counts into seconds: measurements outlive their change;
+    - `pages`: the counter of pages of 4 KiB in use at once, at most;
+    - `profiles`: whether it knows where in a program the cycles go;
+    - `needs_mounts`: whether the environment's root file system must be mounted for it;
     - `speed`: for estimates, None where nothing is known of it.
     """
 
@@ -40,6 +45,9 @@ class SimulatorSpec(Strict):
     instructions: ClassVar[str] = "instructions"
     where_from: ClassVar[frozenset[str]] = frozenset()
     after_counting: ClassVar[frozenset[str]] = frozenset()
+    pages: ClassVar[str | None] = None
+    profiles: ClassVar[bool] = False
+    needs_mounts: ClassVar[bool] = True
     speed: ClassVar[Speed | None] = None
 
     kind: str
@@ -48,6 +56,11 @@ class SimulatorSpec(Strict):
     def costs(self) -> EventCosts | None:
         """The cost model's; None where time is simulated itself."""
         return None
+
+    @property
+    def stalls(self) -> Mapping[str, float]:
+        """Counters of cycles in which nothing was finished, by what was waited for, with the seconds of a cycle."""
+        return {}
 
     @property
     def roots(self) -> tuple[str, ...]:

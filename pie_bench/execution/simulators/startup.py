@@ -7,9 +7,10 @@ the entry point executes the dynamic loader and nothing of the program.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
+
+from pie_bench.execution.elf import main_address, of_elf
 
 # mov edi, 0; mov eax, 231 (exit_group); syscall
 EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
@@ -17,13 +18,7 @@ EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
 
 def stopped_at_main(binary: bytes) -> bytes | None:
     """The binary with `main` replaced by `exit_group(0)`; None when it has no symbol `main` with room for that."""
-
-    def main_of(elf: Any) -> int | None:
-        table = elf.get_section_by_name(".symtab")
-        symbols = table.get_symbol_by_name("main") if table is not None else None
-        return symbols[0]["st_value"] if symbols else None
-
-    return _stopped_at(binary, main_of)
+    return _stopped_at(binary, main_address)
 
 
 def stopped_at_entry(binary: bytes) -> bytes | None:
@@ -32,14 +27,11 @@ def stopped_at_entry(binary: bytes) -> bytes | None:
 
 
 def _stopped_at(binary: bytes, address_in: Callable[[Any], int | None]) -> bytes | None:
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        elf = ELFFile(io.BytesIO(binary))
+    def offset_in(elf: Any) -> int | None:
         address = address_in(elf)
-        offset = next(iter(elf.address_offsets(address, len(EXIT))), None) if address is not None else None
-    except Exception:  # of a broken file pyelftools raises what its parts raise
-        return None
+        return next(iter(elf.address_offsets(address, len(EXIT))), None) if address is not None else None
+
+    offset = of_elf(binary, offset_in)
     if offset is None or offset + len(EXIT) > len(binary):
         return None
     return binary[:offset] + EXIT + binary[offset + len(EXIT) :]

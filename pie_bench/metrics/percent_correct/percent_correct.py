@@ -3,11 +3,12 @@
 import datasets
 import evaluate
 
-from pie_bench.metrics.best_at_k import METRICS, Method
+from pie_bench.metrics.best_at_k import METRICS
 from pie_bench.metrics.module import CITATION, INPUTS, best_at_each_k, features
+from pie_bench.run.results import Method
 
 
-class PercentCorrect(evaluate.Metric):
+class PercentCorrect(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """%Correct: share of pairs, in percent, with at least one correct sample."""
 
     def _info(self) -> evaluate.MetricInfo:

@@ -3,11 +3,12 @@
 import datasets
 import evaluate
 
-from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP, Method, percent_at_least
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP, percent_at_least
 from pie_bench.metrics.module import CITATION, INPUTS, best_at_each_k, features
+from pie_bench.run.results import Method
 
 
-class PercentOptimized(evaluate.Metric):
+class PercentOptimized(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """%Opt: share of pairs, in percent, with a correct sample at least 10 % faster than the source."""
 
     def _info(self) -> evaluate.MetricInfo:

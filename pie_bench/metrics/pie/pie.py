@@ -3,11 +3,12 @@
 import datasets
 import evaluate
 
-from pie_bench.metrics.best_at_k import METRICS, Method
+from pie_bench.metrics.best_at_k import METRICS
 from pie_bench.metrics.module import CITATION, HUMANS, INPUTS, best_at_each_k, features
+from pie_bench.run.results import Method
 
 
-class Pie(evaluate.Metric):
+class Pie(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """All of the paper's metrics at once, with thresholds, other means and without the floor."""
 
     def _info(self) -> evaluate.MetricInfo:

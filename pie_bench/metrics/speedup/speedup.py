@@ -3,11 +3,12 @@
 import datasets
 import evaluate
 
-from pie_bench.metrics.best_at_k import METRICS, Method
+from pie_bench.metrics.best_at_k import METRICS
 from pie_bench.metrics.module import CITATION, INPUTS, best_at_each_k, features
+from pie_bench.run.results import Method
 
 
-class Speedup(evaluate.Metric):
+class Speedup(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """Speedup: mean over pairs of source time / best correct sample's time, never below 1.0."""
 
     def _info(self) -> evaluate.MetricInfo:

@@ -1,6 +1,15 @@
 "use strict";
 // Texts of programs come from models and are hostile: they only ever become text nodes.
 const data = JSON.parse(document.getElementById("data").textContent);
+for (const pair of data.pairs) pair.runs.forEach((run, index) => { // cycles that are no stalls are another kind of cost
+  const cost = data.costs[index].after_main, stalls = Object.keys(cost).filter((name) => name.startsWith("stall_"));
+  if (!stalls.length) return;
+  cost.busy = data.costs[index].startup.busy = cost[stalls[0]];
+  data.counters.busy = "cycles that finish instructions";
+  for (const program of run?.programs ?? []) for (const counters of program ? [program.counters, program.startupCounters] : []) {
+    counters.busy = stalls.reduce((left, name) => left - (counters[name] ?? 0), counters.cycles ?? 0);
+  }
+});
 const $ = (id) => document.getElementById(id);
 const state = { run: 0, sort: "id", down: false, open: null, time: "process" };
 
@@ -26,6 +35,7 @@ function seconds(value) {
   const size = Math.abs(value);
   return size >= 1 ? value.toFixed(3) + " s" : size >= 1e-3 ? (value * 1e3).toFixed(2) + " ms" : (value * 1e6).toFixed(1) + " µs";
 }
+function bytes(value) { return value >= 1e7 ? (value / 1048576).toFixed(1) + " MiB" : (value / 1024).toFixed(0) + " KiB"; }
 function count(value) {
   const size = Math.abs(value);
   const [unit, name] = size >= 1e9 ? [1e9, " G"] : size >= 1e6 ? [1e6, " M"] : size >= 1e4 ? [1e3, " k"] : [1, ""];
@@ -165,18 +175,19 @@ function detail(pair, run) {
   const tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Difference" });
   const place = el("div", { role: "tabpanel" });
   const choices = [];
-  if (run.code !== null) choices.push([`source → answer ${run.shown}`, pair.src, run.code, run.lines, ["source", `answer ${run.shown}`]]);
-  choices.push(["source → human rewrite", pair.src, pair.tgt, pair.human, ["source", "human rewrite"]]);
-  if (run.code !== null) choices.push(["human rewrite | answer", pair.tgt, run.code, null, ["human rewrite", `answer ${run.shown}`]]);
-  choices.forEach(([title, before, after, blocks, heads], index) => {
+  if (run.code !== null) choices.push([`source → answer ${run.shown}`, pair.src, run.code, run.lines, ["source", `answer ${run.shown}`], [source, answer]]);
+  choices.push(["source → human rewrite", pair.src, pair.tgt, pair.human, ["source", "human rewrite"], [source, human]]);
+  if (run.code !== null) choices.push(["human rewrite | answer", pair.tgt, run.code, null, ["human rewrite", `answer ${run.shown}`], [human, answer]]);
+  choices.forEach(([title, before, after, blocks, heads, programs], index) => {
     const button = el("button", { type: "button", role: "tab", "aria-selected": String(index === 0), onclick: () => {
       for (const other of tabs.children) other.setAttribute("aria-selected", String(other === button));
-      place.replaceChildren(difference(before, after, blocks, heads));
+      place.replaceChildren(difference(before, after, blocks, heads, programs));
     } }, title);
     tabs.append(button);
   });
   place.append(difference(...choices[0].slice(1)));
   inside.append(tabs, place);
+  if (source?.lines) inside.append(el("p", { class: "note" }, `Times beside lines: simulated, on test ${run.profiled} (the source's dearest), with what a line calls in libraries; start-up is left out. Bars: shares of the slower program's time.`));
   if (source) {
     inside.append(el("div", { class: "two" },
       el("div", {}, el("h4", {}, "Time of each test"), testTimes(pair, source, human, answer)),
@@ -213,9 +224,16 @@ function sentence(run, source, answer) {
   const parts = Object.keys(data.costs[state.run].after_main).map((name) => [name, spent(source, name) - spent(answer, name)]).sort((a, b) => b[1] - a[1]);
   if (saved > 0 && parts.length && Object.keys(source.counters).length) {
     const [name, most] = parts[0];
-    text += ` Of ${seconds(saved)} saved, ${Math.round((100 * most) / saved)} % are fewer ${data.counters[name] ?? name}`;
-    text += parts[1] && parts[1][1] > 0.05 * saved ? `, ${Math.round((100 * parts[1][1]) / saved)} % fewer ${data.counters[parts[1][0]] ?? parts[1][0]}` : "";
-    text += ".";
+    if (most > 0.05 * saved) {
+      text += ` Of ${seconds(saved)} saved, ${Math.round((100 * most) / saved)} % are fewer ${data.counters[name] ?? name}`;
+      text += parts[1] && parts[1][1] > 0.05 * saved ? `, ${Math.round((100 * parts[1][1]) / saved)} % fewer ${data.counters[parts[1][0]] ?? parts[1][0]}` : "";
+      text += ".";
+    }
+  }
+  if (source.lines) {
+    const [line, most] = Object.entries(source.lines).sort((a, b) => b[1] - a[1])[0] ?? [];
+    const whole = Object.values(source.lines).reduce((a, b) => a + b, 0);
+    if (most) text += ` The source's dearest line is ${line}: ${Math.round((100 * most) / whole)} % of its time in test ${run.profiled} after start-up.`;
   }
   const share = Math.round((100 * start) / saved);
   if (saved > 0) text += share > 0 ? ` ${share} % of the saving is process start-up.` : " Process start-up has no part in it.";
@@ -259,10 +277,22 @@ function shownLines(text) {
   lines.forEach((line, index) => { if (/[^ \t\v\f]/.test(line)) kept.push(index); });
   return [kept.map((index) => lines[index]), kept.map((index) => colours[index]), kept.map((index) => index + 1)];
 }
-function difference(before, after, blocks, heads) {
+function difference(before, after, blocks, heads, programs) {
   const [[left, leftColours, leftNumbers], [right, rightColours, rightNumbers]] = [shownLines(before), shownLines(after)];
-  const table = el("table", { class: "diff" }, el("colgroup", {}, el("col", { class: "no" }), el("col"), el("col", { class: "no" }), el("col")),
-    el("thead", {}, el("tr", {}, el("th", { colspan: 2, scope: "col" }, heads[0]), el("th", { colspan: 2, scope: "col" }, heads[1]))));
+  const [leftTimes, rightTimes] = programs.map((program) => program?.lines ?? null);
+  const timed = leftTimes !== null || rightTimes !== null;
+  const whole = Math.max(...[leftTimes, rightTimes].map((lines) => Object.values(lines ?? {}).reduce((a, b) => a + b, 0)));
+  /** The cell with a line's simulated time. */
+  const heat = (lines, number) => {
+    if (!timed) return null;
+    const time = lines?.[number] ?? 0;
+    const share = whole ? time / whole : 0;
+    return el("td", { class: share >= 0.02 ? "time hot" : "time", style: `--share:${(100 * share).toFixed(1)}%`, title: share ? `${(100 * share).toFixed(1)} %` : null }, share >= 0.001 ? seconds(1e-6 * time) : "");
+  };
+  const side = () => [el("col", { class: "no" }), ...(timed ? [el("col", { class: "time" })] : []), el("col")];
+  const span = timed ? 3 : 2;
+  const table = el("table", { class: "diff" }, el("colgroup", {}, ...side(), ...side()),
+    el("thead", {}, el("tr", {}, el("th", { colspan: span, scope: "col" }, heads[0]), el("th", { colspan: span, scope: "col" }, heads[1]))));
   const body = el("tbody");
   table.append(body);
   const pair = (i, j, changed) => {
@@ -275,8 +305,8 @@ function difference(before, after, blocks, heads) {
       marked = head + tail >= 0.3 * Math.max(x.length, y.length); // else too different to mark a part
     }
     const mark = (text) => (marked ? [head, text.length - tail] : [0, 0]);
-    return el("tr", {}, el("td", { class: "no" }, i === null ? "" : String(leftNumbers[i])), cell(i === null ? null : leftColours[i], i === null ? "none" : changed ? "del" : "", ...mark(x)),
-      el("td", { class: "no" }, j === null ? "" : String(rightNumbers[j])), cell(j === null ? null : rightColours[j], j === null ? "none" : changed ? "add" : "", ...mark(y)));
+    return el("tr", {}, el("td", { class: "no" }, i === null ? "" : String(leftNumbers[i])), heat(leftTimes, i === null ? null : leftNumbers[i]), cell(i === null ? null : leftColours[i], i === null ? "none" : changed ? "del" : "", ...mark(x)),
+      el("td", { class: "no" }, j === null ? "" : String(rightNumbers[j])), heat(rightTimes, j === null ? null : rightNumbers[j]), cell(j === null ? null : rightColours[j], j === null ? "none" : changed ? "add" : "", ...mark(y)));
   };
   if (blocks === null) { // side by side, not compared
     for (let i = 0; i < Math.max(left.length, right.length); i++) body.append(pair(i < left.length ? i : null, i < right.length ? i : null, false));
@@ -288,10 +318,10 @@ function difference(before, after, blocks, heads) {
     for (let n = 0; n < rows; n++) body.append(pair(i + n < x ? i + n : null, j + n < y ? j + n : null, true));
     const equal = [];
     for (let n = 0; n < size && x + n < left.length && y + n < right.length; n++) equal.push(pair(x + n, y + n, false));
-    if (equal.length > 12) { // long equal parts are folded
-      const hidden = equal.slice(4, -4);
+    const hidden = equal.slice(4, -4);
+    if (hidden.length > 4 && !hidden.some((row) => row.querySelector(".hot"))) { // long equal parts are folded
       body.append(...equal.slice(0, 4));
-      const fold = el("tr", { class: "fold" }, el("td", { colspan: 4 }, el("button", { type: "button", onclick: () => fold.replaceWith(...hidden) }, `⋯ ${hidden.length} equal lines`)));
+      const fold = el("tr", { class: "fold" }, el("td", { colspan: 2 * span }, el("button", { type: "button", onclick: () => fold.replaceWith(...hidden) }, `⋯ ${hidden.length} equal lines`)));
       body.append(fold, ...equal.slice(-4));
     } else body.append(...equal);
     [i, j] = [x + size, y + size];
@@ -334,10 +364,11 @@ function why(source, human, answer) {
   const cost = data.costs[state.run].after_main;
   const names = Object.keys(source.counters);
   const saved = source.seconds - compared.seconds;
-  const rows = names.map((name) => {
+  const order = Object.keys(data.counters);
+  const rows = names.filter((name) => name !== data.pages).map((name) => {
     const [before, after] = [source.counters[name], compared.counters[name] ?? 0];
-    return { title: data.counters[name] ?? name, before, after, human: human?.counters[name], share: name in cost ? (spent(source, name) - spent(compared, name)) / Math.abs(saved) : null };
-  }).sort((a, b) => (b.share !== null) - (a.share !== null) || Math.abs(b.share ?? 0) - Math.abs(a.share ?? 0) || Math.abs(b.before - b.after) - Math.abs(a.before - a.after));
+    return { title: data.counters[name] ?? name, place: (order.indexOf(name) + order.length) % order.length, before, after, human: human?.counters[name], share: name in cost ? (spent(source, name) - spent(compared, name)) / Math.abs(saved) : null };
+  }).sort((a, b) => (b.share !== null) - (a.share !== null) || Math.abs(b.share ?? 0) - Math.abs(a.share ?? 0) || a.place - b.place || Math.abs(b.before - b.after) - Math.abs(a.before - a.after));
   const table = el("table", { class: "why" }, el("thead", {}, el("tr", {}, ...["", "source", answer ? "answer" : "human", ...(answer && human ? ["human"] : []), "change", "of the time saved"].map((text, i) => el("th", { scope: "col", class: i ? "" : "left" }, text)))));
   const body = el("tbody");
   table.append(body);
@@ -345,17 +376,21 @@ function why(source, human, answer) {
     const change = before ? (after >= 10 * before ? `${(after / before).toFixed(0)}×` : `${after >= before ? "+" : "−"}${Math.abs((100 * (after - before)) / before).toFixed(after && Math.abs(after - before) < 0.1 * before ? 1 : 0)} %`) : "–";
     const meter = el("span", { class: "meter" + (share < 0 ? " bad" : "") }, el("i", { style: `width:${Math.min(100, Math.abs(100 * (share ?? 0)))}%` }));
     body.append(el("tr", {}, el("th", { class: "left", scope: "row" }, title), el("td", {}, write(before)), el("td", {}, write(after)), ...(answer && human ? [el("td", {}, other === undefined ? "–" : write(other))] : []),
-      el("td", {}, before === after ? "same" : change), el("td", { class: "left" }, ...(share === null ? ["–"] : [meter, ` ${Math.round(100 * share)} %`]))));
+      el("td", {}, before === after ? "same" : change), el("td", { class: "left" }, ...(share === null ? ["–"] : [meter, ` ${Math.round(100 * share) < 0 ? "−" : ""}${Math.abs(Math.round(100 * share))} %`]))));
   };
   add("time", source.seconds, compared.seconds, human?.seconds, Math.sign(saved), seconds);
   add("of it before main (start-up)", source.startup, compared.startup, human?.startup, saved ? (source.startup - compared.startup) / Math.abs(saved) : null, seconds);
+  const derived = (title, of, write) => { if (of(source) !== null && of(compared) !== null) add(title, of(source), of(compared), human ? of(human) ?? undefined : undefined, null, write); };
+  derived("peak memory", (program) => (data.pages in program.counters ? 4096 * program.counters[data.pages] : null), bytes);
+  derived("instructions a cycle", ({ counters }) => (counters.cycles ? counters.instructions / counters.cycles : null), (value) => value.toFixed(2));
   const shown = rows.filter((each) => each.before || each.after);
-  for (const each of shown.slice(0, 8)) add(each.title, each.before, each.after, each.human, each.share, count);
-  if (shown.length > 8) {
-    const more = el("tr", {}, el("td", { colspan: 6, class: "left" }, el("button", { type: "button", onclick: () => { more.remove(); for (const each of shown.slice(8)) add(each.title, each.before, each.after, each.human, each.share, count); } }, `${shown.length - 8} more counters`)));
+  const most = shown.filter((each) => each.share !== null).length > 6 ? 17 : 8;
+  for (const each of shown.slice(0, most)) add(each.title, each.before, each.after, each.human, each.share, count);
+  if (shown.length > most) {
+    const more = el("tr", {}, el("td", { colspan: 6, class: "left" }, el("button", { type: "button", onclick: () => { more.remove(); for (const each of shown.slice(most)) add(each.title, each.before, each.after, each.human, each.share, count); } }, `${shown.length - most} more counters`)));
     body.append(more);
   }
-  const note = names.length ? "Counts over all tests, start-up included; shares by the environment's cost model." : "This run's records hold no counters.";
+  const note = names.length ? `Counts over all tests, start-up included; shares ${order.some((name) => name.startsWith("stall_")) ? "of cycles, by what was waited for in them" : "by the environment's cost model"}.` : "This run's records hold no counters.";
   return el("div", {}, table, el("p", { class: "note" }, note));
 }
 

@@ -144,25 +144,25 @@ void test_predictor(const Machine& m) {
 
 void test_caches(const Machine& m) {
     Memory memory(m);
-    uint64_t first = memory.load(0x10000, 1000);
+    uint64_t first = memory.load(0x10000, 1000, 1000);
     within("a load from memory", first - 1000, 180, 320);
-    equal("a load merged with the miss under way", memory.load(0x10008, 1001), first);
-    equal("a hit", memory.load(0x10010, 5000), 5001);
-    for (unsigned k = 1; k <= 16; ++k) memory.load(0x10000 + 2048 * k, 10000 + 1000 * k);  // 16 ways, 32 sets
-    uint64_t second_level = memory.load(0x10000, 60000) - 60000;
+    equal("a load merged with the miss under way", memory.load(0x10008, 1001, 1001), first);
+    equal("a hit", memory.load(0x10010, 5000, 5000), 5001);
+    for (unsigned k = 1; k <= 16; ++k) memory.load(0x10000 + 2048 * k, 10000 + 1000 * k, 10000 + 1000 * k);  // 16 ways, 32 sets
+    uint64_t second_level = memory.load(0x10000, 60000, 60000) - 60000;
     equal("a hit in the second level", second_level,
           m.l1d.tag_latency + m.l2xbar_request + m.l2.tag_latency + m.l2xbar_response + m.l1d.response_latency);
     equal("misses counted", memory.l1d.misses, 19);
     // a dirty line that leaves the second level is found in the third, a clean one is not
     Memory other(m);
     other.store(0, 100);
-    other.load(64, 1000);
+    other.load(64, 1000, 1000);
     for (unsigned k = 1; k <= 40; ++k)
-        for (unsigned line = 0; line < 2; ++line) other.load(64 * line + 65536ull * k, 1000 + 1000 * (2 * k + line));
+        for (unsigned line = 0; line < 2; ++line) other.load(64 * line + 65536ull * k, 1000 + 1000 * (2 * k + line), 1000 + 1000 * (2 * k + line));
     uint64_t reads = other.memory_reads;
-    other.load(0, 200000);
+    other.load(0, 200000, 200000);
     equal("the dirty line comes from the third level", other.memory_reads, reads);
-    other.load(64, 201000);
+    other.load(64, 201000, 201000);
     equal("the clean line comes from memory", other.memory_reads, reads + 1);
 
     Dram dram(m);

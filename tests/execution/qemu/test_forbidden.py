@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
+from pie_bench.data.pair import TestCase
 from pie_bench.execution.environment import Environment
+from pie_bench.execution.executor import Executor
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.qemu.report import Report
 from pie_bench.execution.simulators.qemu.simulator import QemuSimulator, impossible, main_offset
+from pie_bench.run.verdict import Candidate
+from pie_bench.store import MeasurementStore
 
 PROBING = """
 #include <csetjmp>
@@ -105,3 +110,25 @@ def test_an_empty_program_is_the_least(compiled, measured, ruler: Environment):
     (m,) = measured(compiled("int main() {}"), [b""])
     least = ruler.spec.simulator.least_startup_instructions  # type: ignore[union-attr]
     assert m.outcome == "ok" and 0.8 * m.startup_counters["instructions"] < least <= m.startup_counters["instructions"]
+
+
+def test_time_that_is_impossible_beside_native_cpu_time(ruler: Environment, sandbox: Sandbox, tmp_path):
+    """A program that works natively and does not where it is told of another processor."""
+    code = """
+#include <cpuid.h>
+#include <cstdio>
+int main() {
+    unsigned a, b, c, d;
+    __cpuid(0, a, b, c, d);
+    long n = b == 0x6f677948 ? 0 : %s;
+    for (volatile long i = 0; i < n; i++) {}
+    puts("1");
+}"""
+    executor = Executor(ruler, sandbox, MeasurementStore(tmp_path / "m.sqlite"))
+    tests = [TestCase("a", b"", b"1\n")]
+    honest = executor.execute(Candidate("p", "source", 0, code % "1000000"), tests)
+    assert honest.outcome == "ok", honest
+    verdict = executor.execute(Candidate("p", "source", 0, code % "3000000000"), tests)
+    assert verdict.outcome == "forbidden" and re.fullmatch(
+        r"test a: [\d.]+ s of CPU time natively, 0.000\d+ s simulated", verdict.detail
+    ), verdict

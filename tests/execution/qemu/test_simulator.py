@@ -12,7 +12,9 @@ from pie_bench.data.pair import TestCase
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.sandbox.sandbox import Sandbox
-from pie_bench.execution.simulators.qemu.simulator import QemuSimulator, machine_file, main_offset, period_ps
+from pie_bench.execution.simulators.qemu.report import parse_report
+from pie_bench.execution.simulators.qemu.simulator import QemuSimulator, machine_file, main_offset
+from pie_bench.execution.simulators.qemu.spec import period_ps
 from pie_bench.hashing import sha256
 from pie_bench.run.verdict import Candidate
 from pie_bench.store import MeasurementStore
@@ -215,6 +217,27 @@ int main() {{ volatile auto p = malloc({size}ul); printf("%d", p == nullptr); }}
     assert (m.outcome, m.stdout_sha256) == ("ok", sha256(b"1"))
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("long f(int n) { volatile char a[1000]; a[0] = n; return n ? f(n - 1) + a[0] : 0; }", "the stack is used up"),
+        ("long f(int n) { volatile char a[69000000]; a[0] = n; return a[0]; }", "the stack is used up"),
+        ("long f(int n) { volatile auto p = new char[n * 20000l]; return p != nullptr; }", "memory was refused"),
+        (
+            "#include <cstdlib>\nlong f(int n) { volatile auto p = malloc(n * 20000l); exit(p == 0); }",
+            "memory was refused",
+        ),
+        (
+            "#include <cstdlib>\nlong f(int n) { volatile auto p = (char*)malloc(n * 20000l); return *p; }",
+            "memory was refused",
+        ),
+    ],
+)
+def test_a_crash_for_lack_of_memory_is_no_other_behaviour(code, said, compiled, measured):
+    (m,) = measured(compiled(f"{code}\nint main() {{ volatile int n = 70000; return f(n) != 0; }}"), [b""])
+    assert m.outcome == "memory_limit" and said in m.detail
+
+
 def test_pages_are_counted(compiled, measured):
     code = "#include <vector>\nint main() { std::vector<char> a(%d); volatile char c = a[0]; return c; }"
     small, large = (measured(compiled(code % size), [b""])[0].counters["pages"] for size in (1 << 22, 1 << 24))
@@ -231,17 +254,79 @@ def test_the_machine_is_told_by_name():
     assert text == b"clock 3.5GHz\ncore.ports.0.IntAlu 1\ncore.width 4\nfitted.depth 2.5\n"
 
 
-def test_cycles_are_told_by_function(compiled, ruler: Environment, sandbox: Sandbox):
-    code = """
+# An instruction at the end of a page, so that it ends QEMU's block; what it left in rax, rbx and rcx is written.
+AT_THE_END = """
 #include <cstdio>
-__attribute__((noinline)) int dear() { volatile int s = 0; for (int i = 0; i < 100000; i++) s = s + i; return s; }
-__attribute__((noinline)) int cheap() { volatile int s = 0; for (int i = 0; i < 1000; i++) s = s + i; return s; }
-int main() { printf("%d", dear() + cheap()); }"""
-    spent = QemuSimulator(ruler, sandbox).cycles_by_function(compiled(code), b"")
-    assert list(spent)[:2] == ["elsewhere", "_Z4dearv"]  # libraries: the start-up
-    assert spent["_Z4dearv"] > 50 * spent["_Z5cheapv"] > 0
-    (m,) = QemuSimulator(ruler, sandbox).measure(compiled(code), [b""])
-    assert sum(spent.values()) == m.counters["cycles"]
+extern "C" void asked(unsigned long* answer);
+asm(".text\\n.p2align 12\\nasked: push %rbx\\n xor %eax, %eax\\n mov $77, %ecx\\n .byte 0xe9\\n .long 1f - . - 4\\n"
+    ".skip 4096 - (. - asked) - {size}, 0x90\\n1: {instruction}\\n"
+    "mov %rax, (%rdi)\\n mov %rbx, 8(%rdi)\\n mov %rcx, 16(%rdi)\\n pop %rbx\\n ret");
+int main() {{
+    unsigned long answer[3];
+    asked(answer);
+    printf("%lu %lu %lu", answer[0], answer[1] & 0xffffffff, answer[2]);
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("instruction", "size"),
+    [("cpuid", 2), (".byte 0x48, 0x0f, 0xa2", 3), ("rdtsc", 2), ("rdtscp", 3), ("cpuid", 64), ("rdtscp", 64)],
+)
+def test_the_processors_answers_are_simulated_wherever_they_are_asked_for(instruction, size, compiled, ruler, sandbox):
+    binary = compiled(AT_THE_END.format(instruction=instruction, size=size))
+    simulator = QemuSimulator(ruler, sandbox)
+    command = simulator._command(binary, None, bytes(16), "report={report}")
+    finished = sandbox.run(command, ruler.spec.simulator_limits, "simulator")
+    report = parse_report(finished.report, bytes(16))
+    assert report is not None and report.outcome == "exited", finished
+    rax, rbx, rcx = map(int, finished.stdout.split())
+    if "rdtsc" in instruction:
+        assert 0 < rax < report.counters["cycles"]
+        assert rcx == (0 if instruction == "rdtscp" else 77)
+    else:
+        assert rbx == int.from_bytes(b"Hygo", "little") and rax == 13
+
+
+def test_cycles_are_told_by_line(ruler: Environment, sandbox: Sandbox, tmp_path):
+    """What a line calls in libraries and templates is its own; what a function of the text does is that function's."""
+    code = """
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+static int volatile key = 1000;
+static bool less(int a, int b) { return a % key < b % key; }
+int main() {
+    std::vector<int> v(3000);
+    for (unsigned i = 0; i < v.size(); i++) v[i] = i * 7919u % 10007;
+    std::sort(v.begin(), v.end(), less);
+    for (int i = 0; i < 50; i++)
+        printf("%d\\n", v[i]);
+}"""
+    executor = Executor(ruler, sandbox, MeasurementStore(tmp_path / "m.sqlite"))
+    output = executor.run(code, TestCase("1", b"", b"")).stdout
+    verdict = executor.execute(Candidate("p", "source", 0, code), [TestCase("1", b"", output)])
+    found = executor.profile(code, TestCase("1", b"", output))
+    assert found is not None and found == executor.profile(code, TestCase("1", b"", output))  # kept
+    assert found.cycles == verdict.counters["cycles"]
+    lines = dict(found.lines)
+    assert set(lines) <= set(range(1, code.count("\n") + 2)) and sum(lines.values()) < found.cycles
+    ordered = sorted(lines, key=lambda line: -lines[line])
+    assert set(ordered[:3]) == {6, 10, 12} and min(lines[line] for line in ordered[:3]) > 3 * lines.get(8, 0)
+    assert sum(lines.values()) > 0.9 * (found.cycles - verdict.startup_counters["cycles"])
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "outcome", "said"),
+    [
+        ("0x0f, 0xc7, 0xf0", "unsupported", "rdrand"),
+        ("0x48, 0x0f, 0xc7, 0xf8", "unsupported", "rdseed"),
+        ("0xf3, 0x0f, 0xc7, 0xf8", "unsupported", "rdpid"),
+        ("0xcd, 0x80", "forbidden", "int 0x80"),
+    ],
+)
+def test_what_the_processor_alone_could_answer_ends_the_run(bytes_, outcome, said, compiled, measured):
+    for m in measured(compiled(f'int main() {{ asm volatile(".byte {bytes_}" ::: "rax", "rbx", "rcx", "rdx"); }}')):
+        assert m.outcome == outcome and said in m.detail
 
 
 def test_bytes_that_look_like_rdtsc_are_not(compiled, measured):

@@ -299,4 +299,5 @@ class Session:
                 raise SandboxError(f"gem5 ended without an answer: {said[-1] if said else 'no message'}")
             self._buffer += received
         line, _, self._buffer = self._buffer.partition(b"\n")
-        return json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
+        return answer

@@ -16,7 +16,8 @@ class ReportError(ValueError):
 class Report:
     """How the program ended, evidence for that, and what was counted in all and before `main`.
 
-    `lines` are cycles by place in the program's code, if they were asked for; those of libraries are `elsewhere`.
+    If asked for, `lines` are cycles by place in the program's own code, `called` those of other code by the place of
+    the call that led there; what no such call led to is `elsewhere` in `lines`.
     """
 
     outcome: str
@@ -24,6 +25,7 @@ class Report:
     counters: Mapping[str, int] = field(default_factory=dict)
     startup_counters: Mapping[str, int] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
+    called: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse_report(content: bytes, key: bytes) -> Report | None:
@@ -35,7 +37,7 @@ def parse_report(content: bytes, key: bytes) -> Report | None:
     if not found or last.strip() != f"{siphash(key, body):016x}".encode():
         raise ReportError("the report's sum is wrong")
     values: dict[str, str] = {}
-    counted: dict[str, dict[str, int]] = {"counter": {}, "startup": {}, "line": {}}
+    counted: dict[str, dict[str, int]] = {"counter": {}, "startup": {}, "line": {}, "called": {}}
     for line in body.decode().splitlines():
         kind, _, rest = line.partition(" ")
         if kind in counted:
@@ -43,7 +45,7 @@ def parse_report(content: bytes, key: bytes) -> Report | None:
             counted[kind][name] = int(number)
         else:
             values[kind] = rest
-    return Report(values["outcome"], values["detail"], counted["counter"], counted["startup"], counted["line"])
+    return Report(values["outcome"], values["detail"], *counted.values())
 
 
 def siphash(key: bytes, data: bytes) -> int:

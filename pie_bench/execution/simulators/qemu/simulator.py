@@ -16,16 +16,17 @@ plugin/guest.h), and the harness refuses counts that cannot be.
 
 from __future__ import annotations
 
-import bisect
-import io
+import dataclasses
 import logging
 import secrets
 import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from pie_bench.execution.elf import code_address, lowest_code, main_address, of_elf
 from pie_bench.execution.environment import Environment
+from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import (
     REPORT_PATH,
     Command,
@@ -36,21 +37,18 @@ from pie_bench.execution.sandbox.sandbox import (
     SandboxError,
     Served,
 )
-from pie_bench.execution.simulators.qemu.build import LIBRARIES, TOOLS, Ruler
+from pie_bench.execution.simulators.qemu.build import TOOLS, Ruler
 from pie_bench.execution.simulators.qemu.report import Report, ReportError, parse_report
-from pie_bench.execution.simulators.qemu.spec import CYCLES, INSTRUCTIONS, QemuSpec
-from pie_bench.execution.simulators.simulator import is_verified
+from pie_bench.execution.simulators.qemu.spec import CYCLES, INSTRUCTIONS, QemuSpec, period_ps
+from pie_bench.execution.simulators.simulator import CyclesByAddress, is_verified
 from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 
-PAGE_BYTES = 4096
-_PROGRAM, _PLUGIN, _MACHINE = "/w/program", "/w/ruler.so", "/w/machine"
+_PROGRAM, _PLUGIN, _MACHINE, _OWN = "/w/program", "/w/ruler.so", "/w/machine", "/w/own"
 _MOST_INSTRUCTIONS_A_CYCLE = 8  # what the simulated core commits
 _STACK_SLACK_BYTES = 1 << 20  # QEMU's stack holds a little more than the kernel's: a program that fits there fits here
-_UNITS = {"GHz": 10**9, "MHz": 10**6, "Hz": 1}
 _log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
 _Run = tuple[Finished, Report | None]
 
 
@@ -92,20 +90,27 @@ class QemuSimulator:
         """Simulated seconds of a whole process."""
         return counters.get(CYCLES, 0) * self._period_ps / 10**12
 
-    def cycles_by_function(self, binary: bytes, data: bytes) -> dict[str, int]:
-        """Where a program's cycles go: by function (as the linker names it), `elsewhere` for libraries; most first.
+    def profile(self, binary: bytes, data: bytes, own: Sequence[tuple[int, int]]) -> CyclesByAddress | None:
+        """Where a program's cycles go. None when it does not end well.
 
-        An instruction's cycles are those by which it retired after the one before. Empty when it does not end well.
+        An instruction's cycles are those by which it retired after the one before.
         """
-        key = secrets.token_bytes(16)
-        command = self._command(binary, main_offset(binary), key, f"report={REPORT_PATH}", "profile=on", stdin=data)
+        key, code = secrets.token_bytes(16), code_address(binary)
+        if code is None:
+            return None
+        options = [f"report={REPORT_PATH}", f"profile={_OWN}"]
+        command = self._command(binary, main_offset(binary), key, *options, stdin=data)
+        ranges = "".join(f"{begin - code} {end - code}\n" for begin, end in sorted(own))
+        command = dataclasses.replace(command, files={**command.files, _OWN: File(ranges.encode())})
         report = _report_of(self._sandbox.run(command, self._limits, "simulator"), key)
-        functions = functions_of(binary)
-        spent: Counter[str] = Counter()
-        for place, cycles in (report.lines if report is not None else {}).items():
-            at = bisect.bisect_right(functions, (int(place), "\U0010ffff")) - 1 if place != "elsewhere" else -1
-            spent[functions[at][1] if at >= 0 else "elsewhere"] += cycles
-        return dict(sorted(spent.items(), key=lambda item: (-item[1], item[0])))
+        if report is None or (report.outcome, report.detail) != ("exited", "0"):
+            return None
+        elsewhere = report.lines.get("elsewhere", 0)
+        own_cycles, called = (
+            {int(place) + code: cycles for place, cycles in counted.items() if place != "elsewhere"}
+            for counted in (report.lines, report.called)
+        )
+        return CyclesByAddress(own_cycles, called, elsewhere)
 
     def _run_alone(self, binary: bytes, main: int | None, data: bytes) -> _Run:
         key = secrets.token_bytes(16)
@@ -159,11 +164,12 @@ class QemuSimulator:
         plugin = [_PLUGIN, *options, f"key={key.hex()}", f"machine={_MACHINE}", f"period_ps={self._period_ps}"]
         plugin += [f"max_instructions={self._spec.max_instructions}", f"memory={self._spec.native_limits.memory_bytes}"]
         plugin += [f"main={main}"] if main is not None else []
-        loader = [f"{TOOLS}/lib64/ld-linux-x86-64.so.2", "--library-path", LIBRARIES]
         qemu = [f"{TOOLS}/usr/bin/qemu-x86_64", "-plugin", ",".join(plugin), "-cpu", spec.cpu, "-r", spec.kernel]
+        if not self._sandbox.shows_roots:  # the program's loader and libraries are looked for there
+            qemu += ["-L", str(self._environment.root)]
         qemu += ["-seed", "1", "-s", str(self._limits.stack_bytes + _STACK_SLACK_BYTES), "-0", _PROGRAM, _PROGRAM]
         return Command(
-            argv=[*loader, *qemu],
+            argv=[*loader(Path(TOOLS)), *qemu],
             stdin=stdin,
             files={
                 _PROGRAM: File(binary, executable=True),
@@ -232,12 +238,6 @@ def impossible(report: Report, least_startup_instructions: int) -> str | None:
     return None
 
 
-def period_ps(clock: str) -> int:
-    """A cycle of a clock like `3.5GHz`, in the whole picoseconds that gem5 counts in."""
-    unit = next(unit for unit in _UNITS if clock.endswith(unit))
-    return round(10**12 / (float(clock.removesuffix(unit)) * _UNITS[unit]))
-
-
 def machine_file(parameters: Mapping[str, Any], fitted: Mapping[str, float]) -> bytes:
     """The machine as the plugin reads it: a line each, `dotted.name value`, by name."""
     lines = [*_flat("", parameters), *(f"fitted.{name} {value!r}" for name, value in fitted.items())]
@@ -258,42 +258,17 @@ def _flat(prefix: str, value: Any) -> Iterator[str]:
 
 def main_offset(binary: bytes) -> int | None:
     """Of `main`, from the beginning of the lowest segment that is executed; None when there is no such symbol."""
-    from elftools.elf.constants import P_FLAGS
 
     def offset(elf: Any) -> int | None:
-        table = elf.get_section_by_name(".symtab")
-        symbols = table.get_symbol_by_name("main") if table is not None else None
-        code = min(s["p_vaddr"] for s in elf.iter_segments("PT_LOAD") if s["p_flags"] & P_FLAGS.PF_X)
-        return symbols[0]["st_value"] - code if symbols and symbols[0]["st_value"] >= code else None
+        main, code = main_address(elf), lowest_code(elf)
+        return main - code if main is not None and main >= code else None
 
-    return _of_elf(binary, offset)
-
-
-def functions_of(binary: bytes) -> list[tuple[int, str]]:
-    """Places and names of a program's functions, from the beginning of the lowest segment that is executed."""
-    from elftools.elf.constants import P_FLAGS
-
-    def functions(elf: Any) -> list[tuple[int, str]]:
-        code = min(s["p_vaddr"] for s in elf.iter_segments("PT_LOAD") if s["p_flags"] & P_FLAGS.PF_X)
-        table = elf.get_section_by_name(".symtab")
-        symbols = [s for s in table.iter_symbols() if s["st_info"]["type"] == "STT_FUNC" and s["st_value"] >= code]
-        return sorted((symbol["st_value"] - code, symbol.name) for symbol in symbols)
-
-    return _of_elf(binary, functions) or []
+    return of_elf(binary, offset)
 
 
 def is_dynamic(binary: bytes) -> bool:
     """Whether a program is started by the dynamic loader."""
-    return bool(_of_elf(binary, lambda elf: any(elf.iter_segments("PT_INTERP"))))
-
-
-def _of_elf(binary: bytes, ask: Callable[[Any], _T]) -> _T | None:
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        return ask(ELFFile(io.BytesIO(binary)))
-    except Exception:  # of a broken file pyelftools raises what its parts raise
-        return None
+    return bool(of_elf(binary, lambda elf: any(elf.iter_segments("PT_INTERP"))))
 
 
 def _report_of(finished: Finished, key: bytes) -> Report | None:

@@ -10,6 +10,7 @@ from pydantic import Field
 from pie_bench.execution.simulators.spec import SimulatorSpec
 
 CYCLES, INSTRUCTIONS, PAGES = "cycles", "instructions", "pages"
+_UNITS = {"GHz": 10**9, "MHz": 10**6, "Hz": 1}
 
 
 class QemuSpec(SimulatorSpec):
@@ -23,8 +24,34 @@ class QemuSpec(SimulatorSpec):
     labels: ClassVar[Mapping[str, str]] = {
         CYCLES: "cycles",
         INSTRUCTIONS: "instructions",
+        "branches": "branches",
+        "mispredicted_conditional": "mispredicted conditional branches",
+        "mispredicted_indirect": "mispredicted indirect branches",
+        "l1i_misses": "fetches that miss L1",
+        "l1d_misses": "data accesses that miss L1",
+        "l2_misses": "misses of L2",
+        "l3_misses": "misses of L3 (memory is asked)",
+        "page_faults": "page faults",
         PAGES: "peak memory, pages of 4 KiB",
+        "stall_mispredict": "cycles lost to mispredictions",
+        "stall_fetch": "cycles waiting for code",
+        "stall_memory": "cycles waiting for loads",
+        "stall_stores": "cycles waiting for stores",
+        "stall_window": "cycles with the window full",
+        "stall_execute": "cycles waiting for execution",
+        "stall_trap": "cycles in page faults and system calls",
+        "uops": "micro-operations",
+        "loads": "loads",
+        "stores": "stores",
+        "forwarded_loads": "loads served by a store before them",
+        "order_violations": "loads that ran ahead of a store to their address",
+        "missed_targets": "branches with an unknown target",
+        "dram_row_hits": "memory accesses to an open row",
+        "dram_row_conflicts": "memory accesses to another row",
     }
+    pages = PAGES
+    profiles = True
+    needs_mounts = False
 
     kind: Literal["qemu"]
     tools: str
@@ -37,3 +64,14 @@ class QemuSpec(SimulatorSpec):
     @property
     def roots(self) -> tuple[str, ...]:
         return (self.tools,)
+
+    @property
+    def stalls(self) -> Mapping[str, float]:
+        seconds = period_ps(self.parameters["clock"]) / 10**12
+        return {name: seconds for name in self.labels if name.startswith("stall_")}
+
+
+def period_ps(clock: str) -> int:
+    """A cycle of a clock like `3.5GHz`, in the whole picoseconds that gem5 counts in."""
+    unit = next(unit for unit in _UNITS if clock.endswith(unit))
+    return round(10**12 / (float(clock.removesuffix(unit)) * _UNITS[unit]))

@@ -139,8 +139,7 @@ Memory::Memory(const Machine& m)
     : l1i(m.l1i), l1d(m.l1d), l2(m.l2), l3(m.l3), dram(m), m_(m), extra_(uint64_t(m.fit("memory_cycles", 0))) {}
 
 // A request that misses in the first level at `cycle`; the cycle in which the first level has the line.
-uint64_t Memory::beyond_l1(uint64_t line, uint64_t cycle, bool& dirty) {
-    dirty = false;
+uint64_t Memory::beyond_l1(uint64_t line, uint64_t cycle) {
     uint64_t at_l2 = cycle + m_.l1d.tag_latency + m_.l2xbar_request;  // and the header's cycle in the crossbar
     uint64_t answer = m_.l2xbar_response + m_.l1d.response_latency;
     if (Cache::Line* found = l2.find(line)) {
@@ -189,57 +188,32 @@ void Memory::victim_of_l2(const Cache::Line& victim, uint64_t cycle) {
         l3.insert(victim.tag, cycle, true);
 }
 
-uint64_t Memory::load(uint64_t address, uint64_t cycle) {
-    uint64_t line = address >> LINE_SHIFT;
-    if (Cache::Line* found = l1d.find(line)) {
-        uint64_t done = cycle + m_.l1d.tag_latency;
-        if (done >= found->ready) {
-            ++l1d.hits;
-            return done;
+// An access of a first-level cache in `cycle`; what misses was asked for in `asked`.
+uint64_t Memory::access(Cache& l1, uint64_t latency, uint64_t address, uint64_t cycle, uint64_t asked, bool writes) {
+    const uint64_t line = address >> LINE_SHIFT, hit = cycle + latency;
+    if (Cache::Line* found = l1.find(line)) {
+        found->dirty |= writes;
+        if (hit >= found->ready) {
+            ++l1.hits;
+            return hit;
         }
-        ++l1d.misses;  // merged with the miss that is under way
+        ++l1.misses;  // merged with the miss that is under way
         return found->ready;
     }
-    ++l1d.misses;
-    bool dirty;
-    uint64_t done = beyond_l1(line, cycle, dirty);
-    victim_of_l1(l1d.insert(line, done, dirty), cycle);
-    return done;
+    ++l1.misses;
+    const uint64_t done = beyond_l1(line, asked);
+    victim_of_l1(l1.insert(line, done, writes), asked);
+    return done > hit ? done : hit;
+}
+
+uint64_t Memory::load(uint64_t address, uint64_t cycle, uint64_t asked) {
+    return access(l1d, m_.l1d.tag_latency, address, cycle, asked, false);
+}
+
+uint64_t Memory::fetch(uint64_t address, uint64_t cycle, uint64_t asked) {
+    return access(l1i, m_.l1i.tag_latency, address, cycle, asked, false);
 }
 
 uint64_t Memory::store(uint64_t address, uint64_t cycle) {
-    uint64_t line = address >> LINE_SHIFT;
-    if (Cache::Line* found = l1d.find(line)) {
-        found->dirty = true;
-        uint64_t done = cycle + m_.l1d.tag_latency;
-        if (done >= found->ready) {
-            ++l1d.hits;
-            return done;
-        }
-        ++l1d.misses;
-        return found->ready;
-    }
-    ++l1d.misses;
-    bool dirty;
-    uint64_t done = beyond_l1(line, cycle, dirty);
-    victim_of_l1(l1d.insert(line, done, true), cycle);
-    return done;
-}
-
-uint64_t Memory::fetch(uint64_t address, uint64_t cycle) {
-    uint64_t line = address >> LINE_SHIFT;
-    if (Cache::Line* found = l1i.find(line)) {
-        uint64_t done = cycle + m_.l1i.tag_latency;
-        if (done >= found->ready) {
-            ++l1i.hits;
-            return done;
-        }
-        ++l1i.misses;
-        return found->ready;
-    }
-    ++l1i.misses;
-    bool dirty;
-    uint64_t done = beyond_l1(line, cycle, dirty);
-    l1i.insert(line, done, false);
-    return done;
+    return access(l1d, m_.l1d.tag_latency, address, cycle, cycle, true);
 }

@@ -105,9 +105,10 @@ class Pages {
 class Memory {
   public:
     explicit Memory(const Machine&);
-    /// The cycle in which the core has the data of a load or of a block of code; `address` is physical.
-    uint64_t load(uint64_t address, uint64_t cycle);
-    uint64_t fetch(uint64_t address, uint64_t cycle);
+    /// The cycle in which the core has the data of a load or of a block of code; `address` is physical. A miss was asked
+    /// for in `asked`: before `cycle` where a wrong path did.
+    uint64_t load(uint64_t address, uint64_t cycle, uint64_t asked);
+    uint64_t fetch(uint64_t address, uint64_t cycle, uint64_t asked);
     /// The cycle in which a store has its line and is done.
     uint64_t store(uint64_t address, uint64_t cycle);
 
@@ -116,7 +117,8 @@ class Memory {
     uint64_t memory_reads = 0;
 
   private:
-    uint64_t beyond_l1(uint64_t line, uint64_t cycle, bool& dirty);
+    uint64_t access(Cache& l1, uint64_t latency, uint64_t address, uint64_t cycle, uint64_t asked, bool writes);
+    uint64_t beyond_l1(uint64_t line, uint64_t cycle);
     void victim_of_l1(const Cache::Line&, uint64_t cycle);
     void victim_of_l2(const Cache::Line&, uint64_t cycle);
     const Machine& m_;

@@ -21,16 +21,18 @@ Core::Core(const Machine& m)
         units_[c].latency = m.latency[c] ? m.latency[c] : 1;
         units_[c].ports = m.ports[c];
     }
-    auto log_of = [](uint32_t width) {
-        unsigned log = 0;
-        while ((1u << log) < width) ++log;
-        if ((1u << log) != width) throw BadMachine("machine: widths of stages must be powers of two");
-        return log;
+    auto step_of = [](uint32_t width) {
+        if (width == 0 || (1u << EIGHTHS) % width) throw BadMachine("machine: a stage must be 1, 2, 4 or 8 wide");
+        return (1u << EIGHTHS) / width;
     };
-    fetch_log_ = log_of(m.fetchWidth);
-    decode_log_ = log_of(m.decodeWidth);
-    rename_log_ = log_of(m.renameWidth);
-    commit_log_ = log_of(m.commitWidth);
+    fetch_step_ = step_of(m.fetchWidth);
+    decode_step_ = step_of(m.decodeWidth);
+    rename_step_ = step_of(m.renameWidth);
+    commit_step_ = step_of(m.commitWidth);
+    front_delay_ = m.fetchToDecodeDelay + m.decodeToRenameDelay;
+    shortest_ = m.numROBEntries;
+    for (uint32_t entries : {free_integers_, free_floats_, m.LQEntries, m.numIQEntries})
+        if (entries < shortest_) shortest_ = entries;
     commit_delay_ = m.iewToCommitDelay + 1;
     // commit hears of a wrong branch iewToCommitDelay later, fetch a cycle after it, and asks for code in the next one
     mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 + uint32_t(m.fit("mispredict_cycles", 0));
@@ -50,7 +52,7 @@ void Core::redirect(uint64_t request, Why why) {
 }
 
 // Brings the fetch buffer to the blocks of an instruction.
-void Core::fetch_from(uint64_t pc, unsigned size) {
+void Core::fetch_blocks(uint64_t pc, unsigned size) {
     uint64_t first = pc >> block_shift_, last = (pc + size - 1) >> block_shift_;
     for (uint64_t block = first; block <= last; ++block) {
         if (block == fetch_block_) continue;
@@ -70,32 +72,42 @@ void Core::fetch_from(uint64_t pc, unsigned size) {
             }
         }
         uint64_t frame = pages.find(fetch_page_);
-        if (shadow_left_ && request >= shadow_shift_ && request - shadow_shift_ < shadow_end_)
-            memory.fetch(frame << 12 | (address & 4095), request - shadow_shift_);
-        uint64_t there = memory.fetch(frame << 12 | (address & 4095), request);
-        if (there > request + 1 && why_ == FETCH) why_ = FETCH;
+        uint64_t asked = request;
+        if (shadow() && request >= shadow_shift_ && request - shadow_shift_ < shadow_end_) asked -= shadow_shift_;
+        uint64_t there = memory.fetch(frame << 12 | (address & 4095), request, asked);
         fetch_at(there);
         fetch_block_ = block;
     }
 }
 
-void Core::take_iq(uint64_t& cycle) {
-    while (iq_clock_ < cycle) {
-        uint16_t& frees = iq_frees_[++iq_clock_ & (IQ_RING - 1)];
-        iq_used_ -= frees;
-        frees = 0;
-    }
+void Core::free_iq_late(uint64_t cycle, uint64_t now) {
+    advance_iq(now);
+    const uint64_t limit = iq_clock_ + IQ_RING - 1;
+    ++iq_frees_[(cycle < limit ? cycle : limit) & (IQ_RING - 1)];
+}
+
+// The cycle from `cycle` on in which the issue queue has room.
+uint64_t Core::wait_for_iq(uint64_t cycle) {
+    advance_iq(cycle);
     while (iq_used_ >= m_.numIQEntries) {
-        uint16_t& frees = iq_frees_[++iq_clock_ & (IQ_RING - 1)];
-        iq_used_ -= frees;
-        frees = 0;
+        advance_iq(iq_clock_ + 1);
         cycle = iq_clock_;
     }
-    ++iq_used_;
+    return cycle;
+}
+
+// The cycle from `rename` on in which all queues but the stores' and the issue queue have room.
+uint64_t Core::room_in_window(const MicroOp& op, uint64_t rename) const {
+    rename = later(rename, committed_[uint8_t(commits_ - m_.numROBEntries)] + m_.commitToRenameDelay);
+    rename = later(rename, integers_[uint8_t(integers_made_ - free_integers_ + op.integers - 1)] + m_.commitToRenameDelay + 1);
+    rename = later(rename, floats_[uint8_t(floats_made_ - free_floats_ + op.floats - 1)] + m_.commitToRenameDelay + 1);
+    if (op.flags & MicroOp::LOAD)
+        rename = later(rename, loads_left_[uint8_t(counts.loads - m_.LQEntries)] + m_.commitToIEWDelay + m_.iewToRenameDelay);
+    return rename;
 }
 
 // The first cycle from `from` on in which a port for the class is free; ports of a class take turns.
-uint64_t Core::issue(unsigned op_class, uint64_t from) {
+inline uint64_t Core::issue(unsigned op_class, uint64_t from) {
     Units& units = units_[op_class];
     for (;; ++from) {
         Cycle& cycle = ports_[from & (PORT_RING - 1)];
@@ -116,167 +128,181 @@ uint64_t Core::issue(unsigned op_class, uint64_t from) {
     }
 }
 
-// One micro-operation through the pipeline; returns its write-back. `pieces` accesses make up its one access to memory.
-uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsigned pieces, uint64_t& committed) {
-    const bool is_load = op.flags & MicroOp::LOAD, is_store = op.flags & MicroOp::STORE;
+// The first touch of a page is a fault, taken when everything before has committed and left. True if there was one: then
+// the micro-operation is done again.
+inline bool Core::fault(uint64_t pc, uint64_t begin, uint64_t end, uint64_t executes) {
+    const uint64_t first = begin >> 12, last = (end - 1) >> 12;
+    if (pages.find(first) != ~0ull && (first == last || pages.find(last) != ~0ull)) return false;
+    ++counts.page_faults;
+    translate(begin);
+    translate(end - 1);
+    uint64_t head = later(later(executes + commit_delay_, last_commit_ + 1), store_complete_);
+    redirect(head + fault_delay_, TRAP);
+    fetch_from(pc, 1);
+    return true;
+}
+
+Core::Set* Core::store_set(uint64_t pc) {
+    if (++set_clock_ > m_.store_set_clear_period) {
+        set_clock_ = 0;
+        sets_.assign(sets_.size(), -1);
+        last_store_.assign(last_store_.size(), Set());
+    }
+    int32_t number = sets_[(pc >> 2) & (sets_.size() - 1)];
+    return number >= 0 ? &last_store_[size_t(number)] : nullptr;
+}
+
+namespace { constexpr uint64_t AGAIN = ~0ull; }
+
+// When a load that executes in `executes` has its data; AGAIN if it ran ahead of a store to its own address.
+inline uint64_t Core::load(const MicroOp& op, uint64_t pc, const Access& access, uint64_t dispatch, uint64_t executes) {
+    const uint64_t begin = access.address, end = begin + access.bytes;
+    // stores before it that it overlaps
+    const Store* hit = nullptr;
+    for (uint64_t word = begin >> 3; word <= (end - 1) >> 3; ++word) {
+        if (store_words_[word & (STORES - 1)] != uint32_t(word)) continue;
+        const Store& s = stores_[word & (STORES - 1)];
+        if (s.begin < end && begin < s.end && (!hit || s.complete > hit->complete)) hit = &s;
+    }
+    if (hit && hit->sent > executes) {
+        if (hit->done > executes) {
+            // all from here on is done again
+            ++counts.order_violations;
+            int32_t &by_load = sets_[(pc >> 2) & (sets_.size() - 1)],
+                    &by_store = sets_[(hit->pc >> 2) & (sets_.size() - 1)];
+            if (by_load < 0 && by_store < 0)
+                by_load = by_store = int32_t((pc >> 2) & (sets_.size() - 1));
+            else if (by_store < 0)
+                by_store = by_load;
+            else if (by_load < 0)
+                by_load = by_store;
+            else
+                by_load = by_store = by_load < by_store ? by_load : by_store;
+            redirect(hit->done + mispredict_delay_, MISPREDICT);
+            fetch_from(pc, 1);
+            return AGAIN;
+        }
+        if (hit->begin <= begin && end <= hit->end) {
+            ++counts.forwarded;
+            return executes + 1;
+        }
+        // it has part of it only: wait until the store has left, then try again
+        const uint64_t again = hit->complete + 2;
+        return later(memory.load(translate(begin), again, again), again);
+    }
+    const uint64_t asked = shadow() ? asked_in_shadow(op, dispatch, executes) : executes;
+    uint64_t done = memory.load(translate(begin), executes, asked);
+    if ((end - 1) >> 6 != begin >> 6) done = later(done, memory.load(translate(end - 1), executes, asked));
+    return done;
+}
+
+// When a store that is sent in `sent` is complete.
+inline uint64_t Core::store(uint64_t pc, const Access& access, uint64_t done, uint64_t sent) {
+    const uint64_t begin = access.address, end = begin + access.bytes, first = begin >> 3, last = (end - 1) >> 3;
+    uint64_t complete = memory.store(translate(begin), sent);
+    if ((end - 1) >> 6 != begin >> 6) complete = later(complete, memory.store(translate(end - 1), sent));
+    const Store made{begin, end, done, sent, complete, pc};
+    store_words_[first & (STORES - 1)] = uint32_t(first);
+    stores_[first & (STORES - 1)] = made;
+    if (last != first) {
+        store_words_[last & (STORES - 1)] = uint32_t(last);
+        stores_[last & (STORES - 1)] = made;
+    }
+    return complete;
+}
+
+// One micro-operation through the pipeline; returns its write-back.
+template <unsigned WAY>
+inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access) {
+    constexpr bool other = WAY == MicroOp::OTHER;
+    const bool is_load = other ? op.flags & MicroOp::LOAD : WAY == MicroOp::SIMPLE_LOAD;
+    const bool is_store = other ? op.flags & MicroOp::STORE : WAY == MicroOp::SIMPLE_STORE;
     for (;;) {
-        ++counts.ops;
         // fetch
-        uint64_t place = later(fetch_next_, renamed_.before(front_room_) << fetch_log_);
-        fetch_next_ = place + 1;
-        fetch_cycle_ = place >> fetch_log_;
+        uint64_t place = later(fetch_next_, renamed_[uint8_t(counts.ops - front_room_)] << EIGHTHS);
+        fetch_next_ = place + fetch_step_;
+        fetch_cycle_ = place >> EIGHTHS;
         // decode
-        place = later(decode_next_, fetch_cycle_ << decode_log_);
-        decode_next_ = place + 1;
-        decode_cycle_ = place >> decode_log_;
+        place = later(decode_next_, fetch_cycle_ << EIGHTHS);
+        decode_next_ = place + decode_step_;
+        decode_cycle_ = place >> EIGHTHS;
         // rename
-        uint64_t arrives = decode_cycle_ + m_.fetchToDecodeDelay + m_.decodeToRenameDelay, rename = arrives;
-        if (serialize_ || op.flags & MicroOp::SERIALIZE_BEFORE) {
+        const uint64_t arrives = decode_cycle_ + front_delay_;
+        uint64_t rename = arrives;
+        if (other && (serialize_ || op.flags & MicroOp::SERIALIZE_BEFORE)) {
             rename = later(rename, last_commit_ + serialize_delay_);
             serialize_ = false;
         }
-        rename = later(rename, committed_.before(m_.numROBEntries) + m_.commitToRenameDelay);
-        rename = later(rename, integers_.before(free_integers_ - op.integers + 1) + m_.commitToRenameDelay + 1);
-        rename = later(rename, floats_.before(free_floats_ - op.floats + 1) + m_.commitToRenameDelay + 1);
-        if (is_load)
-            rename = later(rename, loads_left_.before(m_.LQEntries) + m_.commitToIEWDelay + m_.iewToRenameDelay);
+        const bool full = committed_[uint8_t(commits_ - shortest_)] + 2 > rename;  // perhaps
+        if (__builtin_expect(full, 0)) rename = room_in_window(op, rename);
         bool waits_for_stores = false;
         if (is_store) {
-            uint64_t room = stores_left_.before(m_.SQEntries) + m_.iewToRenameDelay;
+            const uint64_t room = stores_left_[uint8_t(counts.stores - m_.SQEntries)] + m_.iewToRenameDelay;
             if (room > rename) rename = room, waits_for_stores = true;
         }
-        place = later(rename_next_, rename << rename_log_);
-        rename = place >> rename_log_;
-        take_iq(rename);
-        rename_next_ = later(place, rename << rename_log_) + 1;
-        renamed_.add(rename);
+        place = later(rename_next_, rename << EIGHTHS);
+        rename = place >> EIGHTHS;
+        if (__builtin_expect(full, 0)) {
+            rename = wait_for_iq(rename);
+            place = later(place, rename << EIGHTHS);
+        }
+        ++iq_used_;
+        rename_next_ = place + rename_step_;
+        renamed_[uint8_t(counts.ops)] = rename;
         // dispatch, operands, issue
-        uint64_t dispatch = rename + m_.renameToIEWDelay, from = dispatch;
-        for (uint8_t source : op.source) from = later(from, ready_[source]);
+        const uint64_t dispatch = rename + m_.renameToIEWDelay;
+        uint64_t from = later(later(dispatch, ready_[op.source[0]]), later(ready_[op.source[1]], ready_[op.source[2]]));
+        if (other) from = later(from, later(ready_[op.source[3]], later(ready_[op.source[4]], ready_[op.source[5]])));
         Set* set = nullptr;
         if (is_load | is_store) {
             from = later(from, barrier_);
-            if (++set_clock_ > m_.store_set_clear_period) {
-                set_clock_ = 0;
-                sets_.assign(sets_.size(), -1);
-                last_store_.assign(last_store_.size(), Set());
-            }
-            int32_t number = sets_[(pc >> 2) & (sets_.size() - 1)];
-            if (number >= 0) {
-                set = &last_store_[size_t(number)];
-                if (set->issued > dispatch) from = later(from, set->done);
-            }
+            set = store_set(pc);
+            if (set && set->issued > dispatch) from = later(from, set->done);
         }
-        if (op.flags & (MicroOp::NON_SPECULATIVE | MicroOp::BARRIER)) from = later(from, last_commit_ + 2);
-        if (op.flags & MicroOp::BARRIER) from = later(from, store_complete_ + 1);
-        uint64_t shadow_from = 0;
-        if (shadow_left_) {
-            shadow_from = dispatch > shadow_shift_ ? dispatch - shadow_shift_ : 0;
-            for (uint8_t source : op.source) shadow_from = later(shadow_from, shadow_ready_[source]);
-            if (dispatch > shadow_shift_ + shadow_end_) shadow_left_ = 1;
-            --shadow_left_;
-            uint64_t shadow_done = shadow_from + (is_load ? 2 : units_[op.op_class].latency);
-            if (is_load && access && shadow_from + 1 < shadow_end_) {
-                uint64_t frame = pages.find(access->address >> 12);
-                const Store& s = stores_[(access->address >> 3) & (STORES - 1)];
-                bool forwarded = s.begin <= access->address && access->address < s.end && s.sent > shadow_from;
-                if (frame != ~0ull && !forwarded)
-                    shadow_done = memory.load(frame << 12 | (access->address & 4095), shadow_from + 1) + 0;
-            }
-            for (uint8_t destination : op.destination) shadow_ready_[destination] = shadow_done;
-            shadow_ready_[NOWHERE] = 0;
+        if (other && op.flags & (MicroOp::NON_SPECULATIVE | MicroOp::BARRIER)) {
+            from = later(from, last_commit_ + 2);
+            if (op.flags & MicroOp::BARRIER) from = later(from, store_complete_ + 1);
         }
-        uint64_t issued = issue(op.op_class, from);
-        uint64_t executes = issued + m_.issueToExecuteDelay, done;
+        const uint64_t issued = issue(op.op_class, from);
+        const uint64_t executes = issued + m_.issueToExecuteDelay;
+        uint64_t done;
         bool waits_for_memory = false;
-
         if (is_load) {
             done = executes + 1;
             if (access) {
-                uint64_t begin = access->address, end = begin + access->bytes;
-                for (unsigned k = 1; k < pieces; ++k) end += access[k].bytes;
-                // the first touch of a page is a fault, taken when everything before has committed and left
-                if (pages.find(begin >> 12) == ~0ull || pages.find((end - 1) >> 12) == ~0ull) {
-                    ++counts.page_faults;
-                    translate(begin);
-                    translate(end - 1);
-                    uint64_t head = later(later(executes + commit_delay_, last_commit_ + 1), store_complete_);
-                    free_iq(executes + m_.iewToRenameDelay);
-                    redirect(head + fault_delay_, TRAP);
-                    fetch_from(pc, 1);
+                const bool faulted = fault(pc, access->address, access->address + access->bytes, executes);
+                const uint64_t found = faulted ? AGAIN : load(op, pc, *access, dispatch, executes);
+                if (found == AGAIN) {
+                    free_iq(executes + m_.iewToRenameDelay, rename);
+                    ++counts.ops;
                     continue;
                 }
-                // stores before it that it overlaps
-                const Store* hit = nullptr;
-                for (uint64_t word = begin >> 3; word <= (end - 1) >> 3; ++word) {
-                    const Store& s = stores_[word & (STORES - 1)];
-                    if (s.begin < end && begin < s.end && (!hit || s.complete > hit->complete)) hit = &s;
-                }
-                if (hit && hit->done > executes) {
-                    // it ran ahead of a store to its own address: all from here on is done again
-                    ++counts.order_violations;
-                    int32_t &by_load = sets_[(pc >> 2) & (sets_.size() - 1)],
-                            &by_store = sets_[(hit->pc >> 2) & (sets_.size() - 1)];
-                    if (by_load < 0 && by_store < 0)
-                        by_load = by_store = int32_t((pc >> 2) & (sets_.size() - 1));
-                    else if (by_store < 0)
-                        by_store = by_load;
-                    else if (by_load < 0)
-                        by_load = by_store;
-                    else
-                        by_load = by_store = by_load < by_store ? by_load : by_store;
-                    free_iq(hit->done + m_.iewToRenameDelay);
-                    redirect(hit->done + mispredict_delay_, MISPREDICT);
-                    fetch_from(pc, 1);
-                    continue;
-                }
-                if (hit && hit->sent > executes) {
-                    if (hit->begin <= begin && end <= hit->end) {
-                        ++counts.forwarded;
-                    } else {
-                        done = hit->complete + 2;  // has part of it only: wait until the store has left, then try again
-                        done = later(memory.load(translate(begin), done), done);
-                    }
-                } else {
-                    done = memory.load(translate(begin), executes);
-                    if ((end - 1) >> 6 != begin >> 6) done = later(done, memory.load(translate(end - 1), executes));
-                    waits_for_memory = done > executes + 1;
-                }
+                waits_for_memory = found > done;
+                done = found;
             }
-            ++counts.loads;
-            free_iq(done + m_.iewToRenameDelay);
+            free_iq(done + m_.iewToRenameDelay, rename);
         } else if (is_store) {
             done = executes;
-            if (access) {
-                uint64_t begin = access->address, end = begin + access->bytes;
-                for (unsigned k = 1; k < pieces; ++k) end += access[k].bytes;
-                if (pages.find(begin >> 12) == ~0ull || pages.find((end - 1) >> 12) == ~0ull) {
-                    ++counts.page_faults;
-                    translate(begin);
-                    translate(end - 1);
-                    uint64_t head = later(later(executes + commit_delay_, last_commit_ + 1), store_complete_);
-                    free_iq(executes + m_.iewToRenameDelay);
-                    redirect(head + fault_delay_, TRAP);
-                    fetch_from(pc, 1);
-                    continue;
-                }
+            free_iq(done + m_.iewToRenameDelay, rename);
+            if (access && fault(pc, access->address, access->address + access->bytes, executes)) {
+                ++counts.ops;
+                continue;
             }
-            free_iq(done + m_.iewToRenameDelay);
             if (set) *set = Set{issued, done};
         } else {
             done = issued + units_[op.op_class].latency;
-            free_iq(issued + m_.iewToRenameDelay);
-            if (op.flags & MicroOp::BARRIER) barrier_ = done;
+            free_iq(issued + m_.iewToRenameDelay, rename);
+            if (other && op.flags & MicroOp::BARRIER) barrier_ = done;
         }
+        ++counts.ops;
         for (uint8_t destination : op.destination) ready_[destination] = done;
-        ready_[NOWHERE] = 0;
 
         // commit
-        place = later(commit_next_, (done + commit_delay_) << commit_log_);
-        commit_next_ = place + 1;
-        const uint64_t commit = place >> commit_log_;
-        const uint64_t waited = commit > last_commit_ + 1 ? commit - last_commit_ - 1 : 0;
-        if (waited) {
+        place = later(commit_next_, (done + commit_delay_) << EIGHTHS);
+        commit_next_ = place + commit_step_;
+        const uint64_t commit = place >> EIGHTHS;
+        if (commit > last_commit_ + 1) {
+            const uint64_t waited = commit - last_commit_ - 1;
             if (waits_for_memory) counts.stall_memory += waited;
             else if (from > dispatch) counts.stall_execute += waited;
             else if (waits_for_stores) counts.stall_stores += waited;
@@ -287,46 +313,51 @@ uint64_t Core::step(const MicroOp& op, uint64_t pc, const Access* access, unsign
             why_ = FETCH;
         }
         last_commit_ = commit;
-        committed = commit;
-        committed_.add(commit);
-        integers_.add(commit, op.integers);
-        floats_.add(commit, op.floats);
-        loads_left_.add(commit, is_load);
-        if (is_store) {
-            ++counts.stores;
-            // the load-store unit hears of the commit a cycle later and sends in the next one, when the last one is done
-            uint64_t sent = later(commit + m_.commitToIEWDelay + 1, store_complete_);
-            uint64_t complete = sent;
-            if (access) {
-                uint64_t begin = access->address, end = begin + access->bytes;
-                for (unsigned k = 1; k < pieces; ++k) end += access[k].bytes;
-                complete = memory.store(translate(begin), sent);
-                if ((end - 1) >> 6 != begin >> 6) complete = later(complete, memory.store(translate(end - 1), sent));
-                Store made{begin, end, done, sent, complete, pc};
-                stores_[(begin >> 3) & (STORES - 1)] = made;
-                if ((end - 1) >> 3 != begin >> 3) stores_[((end - 1) >> 3) & (STORES - 1)] = made;
-            }
-            store_complete_ = complete;
-            stores_left_.add(complete);
+        committed_[commits_++] = commit;
+        integers_[integers_made_] = floats_[floats_made_] = commit;
+        if (other) {  // at most four
+            for (unsigned k = 1; k < 4; ++k)
+                integers_[uint8_t(integers_made_ + k)] = floats_[uint8_t(floats_made_ + k)] = commit;
         }
-        if (op.flags & MicroOp::SERIALIZE_AFTER) serialize_ = true;
+        integers_made_ = uint8_t(integers_made_ + op.integers);
+        floats_made_ = uint8_t(floats_made_ + op.floats);
+        if (is_load) loads_left_[uint8_t(counts.loads++)] = commit;
+        if (is_store) {
+            // the load-store unit hears of the commit a cycle later and sends in the next one, when the last one is done
+            const uint64_t sent = later(commit + m_.commitToIEWDelay + 1, store_complete_);
+            store_complete_ = access ? store(pc, *access, done, sent) : sent;
+            stores_left_[uint8_t(counts.stores++)] = store_complete_;
+        }
+        if (other && op.flags & MicroOp::SERIALIZE_AFTER) serialize_ = true;
         return done;
     }
 }
 
+uint64_t Core::any(const MicroOp& op, uint64_t pc, const Access* access) { return step<MicroOp::OTHER>(op, pc, access); }
+
+// When the wrong path asked for what a load of the right path wants, if that was before `executes`.
+uint64_t Core::asked_in_shadow(const MicroOp& op, uint64_t dispatch, uint64_t executes) const {
+    uint64_t from = dispatch > shadow_shift_ ? dispatch - shadow_shift_ : 0;
+    for (uint8_t source : op.source) {
+        uint64_t ready = ready_[source];
+        if (ready != shadow_ready_[source]) ready = ready > shadow_shift_ ? ready - shadow_shift_ : 0;  // written since
+        from = later(from, ready);
+    }
+    return from + 1 < shadow_end_ && from + 1 < executes ? from + 1 : executes;
+}
+
 void Core::begin_shadow(uint64_t resolved) {
-    if (shadow_left_ && shadow_end_ > fetch_cycle_) return;  // inside another one's
+    if (shadow() && shadow_end_ > fetch_cycle_) return;  // inside another one's
     uint64_t restart = resolved + mispredict_delay_ + 1;
     if (restart < fetch_cycle_ + wrong_path_least_) return;
     shadow_end_ = resolved + mispredict_delay_ - 1;
     shadow_shift_ = restart - fetch_cycle_;
-    shadow_left_ = m_.numROBEntries;
+    shadow_until_ = counts.ops + m_.numROBEntries;
     for (unsigned r = 0; r < REGISTERS; ++r) shadow_ready_[r] = ready_[r];
 }
 
 void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t target, uint64_t done, BranchKind kind,
                   uint64_t fall_through) {
-    (void)in;
     ++counts.branches;
     predictor_.learn_until(fetch_cycle_);
     bool right = predictor_.predict(pc, kind, taken, target, fall_through);
@@ -349,44 +380,70 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
     }
 }
 
+namespace {
+// The accesses of one instruction: its loads and stores, each in turn.
+struct Accesses {
+    const Access *load, *store, *end;
+    const Access* next_load() {
+        while (load < end && load->store) ++load;
+        return load < end ? load++ : nullptr;
+    }
+    const Access* next_store() {
+        while (store < end && !store->store) ++store;
+        return store < end ? store++ : nullptr;
+    }
+    const Access* next(const MicroOp& op) {
+        return op.flags & MicroOp::LOAD ? next_load() : op.flags & MicroOp::STORE ? next_store() : nullptr;
+    }
+};
+}  // namespace
+
 void Core::execute(const Instruction& in, const MicroOp* ops, const Access* accesses, unsigned n, uint64_t next,
                    uint64_t quotient) {
     ++counts.instructions;
     fetch_from(in.address, in.size);
-    const unsigned count = unsigned(in.ops.size());
-    const Access *load = accesses, *store = accesses, *end = accesses + n;
-    uint64_t done = 0, committed = 0;
-    auto run = [&](const MicroOp& op) {
-        const Access* access = nullptr;
-        if (op.flags & MicroOp::LOAD) {
-            while (load < end && load->store) ++load;
-            if (load < end) access = load++;
-        } else if (op.flags & MicroOp::STORE) {
-            while (store < end && !store->store) ++store;
-            if (store < end) access = store++;
+    const uint64_t pc = in.address;
+    Accesses left{accesses, accesses, accesses + n};
+    uint64_t done = 0;
+    if (__builtin_expect(in.loop != Loop::None || in.inner_branch, 0))
+        done = inside(in, ops, accesses, accesses + n, quotient);
+    else for (const MicroOp *op = ops, *last = ops + in.count; op < last; ++op) {
+        switch (serialize_ ? uint8_t(MicroOp::OTHER) : op->way) {
+        case MicroOp::SIMPLE: done = step<MicroOp::SIMPLE>(*op, pc, nullptr); break;
+        case MicroOp::SIMPLE_LOAD: done = step<MicroOp::SIMPLE_LOAD>(*op, pc, left.next_load()); break;
+        case MicroOp::SIMPLE_STORE: done = step<MicroOp::SIMPLE_STORE>(*op, pc, left.next_store()); break;
+        default: done = any(*op, pc, left.next(*op));
         }
-        done = step(op, in.address, access, 1, committed);
-    };
+    }
+    if (in.branch != BranchKind::None) {
+        const uint64_t after = pc + in.size;
+        bool taken = in.branch != BranchKind::Conditional || next != after || in.target == after;
+        branch(in, pc, taken, next, done, in.branch, after);
+    }
+}
+
+// An instruction with branches inside: a loop of micro-operations, or one that micro-code may jump over.
+uint64_t Core::inside(const Instruction& in, const MicroOp* ops, const Access* accesses, const Access* end, uint64_t quotient) {
+    Accesses left{accesses, accesses, end};
+    const unsigned count = in.count;
     const uint64_t after = in.address + in.size;
+    uint64_t done = 0;
+    auto run = [&](const MicroOp& op) { done = any(op, in.address, left.next(op)); };
     if (in.loop == Loop::None) {
-        for (unsigned k = 0; k + 1 < count; ++k) {
+        for (unsigned k = 0; k < count; ++k) {
             run(ops[k]);
-            // a branch of micro-code, inside the instruction: it never leaves it here
-            if (ops[k].flags & MicroOp::BRANCH) branch(in, in.address, false, 0, done, BranchKind::Conditional, after);
+            // it never leaves the instruction here
+            if (ops[k].flags & MicroOp::BRANCH && k + 1 < count)
+                branch(in, in.address, false, 0, done, BranchKind::Conditional, after);
         }
-        run(ops[count - 1]);
-        if (in.branch != BranchKind::None) {
-            bool taken = in.branch != BranchKind::Conditional || next != after || in.target == after;
-            branch(in, in.address, taken, next, done, in.branch, after);
-        }
-        return;
+        return done;
     }
     unsigned iterations;
     if (in.loop == Loop::String) {
         unsigned each = 0;
         for (unsigned k = in.loop_begin; k < in.loop_end; ++k)
             each += (ops[k].flags & (MicroOp::LOAD | MicroOp::STORE)) != 0;
-        iterations = each ? n / each : 0;
+        iterations = each ? unsigned(end - accesses) / each : 0;
     } else {
         // a step for each bit of the quotient that is set, and one for zeros at its end; two steps before the loop
         uint64_t q = quotient;
@@ -415,6 +472,7 @@ void Core::execute(const Instruction& in, const MicroOp* ops, const Access* acce
             else if (again) end_fetch_cycle();
         }
     for (unsigned k = in.loop_end; k < count; ++k) run(ops[k]);
+    return done;
 }
 
 void Core::kernel_wrote(uint64_t address, uint64_t bytes) {

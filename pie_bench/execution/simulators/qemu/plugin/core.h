@@ -60,15 +60,36 @@ class Core {
     };
     struct Set { uint64_t issued = 0, done = 0; };
 
-    void fetch_from(uint64_t pc, unsigned size);
-    void redirect(uint64_t request, Why);
-    uint64_t step(const MicroOp&, uint64_t pc, const Access* access, unsigned pieces, uint64_t& committed);
-    uint64_t issue(unsigned op_class, uint64_t from);
-    void take_iq(uint64_t& cycle);
-    void free_iq(uint64_t cycle) {
-        uint64_t limit = iq_clock_ + IQ_RING - 1;
-        ++iq_frees_[(cycle < limit ? cycle : limit) & (IQ_RING - 1)];
+    void fetch_from(uint64_t pc, unsigned size) {
+        if (pc >> block_shift_ != fetch_block_ || (pc + size - 1) >> block_shift_ != fetch_block_) fetch_blocks(pc, size);
     }
+    void fetch_blocks(uint64_t pc, unsigned size);
+    uint64_t inside(const Instruction&, const MicroOp*, const Access*, const Access*, uint64_t quotient);
+    void redirect(uint64_t request, Why);
+    template <unsigned WAY> uint64_t step(const MicroOp&, uint64_t pc, const Access*);
+    uint64_t any(const MicroOp&, uint64_t pc, const Access*);
+    uint64_t issue(unsigned op_class, uint64_t from);
+    bool fault(uint64_t pc, uint64_t begin, uint64_t end, uint64_t executes);
+    uint64_t load(const MicroOp&, uint64_t pc, const Access&, uint64_t dispatch, uint64_t executes);
+    uint64_t store(uint64_t pc, const Access&, uint64_t done, uint64_t sent);
+    Set* store_set(uint64_t pc);
+
+    // The issue queue: how many leave it in each cycle, added up when the window may be full.
+    void free_iq(uint64_t cycle, uint64_t now) {
+        if (__builtin_expect(cycle >= iq_clock_ + IQ_RING, 0)) free_iq_late(cycle, now);
+        else ++iq_frees_[cycle & (IQ_RING - 1)];
+    }
+    void free_iq_late(uint64_t cycle, uint64_t now);
+    void advance_iq(uint64_t cycle) {
+        while (iq_clock_ < cycle) {
+            uint16_t& frees = iq_frees_[++iq_clock_ & (IQ_RING - 1)];
+            iq_used_ -= frees;
+            frees = 0;
+        }
+    }
+    uint64_t wait_for_iq(uint64_t cycle);
+    uint64_t room_in_window(const MicroOp&, uint64_t rename) const;
+
     uint64_t translate(uint64_t address) {
         uint64_t page = address >> 12, frame = pages.find(page);
         if (frame == ~0ull) frame = pages.add(page);
@@ -82,31 +103,26 @@ class Core {
 
     // front end
     uint64_t fetch_cycle_ = 0, fetch_block_ = ~0ull, request_ = 0, decode_cycle_ = 0, fetch_page_ = ~0ull;
-    // A stage's next place: cycles times its width, and the slot. Widths are powers of two, so that this needs no branch.
+    // A stage's next place, in eighths of a cycle: a stage that is four wide takes two for each micro-operation.
+    static constexpr unsigned EIGHTHS = 3;
     uint64_t fetch_next_ = 0, decode_next_ = 0, rename_next_ = 0, commit_next_ = 0;
-    unsigned fetch_log_, decode_log_, rename_log_, commit_log_;
-    void fetch_at(uint64_t cycle) { fetch_cycle_ = cycle, fetch_next_ = cycle << fetch_log_; }
-    void end_fetch_cycle() { fetch_next_ = (fetch_cycle_ + 1) << fetch_log_; }
+    uint32_t fetch_step_, decode_step_, rename_step_, commit_step_;
+    void fetch_at(uint64_t cycle) { fetch_cycle_ = cycle, fetch_next_ = cycle << EIGHTHS; }
+    void end_fetch_cycle() { fetch_next_ = (fetch_cycle_ + 1) << EIGHTHS; }
     bool redirected_ = false, serialize_ = false;
     Why why_ = FETCH;
     unsigned block_shift_ = 0;
     uint32_t front_room_;  // micro-operations between fetch and rename
+    uint32_t front_delay_;
 
     // Window: when the last so many micro-operations were renamed and committed, loads committed, stores left, and
-    // registers were freed. A new one needs the room of the one that is a queue's length before it.
+    // registers were freed. A new one needs the room of the one that is a queue's length before it. Indices wrap at 256.
     static constexpr uint64_t WINDOW = 256;
-    struct Ring {
-        uint64_t cycle[WINDOW] = {};
-        uint64_t n = WINDOW;
-        uint64_t before(uint64_t entries) const { return cycle[(n - entries) & (WINDOW - 1)]; }
-        void add(uint64_t when) { cycle[n++ & (WINDOW - 1)] = when; }
-        void add(uint64_t when, unsigned times) {  // at most four
-            for (unsigned k = 0; k < 4; ++k) cycle[(n + k) & (WINDOW - 1)] = when;
-            n += times;
-        }
-    };
-    Ring renamed_, committed_, loads_left_, stores_left_, integers_, floats_;
+    using Ring = uint64_t[WINDOW];
+    Ring renamed_ = {}, committed_ = {}, loads_left_ = {}, stores_left_ = {}, integers_ = {}, floats_ = {};
+    uint8_t commits_ = 0, integers_made_ = 0, floats_made_ = 0;
     uint32_t free_integers_, free_floats_;
+    uint32_t shortest_;  // of the queues but the stores': what is further back than that has left them once it has committed
     static constexpr uint64_t IQ_RING = 1 << 12;
     uint16_t iq_frees_[IQ_RING] = {};
     uint64_t iq_clock_ = 0;
@@ -122,6 +138,7 @@ class Core {
     uint64_t last_commit_ = 0, store_complete_ = 0, barrier_ = 0;
     static constexpr unsigned STORES = 1024;
     Store stores_[STORES];
+    uint32_t store_words_[STORES] = {};  // which eight bytes each is of: most loads need to look no further
 
     // memory dependence (src/cpu/o3/store_set.cc)
     std::vector<int32_t> sets_;  // by address of the instruction; -1 for none
@@ -134,11 +151,13 @@ class Core {
     // predicted, and what it would touch in memory before the squash is touched then.
     uint64_t shadow_end_ = 0;    // the squash
     uint64_t shadow_shift_ = 0;  // by how much the right path comes later
-    uint32_t shadow_left_ = 0;   // micro-operations that still fit into the window
+    uint64_t shadow_until_ = 0;  // the micro-operation that does not fit into the window any more
+    bool shadow() const { return counts.ops < shadow_until_; }
     uint64_t shadow_ready_[REGISTERS] = {};
     uint32_t wrong_path_reach_, wrong_path_least_;
     uint64_t startup_;  // fitted: cycles by which every program's start-up is shorter than it is timed
     void begin_shadow(uint64_t resolved);
+    uint64_t asked_in_shadow(const MicroOp&, uint64_t dispatch, uint64_t executes) const;
 
     uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;
 };

@@ -1047,6 +1047,21 @@ void Cracker::crack() {
     other();
 }
 
+// The micro-operations as the core takes them.
+void settle(Instruction& in) {
+    if (in.ops.empty()) in.ops.push_back(MicroOp());
+    in.count = uint16_t(in.ops.size());
+    for (MicroOp& op : in.ops) {
+        const bool simple = op.source[3] == NO_REGISTER && op.integers <= 1 && op.floats <= 1 &&
+                            !(op.flags & ~(MicroOp::LOAD | MicroOp::STORE | MicroOp::BRANCH | MicroOp::CLASSLESS));
+        op.way = !simple                       ? MicroOp::OTHER
+                 : op.flags & MicroOp::LOAD    ? MicroOp::SIMPLE_LOAD
+                 : op.flags & MicroOp::STORE   ? MicroOp::SIMPLE_STORE
+                                               : MicroOp::SIMPLE;
+        in.inner_branch |= (op.flags & MicroOp::BRANCH) && &op != &in.ops.back();
+    }
+}
+
 }  // namespace
 
 Instruction decode(uint64_t address, const void* bytes, size_t size) {
@@ -1062,12 +1077,12 @@ Instruction decode(uint64_t address, const void* bytes, size_t size) {
             std::snprintf(text, sizeof text, " %02x", static_cast<const uint8_t*>(bytes)[k]);
             made.unsupported += text;
         }
-        made.ops.push_back(MicroOp());
+        settle(made);
         return made;
     }
     if (in.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX || in.encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX)
         made.unsupported = ZydisMnemonicGetString(in.mnemonic);
     Cracker(made, in, operands).crack();
-    if (made.ops.empty()) made.ops.push_back(MicroOp());
+    settle(made);
     return made;
 }

@@ -33,7 +33,9 @@ struct MicroOp {
     uint8_t op_class = 0, flags = 0, integers = 0, floats = 0;  // integer and floating registers that it renames
     uint8_t source[6] = {NO_REGISTER, NO_REGISTER, NO_REGISTER, NO_REGISTER, NO_REGISTER, NO_REGISTER};
     uint8_t destination[4] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE};
-    uint16_t spare = 0;
+    enum : uint8_t { SIMPLE, SIMPLE_LOAD, SIMPLE_STORE, OTHER };
+    uint8_t way = OTHER;  // through the core: the first three are at most three sources and one register of each kind
+    uint8_t spare = 0;
 };
 static_assert(sizeof(MicroOp) == 16, "a micro-operation is 16 bytes");
 
@@ -46,6 +48,8 @@ struct Instruction {
     BranchKind branch = BranchKind::None;
     Loop loop = Loop::None;
     bool system_call = false;
+    uint16_t count = 0;         // of micro-operations
+    bool inner_branch = false;  // a micro-operation before the last one is a branch
     uint16_t loop_begin = 0, loop_end = 0;  // indices of micro-operations; the last one of the loop is its branch
     std::vector<MicroOp> ops;
     std::string unsupported;  // name, if the machine does not have it

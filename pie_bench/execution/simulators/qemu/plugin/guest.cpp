@@ -53,6 +53,8 @@ std::set<int> libraries;  // descriptors of files that code may be mapped from
 std::string seen;
 int control = -1;
 bool fault_handler;
+bool lacked;
+uint64_t stack_begin, stack_end;
 
 struct Pending {
     int64_t number = -1;
@@ -223,7 +225,10 @@ void replace(uint64_t value) {
     replacement = value;
 }
 
-void over_limit() { replace(static_cast<uint64_t>(-ENOMEM)); }
+void over_limit() {
+    lacked = true;
+    replace(static_cast<uint64_t>(-ENOMEM));
+}
 
 // Bytes that look random and are the same in every run.
 void write_random(uint64_t address, uint64_t size) {
@@ -245,6 +250,18 @@ const std::string& has_seen() { return seen; }
 uint64_t pages_touched() { return most_touched; }
 
 bool handles_faults() { return fault_handler; }
+
+bool lacked_memory() { return lacked; }
+
+void stack_at(uint64_t address) {
+    stack_begin = stack_end = address & ~(PAGE - 1);
+    while (page_get_flags(stack_begin - PAGE) & PAGE_WRITE) stack_begin -= PAGE;
+}
+
+bool is_below_stack(uint64_t address) {
+    bool readable = page_get_flags(address) & PAGE_READ;  // QEMU puts a page there that is not
+    return address < stack_begin && stack_begin - address <= stack_end - stack_begin && !readable;
+}
 
 bool is_mapped(uint64_t address) { return page_get_flags(address) & PAGE_VALID; }
 
@@ -318,9 +335,11 @@ void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
         case NANOSLEEP: case CLOCK_NANOSLEEP:
             see("the clock");
             break;
-        case GETPID: case GETPPID: case GETTID: case GETPGRP: case TGKILL: case TKILL: case KILL:
+        case TGKILL: case TKILL: case KILL:
+            if (lacked) server::end_memory_limit("a request for memory was refused");  // abort, by what was thrown
             see("its process");
             break;
+        case GETPID: case GETPPID: case GETTID: case GETPGRP: see("its process"); break;
         case GETUID: case GETGID: case GETEUID: case GETEGID: case GETCWD: see("its user"); break;
         case CLONE: see(a[0] & CLONE_A_THREAD ? "threads" : "another process"); break;
         case FORK: case VFORK: case WAIT4: see("another process"); break;  // refused by the sandbox, as natively
@@ -374,6 +393,7 @@ void returned(unsigned vcpu, int64_t number, int64_t result) {
             if (first_break == 0) first_break = up(value);
             if (up(value) > first_break && mapped_bytes + up(value) - first_break > limits.memory_bytes &&
                 value > program_break) {
+                lacked = true;
                 replace(program_break);
                 break;
             }

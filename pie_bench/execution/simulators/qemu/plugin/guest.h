@@ -39,6 +39,12 @@ uint64_t pages_touched();          // at most, at once
 bool is_mapped(uint64_t address);  // the guest's
 bool handles_faults();             // it has a handler for SIGSEGV or SIGBUS
 
+// What it may run out of. The stack's place is told at the start, by an address in it; where a stack that has overflowed
+// would go on is as much again below it.
+bool lacked_memory();  // a system call was refused for the limit on memory
+void stack_at(uint64_t address);
+bool is_below_stack(uint64_t address);
+
 struct Page {
     uint64_t number = ~0ull;
     bool writable = false;

@@ -13,6 +13,7 @@ struct Block {
     std::vector<uint32_t> first_op;  // of each instruction
     std::vector<Line> lines;         // with `profile`
     bool ends_in_system_call = false;
+    bool plain = true;  // no loop inside an instruction, none that the machine does not have
 };
 
 namespace {
@@ -21,13 +22,14 @@ std::unique_ptr<Core> core;
 bool profiled = false;
 Block* current = nullptr;
 uint64_t last_address = 0;
-std::vector<Access> accesses;
+std::vector<Access> accesses;  // of the current block; one more than there are
+constexpr uint16_t NO_INSTRUCTION = 0xffff;
 size_t n_accesses = 0;
 uint64_t quotient = 0;
 uint64_t quotients[64];
 uint16_t quotient_at[64];
 unsigned n_quotients = 0;
-uint64_t limit = 0;
+uint64_t limit = ~0ull;
 void (*limit_reached)() = nullptr;
 void (*unsupported_met)(const std::string&) = nullptr;
 std::vector<std::unique_ptr<Block>> blocks;
@@ -45,7 +47,7 @@ void time(const Instruction& in, const MicroOp* ops, const Access* from, size_t 
     uint64_t before = profiled ? core->cycles() : 0;
     core->execute(in, ops, from, unsigned(n), next, quotient);
     if (line) ++line->executions, line->cycles += core->cycles() - before;
-    if (limit && core->counts.instructions >= limit) limit_reached();
+    if (core->counts.instructions >= limit) limit_reached();
 }
 
 void end_repeated(uint64_t next) {
@@ -63,6 +65,19 @@ void retire(uint64_t next, const uint64_t* registers) {
     if (!block) return;
     const size_t n = block->instructions.size();
     last_address = block->instructions.back().address;
+    if (block->plain && !profiled && !repeated.instruction && core->counts.instructions + n < limit) {
+        accesses[n_accesses].instruction = NO_INSTRUCTION;
+        const Access *first = accesses.data(), *after = first;
+        const Instruction *in = block->instructions.data(), *last = in + n - 1;
+        const MicroOp* ops = block->ops.data();
+        for (uint16_t k = 0; in <= last; ++k, ++in, first = after) {
+            while (after->instruction == k) ++after;
+            core->execute(*in, ops, first, unsigned(after - first), in < last ? in[1].address : next, 0);
+            ops += in->count;
+        }
+        n_accesses = 0;
+        return;
+    }
     size_t at = 0;
     unsigned q = 0;
     for (size_t k = 0; k < n; ++k) {
@@ -107,6 +122,7 @@ Block* translate(const RawInstruction* raw, size_t n) {
         const Instruction& in = block->instructions.back();
         block->first_op.push_back(uint32_t(block->ops.size()));
         block->ops.insert(block->ops.end(), in.ops.begin(), in.ops.end());
+        block->plain = block->plain && in.loop == Loop::None && in.unsupported.empty();
         if (profiled) block->lines.push_back(Line{in.address, 0, 0});
     }
     block->ends_in_system_call = block->instructions.back().system_call;
@@ -123,7 +139,7 @@ void enter(Block* block, const uint64_t* registers) {
 }
 
 void note(uint16_t index, uint64_t address, unsigned bytes, bool store) {
-    if (n_accesses == accesses.size()) accesses.resize(2 * accesses.size());
+    if (n_accesses + 1 == accesses.size()) accesses.resize(2 * accesses.size());
     accesses[n_accesses++] = Access{address, index, uint8_t(bytes), store};
 }
 
@@ -150,7 +166,7 @@ void pages_written_by_kernel(uint64_t address, uint64_t bytes) { core->kernel_wr
 void pages_unmapped(uint64_t address, uint64_t bytes) { core->unmapped(address, bytes); }
 
 void set_limit(uint64_t instructions, void (*reached)()) {
-    limit = instructions;
+    limit = instructions ? instructions : ~0ull;
     limit_reached = reached;
 }
 void set_unsupported(void (*met)(const std::string&)) { unsupported_met = met; }

@@ -10,6 +10,7 @@
 
 #include "guest.h"
 #include "model.h"
+#include "profile.h"
 #include "qemu.h"
 #include "server.h"
 #include "threads.h"
@@ -41,6 +42,7 @@ void present_at_start(uint64_t first_instruction, uint64_t stack_pointer) {
     started = true;
     present_around(qemu_plugin_start_code());
     present_around(first_instruction);
+    guest::stack_at(stack_pointer);
     uint64_t end = stack_pointer & ~4095ull;
     while (page_get_flags(end)) end += 4096;
     model::pages_written_by_kernel(stack_pointer, end - stack_pointer);
@@ -52,6 +54,7 @@ extern "C" void ruler_on_block_with_registers(unsigned vcpu, void* data, CPUX86S
     threads::turn(vcpu, __builtin_return_address(0));
     if (!started) present_at_start(model::instruction(static_cast<model::Block*>(data), 0).address, guest_state->regs[4]);
     model::enter(static_cast<model::Block*>(data), guest_state->regs);
+    if (profile::wanted) profile::enter(static_cast<model::Block*>(data), guest_state->regs[4]);
 }
 
 extern "C" void ruler_after_division_with_registers(unsigned, void* data, CPUX86State* guest_state) {
@@ -101,13 +104,12 @@ std::string text_of(const char* path) {
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc, char** argv) {
     server::install(id, argc, argv);
     std::string machine;
-    bool profile = false;
     for (int k = 0; k < argc; ++k) {
         if (!std::strncmp(argv[k], "machine=", 8)) machine = text_of(argv[k] + 8);
-        if (!std::strcmp(argv[k], "profile=on")) profile = true;
+        if (!std::strncmp(argv[k], "profile=", 8)) profile::start(text_of(argv[k] + 8));
     }
     try {
-        model::start(Machine::parse(machine), profile);
+        model::start(Machine::parse(machine), profile::wanted);
     } catch (const BadMachine& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 1;

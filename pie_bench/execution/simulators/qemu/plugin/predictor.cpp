@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#pragma GCC optimize("O3")
 #include "predictor.h"
 
 namespace {
@@ -39,6 +40,25 @@ void count(int8_t& counter, bool up, int bits) {
     }
 }
 
+// The youngest `length` outcomes, `bits` of them at a time, xored: what gem5 keeps up step by step.
+uint32_t folded(uint64_t history, unsigned length, unsigned bits) {
+    uint64_t left = history & ((1ull << length) - 1), value = left;
+    while (left >>= bits) value ^= left;
+    return uint32_t(value & ((1u << bits) - 1));
+}
+
+// TAGEBase::F, for a table of 2^log entries.
+uint32_t path_hash(uint32_t path, unsigned length, unsigned log, unsigned table) {
+    uint32_t mask = (1u << log) - 1;
+    // a shift by more bits than the path has leaves it as it is: tables are larger than their number
+    if (log <= table) return path & mask;
+    path &= (1u << length) - 1;
+    uint32_t low = path & mask, high = path >> log;
+    high = ((high << table) & mask) + (high >> (log - table));
+    path = low ^ high;
+    return ((path << table) & mask) + (path >> (log - table));
+}
+
 }  // namespace
 
 Predictor::Predictor(const Machine& m)
@@ -57,43 +77,60 @@ Predictor::Predictor(const Machine& m)
                                                                : geometric(m.minHist, m.maxHist, i - 1, tables_ - 1);
         table_[i].resize(1u << log_size_[i]);
     }
+    for (unsigned i = 1; i <= tables_; ++i)
+        if (2 * log_size_[i] > 4 * ADDRESS_NIBBLES || tag_width_[i] > 16 || log_size_[i] > 16)
+            throw BadMachine("machine: a table of tage is larger than this model's");
+    make_rows();
     for (btb_shift_ = INST_SHIFT; (1u << (btb_shift_ - INST_SHIFT)) < m.btb_entries;) ++btb_shift_;
 }
 
-uint32_t Predictor::path_hash(uint32_t path, unsigned size, unsigned table) const {
-    unsigned log = log_size_[table];
-    uint32_t mask = (1u << log) - 1;
-    path &= (1u << size) - 1;
-    uint32_t low = path & mask, high = path >> log;
-    high = ((high << table) & mask) + (high >> (log - table));
-    path = low ^ high;
-    return ((path << table) & mask) + (path >> (log - table));
+// TAGEBase::gindex and gtag, of all tables.
+Predictor::Row Predictor::row_of(uint32_t shifted, uint64_t history, uint32_t path) const {
+    Row row;
+    for (unsigned i = 1; i <= tables_; ++i) {
+        unsigned log = log_size_[i], width = tag_width_[i], length = history_length_[i];
+        unsigned distance = log > i ? log - i : i - log;
+        uint32_t along = path_hash(path, length > PATH_BITS ? PATH_BITS : length, log, i);
+        row.index[i] = uint16_t((shifted ^ (shifted >> (distance + 1)) ^ folded(history, length, log) ^ along) & ((1u << log) - 1));
+        row.tag[i] = uint16_t((shifted ^ folded(history, length, width) ^ (folded(history, length, width - 1) << 1)) & ((1u << width) - 1));
+    }
+    return row;
+}
+
+void Predictor::make_rows() {
+    while (4 * history_nibbles_ < history_length_[tables_]) ++history_nibbles_;
+    for (unsigned value = 0; value < 16; ++value) {
+        for (unsigned k = 0; k < ADDRESS_NIBBLES; ++k) address_[k][value] = row_of(value << 4 * k, 0, 0);
+        for (unsigned k = 0; k < PATH_NIBBLES; ++k) path_rows_[k][value] = row_of(0, 0, value << 4 * k);
+        for (unsigned k = 0; k < HISTORY_NIBBLES; ++k) history_rows_[k][value] = row_of(0, uint64_t(value) << 4 * k, 0);
+    }
 }
 
 void Predictor::look_up(Prediction& p) {
-    uint32_t shifted = uint32_t(p.pc >> INST_SHIFT);
-    for (unsigned i = 1; i <= tables_; ++i) {
-        unsigned length = history_length_[i] > PATH_BITS ? PATH_BITS : history_length_[i];
-        unsigned distance = log_size_[i] > i ? log_size_[i] - i : i - log_size_[i];
-        // a shift by more bits than the path has leaves it as it is: tables are larger than their number
-        uint32_t path = log_size_[i] > i ? path_hash(path_, length, i) : path_ & ((1u << log_size_[i]) - 1);
-        p.index[i] = (shifted ^ (shifted >> (distance + 1)) ^ folded(history_length_[i], log_size_[i]) ^ path) & ((1u << log_size_[i]) - 1);
-        p.tag[i] = (shifted ^ folded(history_length_[i], tag_width_[i]) ^
-                                (folded(history_length_[i], tag_width_[i] - 1) << 1)) & ((1u << tag_width_[i]) - 1);
-    }
-    p.bimodal = shifted & (bimodal_.size() - 1);
-    p.hit = p.alternate = 0;
-    for (int i = int(tables_); i > 0; --i)
-        if (table_[i][p.index[i]].tag == p.tag[i]) { p.hit = int8_t(i); break; }
-    for (int i = p.hit - 1; i > 0; --i)
-        if (table_[i][p.index[i]].tag == p.tag[i]) { p.alternate = int8_t(i); break; }
-    if (p.hit > 0) {
-        p.alternate_taken = p.alternate > 0 ? table_[p.alternate][p.index[p.alternate]].counter >= 0 : bimodal_[p.bimodal];
-        int counter = table_[p.hit][p.index[p.hit]].counter;
+    const uint32_t shifted = uint32_t(p.pc >> INST_SHIFT);
+    const Row& first = address_[0][shifted & 15];
+    Lanes a = first.lanes[0], b = first.lanes[1], c = first.lanes[2], d = first.lanes[3];
+    auto add = [&](const Row& row) { a ^= row.lanes[0], b ^= row.lanes[1], c ^= row.lanes[2], d ^= row.lanes[3]; };
+    for (unsigned k = 1; k < ADDRESS_NIBBLES; ++k) add(address_[k][shifted >> 4 * k & 15]);
+    for (unsigned k = 0; k < PATH_NIBBLES; ++k) add(path_rows_[k][path_ >> 4 * k & 15]);
+    uint64_t history = history_;
+    for (unsigned k = 0; k < history_nibbles_; ++k, history >>= 4) add(history_rows_[k][history & 15]);
+    p.row.lanes[0] = a, p.row.lanes[1] = b, p.row.lanes[2] = c, p.row.lanes[3] = d;
+    uint32_t matching = 0;
+    for (unsigned i = 1; i <= tables_; ++i) matching |= uint32_t(table_[i][p.row.index[i]].tag == p.row.tag[i]) << i;
+    p.bimodal = shifted & uint32_t(bimodal_.size() - 1);
+    p.alternate = 0;
+    if (matching) {
+        p.hit = int8_t(31 - __builtin_clz(matching));
+        matching ^= 1u << p.hit;
+        if (matching) p.alternate = int8_t(31 - __builtin_clz(matching));
+        p.alternate_taken = p.alternate > 0 ? table_[p.alternate][p.row.index[p.alternate]].counter >= 0 : bimodal_[p.bimodal];
+        int counter = table_[p.hit][p.row.index[p.hit]].counter;
         p.longest_taken = counter >= 0;
         p.newly_allocated = counter == 0 || counter == -1;
         p.tage = use_alternate_ < 0 || !p.newly_allocated ? p.longest_taken : p.alternate_taken;
     } else {
+        p.hit = 0;
         p.alternate_taken = p.tage = p.longest_taken = bimodal_[p.bimodal];
         p.newly_allocated = false;
     }
@@ -140,13 +177,13 @@ bool Predictor::predict(uint64_t pc, BranchKind kind, bool taken, uint64_t targe
     bool found = direction && known;
     uint64_t guess = found ? slot.target : fall_through;
     if (kind == BranchKind::Call || kind == BranchKind::IndirectCall) {
-        top_ = (top_ + 1) % stack_.size();
+        if (++top_ == stack_.size()) top_ = 0;
         stack_[top_] = fall_through;
         if (used_ < stack_.size()) ++used_;
     } else if (kind == BranchKind::Return && used_) {
         found = true;
         guess = stack_[top_];
-        top_ = (top_ + unsigned(stack_.size()) - 1) % stack_.size();
+        top_ = (top_ ? top_ : unsigned(stack_.size())) - 1;
         --used_;
     }
     bool indirect = kind == BranchKind::Indirect || kind == BranchKind::IndirectCall;
@@ -154,9 +191,7 @@ bool Predictor::predict(uint64_t pc, BranchKind kind, bool taken, uint64_t targe
     uint64_t indirect_tag = 0;
     auto set_of = [&] {
         uint64_t hash = (pc >> INST_SHIFT) ^ ghr_;
-        unsigned shift = 0;
-        while ((2u << shift) <= indirect_sets_) ++shift;
-        shift /= path_length_;
+        const unsigned shift = unsigned(__builtin_ctz(indirect_sets_)) / path_length_;
         for (unsigned i = 0; i < path_length_ && i < n_targets_; ++i)
             hash ^= targets_[(n_targets_ - 1 - i) & 15] >> (INST_SHIFT + i * shift);
         return uint32_t(hash & (indirect_sets_ - 1));
@@ -222,15 +257,15 @@ void Predictor::learn(const Prediction& p) {
     if (allocate) {
         uint8_t least = 1;
         for (int i = int(tables_); i > p.hit; --i)
-            if (table_[i][p.index[i]].useful < least) least = table_[i][p.index[i]].useful;
+            if (table_[i][p.row.index[i]].useful < least) least = table_[i][p.row.index[i]].useful;
         uint32_t choice = random_bits & ((1u << (int(tables_) - p.hit - 1)) - 1);
         unsigned at = unsigned(p.hit + 1);
         if (choice & 1) at += choice & 2 ? 2 : 1;
-        if (least > 0) table_[at][p.index[at]].useful = 0;
+        if (least > 0) table_[at][p.row.index[at]].useful = 0;
         for (unsigned i = at; i <= tables_; ++i) {
-            Entry& e = table_[i][p.index[i]];
+            Entry& e = table_[i][p.row.index[i]];
             if (e.useful) continue;
-            e.tag = p.tag[i];
+            e.tag = p.row.tag[i];
             e.counter = p.taken ? 0 : -1;
             break;
         }
@@ -239,11 +274,11 @@ void Predictor::learn(const Prediction& p) {
         for (unsigned i = 1; i <= tables_; ++i)
             for (Entry& e : table_[i]) e.useful >>= 1;
     if (p.hit > 0) {
-        Entry& e = table_[p.hit][p.index[p.hit]];
+        Entry& e = table_[p.hit][p.row.index[p.hit]];
         count(e.counter, p.taken, 3);
         if (e.useful == 0) {
             if (p.alternate > 0)
-                count(table_[p.alternate][p.index[p.alternate]].counter, p.taken, 3);
+                count(table_[p.alternate][p.row.index[p.alternate]].counter, p.taken, 3);
             else
                 learn_bimodal(p);
         }

@@ -16,11 +16,23 @@ class Predictor {
 
     static constexpr unsigned TABLES = 16;
 
+    /// Index and tag of all tables. Both are linear in the bits of address, history and path, so they are the exclusive
+    /// or of one row for each four bits.
+    typedef uint16_t Lanes __attribute__((vector_size(16)));
+    struct alignas(64) Row {
+        union {
+            struct { uint16_t index[TABLES], tag[TABLES]; };
+            Lanes lanes[4];
+        };
+        Row() : index(), tag() {}
+    };
+
     /// What one prediction needs again at commit.
     struct Prediction {
         uint64_t pc = 0, commit_cycle = 0;
-        uint32_t bimodal = 0, index[TABLES], loop_index = 0;
-        uint16_t tag[TABLES], loop_tag = 0;
+        Row row;
+        uint32_t bimodal = 0, loop_index = 0;
+        uint16_t loop_tag = 0;
         int8_t hit = 0, alternate = 0, loop_hit = -1;
         bool tage = false, alternate_taken = false, longest_taken = false, newly_allocated = false;
         bool loop_valid = false, loop_taken = false, predicted = false, taken = false;
@@ -42,10 +54,14 @@ class Predictor {
     }
 
   private:
-    static constexpr unsigned MASK = 255;
+    static constexpr unsigned MASK = 127;
     struct Entry { int8_t counter = 0; uint8_t useful = 0; uint16_t tag = 0; };
     struct LoopEntry { uint16_t iterations = 0, current = 0, tag = 0; uint8_t confidence = 0, age = 0; };
     struct Target { uint64_t tag = ~0ull, target = 0; };
+
+    static constexpr unsigned ADDRESS_NIBBLES = 6, PATH_NIBBLES = 4, HISTORY_NIBBLES = 16;
+    void make_rows();
+    Row row_of(uint32_t shifted, uint64_t history, uint32_t path) const;
 
     void look_up(Prediction&);
     void loop_look_up(Prediction&);
@@ -53,15 +69,10 @@ class Predictor {
     void learn(const Prediction&);
     void learn_loop(const Prediction&);
     void learn_bimodal(const Prediction&);
-    /// The youngest `length` outcomes, `bits` of them at a time, xored: what gem5 keeps up step by step.
-    uint32_t folded(unsigned length, unsigned bits) const {
-        uint64_t left = history_ & ((1ull << length) - 1), value = left;
-        while (left >>= bits) value ^= left;
-        return uint32_t(value & ((1u << bits) - 1));
-    }
-    uint32_t path_hash(uint32_t path, unsigned size, unsigned table) const;
     uint32_t random() { return uint32_t((random_ = random_ * 6364136223846793005ull + 1442695040888963407ull) >> 33); }
 
+    Row address_[ADDRESS_NIBBLES][16], path_rows_[PATH_NIBBLES][16], history_rows_[HISTORY_NIBBLES][16];
+    unsigned history_nibbles_ = 0;
     unsigned tables_, log_size_[TABLES], tag_width_[TABLES], history_length_[TABLES];
     std::vector<Entry> table_[TABLES];
     std::vector<uint8_t> bimodal_, hysteresis_;

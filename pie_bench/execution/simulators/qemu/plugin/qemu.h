@@ -47,7 +47,6 @@ uint64_t qemu_plugin_insn_vaddr(const qemu_plugin_insn*);
 unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t);
 uint64_t qemu_plugin_start_code();  // of the program: its lowest executable segment
-uint64_t qemu_plugin_end_code();
 
 // QEMU's own (accel/tcg, linux-user/mmap.c, target/i386): not an interface, but as fixed as the binary, which is pinned.
 struct CPUState;

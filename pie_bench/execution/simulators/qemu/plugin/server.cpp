@@ -23,6 +23,7 @@
 
 #include "guest.h"
 #include "model.h"
+#include "profile.h"
 #include "report.h"
 #include "threads.h"
 
@@ -32,6 +33,7 @@ namespace {
 constexpr int CONTROL = 60;      // where the socket goes while it serves: below the sandbox's limit of 64
 constexpr size_t BLOCKS = 1 << 16;  // that a child may name
 constexpr uint8_t EVEX = 0x62;   // what instructions of AVX-512 begin with
+constexpr uint8_t RDTSCP_END = 0xf9;
 constexpr char START_UP = 1;     // the tag of a child that ends at `main`
 
 uint64_t limit = ~0ull, period_ps = 286;
@@ -61,19 +63,6 @@ report::Counters counters() {
     return all;
 }
 
-// Where the cycles went, if the model was asked to note it: of each of the program's instructions, by its place from the
-// beginning of its code, and of all others together.
-void report_profile() {
-    uint64_t begin = qemu_plugin_start_code(), end = qemu_plugin_end_code(), elsewhere = 0;
-    for (const model::Line& line : model::profile()) {
-        if (line.address < begin || line.address >= end)
-            elsewhere += line.cycles;
-        else
-            report::add("line " + std::to_string(line.address - begin) + " " + std::to_string(line.cycles));
-    }
-    if (elsewhere > 0) report::add("line elsewhere " + std::to_string(elsewhere));
-}
-
 [[noreturn]] void end(const std::string& outcome, const std::string& detail, int status) {
     report::finish(outcome, detail, counters());
     leave(status);
@@ -89,8 +78,11 @@ void close_descriptors() {
 // for QEMU's memory. Faults in its own pages are QEMU's to handle (it protects code that it has translated).
 void on_fault(int number, siginfo_t* info, void* context) {
     auto address = reinterpret_cast<uint64_t>(info->si_addr);
-    if (info->si_code > 0 && !guest::is_mapped(address)) {  // not one that was sent
+    bool was_sent = info->si_code <= 0;
+    if (!was_sent && guest::is_below_stack(address)) end_memory_limit("the stack is used up");
+    if (!was_sent && !guest::is_mapped(address)) {
         char text[64];
+        if (guest::lacked_memory()) end_memory_limit("a request for memory was refused");
         std::snprintf(text, sizeof text, "0x%" PRIx64 ", outside its own memory", address);
         if (guest::handles_faults()) end_forbidden(std::string("handles the fault at ") + text);
         report::finish("crashed", std::string("signal 11 at ") + text, counters());
@@ -162,13 +154,21 @@ void translate_for(const void* here) {
     blocks->count = 0;
 }
 
-// Forks for each input; returns in the children only. (The raw system call: that of the C library runs handlers of
-// QEMU's which wait for its other thread.)
+// The raw system call: the C library's fork runs handlers of QEMU's which wait for its other thread.
+pid_t fork_raw() {
+#ifdef SYS_fork
+    return static_cast<pid_t>(syscall(SYS_fork));
+#else  // arm64 has none
+    return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+#endif
+}
+
+// Forks for each input; returns in the children only.
 void serve(const void* here) {
     char tag;
     int descriptors[4];
     while (receive(tag, descriptors)) {
-        pid_t child = static_cast<pid_t>(syscall(SYS_fork));
+        pid_t child = fork_raw();
         if (child == 0) {
             become_child(descriptors);
             if (!guest::has_seen().empty()) end("apart", guest::has_seen(), 0);
@@ -190,6 +190,7 @@ void end_startup() {
     if (startup_ended) return;
     startup_ended = true;
     model::settle();
+    profile::end_startup();
     report::startup(counters());
 }
 
@@ -227,9 +228,37 @@ const Leaf CPUID[] = {
 };
 constexpr int RAX = 0, RCX = 1, RDX = 2, RBX = 3;
 
+// Instructions whose answer is the host's, and what else the guest must not execute.
+enum class Asks { Nothing, Cpuid, Clock, Call32, Random, Place };
+
+// What an instruction asks, whatever prefixes it has.
+Asks asks(const uint8_t* bytes, size_t size) {
+    static const uint8_t PREFIXES[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3};
+    bool repeats = false;
+    while (size > 2 && (std::memchr(PREFIXES, bytes[0], sizeof PREFIXES) != nullptr || (bytes[0] & 0xf0) == 0x40)) {
+        repeats |= bytes[0] == 0xf3;
+        ++bytes, --size;
+    }
+    if (size == 2 && bytes[0] == 0xcd && bytes[1] == 0x80) return Asks::Call32;
+    if (size < 2 || bytes[0] != 0x0f) return Asks::Nothing;
+    if (size == 2 && bytes[1] == 0xa2) return Asks::Cpuid;
+    if (size == 2 && bytes[1] == 0x31) return Asks::Clock;
+    if (size == 3 && bytes[1] == 0x01 && bytes[2] == 0xf9) return Asks::Clock;
+    if (size == 3 && bytes[1] == 0xc7 && bytes[2] >= 0xf8) return repeats ? Asks::Place : Asks::Random;
+    if (size == 3 && bytes[1] == 0xc7 && bytes[2] >= 0xf0) return Asks::Random;
+    return Asks::Nothing;
+}
+
+// At an instruction at the beginning of a block, whose address is `here`: what the one asked that was executed before
+// it, if it stands right before it.
+Asks asked_before(uint64_t here) {
+    uint64_t size = here - model::last_instruction();
+    if (size < 2 || size > 15) return Asks::Nothing;
+    return asks(reinterpret_cast<const uint8_t*>(here + guest_base - size), size);
+}
+
 // After cpuid: which leaf was asked for shows in QEMU's answer.
-extern "C" void ruler_after_cpuid_with_registers(unsigned, void* at, CPUX86State* guest) {
-    if (at != nullptr && model::last_instruction() != reinterpret_cast<uintptr_t>(at)) return;
+void answer_cpuid(CPUX86State* guest) {
     auto set = [guest](const uint32_t r[4]) {
         guest->regs[RAX] = r[0], guest->regs[RBX] = r[1], guest->regs[RCX] = r[2], guest->regs[RDX] = r[3];
     };
@@ -244,15 +273,36 @@ extern "C" void ruler_after_cpuid_with_registers(unsigned, void* at, CPUX86State
     const uint32_t nothing[4] = {};
     set(nothing);
 }
-QEMU_CALLBACK_WITH_REGISTERS(ruler_after_cpuid)
 
-// After rdtsc: cycles of the simulated clock.
-extern "C" void ruler_after_rdtsc_with_registers(unsigned, void* at, CPUX86State* guest) {
-    if (at != nullptr && model::last_instruction() != reinterpret_cast<uintptr_t>(at)) return;
+// After rdtsc and rdtscp: cycles of the simulated clock, on processor 0.
+void answer_clock(CPUX86State* guest, bool with_processor) {
     guest->regs[RAX] = model::cycles() & 0xffffffff;
     guest->regs[RDX] = model::cycles() >> 32;
+    if (with_processor) guest->regs[RCX] = 0;
 }
-QEMU_CALLBACK_WITH_REGISTERS(ruler_after_rdtsc)
+
+// After an instruction in a block that asked; `data` is its last byte, which tells rdtscp from rdtsc.
+extern "C" void ruler_after_cpuid_with_registers(unsigned, void*, CPUX86State* guest) { answer_cpuid(guest); }
+QEMU_CALLBACK_WITH_REGISTERS(ruler_after_cpuid)
+extern "C" void ruler_after_clock_with_registers(unsigned, void* last, CPUX86State* guest) {
+    answer_clock(guest, reinterpret_cast<uintptr_t>(last) == RDTSCP_END);
+}
+QEMU_CALLBACK_WITH_REGISTERS(ruler_after_clock)
+
+// At the beginning of a block before which the bytes of such an instruction stand: they may be part of another one, and
+// the guest may have come from elsewhere.
+extern "C" void ruler_after_block_with_registers(unsigned, void* here, CPUX86State* guest) {
+    auto address = reinterpret_cast<uintptr_t>(here);
+    Asks asked = asked_before(address);
+    if (asked == Asks::Cpuid) answer_cpuid(guest);
+    if (asked == Asks::Clock)
+        answer_clock(guest, *reinterpret_cast<const uint8_t*>(address + guest_base - 1) == RDTSCP_END);
+}
+QEMU_CALLBACK_WITH_REGISTERS(ruler_after_block)
+
+void on_call32(unsigned, void*) { end_forbidden("int 0x80, a system call of 32 bits"); }
+void on_random(unsigned, void*) { end_unsupported("random numbers of the processor: rdrand or rdseed"); }
+void on_place(unsigned, void*) { end_unsupported("the number of the processor: rdpid"); }
 
 // Before an instruction of AVX-512, which QEMU lacks.
 void on_avx512(unsigned, void* address) {
@@ -276,7 +326,8 @@ void on_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t a, uint64
             leave(0);
         }
         model::finish();
-        report_profile();
+        if ((a & 0xff) != 0 && guest::lacked_memory()) end_memory_limit("a request for memory was refused");
+        profile::finish();
         end("exited", std::to_string(a & 0xff), static_cast<int>(a & 0xff));
     }
 }
@@ -347,30 +398,28 @@ void translated(qemu_plugin_tb* block) {
     if (forked && blocks != nullptr && blocks->count < BLOCKS) blocks->address[blocks->count++] = begin;
     if (serves) translated_blocks.insert(begin);
     uint64_t end = begin;
-    bool after_cpuid = false, after_rdtsc = false;  // in this block: bytes before it may be part of another instruction
+    Asks before = Asks::Nothing;  // what the instruction before it in this block asked
+    uint8_t last_byte = 0;
     for (size_t i = 0; i < count; ++i) {
-        // The bytes before a block may be another instruction's end: whether they were executed shows then.
-        void* executed_at = i == 0 ? reinterpret_cast<void*>(begin - 2) : nullptr;
         qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
         uint64_t address = qemu_plugin_insn_vaddr(instruction);
         size_t size = qemu_plugin_insn_size(instruction);
         auto bytes = static_cast<const uint8_t*>(qemu_plugin_insn_data(instruction));
-        if (i == 0 && follows(begin, 0x0f, 0x05))
-            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_call, QEMU_PLUGIN_CB_RW_REGS, nullptr);
-        if (after_cpuid)
-            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_cpuid, QEMU_PLUGIN_CB_RW_REGS,
-                                                   executed_at);
-        if (after_rdtsc)
-            qemu_plugin_register_vcpu_insn_exec_cb(instruction, ruler_after_rdtsc, QEMU_PLUGIN_CB_RW_REGS,
-                                                   executed_at);
-        if (bytes[0] == EVEX)
-            qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_avx512, QEMU_PLUGIN_CB_NO_REGS,
-                                                   reinterpret_cast<void*>(address + guest_base));
-        if (address == main_address)
-            qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_main, QEMU_PLUGIN_CB_NO_REGS, nullptr);
-        after_cpuid = size == 2 && bytes[0] == 0x0f && bytes[1] == 0xa2;
-        after_rdtsc = (size == 2 && bytes[0] == 0x0f && bytes[1] == 0x31) ||
-                      (size == 3 && bytes[0] == 0x0f && bytes[1] == 0x01 && bytes[2] == 0xf9);
+        auto on = [instruction](qemu_plugin_vcpu_udata_cb_t callback, qemu_plugin_cb_flags flags, uint64_t data) {
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, callback, flags, reinterpret_cast<void*>(data));
+        };
+        if (i == 0 && follows(begin, 0x0f, 0x05)) on(ruler_after_call, QEMU_PLUGIN_CB_RW_REGS, 0);
+        if (i == 0 && (follows(begin, 0x0f, 0xa2) || follows(begin, 0x0f, 0x31) || follows(begin, 0x01, RDTSCP_END)))
+            on(ruler_after_block, QEMU_PLUGIN_CB_RW_REGS, begin);
+        if (before == Asks::Cpuid) on(ruler_after_cpuid, QEMU_PLUGIN_CB_RW_REGS, 0);
+        if (before == Asks::Clock) on(ruler_after_clock, QEMU_PLUGIN_CB_RW_REGS, last_byte);
+        if (bytes[0] == EVEX) on(on_avx512, QEMU_PLUGIN_CB_NO_REGS, address + guest_base);
+        if (address == main_address) on(at_main, QEMU_PLUGIN_CB_NO_REGS, 0);
+        before = asks(bytes, size);
+        if (before == Asks::Call32) on(on_call32, QEMU_PLUGIN_CB_NO_REGS, 0);
+        if (before == Asks::Random) on(on_random, QEMU_PLUGIN_CB_NO_REGS, 0);
+        if (before == Asks::Place) on(on_place, QEMU_PLUGIN_CB_NO_REGS, 0);
+        last_byte = bytes[size - 1];
         end = address + size;
     }
     guest::code(begin, end - begin);
@@ -383,6 +432,8 @@ uint64_t nanoseconds() {
 }
 
 void end_instruction_limit() { end("instruction_limit", std::to_string(model::instructions()) + " instructions", 0); }
+
+void end_memory_limit(const std::string& what) { end("memory_limit", what, 0); }
 
 void end_unsupported(const std::string& what) { end("unsupported", what, 0); }
 

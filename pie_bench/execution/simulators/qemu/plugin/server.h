@@ -28,6 +28,7 @@ uint64_t nanoseconds();
 
 // The ends of a run that are not the program's own. None returns.
 [[noreturn]] void end_instruction_limit();
+[[noreturn]] void end_memory_limit(const std::string& what);
 [[noreturn]] void end_unsupported(const std::string& what);
 [[noreturn]] void end_forbidden(const std::string& evidence);
 

@@ -1,0 +1,35 @@
+"""A root file system where nothing can be mounted: its programs are started by its own loader, with its own libraries.
+
+What is compiled this way is what is compiled where the root is mounted, byte for byte: the compiler is told where its
+headers and libraries lie (`--sysroot`) and what to call them (`-ffile-prefix-map`), and starts its parts by the loader.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+_COMPILERS = ("g++-9",)
+_TOOLS = ("objdump", "addr2line")
+
+
+def loader(root: Path) -> list[str]:
+    """What a program of the root, or compiled for it, is started by."""
+    return [f"{root}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{root}/usr/lib/x86_64-linux-gnu"]
+
+
+def write_tools(folder: Path, root: Path) -> None:
+    """Puts the root's compiler and binutils into `folder`, by their names, as they can be called from outside."""
+    start, wrapper = shlex.join(loader(root)), ",".join(loader(root))
+    programs = root / "usr" / "bin"
+    folder.mkdir()
+    compile_ = f'{start} {{}} --sysroot={root} -B"$(dirname "$0")/" -wrapper {wrapper} -ffile-prefix-map={root}/=/ "$@"'
+    lines = {name: compile_.format(programs / name) for name in _COMPILERS}
+    lines |= {name: f'{start} {programs / name} "$@"' for name in (*_TOOLS, "ld")}
+    for name, line in lines.items():
+        if (programs / name).exists():
+            (folder / name).write_text(f"#!/bin/sh\nexec {line}\n")
+            (folder / name).chmod(0o555)
+    if (programs / "as").exists():
+        (folder / "as").symlink_to(programs / "as")  # started by the wrapper
+    folder.chmod(0o555)
