@@ -16,7 +16,7 @@ from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.run.verdict import Candidate
 
 FACTS = {"compiler": "c", "valgrind": "v"}
-IDS = {  # of 0.1.0's measurements and entries: what is measured did not change, so neither may these
+IDS = {  # of measurements and entries: where nothing that is measured or judged changes, neither may these
     "cachegrind": ("7c55c8229eed94a7", "7d962930abd0ccf5"),
     "cachegrind-host": ("55cbcda555660340", "7d962930abd0ccf5"),
     "cachegrind-host-strict": ("b4a8067b9a355037", "7d962930abd0ccf5"),
