@@ -60,6 +60,8 @@ class ModelEntry(Strict):
         if not isinstance(value, str):
             return value
         start, _, end = value.partition("…")
+        if not (start.strip() and end.strip()):
+            raise ValueError("expected START…END, the tags around its thinking")
         return {"start": start.strip(), "end": end.strip()}
 
     @property

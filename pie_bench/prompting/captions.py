@@ -46,12 +46,13 @@ _CALLED = {
         r"\bfor (?:comparison|reference|completeness)\b|\bor,? (?:with|using|even|in)\b",
         r"\bnearly as fast\b|\b(?:slower|simpler) but\b|\beven simpler\b",
     ),
+    "pseudo-code": _any(r"\bpseudo-?code\b"),
     "answer": _any(
         r"\boptimi[sz]ed\b|(?<!before )\boptimi[sz]ation\b|\boptimi[sz]e\w* (?:\w+ )?further\b",
         r"\bfast(?:er|est)\b|\bimproved\b|\befficient\b|\bbetter\b|\bsped[- ]up\b",
         r"\brewritten\b|\brewrite\b|\brefactored\b|\bupdated\b|\bmodified\b|\benhanced\b",
         r"\b(?:new|result(?:ing)?) CODE\b|\b(?:full|complete|whole) (?:\w+ )?CODE\b|\bsolution\b|\banswer\b",
-        r"\b(?:all|everything) together\b|^\W*after\b",
+        r"\b(?:all|everything) together\b|^\W*(?:after|new|fast)\b",
     ),
     "original": _any(
         r"\b(?:original|initial|given|provided|existing|current|old|previous|input|reference) (?:[\w+]+ ){0,2}CODE\b",
@@ -87,11 +88,12 @@ _TOLD = re.compile(
 _SHORT = 6  # words of a line that announces what follows without a colon
 _LINES = 3  # before a block that are about it
 _CHARACTERS = 300  # of a line that are read
-_HEADING_DECIDES = ("alternative", "demonstration", "draft")
+_HEADING_DECIDES = ("alternative", "demonstration", "draft", "pseudo-code")
 
 
 def called(before: Sequence[str], heading: str, title: str, code: str) -> str | None:
-    """What a block is called: "final", "answer", "draft", "alternative", "demonstration", "original", or None.
+    """What a block is called: "final", "answer", "draft", "alternative", "demonstration", "original",
+    "pseudo-code", or None.
 
     `before`: the lines between it and the block before; `heading`: the one that it stands under; `title`: what its
     fence says beside the language.

@@ -16,9 +16,10 @@ from functools import cached_property
 
 from pie_bench.cpp import Steps, code_tokens, lex
 from pie_bench.prompting.captions import called, heading_in, taken_back
-from pie_bench.prompting.fences import CPP, DIFFS, OTHER_LANGUAGES, PSEUDO, Block, split_fences
+from pie_bench.prompting.fences import CPP, DIFFS, LANGUAGES, OTHER_LANGUAGES, PSEUDO, Block, split_fences
 from pie_bench.prompting.programs import (
     CODE_LINE,
+    LINE_NUMBER,
     OTHER_BEGINNING,
     Piece,
     is_escaped,
@@ -27,17 +28,18 @@ from pie_bench.prompting.programs import (
     tidied,
     without_line_numbers,
 )
-from pie_bench.prompting.thinking import in_comment_or_raw_string, without_thinking
+from pie_bench.prompting.thinking import ANSWER_TAG, in_comment_or_raw_string, without_thinking
 from pie_bench.run.generation import was_cut
 
 # Of an answer so much is read, with and without its thinking: models that are asked about a program say less.
 MOST_CHARACTERS, MOST_WITHOUT_THINKING = 2_000_000, 200_000
+_QUOTES_IN_QUOTES = 2
 _MOST_CANDIDATES = 64  # of one answer: the first and the last of them
 
 # What cannot be the program is passed over: the first reason that holds is the one named.
 _PASSED_OVER: tuple[tuple[str, Callable[[_Candidate], bool]], ...] = (
     ("a diff", lambda it: it.tag in DIFFS or it.piece.is_diff),
-    ("pseudo-code", lambda it: it.tag in PSEUDO),
+    ("pseudo-code", lambda it: it.tag in PSEUDO or (it.called == "pseudo-code" and "#" not in it.piece.code)),
     ("in another language", lambda it: it.language is not None),
     ("an excerpt, with dots for code", lambda it: it.piece.is_excerpt),
     ("without a main", lambda it: it.piece.body_of_main is None),
@@ -81,25 +83,32 @@ _CODE_OR_FENCE = (
     r"|template|typedef|struct[ ]|const[ ])"
 )
 _BEFORE_CODE = re.compile(
-    rf"^[ \t]*(?:{_SPECIAL}|{_TAG})(?:[ \t]*(?:{_SPECIAL}|{_TAG}))*[ \t]*(?={_CODE_OR_FENCE})", re.MULTILINE
+    rf"^[ \t]*(?:{_SPECIAL}|{_TAG})(?:[ \t]*(?:{_SPECIAL}|{_TAG})){{0,8}}[ \t]*(?={_CODE_OR_FENCE})", re.MULTILINE
 )
 _ALONE = re.compile(rf"^[ \t]*{_SPECIAL}(?:[ \t]*(?:assistant|model))?[ \t]*", re.MULTILINE)
 _BEHIND_CODE = re.compile(
-    rf"(?<=[}};`~>\n])[ \t]*((?:{_SPECIAL}|</[A-Za-z_][\w-]{{0,40}}>|\[/[A-Z_ ]{{1,30}}\])[ \t]*)+$", re.MULTILINE
+    rf"(?<=[}};`~>\n])[ \t]*((?:{_SPECIAL}|</[A-Za-z_][\w-]{{0,40}}>|\[/[A-Z_ ]{{1,30}}\])[ \t]*){{1,8}}$", re.MULTILINE
 )
 _INCLUDE_BEHIND_WORDS = re.compile(
     r"^([^\n\"'`/#>]{0,79}[^\s\"'`/#>]|[^\n\"'`/#>]{0,79}<\w{1,30}>)[ \t]*"
     r"(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])",
     re.MULTILINE,
 )
-_ANSWER_TAG = re.compile(
-    r"^[ \t]*(?:<(?P<tag>(?:final_)?answer|final|solution|response|result|optimized(?:_code|_program)?)>"
-    r"|<\|(?:begin_of_solution|START_RESPONSE)\|>|◁answer▷|\[(?P<square>ANSWER|SOLUTION)\])",
-    re.MULTILINE | re.IGNORECASE,
-)
 _ZERO_WIDTH = re.compile("[\ufeff\u200b\u2060\u200e\u200f]")
-_QUOTED = re.compile(r"^[ \t]*>[ ]?", re.MULTILINE)
-_NUMBERED_INCLUDE = re.compile(r"^[ \t]*\d{1,5}[ \t]?[:|.)│]?[ \t]*\#[ \t]*include", re.MULTILINE)
+_ODD_SPACE = re.compile("[\u00a0\u202f\u3000]")
+_ODD_INDENT = re.compile("^[ \t]*[\u00a0\u202f\u3000][ \t\u00a0\u202f\u3000]*", re.MULTILINE)
+_QUOTED, _QUOTED_CLOSELY = re.compile(r"^[ \t]*>[ ]?"), re.compile(r"^[ \t]*>")
+_NUMBERED, _NUMBERED_INCLUDE = (
+    re.compile(LINE_NUMBER),
+    re.compile(LINE_NUMBER + r"[ \t]*\#[ \t]*include", re.MULTILINE),
+)
+# Where a model's turn ends: what it goes on writing behind that is not its answer.
+_TURN_ENDS = re.compile(
+    r"^[ \t]*(?:{0})|(?:{0})[ \t]*$|^(?:Human|User|\#\#\#[ ]*(?:Human|User|Instruction))[ ]?:".format(
+        r"<\|(?:im_end|eot_id|eom_id|endoftext|end|END_OF_TURN_TOKEN)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>"
+    ),
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,11 @@ def extract_code(
         return Extraction(None, "truncated" if cut else "no_code", said)
     thought = without_thinking(text, reasoning)
     answer = thought.answer.strip("\n")[:MOST_WITHOUT_THINKING]
-    found = _read(_tidy(answer), cut and not thought.open, None if src_code is None else code_tokens(src_code))
+    original = None if src_code is None else code_tokens(src_code)
+    turn = next((end for end in _TURN_ENDS.finditer(answer) if not _is_code(end)), None)
+    found = _read(_tidy(answer[: turn.start()]), False, original) if turn else None
+    if found is None or found.code is None or not Piece(found.code, Steps()).complete:
+        found = _read(_tidy(answer), cut and not thought.open, original)
     passed = (thought.removed,) if thought.removed else ()
     if found.code is None and thought.open:
         return Extraction(None, "truncated", "thinking that never ends", (*passed, *found.passed_over))
@@ -179,6 +192,7 @@ def _normalised(text: str) -> str:
     text = _ZERO_WIDTH.sub("", text.replace("\r\n", "\n"))
     if "\r" in text and "\n" not in text:
         text = text.replace("\r", "\n")
+    text = _ODD_INDENT.sub(lambda match: _ODD_SPACE.sub(" ", match[0]), text)
     text = _out_of_json(text)
     if is_escaped(text[: 1 << 16]) and "#include <" not in text:
         text = html.unescape(html.unescape(text))
@@ -186,16 +200,21 @@ def _normalised(text: str) -> str:
 
 
 def _out_of_json(text: str) -> str:
-    """The program in an answer that is a JSON object with one in it."""
-    inner = re.sub(r"\A\s*```(?:json)?[ \t]*\n|\n```\s*\Z", "", text).strip()
-    if not (inner.startswith("{") and inner.endswith("}") and '"' in inner[:200] and "main" in inner):
+    """The program in an answer that is JSON with one in it."""
+    inner = re.sub(r"\A\s*(?:```(?:json)?[ \t]*\n|<tool_call>)|(?:\n```|</tool_call>)\s*\Z", "", text).strip()
+    if not (inner[:1] + inner[-1:] in ("{}", "[]", '""') and '"' in inner[:200] and "main" in inner):
         return text
     try:
         value = json.loads(inner, strict=False)
     except (ValueError, RecursionError):
         return text
-    texts = [each for each in value.values() if isinstance(each, str)] if isinstance(value, dict) else []
-    return next((each for each in reversed(texts) if "main" in each and "{" in each), text)
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and "main" in value and "{" in value:
+            return value
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return text
 
 
 def _tidy(text: str) -> str:
@@ -203,12 +222,19 @@ def _tidy(text: str) -> str:
     if "<" in text or "[" in text:
         for pattern in (_BEFORE_CODE, _ALONE, _BEHIND_CODE):
             text = pattern.sub(_not_in_code, text)
-    if "\n>" in text or text.startswith(">"):
-        text = _unquoted(text)
+    for _ in range(_QUOTES_IN_QUOTES):
+        if "\n>" in text or text.startswith(">"):
+            text = _unquoted(text)
     if _NUMBERED_INCLUDE.search(text):
         text = _unnumbered(text)
     text = _INCLUDE_BEHIND_WORDS.sub(lambda match: match[1] + "\n", text)
     return text
+
+
+def _is_code(end: re.Match[str]) -> bool:
+    """Whether a turn's end is only written in a comment or a string."""
+    line = end.string[max(end.string.rfind("\n", 0, end.start()) + 1, end.start() - 300) : end.start()]
+    return "//" in line or '"' in line or in_comment_or_raw_string(end.string, end.start())
 
 
 def _not_in_code(match: re.Match[str]) -> str:
@@ -229,8 +255,12 @@ def _unquoted(text: str) -> str:
     """The text with `> ` taken off those of its quotes that hold code."""
     lines: list[str] = []
     for quoted, run in _runs(text, lambda line: line.lstrip().startswith(">")):
-        bare = [_QUOTED.sub("", line, count=1) for line in run] if quoted and len(run) > 2 else run
-        holds_code = quoted and any(CODE_LINE.match(line) or line.lstrip().startswith(("```", "~~~")) for line in bare)
+        # Where not every line has a space behind its sign, the spaces are the code's.
+        spaced = all(line.lstrip()[1:2] in ("", " ") for line in run)
+        sign = _QUOTED if spaced else _QUOTED_CLOSELY
+        bare = [sign.sub("", line, count=1) for line in run] if quoted and len(run) > 2 else run
+        inside = [line.lstrip("> \t") for line in bare] if quoted else []
+        holds_code = any(CODE_LINE.match(line) or line.startswith(("```", "~~~")) for line in inside)
         lines += bare if holds_code else run
     return "\n".join(lines)
 
@@ -238,7 +268,7 @@ def _unquoted(text: str) -> str:
 def _unnumbered(text: str) -> str:
     """The text with the line numbers taken off numbered code."""
     lines: list[str] = []
-    for numbered, run in _runs(text, lambda line: line.lstrip()[:1].isdigit()):
+    for numbered, run in _runs(text, lambda line: _NUMBERED.match(line) is not None):
         lines += without_line_numbers("\n".join(run)).split("\n") if numbered else run
     return "\n".join(lines)
 
@@ -263,7 +293,7 @@ def _read(text: str, cut: bool, original: list[str] | None) -> Extraction:
 
 def _in_tags(text: str) -> list[str]:
     """What stands in the last of the tags that answers are asked to be put into."""
-    tags = list(_ANSWER_TAG.finditer(text))
+    tags = list(ANSWER_TAG.finditer(text))
     if not tags:
         return []
     tag = tags[-1]
@@ -361,7 +391,8 @@ def _in_blocks(blocks: Sequence[Block], original: list[str] | None, steps: Steps
         code = tidied(block.code, closed=block.closed)
         tag = "" if block.tag in CPP else block.tag
         where = f"block {number + 1}"
-        name = called(block.before, heading, f"{block.tag} {block.title}", code)
+        title = block.title if block.tag in LANGUAGES else f"{block.tag} {block.title}"
+        name = called(block.before, heading, title, code)
         candidates.append(_Candidate(Piece(code, steps), where, tag, name, taken_back(block.after), original))
     return candidates
 

@@ -40,13 +40,18 @@ _NOT_CPP_BEFORE_MAIN = frozenset("fn func fun function def proc sub String stati
 _MOST_PROGRAMS, _LATER_CHARACTERS = 8, 1 << 15
 
 _MAIN_BY_MACRO = re.compile(r"^\s*#[ \t]*define[ \t]+([A-Za-z_]\w*)(\([^)\n]*\))?[ \t]+(?:[^\n]|\\\n)*?(?:\bmain\b|##)")
-_NUMBERED = re.compile(r"^[ \t]*(\d{1,5})(?:[ \t]?[:|.)│]|\t|(?=[ ]|$))(.*)$")
+LINE_NUMBER = r"^[ \t]*(?:L|\[)?(\d{1,5})(?:[ \t]?[:|.)│→\]]|\t|(?=[ ]|$))"
+_NUMBERED = re.compile(LINE_NUMBER + "(.*)$")
 _DOTS = re.compile(
-    r"^[ \t]*(?:\.\.\.|…)[ \t]*(?:[\w(/][^\n;]*)?$|[;{}][ \t]*(?:\.\.\.|…)[ \t]*(?:[;}]|$)", re.MULTILINE
+    r"^[ \t]*(?:\.\.\.|…)[ \t]*(?:[\w(/][^\n;]*)?$|[;{}][ \t]*(?:\.\.\.|…)[ \t]*(?:[;}]|$)"
+    r"|^[ \t]*(?:\[(?:\.\.\.|…)\]|\#[ \t]*include[ \t]+(?:\.\.\.|…))"
+    r"|^[ \t]*(?!(?:catch|return)\b)\w+[ \t]*\((?:\.\.\.|…)\);",
+    re.MULTILINE,
 )
 _DOTS_IN_COMMENT = re.compile(
     r"(?://|/\*)[ \t*]*(?:(?:\.\.\.|…)[ \t]*(?:\*/)?[ \t]*$"
     r"|(?:(?:\.\.\.|…)[ \t]*)(?:\(?\w[^\n]{0,80})?(?:\.\.\.|…)"
+    r"|[(<\[]?(?:unchanged|omitted|elided|snip(?:ped)?)[)>\]]?[ \t.]*(?:\*/)?[ \t]*$"
     r"|(?:\.\.\.|…)?[ \t]*\(?(?:the )?(?:rest|remainder|remaining|same|unchanged|existing|previous|other|your)\b"
     r"[^\n]{0,60}\b(?:code|program|as before|as above|here|unchanged|original|main|logic|function)s?\b)",
     re.MULTILINE | re.IGNORECASE,

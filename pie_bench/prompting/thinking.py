@@ -42,6 +42,13 @@ _IN_WORDS = (
     (re.compile(r"\s*Thinking\.\.\.[ \t]*\n"), re.compile(r"^\.\.\.done thinking\.", re.MULTILINE)),
 )
 
+# What answers are asked to be put into, at a line's start: thinking that never ends ends there.
+ANSWER_TAG = re.compile(
+    r"^[ \t]*(?:<(?P<tag>(?:final_)?answer|final|solution|response|result|optimized(?:_code|_program)?)>"
+    r"|<\|(?:begin_of_solution|START_RESPONSE)\|>|◁answer▷|\[(?P<square>ANSWER|SOLUTION)\])",
+    re.MULTILINE | re.IGNORECASE,
+)
+
 _MOST_MARKS = 1_000  # an answer with more is no answer
 _NEAR = 2_000  # characters in which a comment or a raw string that holds a tag begins and ends
 _FENCE = re.compile(r"^[ \t>]*(?:```|~~~)", re.MULTILINE)
@@ -101,6 +108,10 @@ def without_thinking(text: str, own: tuple[str, str] | None = None) -> Thought:
         end = _end_of(marks, index - 1)
         removed = removed or f"thinking in {text[mark.start : mark.end]}"
         if end is None:
+            *_, tag = (None, *ANSWER_TAG.finditer(text, mark.end))
+            if tag is not None:
+                at = tag.start()
+                break
             return Thought("\n".join(kept), True, removed)
         at = marks[end].end
         index = end + 1

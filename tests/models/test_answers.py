@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pie_bench.models.answers import Usage, completions_of
 from pie_bench.models.model import Completion, Request
+from pie_bench.models.replay import ReplayEntry
 from pie_bench.prompting.extract import extract_code
 from pie_bench.prompting.prompt import Message, Prompt
 from pie_bench.run.generation import was_cut
@@ -67,3 +69,12 @@ def test_all_tokens_spent_on_hidden_reasoning_is_truncated() -> None:
     hidden = completion({"message": {"content": None, "reasoning_content": "on and on"}, "finish_reason": "length"})
     found = extract_code(hidden.text, hidden.finish_reason)
     assert (found.reason, "hidden reasoning" in found.rule) == ("truncated", True)
+
+
+def test_an_entry_names_its_own_thinking_tags_as_a_mapping_or_in_one_line() -> None:
+    tags = {"start": "<<T>>", "end": "<</T>>"}
+    entries = [ReplayEntry(adapter="replay", path="x", reasoning=given) for given in (tags, "<<T>>…<</T>>")]
+    assert entries[0] == entries[1]
+    for wrong in ("<<T>>", "…", "<<T>>…"):
+        with pytest.raises(ValidationError, match="START…END"):
+            ReplayEntry(adapter="replay", path="x", reasoning=wrong)

@@ -1,13 +1,13 @@
 """Answers of every kind in every manner of writing, and the inputs that other tools' users report, are read right."""
 
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import pie_bench
+from benchmarks.hostile_answers import BEFORE, UNITS, hostile, seconds
 from pie_bench.cpp import code_tokens
 from pie_bench.prompting.extract import extract_code
 from tests.prompting import written
@@ -60,31 +60,13 @@ def test_every_program_is_recognised_bare_fenced_and_explained() -> None:
     assert not lost
 
 
-HOSTILE = [
-    "{",
-    "(",
-    "main(",
-    'R"(',
-    "/*\n",
-    "a<b>::",
-    "a<",
-    "```\n",
-    "```cpp\n/*\n```\n",
-    "<think>",
-    "</think>\n",
-    "<a ",
-    "&lt;",
-]
-
-
-@pytest.mark.parametrize("unit", HOSTILE)
-@pytest.mark.parametrize("before", ["", "```cpp\n#include <cstdio>\nint main() {\n"])
-def test_ten_megabytes_of_anything_take_two_seconds(unit: str, before: str) -> None:
-    text = before + (unit * (10_000_000 // len(unit) + 1))[:10_000_000]
-    started = time.process_time()
-    extract_code(text, "stop")
-    # Twice what it takes alone: other processes share the caches.
-    assert time.process_time() - started < 4
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("before", BEFORE)
+def test_hostile_text_takes_linear_time(unit: str, before: str) -> None:
+    """Ten megabytes are in benchmarks/hostile_answers.py: what is longer than two is not read."""
+    quarter, whole = (min(seconds(hostile(before, unit, size)) for _ in range(2)) for size in (250_000, 1_000_000))
+    assert whole < 2
+    assert whole < 8 * quarter + 0.1, "four times the text takes about four times as long"
 
 
 def _cases() -> list[Path]:
