@@ -1,10 +1,16 @@
-"""C++ text as tokens: enough of a lexer to compare programs and to find where one ends."""
+"""C++ text, the one place that reads it: as tokens, which every text has, and as a syntax tree (tree-sitter's).
+
+Tokens are found in linear time, whatever the text; they compare programs and find where one ends in the midst of prose.
+The tree knows what is declared. It is asked for within bounds only, and may be missing.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 # Unclosed comments and raw strings run to the end of the text, other unclosed literals to the end of their line,
 # so that every text has tokens. No alternative matches whitespace: it lies between the tokens.
@@ -43,3 +49,190 @@ def lex(text: str) -> Iterator[Token]:
 def code_tokens(source: str) -> list[str]:
     """What a program says, whatever its comments and layout; the inside of a directive counts token by token."""
     return [match[0] for match in PLAIN_TOKEN.finditer(source) if match.lastgroup != "comment"]
+
+
+def without_comments(source: str) -> str:
+    """The text with a space for each comment."""
+    return _replaced(source, lambda token: " " if token.kind == "comment" else token.text)
+
+
+def literals_apart(source: str) -> tuple[str, list[tuple[str, str]]]:
+    """The text without comments and with its string literals emptied, and the literals with their kind (`string` or
+    `raw`), in order; a character literal becomes 0."""
+    literals: list[tuple[str, str]] = []
+
+    def replaced(token: Token) -> str:
+        if token.kind in ("string", "raw"):
+            literals.append((token.kind, token.text))
+            return '""'
+        return {"comment": " ", "char": " 0 "}.get(token.kind, token.text)
+
+    return _replaced(source, replaced), literals
+
+
+def _replaced(source: str, replaced: Callable[[Token], str]) -> str:
+    """The text with each token replaced; what stands between tokens stays."""
+    pieces = []
+    at = 0
+    for match in PLAIN_TOKEN.finditer(source):
+        token = Token(str(match.lastgroup), match[0], match.start(), match.end())
+        pieces += [source[at : token.start], replaced(token)]
+        at = token.end
+    return "".join([*pieces, source[at:]])
+
+
+# tree-sitter's error recovery is not linear (`a<b>::` a thousand times takes seconds), so its steps are counted. A step
+# is a hundred operations of the parser; real programs need one for 40 to 60 bytes.
+STEPS = 4_000  # for all the texts of one answer: some 200 KB of C++
+_STEPS_FREE, _BYTES_A_STEP = 200, 16
+_LONGEST_BYTES = 1 << 18
+_TYPES = ("struct_specifier", "class_specifier", "union_specifier", "enum_specifier", "namespace_definition")
+_DECLARE = (
+    *("declaration", "parameter_declaration", "optional_parameter_declaration", "for_range_loop", "field_declaration"),
+    *("function_definition", "structured_binding_declarator"),
+)
+_AT_THE_TOP = (
+    *("translation_unit", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "linkage_specification"),
+    *("declaration_list", "template_declaration", "declaration", "type_definition"),
+)
+_DECLARATIONS = re.compile(r"preproc_.*|.*_definition|.*_specifier|.*declaration|comment|;")
+_NAMES = ("identifier", "type_identifier", "field_identifier", "namespace_identifier")
+
+
+@dataclass
+class Steps:
+    """How many steps of the parser are left."""
+
+    left: int = STEPS
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a C++ text declares, by its syntax tree.
+
+    `defined`: names that it defines at the top level (functions with a body, types, variables, macros); `promised`:
+    functions that are declared there only; `needed`: what it mentions and declares nowhere, local names included.
+    `main`: where the definition of `main` begins and ends, as offsets; None where the tree has none, as when a macro
+    writes it. `errors`: places that are not C++ as the grammar has it, most of them macros in real programs.
+    """
+
+    main: tuple[int, int] | None
+    parameters: int  # of main
+    defined: frozenset[str]
+    promised: frozenset[str]
+    needed: frozenset[str]
+    errors: int
+    declares_only: bool  # at the top level: no statements, and nothing that is not C++
+
+
+def structure(text: str, steps: Steps | None = None) -> Structure | None:
+    """The structure of a C++ text; None for one that takes more steps than are left, or is longer than 256 KiB."""
+    data = text.encode(errors="replace")
+    steps = Steps() if steps is None else steps
+    allowed = min(steps.left, _STEPS_FREE + len(data) // _BYTES_A_STEP)
+    if len(data) > _LONGEST_BYTES or allowed <= 0:
+        return None
+    root, used = _tree(data, allowed)
+    steps.left -= used
+    return None if root is None else _structure_of(root, data)
+
+
+def _tree(data: bytes, allowed: int) -> tuple[Any, int]:
+    """The root of a text's syntax tree (None: it takes more steps than that), and the steps taken."""
+    from tree_sitter import Parser
+
+    used = 0
+
+    def stop(*_: object) -> bool:
+        nonlocal used
+        used += 1
+        return used > allowed
+
+    try:
+        tree = Parser(_language()).parse(lambda at, _: data[at : at + (1 << 16)], progress_callback=stop)
+    except ValueError:  # the parser was stopped
+        return None, used
+    return tree.root_node, used
+
+
+@functools.cache
+def _language() -> Any:
+    import tree_sitter_cpp
+    from tree_sitter import Language
+
+    return Language(tree_sitter_cpp.language())
+
+
+def _structure_of(root: Any, data: bytes) -> Structure:
+    main, parameters = None, 0
+    defined: set[str] = set()
+    promised: set[str] = set()
+    names: set[str] = set()
+    local: set[str] = set()
+    errors = 0
+    waiting = [(root, True)]
+    while waiting:
+        node, top = waiting.pop()
+        kind = node.type
+        if kind == "ERROR" or node.is_missing:
+            errors += 1
+        if kind in _NAMES:
+            names.add(node.text.decode(errors="replace"))
+        elif kind == "preproc_arg":  # a macro's replacement is not parsed
+            names.update(re.findall(r"[A-Za-z_]\w*", node.text.decode(errors="replace")))
+        if kind in _DECLARE:
+            local.update(_declared(each) for each in node.children_by_field_name("declarator"))
+        if kind in ("preproc_def", "preproc_function_def"):
+            defined.add(_name(node.child_by_field_name("name")))
+        elif top and kind == "function_definition":
+            declarator = node.child_by_field_name("declarator")
+            name = _declared(declarator)
+            defined.add(name)
+            if name == "main" and main is None and node.child_by_field_name("body") is not None:
+                main = node.start_byte, node.end_byte
+                parameters = _parameters(declarator)
+        elif top and kind == "declaration":
+            for declarator in node.children_by_field_name("declarator"):
+                (promised if _is_function(declarator) else defined).add(_declared(declarator))
+        elif top and kind in ("type_definition", "alias_declaration"):
+            for field in ("declarator", "name"):
+                defined.update(_declared(each) for each in node.children_by_field_name(field))
+        if top and kind in _TYPES and node.child_by_field_name("body") is not None:
+            defined.add(_name(node.child_by_field_name("name")))
+        waiting.extend((child, top and kind in _AT_THE_TOP) for child in node.children)
+    found = None if main is None else (_characters(data, main[0]), _characters(data, main[1]))
+    needed = frozenset(names - local - defined)
+    declares_only = errors == 0 and all(_DECLARATIONS.fullmatch(child.type) for child in root.children)
+    named = frozenset(defined - {""}), frozenset(promised - {""})
+    return Structure(found, parameters, *named, needed | promised, errors, declares_only)
+
+
+def _name(node: Any) -> str:
+    return "" if node is None else node.text.decode(errors="replace")
+
+
+def _is_function(node: Any) -> bool:
+    while node is not None and node.type in ("pointer_declarator", "reference_declarator"):
+        node = node.child_by_field_name("declarator") or (node.children[-1] if node.children else None)
+    return node is not None and node.type == "function_declarator"
+
+
+def _declared(node: Any) -> str:
+    """The name that a declarator declares."""
+    while node is not None and node.type not in _NAMES:
+        below = node.child_by_field_name("declarator")
+        if below is None:
+            below = next((child for child in node.children if child.type.endswith(("declarator", "identifier"))), None)
+        node = below
+    return _name(node)
+
+
+def _parameters(declarator: Any) -> int:
+    while declarator is not None and declarator.type != "function_declarator":
+        declarator = declarator.child_by_field_name("declarator")
+    given = None if declarator is None else declarator.child_by_field_name("parameters")
+    return 0 if given is None else sum(child.type.endswith("parameter_declaration") for child in given.children)
+
+
+def _characters(data: bytes, end: int) -> int:
+    return len(data[:end].decode(errors="replace"))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pie_bench.cpp import code_tokens, lex
+from pie_bench.cpp import Steps, code_tokens, lex, literals_apart, structure, without_comments
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,47 @@ def test_tokens_cover_every_text(text: str) -> None:
 def test_layout_and_comments_do_not_count(tokens: list[str], data: st.DataObject) -> None:
     gaps = st.sampled_from([" ", "\n", "\t", "/* { ' */", " // \" it's\n"])
     assert code_tokens("".join(token + data.draw(gaps) for token in tokens)) == tokens
+
+
+def test_the_structure_of_a_program() -> None:
+    text = (
+        "#define N 9\n#include <cstdio>\nint solve(int);\nstruct P { int a; };\nint grid[N];\n// é\n"
+        "int main(int argc, char **argv) {\n    int x = helper(argc);\n    return solve(x);\n}\n"
+    )
+    found = structure(text)
+    assert found is not None and found.main is not None
+    assert text[slice(*found.main)].startswith("int main(") and text[slice(*found.main)].endswith("}")
+    assert found.parameters == 2
+    assert {"N", "P", "grid", "main"} <= found.defined
+    assert found.promised == {"solve"}
+    assert {"helper", "solve"} <= found.needed and not {"x", "argc"} & found.needed
+    assert (found.errors, found.declares_only) == (0, True)
+
+
+def test_statements_are_no_declarations() -> None:
+    found = structure("for (int i = 0; i < n; i++) s += i;\n")
+    assert found is not None and not found.declares_only
+
+
+def test_what_takes_too_many_steps_has_no_structure() -> None:
+    steps = Steps()
+    assert structure("a<b>::" * 3000, steps) is None
+    assert 0 < steps.left < Steps().left
+    assert structure("int main() {}", Steps(left=0)) is None
+    assert structure("int main() {}" + " " * (1 << 18)) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "bare", "literals"),
+    [
+        ('puts("a // b"); // c', 'puts("");  ', [("string", '"a // b"')]),
+        ("R\"x(a)x\" 'c'", '""  0 ', [("raw", 'R"x(a)x"')]),
+        ("int a; /* b */ int c;", "int a;   int c;", []),
+    ],
+)
+def test_literals_apart(source: str, bare: str, literals: list[tuple[str, str]]) -> None:
+    assert literals_apart(source) == (bare, literals)
+
+
+def test_comments_go_and_strings_stay() -> None:
+    assert without_comments('a = "// no"; // yes\nb') == 'a = "// no";  \nb'

@@ -162,7 +162,8 @@ def _run_programs(arguments: argparse.Namespace, report: SplitReport, stored: St
     executor = open_executor(arguments.environment, cache_dir(), sandbox)
 
     def judge(program: Program, tests: Any) -> tuple[str, str]:
-        verdict = executor.execute(Candidate(program.name, "source", 0, program.code), tests, measured=False)
+        candidate = Candidate(program.name, "source", 0, program.code, problem_id=program.record.problem_id)
+        verdict = executor.execute(candidate, tests, measured=False)
         first = verdict.compile_log.strip().split("\n")[0] if verdict.outcome == "compile_error" else verdict.detail
         return verdict.outcome, first
 

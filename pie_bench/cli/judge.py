@@ -47,11 +47,13 @@ def judge(arguments: argparse.Namespace) -> int:
             if arguments.source is not None:
                 raise UserError("--source: a pair has its own slow program; it goes with --tests")
             pair = load_pair(arguments.dataset, arguments.pair)
-            tests, verdict = pair.tests, judge(code, pair)
+            tests, verdict, problem = pair.tests, judge(code, pair), pair.pair.problem_id
         else:
-            tests = read_tests(arguments.tests)
+            tests, problem = read_tests(arguments.tests), ""
             verdict = judge(code, source=arguments.source and _text_of(arguments.source), tests=tests)
-        why = judge.explain(code, verdict, tests) if verdict.outcome in ("wrong_output", "runtime_error") else ""
+        why = (
+            judge.explain(code, verdict, tests, problem) if verdict.outcome in ("wrong_output", "runtime_error") else ""
+        )
     if arguments.json:
         print_json(verdict.to_json() | {"speedup": verdict.speedup, "why": why})
     else:

@@ -1,11 +1,22 @@
-"""Is an output right? Two comparators; the environment says which."""
+"""Is an output right? The comparators; the environment says which. docs/methodology.md has them side by side."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Literal
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from pie_bench.errors import UserError, unknown_name
 
 _TOLERANCE = 1e-3
+_EXACT_BELOW = 2.0**53  # floats hold every integer up to here
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LONGEST_NUMBER = 400  # characters: what is longer is no float
 
 
 def paper_comparator(output: str, expected: str) -> bool:
@@ -16,6 +27,15 @@ def paper_comparator(output: str, expected: str) -> bool:
     """
     lines, wanted = output.strip().splitlines(), expected.strip().splitlines()
     return len(lines) >= len(wanted) and all(map(_same_line, lines, wanted))
+
+
+def standard_comparator(output: str, expected: str) -> bool:
+    """The paper's, but for what is plainly wrong in it: integers of any size are equal only exactly, numbers are
+    written in ASCII digits alone, and where no output is expected none is right."""
+    lines, wanted = output.strip().splitlines(), expected.strip().splitlines()
+    if not wanted:
+        return not lines
+    return len(lines) >= len(wanted) and all(map(_same_text_or_number, lines, wanted))
 
 
 def strict_comparator(output: str, expected: str) -> bool:
@@ -32,8 +52,100 @@ def _same_line(line: str, wanted: str) -> bool:
         return False
 
 
-Comparator = Literal["paper", "strict"]
-COMPARATORS: dict[Comparator, Callable[[str, str], bool]] = {
+def _same_text_or_number(line: str, wanted: str) -> bool:
+    if line == wanted:
+        return True
+    line, wanted = line.strip(), wanted.strip()
+    if _INTEGER.fullmatch(line) and _INTEGER.fullmatch(wanted):
+        return _integer(line) == _integer(wanted)
+    if not (_NUMBER.fullmatch(line) and _NUMBER.fullmatch(wanted)):
+        return False
+    a, b = float(line), float(wanted)
+    if max(abs(a), abs(b)) < _EXACT_BELOW or max(len(line), len(wanted)) > _LONGEST_NUMBER:
+        return abs(a - b) < _TOLERANCE
+    if abs(a - b) > max(abs(a), abs(b)) / 2 or a in (float("inf"), -float("inf")):
+        return False
+    return abs(Fraction(line) - Fraction(wanted)) < _TOLERANCE
+
+
+def _integer(text: str) -> tuple[bool, str]:
+    """An integer of any length: whether it is negative, and its digits."""
+    digits = text.lstrip("+-").lstrip("0")
+    return text.startswith("-") and bool(digits), digits
+
+
+# Where nothing else is said, and `paper` is not asked for.
+STANDARD = "standard"
+CHECKER = "checker:"
+COMPARATORS: dict[str, Callable[[str, str], bool]] = {
     "paper": paper_comparator,
+    STANDARD: standard_comparator,
     "strict": strict_comparator,
 }
+
+
+def same_output(comparator: str, output: bytes, expected: bytes) -> bool:
+    """Whether an output is right by a comparator of this name.
+
+    Bytes that are not UTF-8 are, to the paper's, all the same sign; to the others, each only what it is.
+    """
+    errors = "replace" if comparator == "paper" else "surrogateescape"
+    return COMPARATORS[comparator](output.decode(errors=errors), expected.decode(errors=errors))
+
+
+def _known(name: str) -> str:
+    if name in COMPARATORS or (name.startswith(CHECKER) and len(name) > len(CHECKER)):
+        return name
+    raise ValueError(str(unknown_name("comparator", name, [*COMPARATORS, f"{CHECKER}FILE.cpp", f"{CHECKER}FOLDER"])))
+
+
+Comparator = Annotated[str, AfterValidator(_known)]
+"""A name of `COMPARATORS`, or `checker:` with the path of a checker program or of a folder of them."""
+
+
+def is_comparator(name: str) -> bool:
+    """Whether it is a comparator's name."""
+    return name in COMPARATORS or name.startswith(CHECKER)
+
+
+def shown_comparator(comparator: str) -> str:
+    """Its name as results say it: checkers by the name of their file or folder, wherever that lies."""
+    return CHECKER + Path(comparator).name if comparator.startswith(CHECKER) else comparator
+
+
+def checker_sources(comparator: str) -> dict[str, str]:
+    """The checker programs of `checker:PATH` by problem id, with the headers that lie beside them put in.
+
+    A file is every problem's: its key is "". A folder has PROBLEM_ID.cpp of those that need one. UserError where there
+    is none.
+    """
+    path = Path(comparator.removeprefix(CHECKER)).expanduser()
+    files = sorted(path.glob("*.cpp")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path}: holds no checker; expected PROBLEM_ID.cpp for each problem that has one")
+    try:
+        texts = {"" if file == path else file.stem: _with_headers(file.read_text(), file.parent) for file in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{comparator}: cannot be read ({error}); expected a C++ program, or a folder of them"
+        ) from None
+    return texts
+
+
+_OWN_HEADER = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"/\n]+)"', re.MULTILINE)
+
+
+def _with_headers(text: str, folder: Path) -> str:
+    """The text with each header that lies beside it (testlib.h) put in at its first #include."""
+    seen: set[str] = set()
+
+    def put_in(match: re.Match[str]) -> str:
+        header = folder / match[1]
+        if not header.is_file():
+            return match[0]
+        if match[1] in seen:
+            return ""
+        seen.add(match[1])
+        return _OWN_HEADER.sub(put_in, header.read_text())
+
+    return _OWN_HEADER.sub(put_in, text)

@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pie_bench import registry
 from pie_bench.config import Located, Strict, names_in
 from pie_bench.errors import UserError, unknown_name
-from pie_bench.execution.checker import Comparator
+from pie_bench.execution.checker import CHECKER, STANDARD, Comparator, checker_sources, is_comparator, shown_comparator
 from pie_bench.execution.sandbox.sandbox import Limits
 from pie_bench.execution.simulators.simulator import Found
 from pie_bench.execution.simulators.spec import SimulatorSpec, spec_class
@@ -29,7 +29,8 @@ class ToolchainSpec(Strict):
 
 
 class EnvironmentSpec(Strict):
-    """An environment's YAML. The comparator is part of it: which outputs count as right is part of a number.
+    """An environment's YAML. The comparator is part of it: which outputs count as right is part of a number. Every
+    environment can be had with another one, as `NAME+COMPARATOR`, and is another environment then.
 
     `root` names the pinned root file system that programs are compiled, run and measured in; without one the host's
     compiler and libraries take its place, and results are that host's own.
@@ -40,7 +41,7 @@ class EnvironmentSpec(Strict):
     root: str | None = None
     toolchain: ToolchainSpec
     simulator: SerializeAsAny[SimulatorSpec]
-    comparator: Comparator
+    comparator: Comparator = STANDARD
     program_environment: Mapping[str, str]
     max_instructions: int = Field(ge=1)
     compile_limits: Limits
@@ -85,7 +86,11 @@ class Environment:
         spec = self.spec.model_dump(mode="json", exclude={"description", "verify_one_in"}, exclude_none=True)
         for field in self.spec.simulator.where_from:
             spec["simulator"].pop(field, None)
-        return hash_of({"spec": spec, "facts": dict(self.facts)})
+        facts = dict(self.facts)
+        if self.spec.comparator.startswith(CHECKER):  # what the checkers say counts, not where they lie
+            spec["comparator"] = CHECKER
+            facts["checkers"] = hash_of(checker_sources(self.spec.comparator))
+        return hash_of({"spec": spec, "facts": facts})
 
     @property
     def simulation_id(self) -> str:
@@ -111,11 +116,21 @@ def environment_names() -> list[str]:
 
 
 def load_environment_spec(name: str) -> EnvironmentSpec:
-    """The environment that `--environment` names: one of `environment_names()`, or a YAML file.
+    """The environment that `--environment` names: one of `environment_names()`, or a YAML file; either may be followed
+    by `+COMPARATOR`.
 
     A file may include what lies beside it, or any of the package's own files; its name is that of its key
     `environment`. UserError, with file and line, for an unknown name or a broken file.
     """
+    name, comparator = _with_comparator(name)
+    if comparator:
+        spec = load_environment_spec(name)
+        if spec.comparator == comparator:
+            return spec
+        if comparator.startswith(CHECKER):
+            checker_sources(comparator)  # there must be some
+        named = f"{spec.environment}+{shown_comparator(comparator)}"
+        return spec.model_copy(update={"comparator": comparator, "environment": named})
     if _is_file_name(name):
         path = Path(name).expanduser()
     elif name in names_in(ENVIRONMENTS_DIR):
@@ -137,8 +152,21 @@ def load_environment_spec(name: str) -> EnvironmentSpec:
 
 
 def absolute_environment(name: str) -> str:
-    """A file by its full path, so that a run can be continued from elsewhere; names as they are."""
-    return str(Path(name).expanduser().resolve()) if _is_file_name(name) else name
+    """Files by their full path, so that a run can be continued from elsewhere; names as they are."""
+    name, comparator = _with_comparator(name)
+    if comparator.startswith(CHECKER):
+        comparator = CHECKER + str(Path(comparator.removeprefix(CHECKER)).expanduser().resolve())
+    name = str(Path(name).expanduser().resolve()) if _is_file_name(name) else name
+    return f"{name}+{comparator}" if comparator else name
+
+
+def _with_comparator(name: str) -> tuple[str, str]:
+    """`NAME+COMPARATOR` in two; the latter is empty where none is named."""
+    before, plus, checkers = name.partition(f"+{CHECKER}")
+    if plus:
+        return before, CHECKER + checkers
+    before, _, last = name.rpartition("+")
+    return (before, last) if before and is_comparator(last) else (name, "")
 
 
 def _is_file_name(name: str) -> bool:

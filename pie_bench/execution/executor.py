@@ -11,9 +11,10 @@ from typing import Any
 
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import PieBenchError, UserError
+from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.judging import judge
-from pie_bench.execution.native import run_natively
+from pie_bench.execution.native import first_difference, run_natively
 from pie_bench.execution.profiling import profile
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
@@ -76,7 +77,9 @@ class Executor:
         self.environment = environment
         self.sandbox = sandbox
         toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
-        self._workshop = Workshop(environment, sandbox, toolchain, open_simulator(environment, sandbox), store)
+        comparing = Comparing(spec, toolchain, sandbox, environment.root)
+        simulator = open_simulator(environment, sandbox)
+        self._workshop = Workshop(environment, sandbox, toolchain, simulator, store, comparing)
 
     def __reduce__(self) -> tuple[Any, ...]:
         environment = self.environment
@@ -109,6 +112,11 @@ class Executor:
         if compiled.binary is None:
             raise UserError(f"the program does not compile: {compiled.log.strip()[:200]}")
         return run_natively(compiled.binary, test.input, self._workshop)
+
+    def why_wrong(self, problem_id: str, test: TestCase, output: bytes) -> str:
+        """What is wrong with an output, in a line: what the problem's checker says, else where it differs first."""
+        said = self._workshop.comparing.compare(problem_id, test, output)[1]
+        return said or first_difference(output, test.expected_output, self.environment.spec.comparator)
 
     def profile(self, code: str, test: TestCase) -> Profile | None:
         """Where the cycles go of a program that is right, by line; None when the simulator does not know."""

@@ -14,7 +14,6 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.execution.executor import Executor, open_executor
-from pie_bench.execution.native import first_difference
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
@@ -137,7 +136,7 @@ class Judge:
 
         return self._pool.map_unordered(judge, enumerate(programs))
 
-    def explain(self, code: str, verdict: Verdict, tests: Sequence[Test]) -> str:
+    def explain(self, code: str, verdict: Verdict, tests: Sequence[Test], problem_id: str = "") -> str:
         """Why a program failed its first test, in a line, by running it there again; "" when it passed all."""
         failed = next((test for test in verdict.tests if test.outcome != "ok"), None)
         case = next((test for test in _as_tests(tests) if failed and test.test_id == failed.test_id), None)
@@ -145,11 +144,7 @@ class Judge:
             return ""
         finished = self._executor.run(code, case)
         if failed.outcome == "wrong_output":
-            return first_difference(
-                finished.stdout.decode(errors="replace"),
-                case.expected_output.decode(errors="replace"),
-                self._executor.environment.spec.comparator,
-            )
+            return self._executor.why_wrong(problem_id, case, finished.stdout)
         said = finished.stderr.decode(errors="replace").strip().splitlines()
         how = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
         return f"{how}: {said[-1][:_SHOWN_CHARACTERS]}" if said else how
@@ -168,7 +163,9 @@ class Judge:
     def _judge(self, code: str, index: int, given: PairWithTests, measured: bool) -> Judgement:
         pair = given.pair
         verdict = self._executor.execute(
-            Candidate(pair.pair_id, "candidate", index, code, src_code=pair.src_code), given.tests, measured=measured
+            Candidate(pair.pair_id, "candidate", index, code, src_code=pair.src_code, problem_id=pair.problem_id),
+            given.tests,
+            measured=measured,
         )
         source = self._source(given) if pair.src_code and measured else None
         return Judgement(**{field.name: getattr(verdict, field.name) for field in fields(Verdict)}, source=source)
@@ -179,7 +176,9 @@ class Judge:
         key = hash_of([given.pair.pair_id, given.pair.src_code, sums])
         with self._judging_sources.of(key):
             if key not in self._sources:
-                candidate = Candidate(given.pair.pair_id, "source", 0, given.pair.src_code)
+                candidate = Candidate(
+                    given.pair.pair_id, "source", 0, given.pair.src_code, problem_id=given.pair.problem_id
+                )
                 verdict = self._executor.execute(candidate, given.tests)
                 if verdict.outcome == "infra_error":
                     return verdict

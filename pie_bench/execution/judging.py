@@ -15,12 +15,25 @@ from pie_bench.run.verdict import Outcome, Verdict
 def has_code(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     """The answer holds a program."""
     candidate = subject.candidate
-    return workshop.verdict(subject, candidate.reason) if candidate.code is None else subject
+    if candidate.code is not None:
+        return subject
+    return workshop.verdict(subject, candidate.reason, candidate.reading.rule if candidate.reading else "")
 
 
 def compiles(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     """The environment's compiler takes it."""
-    compiled = workshop.toolchain.compile(subject.candidate.code or "")
+    candidate = subject.candidate
+    compiled = workshop.toolchain.compile(candidate.code or "")
+    # Where an answer presents several programs alike, what compiles decides.
+    for number, code in enumerate(candidate.alternatives if compiled.outcome == "compile_error" else (), start=2):
+        other = workshop.toolchain.compile(code)
+        if other.binary is not None:
+            reading = candidate.reading and replace(
+                candidate.reading,
+                rule=f"{candidate.reading.rule}; it does not compile, number {number} from the end does",
+            )
+            compiled, subject = other, replace(subject, candidate=replace(candidate, code=code, reading=reading))
+            break
     if compiled.binary is None:
         outcome: Outcome = compiled.outcome  # type: ignore[assignment]  # its names are some of Outcome's
         return workshop.verdict(subject, outcome, compile_log=compiled.log)

@@ -6,7 +6,7 @@ import signal
 from dataclasses import replace
 from itertools import zip_longest
 
-from pie_bench.execution.checker import COMPARATORS, Comparator
+from pie_bench.execution.checker import CHECKER, STANDARD, same_output
 from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished
 from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.hashing import sha256
@@ -23,8 +23,6 @@ _ENDS_IT = ("instruction_limit", "infra_error")  # the tests after it are not ru
 
 def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     """Its outputs are the expected ones."""
-    spec = workshop.environment.spec
-    same_output = COMPARATORS[spec.comparator]
     results: list[TestResult] = []
     sums: dict[str, str] = {}
     seconds: dict[str, float] = {}
@@ -34,10 +32,8 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
             continue
         finished = run_natively(subject.binary, test.input, workshop)
         outcome = _outcome_of(finished)
-        if outcome == "ok":
-            output, expected = (text.decode(errors="replace") for text in (finished.stdout, test.expected_output))
-            if not same_output(output, expected):
-                outcome = "wrong_output"
+        if outcome == "ok" and not workshop.comparing.right(subject.candidate.problem_id, test, finished.stdout):
+            outcome = "wrong_output"
         sums[test.test_id] = sha256(finished.stdout)
         if finished.user_seconds is not None:
             seconds[test.test_id] = finished.user_seconds
@@ -60,12 +56,12 @@ def run_natively(binary: bytes, data: bytes, workshop: Workshop) -> Finished:
     return workshop.sandbox.run(command, environment.spec.native_limits, "payload")
 
 
-def first_difference(output: str, expected: str, comparator: Comparator) -> str:
+def first_difference(output: bytes, expected: bytes, comparator: str) -> str:
     """Where an output that is wrong differs first, in a line."""
-    same = COMPARATORS[comparator]
-    lines, wanted = output.strip().splitlines(), expected.strip().splitlines()
+    lines, wanted = (text.decode(errors="replace").strip().splitlines() for text in (output, expected))
+    comparator = STANDARD if comparator.startswith(CHECKER) else comparator
     for number, (line, right) in enumerate(zip_longest(lines, wanted), 1):
-        if line is None or right is None or not same(line, right):
+        if line is None or right is None or not same_output(comparator, line.encode(), right.encode()):
             found, instead = ("nothing" if text is None else repr(_shown(text)) for text in (line, right))
             return f"line {number}: {found}, expected {instead}"
     return "no line differs"

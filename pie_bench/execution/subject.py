@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pie_bench.data.pair import TestCase
+from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.integrity.forbidden import Program
 from pie_bench.execution.sandbox.sandbox import Sandbox
@@ -60,6 +61,7 @@ class Workshop:
     toolchain: Toolchain
     simulator: Simulator
     store: MeasurementStore
+    comparing: Comparing
     measuring: Locks = field(default_factory=Locks)
 
     def verdict(self, subject: Subject, outcome: Outcome, detail: str = "", **more: Any) -> Verdict:
@@ -75,6 +77,7 @@ class Workshop:
             compile_log=more.pop("compile_log", subject.compile_log),
             code_sha256=sha256(candidate.code.encode(errors="replace")) if candidate.code is not None else None,
             binary_sha256=sha256(subject.binary) if subject.binary else None,
+            reading=candidate.reading,
             **more,
         )
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
+from pie_bench.execution.checker import CHECKER
 from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.sandbox.choose import MECHANISMS
-from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle, opened, records
 from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
 from pie_bench.models.reference import ReferenceEntry
@@ -70,6 +70,8 @@ def _plan_of(bundle: Bundle) -> Plan:
         named = {name: getattr(settings, name) for name in ("task", "model", "environment")}
         if not all(isinstance(value, str) for value in named.values()) or settings.include_path is not None:
             raise ValueError("task, model and environment are names, and include_path is null")
+        if CHECKER in settings.environment:
+            raise ValueError("environment: checkers of one's own are not known here")
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{where}: not a run's manifest: {error}") from None
     used = manifest.get("cpu_seconds")
@@ -150,8 +152,7 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
     """That the verdict is on this program, and that its parts agree."""
     if verdict.environment_id != entry.environment_id:
         raise UserError("environment_id: not the entry's")
-    code_sha256 = sha256(program.code.encode(errors="replace")) if program.code is not None else None
-    if verdict.code_sha256 != code_sha256:
+    if not program.can_be(verdict.code_sha256):
         raise UserError(f"code_sha256: not the sum of the program of {_named(verdict.key)}")
     if verdict.outcome not in OUTCOMES or verdict.outcome == "infra_error":
         raise UserError(f"outcome: {verdict.outcome!r:.40} is none that a finished run has")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pie_bench.cpp import code_tokens
+from pie_bench.cpp import code_tokens, without_comments
 from pie_bench.hashing import sha256
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.statistics import FEWEST_PROBLEMS, LEVEL, SEED
@@ -131,7 +131,7 @@ def shrunk_constants(source: str, answer: str) -> list[ShrunkConstant]:
 
 
 def _sizes(code: str) -> dict[str, float]:
-    code = re.sub(r"//[^\n]*|/\*.*?\*/", "", code, flags=re.DOTALL)
+    code = without_comments(code)
     known: dict[str, float] = {}
     for pattern in (_DEFINE, _CONSTANT):
         for name, text in pattern.findall(code):

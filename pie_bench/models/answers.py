@@ -12,8 +12,12 @@ from pie_bench.models.failures import Retry
 from pie_bench.models.model import Completion, Request
 from pie_bench.models.openai_settings import OpenAISettings
 from pie_bench.prompting.tokens import MOST_CHARACTERS_PER_TOKEN, estimated_tokens
+from pie_bench.run.generation import was_cut
 
-_LENGTH = frozenset({"length", "max_tokens", "model_length"})  # TGI, Mistral and others say it otherwise
+# Where servers say why an answer ended: OpenAI's, and what is seen beside it or instead of it in others' choices.
+_REASONS = ("finish_reason", "stop_reason", "native_finish_reason", "finishReason", "done_reason")
+_LONGEST_REASON = 60  # characters
+_THINKING_PARTS = ("thinking", "reasoning", "reasoning_text", "reasoning_content", "redacted_thinking", "summary")
 
 
 @dataclass
@@ -79,13 +83,13 @@ def completions_of(
     completions = []
     for index, choice, text, tokens in zip(indices, choices, texts, counted, strict=False):
         text, cut = cut_at_stop(text, request.sampling.stop)
-        reason = "stop" if cut else str(choice.get("finish_reason") or "unknown")
+        reason = "stop" if cut else _reason(choice, body)
         completions.append(
             Completion(
                 pair_id=request.pair_id,
                 sample_index=index,
                 text=text,
-                finish_reason="length" if reason in _LENGTH else reason,
+                finish_reason=reason,
                 prompt_tokens=prompt_tokens,
                 completion_tokens=tokens,
                 latency_seconds=seconds,
@@ -95,6 +99,18 @@ def completions_of(
             )
         )
     return completions
+
+
+def _reason(choice: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    """Why an answer ended: "length" where any part of the response says, in whatever spelling, that it was cut."""
+    said = [choice[name] for name in _REASONS if isinstance(choice.get(name), str) and choice[name]]
+    details = body.get("incomplete_details") or choice.get("finish_details")
+    if isinstance(details, Mapping):
+        said += [str(details[name]) for name in ("reason", "type") if name in details]
+    # A stop string that was met is said in stop_reason too: it is no reason of this kind.
+    first = said[0] if said else "unknown"
+    cut = any(was_cut(each) for each in said if len(each) <= _LONGEST_REASON and " " not in each.strip())
+    return "length" if cut else first
 
 
 def _text(choice: Mapping[str, Any], chat: bool) -> str:
@@ -108,7 +124,8 @@ def _text(choice: Mapping[str, Any], chat: bool) -> str:
         raise Retry("a choice without a message", billed=True)
     content = message.get("content")
     if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") not in _THINKING_PARTS]
+        texts = [part.get("text") for part in parts]
         content = "".join(text for text in texts if isinstance(text, str))
     return content if isinstance(content, str) else ""
 

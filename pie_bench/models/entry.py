@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from pie_bench.config import Strict
 from pie_bench.data.pair import Pair
@@ -24,6 +24,13 @@ from pie_bench.prompting.tokens import CHARACTERS_PER_TOKEN_SMALL_VOCABULARY, es
 
 Prompting = Literal["text", "chat"]
 B = TypeVar("B", bound=BaseModel)
+
+
+class Reasoning(Strict):
+    """What a model puts around its thinking, where it is none of the tags that are known anyway (docs/answers.md)."""
+
+    start: str = Field(min_length=1)
+    end: str = Field(min_length=1)
 
 
 class ModelEntry(Strict):
@@ -43,6 +50,19 @@ class ModelEntry(Strict):
 
     adapter: str
     note: str | None = Field(default=None, description="what a user should know before choosing it")
+    reasoning: Reasoning | None = Field(
+        default=None, description="its own tags around thinking: {start, end}, or on the command line START…END"
+    )
+
+    @field_validator("reasoning", mode="before")
+    @classmethod
+    def _two_tags(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        start, _, end = value.partition("…")
+        if not (start.strip() and end.strip()):
+            raise ValueError("expected START…END, the tags around its thinking")
+        return {"start": start.strip(), "end": end.strip()}
 
     @property
     def label(self) -> str:

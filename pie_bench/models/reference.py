@@ -15,7 +15,7 @@ from pie_bench.models.model import Completion, Model, Request
 class ReferenceEntry(ModelEntry):
     """Answers with one of the pair's own programs."""
 
-    FIXED = ModelEntry.FIXED | {"answer"}
+    FIXED = ModelEntry.FIXED | {"answer", "reasoning"}
 
     adapter: Literal["reference"]
     answer: Literal["src_code", "tgt_code"]

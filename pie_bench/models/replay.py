@@ -35,6 +35,7 @@ class _Generation(BaseModel):
     latency_seconds: float = Field(default=0.0, ge=0)
     prompt_sha256: str | None = None
     answers_prompt: str | None = None
+    reasoning: list[str] | None = Field(default=None, min_length=2, max_length=2)
 
 
 class _Answer(BaseModel):
@@ -152,7 +153,9 @@ def _parse(content: bytes, path: Path) -> dict[tuple[str, int], _Recorded]:
                 given = answer.prompt_sha256
             else:
                 line_of_a_run = _Generation.model_validate(record)
-                completion = Completion(**line_of_a_run.model_dump(exclude={"prompt_sha256", "answers_prompt"}))
+                fields = line_of_a_run.model_dump(exclude={"prompt_sha256", "answers_prompt", "reasoning"})
+                tags = line_of_a_run.reasoning
+                completion = Completion(**fields, reasoning=(tags[0], tags[1]) if tags else None)
                 # What was itself replayed for another prompt did not answer the one that stands beside it.
                 given = line_of_a_run.answers_prompt or line_of_a_run.prompt_sha256
                 given = None if given == UNKNOWN_PROMPT else given

@@ -1,31 +1,65 @@
-"""The program in a model's answer, whatever is said around it."""
+"""The program in a model's answer, whatever is said around it: docs/answers.md explains the rules, and says why.
+
+An answer is read in steps: what was only thought goes (thinking.py); what is left is taken apart into blocks of code
+and the text about them (fences.py); each is a candidate, and what cannot be the program is passed over; of the others
+the one counts that the text presents as its answer. Every step is a rule in a table here, and is named in the result.
+"""
 
 from __future__ import annotations
 
+import html
+import json
 import re
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from pie_bench.cpp import Token, code_tokens, lex
-
-_OPENING_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^`\n]*?)[ \t]*$", re.MULTILINE)
-
-# The first line of a program. Prose must not match: a declaration has its two names, its sign and its line's end.
-_CODE_LINE = re.compile(
-    r"""^[ \t]*(?:
-      \#[ \t]*include[ \t]*[<"]
-    | \#(?:define|undef|pragma|if|ifdef|ifndef)\b
-    | using[ \t]+(?:namespace[ \t]+)?[\w:]+[ \t]*[;=]
-    | typedef[ \t]+\w
-    | template[ \t]*<
-    | (?:struct|class|union|namespace|enum(?:[ \t]+class)?)\b[ \t]*[\w:]*[ \t]*(?:\{|;|$|:[^\n]*\{)
-    | main[ \t]*\([^()\n]*\)\s*\{
-    | (?:(?:const|constexpr|static|inline|extern|unsigned|signed|long|short)[ \t]+)*
-      [A-Za-z_][\w:]* (?:<[^\n;(){}]*>)? [ \t*&]+ [A-Za-z_][\w:]* (?:\[[^\]\n]*\])* [ \t]*
-      (?: ; | [=,({][^\n]*[;,({}\\][ \t]*(?:/[/*][^\n]*)?$ | \([^\n]*\n[ \t]*\{ )
-    )""",
-    re.VERBOSE | re.MULTILINE,
+from pie_bench.cpp import Steps, code_tokens, lex
+from pie_bench.prompting.captions import called, heading_in, taken_back
+from pie_bench.prompting.fences import CPP, DIFFS, LANGUAGES, OTHER_LANGUAGES, PSEUDO, Block, split_fences
+from pie_bench.prompting.programs import (
+    CODE_LINE,
+    LINE_NUMBER,
+    OTHER_BEGINNING,
+    Piece,
+    is_escaped,
+    joined,
+    programs_in,
+    tidied,
+    without_line_numbers,
 )
+from pie_bench.prompting.thinking import ANSWER_TAG, in_comment_or_raw_string, without_thinking
+from pie_bench.run.generation import was_cut
+
+# Of an answer so much is read, with and without its thinking: models that are asked about a program say less.
+MOST_CHARACTERS, MOST_WITHOUT_THINKING = 2_000_000, 200_000
+_QUOTES_IN_QUOTES = 2
+_MOST_CANDIDATES = 64  # of one answer: the first and the last of them
+
+# What cannot be the program is passed over: the first reason that holds is the one named.
+_PASSED_OVER: tuple[tuple[str, Callable[[_Candidate], bool]], ...] = (
+    ("a diff", lambda it: it.tag in DIFFS or it.piece.is_diff),
+    ("pseudo-code", lambda it: it.tag in PSEUDO or (it.called == "pseudo-code" and "#" not in it.piece.code)),
+    ("in another language", lambda it: it.language is not None),
+    ("an excerpt, with dots for code", lambda it: it.piece.is_excerpt),
+    ("without a main", lambda it: it.piece.body_of_main is None),
+)
+
+# Of the candidates left, those of the highest rank count: the first line that holds is a candidate's. Of several of one
+# rank it is the last one in blocks, and the first one in text without blocks, which models tend to go on with.
+_RANKS: tuple[tuple[int, str, Callable[[_Candidate], bool]], ...] = (
+    (-6, "repeats the program asked about", lambda it: it.repeats_source),
+    (-5, "called the original", lambda it: it.called == "original"),
+    (-4, "called a test or a demonstration", lambda it: it.called == "demonstration"),
+    (-3, "not complete", lambda it: not it.piece.complete),
+    (-2, "with a comment in place of code", lambda it: it.piece.has_placeholder),
+    (-1, "called a draft, or taken back", lambda it: it.called == "draft" or it.taken_back),
+    (0, "called an alternative", lambda it: it.called == "alternative"),
+    (3, "called final or corrected", lambda it: it.called == "final"),
+    (2, "called the answer", lambda it: it.called == "answer"),
+    (1, "a complete program", lambda it: True),
+)
+_PRESENTED = 1  # from this rank on it is an answer without reservations
 
 # The lines that the tasks' prompts are made of. A model that goes on writing repeats them; one that reasons first says
 # with them where its program begins.
@@ -37,216 +71,342 @@ _MARKER = re.compile(
     )[ \t]*:[ \t]*$""",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
-_THINKING, _THOUGHT = "<think>", "</think>"  # what reasoning models put around what is no part of the answer
-_FINAL = re.compile(r"\bfinal\b[^\n]*\b(?:code|program|version|solution|implementation|answer)\b", re.IGNORECASE)
 
-_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b", re.MULTILINE)
-_OTHER_BEGINNING = re.compile(r"^[ \t]*(?:/[/*]|(?:int|signed|auto|void)[ \t]+main\b)", re.MULTILINE)
-_BEFORE_BODY = ("{", "try", "noexcept", "->")
-_IN_SIGNATURE = ("::", "<", ">", ">>", ",", "*", "&", "&&")
+# What templates and prompts put around an answer: special tokens, and tags around code.
+_SPECIAL = (
+    r"(?:<\|[\w▁ .:/-]{1,40}\|>|<｜[\w▁ ]{1,40}｜>|</?s>|<(?:end_of_turn|eos|bos|pad)>|<start_of_turn>(?:model|user)?"
+    r"|\[/?(?:INST|SYS)\])"
+)
+_TAG = r"(?:<[A-Za-z!_][\w .:=\"'/+-]{0,80}>|\[[A-Z][A-Z_ ]{0,29}\])"
+_CODE_OR_FENCE = (
+    r"(?:\#[ \t]*(?:include|define|pragma|if)|using[ ]namespace|(?:int|signed|auto)[ ]main|//|/\*|```|~~~"
+    r"|template|typedef|struct[ ]|const[ ])"
+)
+_BEFORE_CODE = re.compile(
+    rf"^[ \t]*(?:{_SPECIAL}|{_TAG})(?:[ \t]*(?:{_SPECIAL}|{_TAG})){{0,8}}[ \t]*(?={_CODE_OR_FENCE})", re.MULTILINE
+)
+_ALONE = re.compile(rf"^[ \t]*{_SPECIAL}(?:[ \t]*(?:assistant|model))?[ \t]*", re.MULTILINE)
+_BEHIND_CODE = re.compile(
+    rf"(?<=[}};`~>\n])[ \t]*((?:{_SPECIAL}|</[A-Za-z_][\w-]{{0,40}}>|\[/[A-Z_ ]{{1,30}}\])[ \t]*){{1,8}}$", re.MULTILINE
+)
+_INCLUDE_BEHIND_WORDS = re.compile(
+    r"^([^\n\"'`/#>]{0,79}[^\s\"'`/#>]|[^\n\"'`/#>]{0,79}<\w{1,30}>)[ \t]*"
+    r"(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])",
+    re.MULTILINE,
+)
+_ZERO_WIDTH = re.compile("[\ufeff\u200b\u2060\u200e\u200f]")
+_ODD_SPACE = re.compile("[\u00a0\u202f\u3000]")
+_ODD_INDENT = re.compile("^[ \t]*[\u00a0\u202f\u3000][ \t\u00a0\u202f\u3000]*", re.MULTILINE)
+_QUOTED, _QUOTED_CLOSELY = re.compile(r"^[ \t]*>[ ]?"), re.compile(r"^[ \t]*>")
+_NUMBERED, _NUMBERED_INCLUDE = (
+    re.compile(LINE_NUMBER),
+    re.compile(LINE_NUMBER + r"[ \t]*\#[ \t]*include", re.MULTILINE),
+)
+# Where a model's turn ends: what it goes on writing behind that is not its answer.
+_TURN_ENDS = re.compile(
+    r"^[ \t]*(?:{0})|(?:{0})[ \t]*$|^(?:Human|User|\#\#\#[ ]*(?:Human|User|Instruction))[ ]?:".format(
+        r"<\|(?:im_end|eot_id|eom_id|endoftext|end|END_OF_TURN_TOKEN)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>"
+    ),
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """A program, or why there is none: `reason` is "no_code" or "truncated", and None where there is `code`."""
+    """A program, or why there is none: `reason` is "no_code" or "truncated", and None where there is `code`.
+
+    `rule`: why it is this program, or what there was instead of one; `passed_over`: the other pieces of code, and the
+    thinking, each with its reason; `alternatives`: programs that the rules rank as high, the next one first.
+    """
 
     code: str | None
     reason: str | None
+    rule: str = field(default="", compare=False)
+    passed_over: tuple[str, ...] = field(default=(), compare=False)
+    alternatives: tuple[str, ...] = field(default=(), compare=False)
 
 
-class _Block(NamedTuple):
-    code: str
-    introduction: str  # the last lines before it
+@dataclass(frozen=True)
+class _Candidate:
+    """A piece of code in an answer, with what is said about it."""
+
+    piece: Piece
+    where: str
+    tag: str
+    called: str | None
+    taken_back: bool
+    source: Sequence[str] | None  # the tokens of the program that was asked about
+
+    @cached_property
+    def language(self) -> str | None:
+        """The language it is in, by its tag or else its syntax; None for C++."""
+        if self.tag in OTHER_LANGUAGES and self.piece.body_of_main is None:
+            return self.tag
+        if self.tag in OTHER_LANGUAGES and "include" not in self.piece.code:
+            return self.tag  # a wrong tag is believed before a guess
+        return self.piece.other_language
+
+    @cached_property
+    def repeats_source(self) -> bool:
+        return self.source is not None and code_tokens(self.piece.code) == self.source
+
+    @cached_property
+    def cannot_be(self) -> str | None:
+        reason = next((reason for reason, holds in _PASSED_OVER if holds(self)), None)
+        return f"in {self.language}" if reason == "in another language" else reason
+
+    @cached_property
+    def rank(self) -> tuple[int, str]:
+        return next((rank, rule) for rank, rule, holds in _RANKS if holds(self))
 
 
-class _Found(NamedTuple):
-    code: str
-    complete: bool  # its last brace closes
-
-
-def extract_code(text: str, finish_reason: str, *, src_code: str | None = None) -> Extraction:
+def extract_code(
+    text: str, finish_reason: str, *, src_code: str | None = None, reasoning: tuple[str, str] | None = None
+) -> Extraction:
     """The program (something with a `main`) that an answer gives: in a fenced block, else in the text itself.
 
-    `finish_reason` is the provider's word; "length" means that the answer was cut. Of several programs it is the first,
-    with these exceptions: what stands behind a chain of thought's ">>> optimized version …"; a block that is called
-    final; not what was only thought of (`<think>`); not what only repeats `src_code`, layout and comments aside; not
-    what stands under "# slower version:". Never raises.
+    `finish_reason` is the provider's word, in any spelling. What only repeats `src_code`, layout and comments aside, is
+    the answer only where there is no other program. `reasoning`: what the model puts around its thinking, if it is
+    known to be unusual. Never raises, and takes linear time.
     """
-    text = text.replace("\r\n", "\n")
-    cut = finish_reason == "length"
-    if text.lstrip().startswith(_THINKING) and _THOUGHT not in text:
-        return Extraction(None, "truncated" if cut else "no_code")
-    text = text.rpartition(_THOUGHT)[2]
+    cut = was_cut(finish_reason)
+    text = _normalised(text[:MOST_CHARACTERS])
+    if not text.strip():
+        said = "an empty answer: all tokens were spent on hidden reasoning" if cut else "an empty answer"
+        return Extraction(None, "truncated" if cut else "no_code", said)
+    thought = without_thinking(text, reasoning)
+    answer = thought.answer.strip("\n")[:MOST_WITHOUT_THINKING]
     original = None if src_code is None else code_tokens(src_code)
+    turn = next((end for end in _TURN_ENDS.finditer(answer) if not _is_code(end)), None)
+    found = _read(_tidy(answer[: turn.start()]), False, original) if turn else None
+    if found is None or found.code is None or not Piece(found.code, Steps()).complete:
+        found = _read(_tidy(answer), cut and not thought.open, original)
+    passed = (thought.removed,) if thought.removed else ()
+    if found.code is None and thought.open:
+        return Extraction(None, "truncated", "thinking that never ends", (*passed, *found.passed_over))
+    return Extraction(found.code, found.reason, found.rule, (*passed, *found.passed_over), found.alternatives)
+
+
+def _normalised(text: str) -> str:
+    """The text with newlines at its lines' ends, without marks that are not seen, out of JSON's or HTML's quotes."""
+    text = _ZERO_WIDTH.sub("", text.replace("\r\n", "\n"))
+    if "\r" in text and "\n" not in text:
+        text = text.replace("\r", "\n")
+    text = _ODD_INDENT.sub(lambda match: _ODD_SPACE.sub(" ", match[0]), text)
+    text = _out_of_json(text)
+    if is_escaped(text[: 1 << 16]) and "#include <" not in text:
+        text = html.unescape(html.unescape(text))
+    return text
+
+
+def _out_of_json(text: str) -> str:
+    """The program in an answer that is JSON with one in it."""
+    inner = re.sub(r"\A\s*(?:```(?:json)?[ \t]*\n|<tool_call>)|(?:\n```|</tool_call>)\s*\Z", "", text).strip()
+    if not (inner[:1] + inner[-1:] in ("{}", "[]", '""') and '"' in inner[:200] and "main" in inner):
+        return text
+    try:
+        value = json.loads(inner, strict=False)
+    except (ValueError, RecursionError):
+        return text
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and "main" in value and "{" in value:
+            return value
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return text
+
+
+def _tidy(text: str) -> str:
+    """The answer without a template's tokens, tags and quotes around its code, which gets lines of its own."""
+    if "<" in text or "[" in text:
+        for pattern in (_BEFORE_CODE, _ALONE, _BEHIND_CODE):
+            text = pattern.sub(_not_in_code, text)
+    for _ in range(_QUOTES_IN_QUOTES):
+        if "\n>" in text or text.startswith(">"):
+            text = _unquoted(text)
+    if _NUMBERED_INCLUDE.search(text):
+        text = _unnumbered(text)
+    text = _INCLUDE_BEHIND_WORDS.sub(lambda match: match[1] + "\n", text)
+    return text
+
+
+def _is_code(end: re.Match[str]) -> bool:
+    """Whether a turn's end is only written in a comment or a string."""
+    line = end.string[max(end.string.rfind("\n", 0, end.start()) + 1, end.start() - 300) : end.start()]
+    return "//" in line or '"' in line or in_comment_or_raw_string(end.string, end.start())
+
+
+def _not_in_code(match: re.Match[str]) -> str:
+    return match[0] if in_comment_or_raw_string(match.string, match.start()) else "\n"
+
+
+def _runs(text: str, belongs: Callable[[str], bool]) -> list[tuple[bool, list[str]]]:
+    runs: list[tuple[bool, list[str]]] = []
+    for line in text.split("\n"):
+        inside = belongs(line)
+        if not runs or runs[-1][0] != inside:
+            runs.append((inside, []))
+        runs[-1][1].append(line)
+    return runs
+
+
+def _unquoted(text: str) -> str:
+    """The text with `> ` taken off those of its quotes that hold code."""
+    lines: list[str] = []
+    for quoted, run in _runs(text, lambda line: line.lstrip().startswith(">")):
+        # Where not every line has a space behind its sign, the spaces are the code's.
+        spaced = all(line.lstrip()[1:2] in ("", " ") for line in run)
+        sign = _QUOTED if spaced else _QUOTED_CLOSELY
+        bare = [sign.sub("", line, count=1) for line in run] if quoted and len(run) > 2 else run
+        inside = [line.lstrip("> \t") for line in bare] if quoted else []
+        holds_code = any(CODE_LINE.match(line) or line.startswith(("```", "~~~")) for line in inside)
+        lines += bare if holds_code else run
+    return "\n".join(lines)
+
+
+def _unnumbered(text: str) -> str:
+    """The text with the line numbers taken off numbered code."""
+    lines: list[str] = []
+    for numbered, run in _runs(text, lambda line: _NUMBERED.match(line) is not None):
+        lines += without_line_numbers("\n".join(run)).split("\n") if numbered else run
+    return "\n".join(lines)
+
+
+def _read(text: str, cut: bool, original: list[str] | None) -> Extraction:
+    """The program in what is not only thought. The parts of the text are tried in turn: what stands in an answer's
+    tags, behind a chain of thought's ">>> optimized version …", between the prompt's other lines; then all of it."""
+    steps = Steps()
     strategy = next((marker for marker in _MARKER.finditer(text) if marker["strategy"]), None)
-    parts = [*(_answered(text[strategy.end() :]) if strategy else ()), *_answered(text), text]
-    found = Extraction(None, "no_code")
+    parts = [*_in_tags(text), *(_answered(text[strategy.end() :]) if strategy else ()), *_answered(text), text]
+    found = Extraction(None, "no_code", "no code")
+    tried: list[str] = []
     for part in parts:
-        found = _extract(part, cut, original)
+        if part in tried:
+            continue
+        tried.append(part)
+        found = _extract(part, cut, original, steps)
         if found.code is not None or found.reason == "truncated":
             break
     return found
 
 
+def _in_tags(text: str) -> list[str]:
+    """What stands in the last of the tags that answers are asked to be put into."""
+    tags = list(ANSWER_TAG.finditer(text))
+    if not tags:
+        return []
+    tag = tags[-1]
+    name = tag["tag"] or tag["square"]
+    closes = re.search(rf"</{name}>|\[/{name}\]", text[tag.end() :], re.IGNORECASE) if name else None
+    return [text[tag.end() :][: closes.start() if closes else None]]
+
+
 def _answered(text: str) -> list[str]:
     """The parts of an answer between the prompt's own marker lines that hold answers, not questions."""
-    markers = list(_MARKER.finditer(text))
+    markers = list(_MARKER.finditer(text))[:_MOST_CANDIDATES]
     starts = [0, *(marker.end() for marker in markers)]
     ends = [*(marker.start() for marker in markers), len(text)]
     slow = [False, *(marker["slow"] is not None for marker in markers)]
     return [text[start:end] for start, end, question in zip(starts, ends, slow, strict=True) if not question]
 
 
-def _extract(text: str, cut: bool, original: list[str] | None) -> Extraction:
-    first_fence = _OPENING_FENCE.search(text)
-    if first_fence and not first_fence[2]:
+def _extract(text: str, cut: bool, original: list[str] | None, steps: Steps) -> Extraction:
+    fenced = split_fences(text)
+    blocks = fenced.blocks
+    if blocks and not blocks[0].tag and not blocks[0].title:
         # A bare fence behind a complete program closes what the prompt's end left open; what follows is other talk.
-        before = _program_in(text[: first_fence.start()])
+        before = next(programs_in("\n".join(blocks[0].before)), None)
         if before and before.complete:
-            return _program(before.code)
+            return Extraction(_program(before.code), None, "the program before the fence that closes it")
 
-    blocks, unclosed, outside = _split_fences(text)
-    programs = [block for block in blocks if _main_and_body(*_parsed(block.code))]
-    own = [block for block in programs if original is None or code_tokens(block.code) != original]
-    if own:
-        return _program(next((block for block in reversed(own) if _FINAL.search(block.introduction)), own[0]).code)
-    if unclosed is not None and cut:
-        return Extraction(None, "truncated")
-    if unclosed is not None and _main_and_body(*_parsed(unclosed)):
-        return _program(unclosed)
-    found = _program_in(outside)
-    if found and (found.complete or not cut):
-        return _program(found.code)
-    if programs:
-        return _program(programs[0].code)
-    code_began = _CODE_LINE.search(text) or _OTHER_BEGINNING.search(text)
-    return Extraction(None, "truncated" if cut and code_began else "no_code")
+    around = _around_fences(text, blocks)
+    if around is not None:
+        return Extraction(_program(around), None, f"{_TEXT}: fences stand in its comments or strings")
+
+    candidates = _in_blocks(blocks, original, steps)
+    unclosed = candidates.pop() if blocks and not blocks[-1].closed and cut else None
+    possible = [candidate for candidate in candidates if candidate.cannot_be is None]
+    best = max((candidate.rank[0] for candidate in possible), default=None)
+    if best is None or best < _PRESENTED:
+        outside = _in_text("\n".join(fenced.outside), cut, original, steps)
+        if outside and (best is None or outside[0].rank[0] > best):
+            possible, best = outside, outside[0].rank[0]
+    promised = unclosed is not None and {"final": 3, "answer": 2}.get(unclosed.called or "", 1)
+    if unclosed is not None and (best is None or best < 0 or (promised > best and promised > 1)):
+        return Extraction(None, "truncated", f"cut off within {unclosed.where}", _passed_over(candidates))
+    if best is None:
+        began = CODE_LINE.search(text) or OTHER_BEGINNING.search(text)
+        said = _passed_over(candidates)
+        what = f"no program: {said[0]}" if said else "no code"
+        if cut and began:
+            return Extraction(None, "truncated", "cut off before the program ended", said)
+        return Extraction(None, "no_code", what, said)
+
+    ranked = [candidate for candidate in possible if candidate.rank[0] == best]
+    chosen, *ties = ranked if possible is not candidates and ranked[0].where == _TEXT else ranked[::-1]
+    code, taken = joined(chosen.piece, [each.piece for each in candidates if each.cannot_be == "without a main"])
+    rest = [each for each in candidates if each is not chosen and each.piece not in taken]
+    rule = (
+        f"{chosen.where}: {chosen.rank[1]}"
+        if rest or chosen.rank[0] != _PRESENTED
+        else f"{chosen.where}: the only program"
+    )
+    if taken:
+        rule += f", with what it lacks of {len(taken)} other{'s' if len(taken) > 1 else ''}"
+    return Extraction(_program(code), None, rule, _passed_over(rest), tuple(_program(each.piece.code) for each in ties))
 
 
-def _program(code: str) -> Extraction:
-    return Extraction(code.strip("\n") + "\n", None)
+_TEXT = "text without a block"
 
 
-def _split_fences(text: str) -> tuple[list[_Block], str | None, str]:
-    """The closed fenced blocks, the contents of the one left open at the end, and the text outside of blocks."""
-    closed: list[_Block] = []
-    outside: list[str] = []
-    block: list[str] | None = None
-    fence = ""
-    introduced = 0  # where in `outside` the lines between the blocks begin
+def _around_fences(text: str, blocks: Sequence[Block]) -> str | None:
+    """The program that stands around all fences of a text: they are in its comments or raw strings."""
+    if not blocks or not CODE_LINE.search("\n".join(blocks[0].before)):
+        return None
+    found = next(programs_in(text), None)
+    if found is None or not found.complete or found.start > len("\n".join(blocks[0].before)):
+        return None
+    inside = "```" in found.code or "~~~" in found.code
+    return found.code if inside and not any(token.text in ("`", "~") for token in lex(found.code)) else None
 
-    def close(lines: list[str]) -> None:
-        nonlocal introduced
-        said = [line for line in outside[introduced:] if line.strip()]
-        closed.append(_Block("\n".join(lines), "\n".join(said[-3:])))
-        introduced = len(outside)
 
-    for line in text.split("\n"):
-        opening = _OPENING_FENCE.match(line)
-        if block is None:
-            if opening:
-                fence, block = opening[1], []
-            else:
-                outside.append(line)
+def _program(code: str) -> str:
+    return code.strip("\n") + "\n"
+
+
+def _passed_over(candidates: Sequence[_Candidate]) -> tuple[str, ...]:
+    return tuple(f"{each.where}: {each.cannot_be or each.rank[1]}" for each in candidates)
+
+
+def _in_blocks(blocks: Sequence[Block], original: list[str] | None, steps: Steps) -> list[_Candidate]:
+    heading = ""
+    candidates = []
+    half = _MOST_CANDIDATES // 2
+    looked_at = set(range(half)) | set(range(len(blocks) - half, len(blocks)))
+    for number, block in enumerate(blocks):
+        heading = heading_in(block.before, heading)
+        if number not in looked_at:
             continue
-        code = line.rstrip().rstrip(fence[0])
-        if len(line.rstrip()) - len(code) >= len(fence):  # also behind the last line of code
-            close([*block, code] if code.strip() else block)
-            block = None
-        elif opening and opening[2]:  # a language tag only ever opens a block
-            close(block)
-            fence, block = opening[1], []
-        else:
-            block.append(line)
-    return closed, None if block is None else "\n".join(block), "\n".join(outside)
+        code = tidied(block.code, closed=block.closed)
+        tag = "" if block.tag in CPP else block.tag
+        where = f"block {number + 1}"
+        title = block.title if block.tag in LANGUAGES else f"{block.tag} {block.title}"
+        name = called(block.before, heading, title, code)
+        candidates.append(_Candidate(Piece(code, steps), where, tag, name, taken_back(block.after), original))
+    return candidates
 
 
-def _program_in(text: str) -> _Found | None:
-    """The first program in text without fences: from the first line that looks like C++ to the brace that closes
-    `main`, and on to the last function defined behind it; to the end of the text where a brace is missing."""
-    start = _CODE_LINE.search(text)
-    if start is None:
-        return None
-    text = text[start.start() :]
-    tokens, partners = _parsed(text)
-    body = _main_and_body(tokens, partners)
-    if body is None:
-        return None
-    end = partners.get(body)
-    while end is not None and _text(tokens, end + 1) == "catch":
-        end = next((partners.get(i) for i in range(end, len(tokens)) if tokens[i].text == "{"), None)
-    if end is None:
-        return _Found(text, complete=False)
-    # What stands behind another #include is another program.
-    other = _INCLUDE.search(text, tokens[end].end)
-    limit = other.start() if other else len(text)
-    index = end + 1
-    while index < len(tokens) and tokens[index].start < limit:
-        body = _function_body(tokens, partners, index)
-        if body is None:
-            semicolon = _declaration_end(text, tokens, partners, index)
-            if semicolon is None:
-                break
-            index = semicolon + 1
-        elif body not in partners:
-            return _Found(text, complete=False)
-        else:
-            end = partners[body]
-            index = end + 1
-    return _Found(text[: tokens[end].end], complete=True)
-
-
-def _parsed(text: str) -> tuple[list[Token], dict[int, int]]:
-    """Tokens without comments and directives, and for each opening bracket's index that of the one closing it."""
-    tokens = [token for token in lex(text) if token.kind not in ("comment", "directive")]
-    partners: dict[int, int] = {}
-    open_at: dict[str, list[int]] = {")": [], "}": []}
-    for index, token in enumerate(tokens):
-        if token.text in ("(", "{"):
-            open_at[")" if token.text == "(" else "}"].append(index)
-        elif open_at.get(token.text):
-            partners[open_at[token.text].pop()] = index
-    return tokens, partners
-
-
-def _text(tokens: list[Token], index: int) -> str:
-    return tokens[index].text if index < len(tokens) else ""
-
-
-def _main_and_body(tokens: list[Token], partners: dict[int, int]) -> int | None:
-    """Index of the brace that opens the body of `main`, at top level if there is one; None where none is defined."""
-    nested = None
-    top_level_from = 0
-    for index, token in enumerate(tokens):
-        if token.text == "{" and index >= top_level_from:
-            top_level_from = partners.get(index, index)
-        if token.text == "main" and _text(tokens, index + 1) == "(":
-            after = partners.get(index + 1, len(tokens)) + 1
-            if _text(tokens, after) in _BEFORE_BODY:
-                body = next((i for i in range(after, len(tokens)) if tokens[i].text == "{"), None)
-                if index >= top_level_from:
-                    return body
-                nested = nested or body
-    return nested
-
-
-def _function_body(tokens: list[Token], partners: dict[int, int], start: int) -> int | None:
-    """Index of the brace that opens the body of the function defined at `start`; None where none is."""
-    index = start
-    while index < len(tokens) and (tokens[index].kind == "word" or tokens[index].text in _IN_SIGNATURE):
-        index += 1
-    names = [token.text for token in tokens[start:index] if token.kind == "word"]
-    if len(names) < 2 or names[-1] == "main" or _text(tokens, index) != "(":
-        return None
-    body = partners.get(index, len(tokens)) + 1
-    return body if _text(tokens, body) == "{" else None
-
-
-def _declaration_end(text: str, tokens: list[Token], partners: dict[int, int], start: int) -> int | None:
-    """Index of the semicolon that ends the declaration at `start`; None where no line of code begins."""
-    if not _CODE_LINE.match(text, text.rfind("\n", 0, tokens[start].start) + 1):
-        return None
-    index = start
-    while index < len(tokens) and tokens[index].text != ";":
-        index = partners.get(index, index) + 1
-    return index if index < len(tokens) else None
+def _in_text(text: str, cut: bool, original: list[str] | None, steps: Steps) -> list[_Candidate]:
+    """The programs in text without blocks that may be the answer, the best first."""
+    found: list[_Candidate] = []
+    at = 0
+    for program in programs_in(text):
+        if cut and not program.complete:
+            break
+        before = text[at : program.start].split("\n")
+        name = called(before, heading_in(before, ""), "", program.code)
+        found.append(_Candidate(Piece(program.code, steps), _TEXT, "", name, False, original))
+        at = program.end
+    usable = [candidate for candidate in found if candidate.cannot_be is None]
+    return sorted(usable, key=lambda candidate: -candidate.rank[0])

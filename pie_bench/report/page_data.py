@@ -21,6 +21,7 @@ from pie_bench.stages.finished import FinishedRun
 from pie_bench.stages.profile import dearest_test
 
 _LOG_CHARACTERS = 1_500
+_ANSWER_CHARACTERS = 12_000
 
 
 def page_data(
@@ -116,6 +117,8 @@ def _in_run(
         "kind": kind_of_edit(pair.src_code, code) if optimized and code is not None else None,
         "shrunk": [[each.name, each.before, each.after] for each in shrunk],
         "detail": verdict.detail,
+        "readings": [_reading(run.verdicts[pair.pair_id, "candidate", index]) for index in range(len(result.samples))],
+        "text": run.generations[pair.pair_id, shown].text[:_ANSWER_CHARACTERS],
         "log": verdict.compile_log[:_LOG_CHARACTERS] if verdict.outcome.startswith("compile") else "",
         "failed": [test.test_id for test in verdict.tests if test.outcome != "ok"][:40],
         "wrong": sum(test.outcome != "ok" for test in verdict.tests),
@@ -127,6 +130,12 @@ def _in_run(
         "profiled": dearest,
         "usable": result.source.outcome == "ok",
     }
+
+
+def _reading(verdict: Verdict) -> list[Any] | None:
+    """The rule that found a program in its answer, and what was passed over; None in runs of older versions."""
+    reading = verdict.reading
+    return None if reading is None else [reading.rule, list(reading.passed_over)]
 
 
 def _speedup(result: PairResult, sample: Any, time: Any) -> float | None:

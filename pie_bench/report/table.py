@@ -85,7 +85,10 @@ def memory(results: Results) -> list[str]:
 
 def legend(results: Results) -> list[str]:
     """How to read the numbers, and what they were measured in."""
-    lines = [f"measured in {results.environment} ({results.environment_id[:12]}); * without process start-up"]
+    lines = [
+        f"measured in {results.environment} ({results.environment_id[:12]}){_compared(results)}; "
+        "* without process start-up"
+    ]
     if results.n_samples > 1:
         lines.append("best@k: expected best of k answers; first@k: of the first k, as the paper reports it")
     if results.interval and results.interval["problems"] > 1:  # of one problem there is none
@@ -154,3 +157,7 @@ def _cells(results: Results, k: int, method: str, of: str, *, bounds: bool = Tru
                 cell = format_value(name, score.value)
                 cells.append(f"{cell}\n[dim]{interval}[/]" if interval else cell)
     return cells
+
+
+def _compared(results: Results) -> str:
+    return f", outputs compared by {results.comparator}" if results.comparator else ""

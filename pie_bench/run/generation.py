@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
@@ -22,6 +23,18 @@ Flag = Annotated[bool, Field(strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True)]
 
 
+# length, LENGTH, max_tokens, MAX_TOKENS, FINISH_REASON_MAX_TOKENS, max_output_tokens, model_length, token_limit,
+# model_context_window_exceeded, incomplete, truncated, …
+_CUT = re.compile(
+    r"length|max(?:imum)?[\W_]*(?:\w+[\W_]+)?tokens?|limit|truncat|exceed|incomplete|cut[\W_]?off", re.IGNORECASE
+)
+
+
+def was_cut(finish_reason: str) -> bool:
+    """Whether an answer was cut off at a limit of tokens, by the provider's word for it in any spelling."""
+    return _CUT.search(finish_reason) is not None
+
+
 @dataclass(frozen=True)
 class Completion:
     """One sample. `finish_reason` is the provider's word (`stop`, `length`, …); `latency_seconds` is wall time.
@@ -30,7 +43,8 @@ class Completion:
     is paid for, with another sample. `cost_usd`: at the registry's prices; None where no price is known or nothing is
     paid. `raw`: what was sent beside the prompt, and the provider's response without the other samples.
     `answers_prompt`: None for an answer given to this very prompt; for a replayed one `"unknown"` (its prompt was not
-    recorded) or the sum of the other prompt that it was given to.
+    recorded) or the sum of the other prompt that it was given to. `reasoning`: what this model puts around its
+    thinking, where its entry says so.
     """
 
     __pydantic_config__: ClassVar = {"extra": "ignore", "allow_inf_nan": False}
@@ -47,6 +61,7 @@ class Completion:
     cost_usd: Amount | None = None
     raw: Mapping[str, Any] | None = None
     answers_prompt: Text | None = None
+    reasoning: tuple[Text, Text] | None = None
 
 
 @dataclass(frozen=True)

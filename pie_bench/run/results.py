@@ -229,6 +229,9 @@ class Results(_Part, _Metrics):
     environment: str
     environment_id: str = Field(description="what the seconds were measured in; never compare across two of these")
     environment_facts: dict[str, str] = Field(description="versions and sums of compiler, libraries and simulator")
+    comparator: str | None = Field(
+        default=None, description="what said which outputs are right (docs/methodology.md); null: of an older version"
+    )
     sandbox: str
     n_pairs: int = Field(description="pairs in the metrics")
     n_problems: int

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from pie_bench.hashing import sha256
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
@@ -29,12 +31,28 @@ Outcome = Literal[
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
+_READ = {"extra": "forbid", "allow_inf_nan": False}  # pydantic's, when one is read
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a program was found in an answer: the `rule` that chose it, or says why there is none, and what was
+    `passed_over`, with the reason for each. docs/answers.md has the rules."""
+
+    __pydantic_config__ = _READ
+
+    rule: str
+    passed_over: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A program to judge: a model's answer (`sample_index` counts its samples) or one of the pair's own programs.
 
     `code` is None when the answer holds none; `reason` then says why (`no_code` or `truncated`). `src_code` is the
-    pair's slow program: what an answer has in common with it is not the model's doing.
+    pair's slow program: what an answer has in common with it is not the model's doing. `reading` says how the program
+    was found in its answer; `alternatives` are programs of the same answer that its text presents as much: the first
+    that compiles is the one. `problem_id` finds the problem's checker.
     """
 
     pair_id: str
@@ -43,14 +61,28 @@ class Candidate:
     code: str | None
     reason: Outcome = "ok"
     src_code: str = ""
+    reading: Reading | None = None
+    alternatives: tuple[str, ...] = ()
+    problem_id: str = ""
 
     @property
     def key(self) -> tuple[str, str, int]:
         return (self.pair_id, self.role, self.sample_index)
 
+    def judged(self, code_sha256: str | None) -> str | None:
+        """The program that a verdict is on, by its sum: `code`, or the alternative that took its place."""
+        return next((code for code in self.alternatives if _sum_of(code) == code_sha256), self.code)
+
+    def can_be(self, code_sha256: str | None) -> bool:
+        """Whether a verdict on a program of this sum can be one on this candidate."""
+        return code_sha256 in (None if self.code is None else _sum_of(self.code), *map(_sum_of, self.alternatives))
+
+
+def _sum_of(code: str) -> str:
+    return sha256(code.encode(errors="replace"))
+
 
 _LONGEST = 1e9  # simulated seconds, thirty years
-_READ = {"extra": "forbid", "allow_inf_nan": False}  # pydantic's, when one is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +104,9 @@ class Verdict:
     """What became of one candidate in one environment.
 
     `runtime_seconds` is the sum over the pair's tests (the paper, Section 2), `startup_seconds` the part of it before
-    `main`; both None unless the outcome is `ok`. `counters` and `startup_counters` are what the simulator counted,
-    summed likewise.
+    `main`; both None unless the outcome is `ok`. `reading`: of an answer, how the program was found in it; None for the
+    pair's own programs, and in verdicts of older versions. `counters` and `startup_counters` are what the simulator
+    counted, summed likewise.
     """
 
     __pydantic_config__ = _READ
@@ -91,6 +124,7 @@ class Verdict:
     tests: tuple[TestResult, ...] = ()
     counters: Mapping[str, int | float] = field(default_factory=dict)
     startup_counters: Mapping[str, int | float] = field(default_factory=dict)
+    reading: Reading | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:

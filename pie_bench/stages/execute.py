@@ -13,7 +13,7 @@ from pie_bench.execution.pool import Pool
 from pie_bench.prompting.extract import extract_code
 from pie_bench.run.generation import Generation
 from pie_bench.run.run import Key, Run
-from pie_bench.run.verdict import Candidate, Role
+from pie_bench.run.verdict import Candidate, Reading, Role
 from pie_bench.stages.generate import PendingAnswers
 from pie_bench.stages.plan import Plan
 
@@ -124,7 +124,7 @@ def own_programs(plan: Plan) -> Iterable[Candidate]:
     for pair in plan.pairs:
         programs: tuple[tuple[Role, str], ...] = (("source", pair.src_code), ("target", pair.tgt_code))
         for role, code in programs:
-            yield Candidate(pair.pair_id, role, 0, code)
+            yield Candidate(pair.pair_id, role, 0, code, problem_id=pair.problem_id)
 
 
 def candidate_of(generation: Generation, pair: Pair) -> Candidate:
@@ -132,7 +132,9 @@ def candidate_of(generation: Generation, pair: Pair) -> Candidate:
 
     A chat model may repeat the program in question before it gives its own: the repetition is not its answer.
     """
-    extraction = extract_code(generation.text, generation.finish_reason, src_code=pair.src_code)
+    extraction = extract_code(
+        generation.text, generation.finish_reason, src_code=pair.src_code, reasoning=generation.reasoning
+    )
     return Candidate(
         pair_id=generation.pair_id,
         role="candidate",
@@ -140,4 +142,7 @@ def candidate_of(generation: Generation, pair: Pair) -> Candidate:
         code=extraction.code,
         reason=extraction.reason or "ok",  # type: ignore[arg-type]
         src_code=pair.src_code,
+        reading=Reading(extraction.rule, extraction.passed_over),
+        alternatives=extraction.alternatives,
+        problem_id=pair.problem_id,
     )

@@ -104,7 +104,8 @@ class FinishedRun(Run):
             return pair.src_code
         if role == "target":
             return pair.tgt_code
-        return candidate_of(self.generations[pair_id, index], pair).code
+        verdict = self.verdicts[pair_id, role, index]
+        return candidate_of(self.generations[pair_id, index], pair).judged(verdict.code_sha256)
 
     def answers(self) -> list[Answer]:
         """Every answer, by pair and sample."""

@@ -62,7 +62,9 @@ def prepared(plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = Non
         if check is not None:
             check(requests)
         with closing(GenerationStore(cache_dir / "generations.sqlite")) as shared:
-            pending = PendingAnswers(run, requests, model, facts, tally, shared, prompts)
+            tags = plan.model.reasoning
+            own = None if tags is None else (tags.start, tags.end)
+            pending = PendingAnswers(run, requests, model, facts, tally, shared, prompts, own)
             try:
                 yield pending
             finally:
@@ -144,6 +146,7 @@ class PendingAnswers:
     tally: Tally = field(default_factory=Tally)
     shared: GenerationStore | None = None
     prompts: Prompts | None = None
+    reasoning: tuple[str, str] | None = None  # the model's own tags around its thinking
     ended: threading.Event = field(default_factory=threading.Event)
 
     def arriving(self) -> Iterator[Generation]:
@@ -194,8 +197,9 @@ class PendingAnswers:
             return None
 
     def _kept(self, request: Request, completion: Completion, *, shared: bool) -> Generation:
+        own = {} if self.reasoning is None else {"reasoning": self.reasoning}
         record = Generation(
-            **vars(completion),
+            **(vars(completion) | own),
             prompt_sha256=request.prompt.sha256,
             seed=request.seed + completion.sample_index,
             shared=shared,

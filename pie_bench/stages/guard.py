@@ -49,14 +49,15 @@ def guard(
     for pair_id, index in sorted(wanted - done):
         todo.setdefault(pair_id, []).append(index)
     total = sum(map(len, todo.values()))
-    generations = run.read_generations()
+    generations, verdicts = run.read_generations(), run.read_verdicts(with_tests=False)
 
     def check(pair_id: str) -> None:
         pair = pairs[pair_id]
         tests = plan.dataset.tests(pair)
         guards = PairGuard(pair, tests, environment, executor.sandbox, n=n)
         for index in todo[pair_id]:
-            code = candidate_of(generations[pair_id, index], pair).code
+            candidate = candidate_of(generations[pair_id, index], pair)
+            code = candidate.judged(verdicts[candidate.key].code_sha256)
             run.append(guards.check(code or "", index))
             progress(total)
 

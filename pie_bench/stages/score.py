@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
+from pie_bench.execution.checker import shown_comparator
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.simulators.spec import PAGE_BYTES
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
@@ -69,6 +70,7 @@ def score(plan: Plan, run: Run) -> Results:
         environment=execution.name,
         environment_id=execution.environment_id,
         environment_facts=execution.facts,
+        comparator=shown_comparator(load_environment_spec(plan.settings.environment).comparator),
         sandbox=execution.sandbox,
         n_pairs=len(usable),
         n_problems=len({pair.problem_id for pair in usable}),

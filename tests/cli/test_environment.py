@@ -20,7 +20,7 @@ def test_environments_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     listed = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in listed] == environment_names()
     assert [each["name"] for each in listed if each["is_default"]] == ["cachegrind"]
-    assert listed[0] | {"simulator": "cachegrind", "root": "debian-11", "comparator": "paper"} == listed[0]
+    assert listed[0] | {"simulator": "cachegrind", "root": "debian-11", "comparator": "standard"} == listed[0]
 
 
 def test_doctor_fails_when_the_default_environment_cannot_be_used(

@@ -15,6 +15,7 @@ from pie_bench.errors import UserError
 from pie_bench.leaderboard.bundle import pack
 from pie_bench.run.files import read_jsonl, write_json
 from pie_bench.run.run import Run
+from tests.leaderboard.conftest import RUN
 from tests.leaderboard.test_validate import faster, parts_of
 
 
@@ -142,3 +143,22 @@ def test_a_share_is_a_percentage(text: str, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         command("verify", "x.zip", "--by", "r", "--sample", text)
     assert "--sample" in capsys.readouterr().err
+
+
+def test_an_environment_with_another_comparator_is_one_of_its_own(
+    cache: Path, finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, bundle, board = tmp_path / "run", tmp_path / "bundle.zip", tmp_path / "board"
+    other = [part.replace("cachegrind-host", "cachegrind-host+strict") for part in RUN]
+    assert main(["run", *other, "--run-dir", str(run)]) == 0
+    for folder in (finished_run, run):
+        assert command("submit", folder, "--submitter", "somebody", "--out", bundle) == 0
+        assert command("validate", bundle) == 0
+        assert command("merge", bundle, "--leaderboard", board) == 0
+        bundle.unlink()
+    entries = [json.loads(path.read_text()) for path in (board / "entries").iterdir()]
+    assert {entry["environment"] for entry in entries} == {"cachegrind-host", "cachegrind-host+strict"}
+    assert len({entry["environment_id"] for entry in entries}) == 2
+    assert command("rebuild", "--check", "--leaderboard", board) == 0
+    assert command("render", "--leaderboard", board) == 0
+    assert "cachegrind-host+strict" in (board / "site" / "index.html").read_text()

@@ -165,6 +165,10 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         changed("manifest.json", "execution", "facts", "compiler", to="g++ 99"),
         "manifest.json: execution.environment_id: not that of cachegrind-host with these facts",
     ),
+    "a checker of one's own": (
+        changed("manifest.json", "settings", "environment", to="cachegrind-host+checker:mine"),
+        "environment: checkers of one's own are not known here",
+    ),
     "environment's name": (
         changed("manifest.json", "execution", "name", to="gem5-skylake"),
         "manifest.json: execution.name: it is 'gem5-skylake'",

@@ -84,16 +84,19 @@ def test_a_program_is_found_in_a_fence(name: str, fence: tuple[str, str]) -> Non
         assert code(text.replace("\n", "\r\n"), finish_reason) == PROGRAMS[name]
 
 
-def test_the_first_block_with_a_main_counts() -> None:
+def test_of_blocks_that_nothing_tells_apart_the_last_program_counts() -> None:
     snippet = "```cpp\nint x; // in main() only\n```\n"
-    assert code(f"{snippet}```\n{FAST}```\n```\n{HELLO}```\n") == FAST
+    found = extract_code(f"{snippet}```\n{FAST}```\n```\n{HELLO}```\n{snippet}", "stop")
+    assert found.code == HELLO
+    assert found.alternatives == (FAST,), "what compiles decides"
 
 
 def test_a_block_that_repeats_the_source_gives_way() -> None:
     original = "```cpp\n// the original\n" + HELLO.replace("    ", "\t") + "```\n"
     answer = f"### Original\n{original}### Optimized\n```cpp\n{FAST}```\n"
-    assert code(answer) == "// the original\n" + HELLO.replace("    ", "\t")
-    assert code(answer, src_code=HELLO) == FAST
+    assert code(answer) == FAST, "by its heading"
+    unnamed = answer.replace("### Original\n", "").replace("### Optimized\n", "").replace("// the original\n", "")
+    assert code(f"{unnamed}{original}", src_code=HELLO) == FAST
     assert "the original" in code(original, src_code=HELLO)
     assert code(original + HELLO_IN_OPEN_FENCE, src_code=HELLO) == HELLO
     assert extract_code(original + HELLO_IN_OPEN_FENCE, "length", src_code=HELLO).reason == "truncated"
@@ -145,8 +148,6 @@ def test_cut_before_main(part: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "   \n\n",
         "I'm sorry, but I can't help with that.",
         "The program is optimal already: main() reads once; nothing to do.",
         "def main():\n    print(1)\n\nmain()\n",
@@ -157,6 +158,13 @@ def test_cut_before_main(part: str) -> None:
 @pytest.mark.parametrize("finish_reason", ["stop", "length", "content_filter", ""])
 def test_no_code(text: str, finish_reason: str) -> None:
     assert extract_code(text, finish_reason) == Extraction(None, "no_code")
+
+
+@pytest.mark.parametrize("text", ["", "   \n\n"])
+def test_an_empty_answer_that_was_cut_went_into_hidden_reasoning(text: str) -> None:
+    assert extract_code(text, "stop") == Extraction(None, "no_code")
+    found = extract_code(text, "length")
+    assert (found.reason, "hidden reasoning" in found.rule) == ("truncated", True)
 
 
 def test_another_program_behind_the_first_is_dropped() -> None:
@@ -179,7 +187,7 @@ def test_any_text_gives_a_program_or_a_reason(text: str, finish_reason: str) -> 
         assert extraction.reason in ({"no_code", "truncated"} if finish_reason == "length" else {"no_code"})
     else:
         assert extraction.reason is None
-        assert "main" in code_tokens(extraction.code)
+        assert "main" in extraction.code
         assert extraction.code.endswith("\n")
         assert all(line in text for line in extraction.code.split("\n"))
 

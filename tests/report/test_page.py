@@ -305,3 +305,38 @@ def test_runs_are_told_apart_by_as_little_as_possible(made: Path, tmp_path: Path
     with pytest.raises(UserError, match="on different data; make a report of each"):
         write_report([a, other], tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
+
+
+def test_how_an_answer_was_read_is_one_click_away(made_folder: Path, tmp_path: Path, browser: Any) -> None:
+    shutil.copytree(made_folder / "b", tmp_path / "run")
+    path = tmp_path / "run" / "verdicts.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    passed = ["thinking in <think>", "block 1: called the original"]
+    for record in records:
+        if record["role"] == "candidate":
+            record["reading"] = {"rule": "block 2: called <b>the answer</b>", "passed_over": passed}
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIE_DATA_DIR", str(made_folder / "data"))
+        assert main(["report", str(tmp_path / "run")]) == 0
+    page = browser.new_page()
+    page.goto((tmp_path / "run" / "report.html").as_uri())
+    page.wait_for_selector("body[data-ready]")
+    page.locator("tr.pair").first.click()
+    section = page.locator("tr.detail details.reading")
+    summary = section.locator("summary").inner_text()
+    assert re.fullmatch(r"How answer \d was read: block 2: called <b>the answer</b> \(2 passed over\)", summary)
+    expect(section.locator(".raw")).to_be_hidden()
+    section.locator("summary").click()
+    expect(section.locator(".raw")).to_be_visible()
+    assert "main" in section.locator(".raw").inner_text(), "the whole answer"
+    listed = section.locator("li").all_inner_texts()
+    assert [text for text in listed if text.startswith("passed over: ")] == 2 * [
+        f"passed over: {each}" for each in passed
+    ]
+    page.close()
+
+
+def test_runs_of_versions_without_readings_have_the_answer_only(page: Any) -> None:
+    page.locator("tr.pair").first.click()
+    assert re.fullmatch(r"How answer \d was read", page.locator("tr.detail details.reading summary").inner_text())

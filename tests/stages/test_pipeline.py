@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pie_bench.cli.main import main
+from pie_bench.data.load import load_dataset
 from pie_bench.run.files import read_jsonl
 from pie_bench.run.results import Results
 
@@ -278,3 +279,35 @@ def test_a_published_pair_takes_the_time_that_gem5_gave_it(cache: Path, tmp_path
     assert pair.recorded_target_seconds is not None
     assert pair.source.seconds == pytest.approx(pair.recorded_source_seconds, rel=0.03)
     assert pair.target.seconds == pytest.approx(pair.recorded_target_seconds, rel=0.03)
+
+
+def test_a_models_own_thinking_tags_and_hidden_reasoning_are_read_end_to_end(cache: Path, tmp_path: Path) -> None:
+    pair = load_dataset("mini", "test").pairs[0]
+    drafted = f"<<T>>\nA draft:\n```cpp\nint main() {{ return 1; }}\n```\n<</T>>\n```cpp\n{pair.tgt_code}```\n"
+    answers = [(drafted, "stop"), ("<<T>>\n```cpp\nint main() { return 1; }\n```\n", "stop"), ("", "MAX_TOKENS")]
+    recorded = tmp_path / "answers.jsonl"
+    lines = [
+        {"pair_id": pair.pair_id, "sample_index": index, "text": text, "finish_reason": reason}
+        for index, (text, reason) in enumerate(answers)
+    ]
+    recorded.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = [
+        "--limit",
+        "1",
+        "--samples",
+        "3",
+        "--environment",
+        "cachegrind-host",
+        "--model-args",
+        "reasoning=<<T>>…<</T>>",
+    ]
+    run(tmp_path / "run", *options, model=f"replay:{recorded}")
+    verdicts = {
+        verdict["sample_index"]: verdict
+        for verdict in read_jsonl(tmp_path / "run" / "verdicts.jsonl")
+        if verdict["role"] == "candidate"
+    }
+    assert [verdicts[index]["outcome"] for index in range(3)] == ["ok", "truncated", "truncated"]
+    assert verdicts[0]["reading"]["passed_over"] == ["thinking in <<T>>"]
+    assert verdicts[1]["reading"]["rule"] == "thinking that never ends"
+    assert "all tokens were spent on hidden reasoning" in verdicts[2]["reading"]["rule"]

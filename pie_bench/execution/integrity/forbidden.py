@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pie_bench.cpp import structure
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.integrity.literals import known_tests, split_source
 
@@ -199,8 +200,10 @@ def _probes(program: Program, src_code: str) -> str | None:
     limits = {"getrlimit", "setrlimit"} & program.imports
     if limits == {"getrlimit"} and "getrlimit" not in theirs:
         return "it reaches for its limits (getrlimit)"
+    parsed = structure(program.code)
+    # Where a tree cannot be had, the text decides: nobody gets around the check by a program that is hard to parse.
     arguments = re.search(r"\bmain\s*\(([^()]*)\)\s*\{", bare)
-    if arguments is not None and arguments[1].count(",") >= 2:
+    if (parsed is not None and parsed.parameters >= 3) or (arguments is not None and arguments[1].count(",") >= 2):
         return "it reaches for the environment (main's third argument)"
     texts = b"\0".join([program.data, *program.executable]).lower()
     known = set(_TEXTS.findall(src_code.lower().encode(errors="replace")))

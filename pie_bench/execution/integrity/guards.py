@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from pie_bench.data.pair import Pair, TestCase
-from pie_bench.execution.checker import COMPARATORS
+from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.integrity.guard_inputs import guard_inputs
 from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished, Sandbox, SandboxError
@@ -57,19 +57,19 @@ class PairGuard:
         flags = [flag for flag in spec.toolchain.flags if not flag.startswith("-O")] + [*SANITIZERS, ASSERTIONS]
         checked = spec.toolchain.model_copy(update={"flags": tuple(flags)})
         self._checked = Toolchain(checked, spec.compile_limits, sandbox, root)
-        self._same = COMPARATORS[spec.comparator]
+        self._comparing = Comparing(spec, self._plain, sandbox, root)
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
         source_checked = self._build(self._checked, pair.src_code)
         # The slow program's own findings excuse an answer's on the same test.
         self._tests = [test for test in tests if self._said(source_checked, test.input) is None]
         drawn = int(sha256(f"{pair.pair_id} {seed}".encode())[:12], 16)
-        self.answers: list[tuple[bytes, str]] = []
+        self.answers: list[tuple[bytes, bytes]] = []
         for data in guard_inputs([test.input for test in tests], n, drawn):
             answer = self._answer(source, data)
             if answer is None or self._said(source_checked, data) is not None:
                 continue
             other = self._answer(target, data)
-            if other is None or not self._same(other, answer):
+            if other is None or not self._same(data, other, answer):
                 continue
             self.answers.append((data, answer))
 
@@ -104,16 +104,19 @@ class PairGuard:
             elif finished.exit_code != 0:
                 found = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
             else:
-                text = finished.stdout.decode(errors="replace")
-                if self._same(text, expected):
+                if self._same(data, finished.stdout, expected):
                     continue
-                found = repr(_short(text))
-            return f"input {_short(data.decode())!r}: {found}, not {_short(expected)!r}"
+                found = repr(_short(finished.stdout.decode(errors="replace")))
+            wanted = _short(expected.decode(errors="replace"))
+            return f"input {_short(data.decode())!r}: {found}, not {wanted!r}"
         return None
 
-    def _answer(self, binary: bytes, data: bytes) -> str | None:
+    def _same(self, data: bytes, output: bytes, expected: bytes) -> bool:
+        return self._comparing.right(self._pair.problem_id, TestCase("guard", data, expected), output)
+
+    def _answer(self, binary: bytes, data: bytes) -> bytes | None:
         finished = self._run(binary, data)
-        return finished.stdout.decode(errors="replace") if finished.exit_code == 0 else None
+        return finished.stdout if finished.exit_code == 0 else None
 
     def _build(self, toolchain: Toolchain, code: str) -> bytes:
         compiled = toolchain.compile(code)

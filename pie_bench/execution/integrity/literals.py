@@ -11,6 +11,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from pie_bench.cpp import literals_apart
 from pie_bench.data.pair import TestCase
 
 MIN_KNOWN = 5  # tests: fewer say nothing
@@ -20,28 +21,21 @@ _FEW = 3  # numbers of an input that tell it from the others
 _WELL_KNOWN = frozenset(
     {1_000_000_007, 998_244_353, 1_000_000_009, 1_000_003, 2**31 - 1, 2**63 - 1, 2**32 - 1, 2**64 - 1}
 )
-_PIECES = re.compile(
-    r'//[^\n]*|/\*.*?\*/|R"([^()\\\s]{0,16})\((?P<raw>.*?)\)\1"|"(?P<string>(?:\\.|[^"\\\n])*)"|\'(?:\\.|[^\'\\\n])+\'',
-    re.DOTALL,
-)
 _NUMBER = re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F']+|0[bB][01']+|\d[\d']*(?:\.\d+)?)")
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'", "0": "\0"}
 
 
 def split_source(code: str) -> tuple[str, list[str]]:
     """C++ text without comments and with its string literals emptied; and what is in the literals, in order."""
-    strings: list[str] = []
+    bare, literals = literals_apart(code)
+    return bare, [_content(kind, literal) for kind, literal in literals]
 
-    def empty(piece: re.Match[str]) -> str:
-        if piece["raw"] is not None:
-            strings.append(piece["raw"])
-        elif piece["string"] is not None:
-            strings.append(re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), piece["string"]))
-        else:
-            return " 0 " if piece[0].startswith("'") else " "
-        return '""'
 
-    return _PIECES.sub(empty, code), strings
+def _content(kind: str, literal: str) -> str:
+    if kind == "raw":
+        return literal.partition("(")[2].rpartition(")")[0]
+    inside = literal.partition('"')[2].removesuffix('"')
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), inside)
 
 
 def known_tests(code: str, data: bytes, src_code: str, tests: Sequence[TestCase]) -> str | None:

@@ -170,6 +170,7 @@ function detail(pair, run) {
   for (const [name, before, after] of run.shrunk) {
     inside.append(el("p", { class: "says" }, el("span", { class: "flag" }, "⚑ "), `${name} is ${after} where the source has ${before}: the tests pass, larger inputs may not.`));
   }
+  inside.append(reading(run));
   if (run.log) inside.append(el("h4", {}, "What the compiler says"), el("div", { class: "log" }, run.log));
   const tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Difference" });
   const place = el("div", { role: "tabpanel" });
@@ -193,6 +194,16 @@ function detail(pair, run) {
       el("div", {}, el("h4", {}, answer ? "Why it is faster, or not" : "What the human rewrite changes"), why(source, human, answer))));
   }
   return inside;
+}
+/** How each answer was read: the rule that chose its program, what was passed over, and the shown answer's whole text. */
+function reading(run) {
+  const [rule, passed] = run.readings[run.shown] ?? ["", []];
+  const others = passed.length ? ` (${passed.length} passed over)` : "";
+  const list = el("ul", {});
+  run.readings.forEach((found, index) => {
+    if (found) list.append(el("li", {}, `answer ${index}: ${found[0]}`, ...(found[1].length ? [el("ul", {}, ...found[1].map((each) => el("li", {}, `passed over: ${each}`)))] : [])));
+  });
+  return el("details", { class: "reading" }, el("summary", {}, `How answer ${run.shown} was read${rule ? `: ${rule}` : ""}${others}`), list, el("div", { class: "raw" }, run.text));
 }
 /** Seconds that the cost model puts down to a program's events of one kind; start-up's may cost otherwise. */
 function spent(program, name) {

@@ -1,0 +1,67 @@
+"""Comparing outputs where that may take a program: an environment's comparator, opened on this machine."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from pie_bench.data.pair import TestCase
+from pie_bench.errors import UserError
+from pie_bench.execution.checker import CHECKER, STANDARD, checker_sources, same_output
+from pie_bench.execution.environment import EnvironmentSpec
+from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Sandbox, SandboxError
+from pie_bench.execution.toolchain import Toolchain
+
+_RIGHT, _WRONG = 0, (1, 2, 7)  # testlib's exit codes: ok; wrong answer, presentation error, points
+
+
+class Comparing:
+    """Says whether outputs are right. Safe for several threads; a checker is compiled when it is first needed.
+
+    A checker is called as testlib's are, `checker INPUT OUTPUT ANSWER`, in a sandbox of its own, which the program that
+    is judged never sees. It ends with 0 for a right output, 1 or 2 for a wrong one; anything else is an error of ours.
+    """
+
+    def __init__(self, spec: EnvironmentSpec, toolchain: Toolchain, sandbox: Sandbox, root: Path | None):
+        self._spec, self._toolchain, self._sandbox, self._root = spec, toolchain, sandbox, root
+        self._name = spec.comparator
+        self._sources = checker_sources(spec.comparator) if spec.comparator.startswith(CHECKER) else {}
+        self._compiled: dict[str, bytes] = {}
+        self._compiling = threading.Lock()
+
+    def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
+        """Whether a test's output is right. SandboxError for a checker that fails."""
+        return self.compare(problem_id, test, output)[0]
+
+    def compare(self, problem_id: str, test: TestCase, output: bytes) -> tuple[bool, str]:
+        """Whether a test's output is right, and what the problem's checker said of it ("" where none is asked)."""
+        source = self._sources.get(problem_id, self._sources.get(""))
+        if source is None:
+            name = STANDARD if self._name.startswith(CHECKER) else self._name
+            return same_output(name, output, test.expected_output), ""
+        files = {
+            PROGRAM: File(self._checker(problem_id, source), True),
+            "/w/input": File(test.input),
+            "/w/output": File(output),
+            "/w/answer": File(test.expected_output),
+        }
+        argv = [PROGRAM, "/w/input", "/w/output", "/w/answer"]
+        command = Command(argv, b"", files, self._spec.program_environment, self._root)
+        finished = self._sandbox.run(command, self._spec.native_limits, "payload")
+        said = " ".join(finished.stderr.decode(errors="replace").split())[:200]
+        if finished.exit_code != _RIGHT and finished.exit_code not in _WRONG:
+            how = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
+            raise SandboxError(
+                f"the checker of {problem_id or 'this problem'} failed on test {test.test_id}: {how} {said}"
+            )
+        return finished.exit_code == _RIGHT, said
+
+    def _checker(self, problem_id: str, source: str) -> bytes:
+        with self._compiling:
+            if source not in self._compiled:
+                compiled = self._toolchain.compile(source)
+                if compiled.binary is None:
+                    where = f"{self._name}: the checker of {problem_id or 'this problem'}"
+                    raise UserError(f"{where} does not compile: {compiled.log.strip()[:300]}")
+                self._compiled[source] = compiled.binary
+            return self._compiled[source]
