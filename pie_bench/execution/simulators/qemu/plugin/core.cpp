@@ -40,6 +40,9 @@ Core::Core(const Machine& m)
     serialize_delay_ = m.commitToRenameDelay + 1;
     wrong_path_reach_ = uint32_t(m.fit("wrong_path_bytes", 256));
     wrong_path_least_ = uint32_t(m.fit("wrong_path_least_cycles", 12));
+    wrong_path_rate_ = uint32_t(m.fit("wrong_path_rate", 24));
+    wrong_path_room_ = uint32_t(m.fit("wrong_path_room", 8));
+    squash_delay_ = uint32_t(m.fit("squash_delay", 3));
     startup_ = uint64_t(m.fit("startup_cycles_less", 0));
     decode_resolves_ = uint32_t(m.fit("decode_resolves", 1));
 }
@@ -346,6 +349,23 @@ uint64_t Core::asked_in_shadow(const MicroOp& op, uint64_t dispatch, uint64_t ex
     return from + 1 < shadow_end_ && from + 1 < executes ? from + 1 : executes;
 }
 
+// After a misprediction the reorder buffer is squashed a few micro-operations a cycle (src/cpu/o3/rob.cc), and meanwhile
+// nothing is dispatched, so that rename stands still. How many there are: what was renamed behind the branch until rename
+// heard of it, as far as the window had room.
+void Core::squash(uint64_t resolved) {
+    const uint64_t heard = resolved + commit_delay_, renamed = renamed_[uint8_t(counts.ops - 1)];
+    if (heard < renamed) return;
+    uint64_t older = 0, registers = 0;
+    while (older < m_.numROBEntries && committed_[uint8_t(commits_ - 1 - older)] > heard) ++older;
+    while (registers < free_integers_ && integers_[uint8_t(integers_made_ - 1 - registers)] > heard) ++registers;
+    uint64_t entries = (heard + m_.commitToRenameDelay - renamed) * wrong_path_rate_ >> EIGHTHS;
+    if (entries > m_.numROBEntries - older) entries = m_.numROBEntries - older;
+    if (entries > (free_integers_ - registers) * wrong_path_room_ >> EIGHTHS) entries = (free_integers_ - registers) * wrong_path_room_ >> EIGHTHS;
+    const uint64_t done = heard + (entries + m_.squashWidth - 1) / m_.squashWidth + squash_delay_;
+    rename_next_ = later(rename_next_, done << EIGHTHS);
+    counts.squashed += entries;
+}
+
 void Core::begin_shadow(uint64_t resolved) {
     if (shadow() && shadow_end_ > fetch_cycle_) return;  // inside another one's
     uint64_t restart = resolved + mispredict_delay_ + 1;
@@ -372,6 +392,7 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
             if (kind == BranchKind::Conditional) ++counts.mispredicted_conditional;
             else ++counts.mispredicted_indirect;
             redirect(done + mispredict_delay_, MISPREDICT);
+            squash(done);
             if (kind == BranchKind::Conditional && in.target > pc && in.target - pc <= wrong_path_reach_) begin_shadow(done);
         }
     } else if (taken) {

@@ -25,7 +25,7 @@ struct Access {
 
 struct Counts {
     uint64_t instructions = 0, ops = 0, branches = 0, mispredicted_conditional = 0, mispredicted_indirect = 0;
-    uint64_t missed_targets = 0, page_faults = 0, order_violations = 0, forwarded = 0, loads = 0, stores = 0;
+    uint64_t missed_targets = 0, page_faults = 0, order_violations = 0, squashed = 0, forwarded = 0, loads = 0, stores = 0;
     // cycles in which nothing committed, by what the next micro-operation waited for
     uint64_t stall_mispredict = 0, stall_fetch = 0, stall_memory = 0, stall_stores = 0, stall_window = 0, stall_execute = 0,
              stall_trap = 0;
@@ -157,6 +157,8 @@ class Core {
     uint32_t wrong_path_reach_, wrong_path_least_;
     uint64_t startup_;  // fitted: cycles by which every program's start-up is shorter than it is timed
     void begin_shadow(uint64_t resolved);
+    void squash(uint64_t resolved);
+    uint32_t wrong_path_rate_, wrong_path_room_, squash_delay_;
     uint64_t asked_in_shadow(const MicroOp&, uint64_t dispatch, uint64_t executes) const;
 
     uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;
