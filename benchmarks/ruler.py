@@ -1,7 +1,8 @@
 """What the ruler costs: CPU seconds over a program's tests in one environment against another, side by side.
 
 usage: python benchmarks/ruler.py [--tests 100] [--environments skylake cachegrind] [PROGRAM.cpp ... | --dataset DIR]
-With a dataset: as many of its programs as `--programs` says, spread evenly, on their own tests, reckoned to 100 tests.
+With a dataset: as many of its programs as `--programs-of-dataset` says, spread evenly, on their own tests, reckoned to
+100 tests.
 Without a program: three small ones, and one that executes a hundred million instructions, for the speed over long
 programs. Environments take turns, so that a busy machine does not favour one; checks of samples and all.
 """
@@ -82,14 +83,14 @@ def main() -> None:
     total = [0.0] * len(simulators)
     for name, (code, inputs) in programs.items():
         seconds = [0.0] * len(simulators)
-        halves = len(inputs) if arguments.dataset else -(-len(inputs) // 2)
-        for begin in range(0, len(inputs), halves):  # turn by turn
+        turn = len(inputs) if arguments.dataset else -(-len(inputs) // 2)
+        for begin in range(0, len(inputs), turn):
             for index, (simulator, toolchain) in enumerate(zip(simulators, toolchains, strict=True)):
                 binary = toolchain.compile(code).binary
                 if binary is None:
                     raise SystemExit(f"{name} does not compile")
                 before = _cpu_seconds()
-                measured = list(simulator.measure(binary, inputs[begin : begin + halves]))
+                measured = list(simulator.measure(binary, inputs[begin : begin + turn]))
                 seconds[index] += (_cpu_seconds() - before) * 100 / len(inputs)
                 assert all(m.outcome == "ok" for m in measured), measured[0]
         print(_line(name, seconds), flush=True)

@@ -19,6 +19,7 @@ from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
 
 TAGS = 10
+_ORDER = "problem_id, user_id, src_position, tgt_position"  # of pairs, in every file of them
 
 
 def make_pairs(workplace: Workplace, into: Path) -> Outcome:
@@ -59,11 +60,11 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
         # The same two texts again, by whomever, for whichever problem (Appendix A.9).
         marked = (
             "SELECT *, first_value(src_id || '-' || tgt_id) OVER (PARTITION BY src_text_sha256, tgt_text_sha256 "
-            f"ORDER BY problem_id, user_id, src_position, tgt_position) AS first FROM ({joined})"
+            f"ORDER BY {_ORDER}) AS first FROM ({joined})"
         )
         query = (
             "SELECT * EXCLUDE (first), CASE WHEN first <> src_id || '-' || tgt_id THEN first END AS duplicate_of "
-            f"FROM ({marked}) ORDER BY problem_id, user_id, src_position, tgt_position"
+            f"FROM ({marked}) ORDER BY {_ORDER}"
         )
         found = write_parquet(connection, query, into / "pairs.parquet")
         meter.advance()
@@ -155,7 +156,7 @@ def split_pairs(workplace: Workplace, into: Path) -> Outcome:
             "SELECT staged.*, fastest.submission_id AS fastest_id, fastest.code_sha256 AS fastest_code_sha256, "
             "fastest.seconds AS fastest_seconds, fastest.seconds / tgt_seconds AS reward "
             f"FROM staged JOIN {fastest} fastest USING (problem_id) WHERE {gone} "
-            "ORDER BY problem_id, user_id, src_position, tgt_position"
+            f"ORDER BY {_ORDER}"
         )
         write_parquet(connection, query, into / "staged.parquet")
         staged = table(into / "staged.parquet")
@@ -164,7 +165,7 @@ def split_pairs(workplace: Workplace, into: Path) -> Outcome:
         final = (
             f"SELECT * EXCLUDE (again) FROM {staged} JOIN {table(into / 'tags.parquet')} USING (src_id, tgt_id) "
             f"LEFT JOIN (SELECT *, true AS hq FROM {table(into / 'hq.parquet')}) USING (src_id, tgt_id) "
-            "ORDER BY problem_id, user_id, src_position, tgt_position"
+            f"ORDER BY {_ORDER}"
         )
         write_parquet(connection, final, into / "pairs.parquet")
         made = table(into / "pairs.parquet")

@@ -179,15 +179,15 @@ def test_identities() -> None:
         "gem5-skylake",
         "skylake",
     ]
-    paper, strict = map(load_environment_spec, ("cachegrind-host", "cachegrind-host-strict"))
+    standard, strict = map(load_environment_spec, ("cachegrind-host", "cachegrind-host-strict"))
     facts = {"compiler": "g++ 12", "valgrind": "valgrind-3.19.0"}
-    one, other = Environment(paper, facts), Environment(strict, facts)
-    assert (paper.comparator, strict.comparator) == ("paper", "strict")
+    one, other = Environment(standard, facts), Environment(strict, facts)
+    assert (standard.comparator, strict.comparator) == ("standard", "strict")
     assert one.environment_id != other.environment_id
     assert one.simulation_id == other.simulation_id, "another comparator needs no new simulation"
-    newer = Environment(paper, {**facts, "valgrind": "valgrind-3.22.0"})
+    newer = Environment(standard, {**facts, "valgrind": "valgrind-3.22.0"})
     assert newer.simulation_id != one.simulation_id
     assert newer.environment_id != one.environment_id
-    recompiled = Environment(paper, {**facts, "compiler": "g++ 13"})
+    recompiled = Environment(standard, {**facts, "compiler": "g++ 13"})
     assert recompiled.environment_id != one.environment_id
     assert recompiled.simulation_id == one.simulation_id, "a binary's own sum says how it was compiled"

@@ -1,5 +1,6 @@
 """Answers made to mislead: each has a wrong program, D, that a careless reader would take for the right one, P."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -331,8 +332,8 @@ def where() -> Iterator[Case]:
     yield "trailing return type", f"{code}\nThat's it.", code, "stop"
     code = within("    /* like this:\n```cpp\nint main() {}\n```\n    */")
     yield "a program in a comment", fenced(code), code, "stop"
-    yield "inline in JSON", '{"explanation": "fast", "code": ' + __import__("json").dumps(P) + "}", P, "stop"
-    yield "fence in JSON", '```json\n{"code": ' + __import__("json").dumps(P) + "}\n```", P, "stop"
+    yield "inline in JSON", '{"explanation": "fast", "code": ' + json.dumps(P) + "}", P, "stop"
+    yield "fence in JSON", '```json\n{"code": ' + json.dumps(P) + "}\n```", P, "stop"
     yield (
         "a single-line program",
         '`#include <cstdio>` is needed.\n\n```cpp\n#include <cstdio>\nint main(){int n;scanf("%d",&n);printf("%d",2*n);}\n```',

@@ -4,8 +4,8 @@
 no process can be forked and no call can wait, so idle time cannot pass for work. `compile` must fork (g++ starts
 cc1plus, as and ld) and refuses what reaches into other processes, the network or the kernel's administration.
 `server` is `simulator` and what a process that serves inputs needs to fork a child for each; a child gives that up, by
-putting `simulator` on top, before the program's `main`. `gem5` is what gem5 needs; foreign code is simulated there,
-instruction by instruction, and makes no system call of its own.
+putting `simulator` on top, before the program sees its input. `gem5` is what gem5 needs; foreign code is simulated
+there, instruction by instruction, and makes no system call of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Filter = Literal[Stage, "server", "gem5"]
 
 _EXCLUSIVE = os.O_CREAT | os.O_EXCL
 _CLONE_THREAD = 0x00010000
+_CLONE_FORK = 0x01200011  # CHILD_SETTID, CHILD_CLEARTID and SIGCHLD: the C library's fork
 _CLONE_NEW_NAMESPACES = 0x7E020000  # NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 
 _PROGRAM = """
@@ -80,6 +81,8 @@ def filter_program(stage: Filter) -> bytes:
         for name in _known(seccomp, _PROGRAM + _OF_PROFILE[stage]):
             rules.add_rule(seccomp.ALLOW, name)
         rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD))
+        if stage == "server":
+            rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.EQ, _CLONE_FORK))
     # ENOSYS makes the C library fall back to clone, whose flags a filter can see.
     rules.add_rule(seccomp.ERRNO(38), "clone3")
     return _exported(rules)

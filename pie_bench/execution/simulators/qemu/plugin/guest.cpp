@@ -42,10 +42,10 @@ enum Call : int64_t {  // Linux, x86-64
 };
 
 constexpr uint64_t PAGE = 4096;
-constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20, FIXED = 0x10,
+constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20,
                    CLONE_CLEARS = 0x200000;
 constexpr int STREAMS = 3;
-constexpr uint64_t STAT_BYTES = 144;
+constexpr uint64_t STAT_BYTES = 144, UNAME_FIELD = 65;
 constexpr uint64_t EPOCH_SECONDS = 1000000000;  // what the guest's clock starts at, as gem5's
 
 Limits limits;
@@ -171,13 +171,9 @@ void check_path(const char* call, uint64_t address) {
     if (!pending.opens_library) seen = true;
 }
 
-void check_is_own(const char* call, int number) {
+void check_descriptor(const char* call, int number) {
     if (number == control && control >= 0)
         server::end_forbidden(std::string(call) + " on descriptor " + std::to_string(number) + ", which is not its own");
-}
-
-void check_descriptor(const char* call, int number) {
-    check_is_own(call, number);
     if (number < STREAMS) seen = true;
 }
 
@@ -203,14 +199,14 @@ void write_guest(uint64_t address, const T& value) {
 
 // A field of struct utsname.
 void write_text(uint64_t address, const char* text) {
-    std::array<char, 65> field{};
+    std::array<char, UNAME_FIELD> field{};
     std::strncpy(field.data(), text, field.size() - 1);
     write_guest(address, field);
 }
 
 // What a system call that succeeded with `result` wrote into the guest's memory.
 void kernel_wrote(int64_t number, const uint64_t a[6], uint64_t result) {
-    constexpr uint64_t STATFS_BYTES = 120, STATX_BYTES = 256, UNAME_BYTES = 390, SYSINFO_BYTES = 112,
+    constexpr uint64_t STATFS_BYTES = 120, STATX_BYTES = 256, UNAME_BYTES = 6 * UNAME_FIELD, SYSINFO_BYTES = 112,
                        ACTION_BYTES = 32, TERMINAL_BYTES = 36, USAGE_BYTES = 144, TIMES_BYTES = 32;
     switch (number) {
         case READ: case PREAD: case READLINK: written(a[1], result); break;
@@ -307,11 +303,10 @@ void set_control(int descriptor) { control = descriptor; }
 bool has_seen() { return seen; }
 
 void tell_sizes() {
-    if (!seen) return;
-    for (auto [address, what] : sizes) {
-        Stat stat = stat_of(what.first);
-        write_guest(address, reinterpret_cast<const uint8_t*>(&stat)[what.second]);
-    }
+    if (!seen || sizes.empty()) return;
+    const Stat stats[STREAMS] = {stat_of(0), stat_of(1), stat_of(2)};
+    for (auto [address, what] : sizes)
+        write_guest(address, reinterpret_cast<const uint8_t*>(&stats[what.first])[what.second]);
     sizes.clear();
 }
 
@@ -363,15 +358,14 @@ void code(uint64_t address, uint64_t size) {
 void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
     if (number == FUTEX) return threads::before_futex(vcpu, a);
     if (number == SCHED_YIELD) return threads::yield(vcpu);
-    pending = Pending{number, {a[0], a[1], a[2], a[3], a[4], a[5]}, false, false};
+    pending = Pending{number, {a[0], a[1], a[2], a[3], a[4], a[5]}};
     int first = static_cast<int>(a[0]);
     switch (number) {
         case READ: case PREAD: case READV: check_descriptor("read", first); break;
         case WRITE: case PWRITE: case WRITEV: check_descriptor("write", first); break;
         case CLOSE: check_descriptor("close", first), libraries.erase(first); break;
         case FSTAT:
-            if (is_stream(first)) check_is_own("fstat", first);
-            else check_descriptor("fstat", first);
+            if (!is_stream(first)) check_descriptor("fstat", first);
             break;
         case FSTATFS: check_descriptor("fstat", first); break;
         case LSEEK: check_descriptor("lseek", first); break;
@@ -405,26 +399,24 @@ void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
                 fault_handler = *reinterpret_cast<const uint64_t*>(a[1] + guest_base) > 1;  // not SIG_DFL, SIG_IGN
             break;
         case MREMAP: seen |= !sizes.empty(); break;
-        case GETRLIMIT: case UNAME: case SCHED_GETAFFINITY: break;
-        case SETRLIMIT: seen = true; break;
         case PRLIMIT: seen |= a[2] != 0; break;
         case MUNMAP: case BRK: case MADVISE: case RT_SIGPROCMASK: case RT_SIGRETURN: case RT_SIGPENDING:
         case SIGALTSTACK: case ARCH_PRCTL: case SET_TID_ADDRESS: case SET_ROBUST_LIST: case GET_ROBUST_LIST:
-        case RSEQ: case GETRANDOM: case RESTART: case EXIT: case EXIT_GROUP:
-            break;
-        case CLOCK_GETTIME: case CLOCK_GETRES: case GETTIMEOFDAY: case TIME: case TIMES: case GETRUSAGE: case SYSINFO:
-        case NANOSLEEP: case CLOCK_NANOSLEEP:
-            seen = true;
+        case RSEQ: case UNAME: case GETRLIMIT: case SCHED_GETAFFINITY: case GETRANDOM: case RESTART: case EXIT:
+        case EXIT_GROUP:
             break;
         case TGKILL: case TKILL: case KILL:
             if (lacked) server::end_memory_limit("a request for memory was refused");  // abort, by what was thrown
             seen = true;
             break;
-        case GETPID: case GETPPID: case GETTID: case GETPGRP: seen = true; break;
-        case GETUID: case GETGID: case GETEUID: case GETEGID: case GETCWD: seen = true; break;
-        case CLONE: seen = true; break;
-        case FORK: case VFORK: case WAIT4: seen = true; break;  // refused by the sandbox, as natively
-        case CLONE3: seen = true; break;  // the sandbox says ENOSYS, and the C library takes clone
+        // the clock, its process, its user, its limits, threads, another process (refused by the sandbox, as natively: fork;
+        // and clone3, after which the C library takes clone)
+        case CLOCK_GETTIME: case CLOCK_GETRES: case GETTIMEOFDAY: case TIME: case TIMES: case GETRUSAGE: case SYSINFO:
+        case NANOSLEEP: case CLOCK_NANOSLEEP: case GETPID: case GETPPID: case GETTID: case GETPGRP: case GETUID:
+        case GETGID: case GETEUID: case GETEGID: case GETCWD: case SETRLIMIT: case CLONE: case CLONE3: case FORK:
+        case VFORK: case WAIT4:
+            seen = true;
+            break;
         default: server::end_forbidden("system call " + std::to_string(number));
     }
 }
@@ -525,7 +517,10 @@ void returned(unsigned vcpu, int64_t number, int64_t result) {
                 write_guest(a[2], stat_of(static_cast<int>(a[0])));
             break;
         case UNAME:
-            if (!failed) write_text(a[0] + 65, "simulated"), write_text(a[0] + 3 * 65, "#1"), write_text(a[0] + 5 * 65, "");
+            if (failed) break;
+            write_text(a[0] + UNAME_FIELD, "simulated");
+            write_text(a[0] + 3 * UNAME_FIELD, "#1");
+            write_text(a[0] + 5 * UNAME_FIELD, "");
             break;
         case SYSINFO:
             if (!failed) write_guest(a[0], std::array<uint64_t, 14>{});

@@ -137,7 +137,7 @@ void become_child(const int descriptors[4]) {
     sock_fprog program{static_cast<unsigned short>(child_filter.size() / sizeof(sock_filter)),
                        reinterpret_cast<sock_filter*>(child_filter.data())};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
         leave(125);
 }
 
@@ -155,21 +155,13 @@ void translate_as_it_did() {
     blocks->count = 0;
 }
 
-// The raw system call: the C library's fork runs handlers of QEMU's which wait for its other thread.
-pid_t fork_raw() {
-#ifdef SYS_fork
-    return static_cast<pid_t>(syscall(SYS_fork));
-#else  // arm64 has none
-    return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
-#endif
-}
-
-// Forks for each input; returns in the children only.
+// Forks for each input; returns in the children only. By the C library's fork and between two blocks, as QEMU itself does
+// for a guest: its other thread (RCU) may hold a lock, of malloc say, that a child of a raw system call would wait for.
 void serve() {
     char tag;
     int descriptors[4];
     while (receive(tag, descriptors)) {
-        pid_t child = fork_raw();
+        pid_t child = fork();
         if (child == 0) {
             become_child(descriptors);
             return;
