@@ -38,6 +38,7 @@ Core::Core(const Machine& m)
     mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 + uint32_t(m.fit("mispredict_cycles", 0));
     fault_delay_ = m.trapLatency + m.commitToFetchDelay + 1 + uint32_t(m.fit("trap_cycles", 0));
     serialize_delay_ = m.commitToRenameDelay + 1;
+    wrong_path_lines_ = uint32_t(m.fit("wrong_path_lines", 8));
     wrong_path_reach_ = uint32_t(m.fit("wrong_path_bytes", 256));
     wrong_path_least_ = uint32_t(m.fit("wrong_path_least_cycles", 12));
     wrong_path_rate_ = uint32_t(m.fit("wrong_path_rate", 24));
@@ -80,6 +81,19 @@ void Core::fetch_blocks(uint64_t pc, unsigned size) {
         uint64_t there = memory.fetch(frame << 12 | (address & 4095), request, asked);
         fetch_at(there);
         fetch_block_ = block;
+    }
+}
+
+// Until fetch hears of a misprediction it goes on the other way, and the lines of code that it asks for stay in the cache:
+// straight on from `pc`, four bytes an instruction, as far as there is room for what it fetches.
+void Core::fetch_wrong_path(uint64_t pc, uint64_t until) {
+    constexpr unsigned LINE = 6;
+    const uint64_t last = (pc >> LINE) + wrong_path_lines_;
+    uint64_t cycle = fetch_cycle_ + 1;
+    for (uint64_t line = pc >> LINE; line <= last && cycle < until; ++line) {
+        const uint64_t frame = pages.find(line >> (12 - LINE));
+        if (frame == ~0ull) return;
+        cycle = memory.fetch(frame << 12 | (line << LINE & 4095), cycle, cycle) + 4;
     }
 }
 
@@ -233,7 +247,8 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
         const uint64_t arrives = decode_cycle_ + front_delay_;
         uint64_t rename = arrives;
         if (other && (serialize_ || op.flags & MicroOp::SERIALIZE_BEFORE)) {
-            rename = later(rename, last_commit_ + serialize_delay_);
+            // until the reorder buffer is empty and all stores have left
+            rename = later(rename, later(last_commit_, store_complete_) + serialize_delay_);
             serialize_ = false;
         }
         const bool full = committed_[uint8_t(commits_ - shortest_)] + 2 > rename;  // perhaps
@@ -263,8 +278,7 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
             if (set && set->issued > dispatch) from = later(from, set->done);
         }
         if (other && op.flags & (MicroOp::NON_SPECULATIVE | MicroOp::BARRIER)) {
-            from = later(from, last_commit_ + 2);
-            if (op.flags & MicroOp::BARRIER) from = later(from, store_complete_ + 1);
+            from = later(from, later(last_commit_ + 2, store_complete_ + 1));
         }
         const uint64_t issued = issue(op.op_class, from);
         const uint64_t executes = issued + m_.issueToExecuteDelay;
@@ -388,10 +402,12 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
         if (direct && decode_resolves_) {
             // decode finds out: it knows the target of a direct jump
             redirect(decode_cycle_ + m_.fetchToDecodeDelay + m_.decodeToFetchDelay + 1, MISPREDICT);
+            fetch_wrong_path(predictor_.guess(), request_ - 1);
         } else {
             if (kind == BranchKind::Conditional) ++counts.mispredicted_conditional;
             else ++counts.mispredicted_indirect;
             redirect(done + mispredict_delay_, MISPREDICT);
+            fetch_wrong_path(predictor_.guess(), request_ - 1);
             squash(done);
             if (kind == BranchKind::Conditional && in.target > pc && in.target - pc <= wrong_path_reach_) begin_shadow(done);
         }
@@ -436,6 +452,7 @@ void Core::execute(const Instruction& in, const MicroOp* ops, const Access* acce
         default: done = any(*op, pc, left.next(*op));
         }
     }
+    if (in.system_call) redirect(later(last_commit_, store_complete_) + fault_delay_, TRAP);  // a fault that is always taken
     if (in.branch != BranchKind::None) {
         const uint64_t after = pc + in.size;
         bool taken = in.branch != BranchKind::Conditional || next != after || in.target == after;

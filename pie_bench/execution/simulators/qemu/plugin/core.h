@@ -66,6 +66,7 @@ class Core {
     void fetch_blocks(uint64_t pc, unsigned size);
     uint64_t inside(const Instruction&, const MicroOp*, const Access*, const Access*, uint64_t quotient);
     void redirect(uint64_t request, Why);
+    void fetch_wrong_path(uint64_t pc, uint64_t until);
     template <unsigned WAY> uint64_t step(const MicroOp&, uint64_t pc, const Access*);
     uint64_t any(const MicroOp&, uint64_t pc, const Access*);
     uint64_t issue(unsigned op_class, uint64_t from);
@@ -158,7 +159,7 @@ class Core {
     uint64_t startup_;  // fitted: cycles by which every program's start-up is shorter than it is timed
     void begin_shadow(uint64_t resolved);
     void squash(uint64_t resolved);
-    uint32_t wrong_path_rate_, wrong_path_room_, squash_delay_;
+    uint32_t wrong_path_lines_, wrong_path_rate_, wrong_path_room_, squash_delay_;
     uint64_t asked_in_shadow(const MicroOp&, uint64_t dispatch, uint64_t executes) const;
 
     uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;

@@ -986,7 +986,7 @@ void Cracker::crack() {
         add(OpClass::None, {}, {}, MicroOp::NON_SPECULATIVE | MicroOp::SERIALIZE_AFTER);
         return;
     case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_XGETBV:
-        add(OpClass::IntAlu, {RAX, RCX}, {RAX, RBX, RCX, RDX}, MicroOp::NON_SPECULATIVE | MicroOp::SERIALIZE_AFTER);
+        add(OpClass::IntAlu, {RAX, RCX}, {RAX, RBX, RCX, RDX}, MicroOp::SERIALIZE_AFTER);
         return;
     case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP:
         add(OpClass::IntAlu, {}, {T1}, MicroOp::SERIALIZE_BEFORE);

@@ -208,6 +208,7 @@ bool Predictor::predict(uint64_t pc, BranchKind kind, bool taken, uint64_t targe
     }
     bool went = found;  // as predicted; without a target it goes straight on
     uint64_t next = taken ? target : fall_through;
+    guess_ = guess;
     bool right = guess == next && went == taken;
     if (guess == next) right = true;
     if (!right) {
