@@ -60,7 +60,11 @@ void Core::fetch_blocks(uint64_t pc, unsigned size) {
     uint64_t first = pc >> block_shift_, last = (pc + size - 1) >> block_shift_;
     for (uint64_t block = first; block <= last; ++block) {
         if (block == fetch_block_) continue;
-        uint64_t address = block << block_shift_, request = redirected_ ? request_ : fetch_cycle_;
+        // A new block is asked for as soon as an instruction ends. One that goes on in the next block is looked at first, in
+        // the next cycle if this one's width is used up.
+        const uint64_t continues = later(fetch_next_, renamed_[uint8_t(counts.ops - front_room_)] << EIGHTHS) >> EIGHTHS;
+        uint64_t address = block << block_shift_;
+        uint64_t request = redirected_ ? request_ : block > first && first == fetch_block_ ? continues : fetch_cycle_;
         redirected_ = false;
         if (address >> 12 != fetch_page_) {
             fetch_page_ = address >> 12;
