@@ -74,12 +74,13 @@ class Dram {
         uint64_t row = ~0ull, read_allowed = 0, activate_allowed = 0, precharge_allowed = 0, last = 0;
         uint32_t accesses = 0;
     };
-    uint64_t in_a_gap(const Bank&, uint64_t row, uint64_t at);
-    uint64_t on_the_bus(uint64_t command);
+    uint64_t in_a_gap(const Bank&, unsigned group, uint64_t row, uint64_t at);
+    uint64_t on_the_bus(uint64_t command, unsigned group);
     const Machine& m_;
     std::vector<Bank> banks_;
     static constexpr unsigned BURSTS = 64;
-    uint64_t bursts_[BURSTS] = {};  // the last ones' commands
+    struct Burst { uint64_t command = 0; unsigned group = 0; };
+    Burst bursts_[BURSTS];  // the last ones; groups of banks are numbered through both ranks
     unsigned next_burst_ = 0;
     uint64_t bus_free_ = 0, next_refresh_[2];
 };
