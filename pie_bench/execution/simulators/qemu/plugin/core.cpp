@@ -43,7 +43,6 @@ Core::Core(const Machine& m)
     wrong_path_least_ = uint32_t(m.fit("wrong_path_least_cycles", 12));
     wrong_path_rate_ = uint32_t(m.fit("wrong_path_rate", 24));
     wrong_path_room_ = uint32_t(m.fit("wrong_path_room", 8));
-    squash_delay_ = uint32_t(m.fit("squash_delay", 3));
     startup_ = uint64_t(m.fit("startup_cycles_less", 0));
     decode_resolves_ = uint32_t(m.fit("decode_resolves", 1));
 }
@@ -244,6 +243,10 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
         fetch_next_ = place + fetch_step_;
         fetch_cycle_ = place >> EIGHTHS;
         // decode
+        if (__builtin_expect(fetch_cycle_ > sent_before_, 0)) {
+            decode_next_ = later(decode_next_, (decode_cycle_ + m_.fetchToDecodeDelay + m_.decodeToFetchDelay) << EIGHTHS);
+            sent_before_ = ~0ull;
+        }
         place = later(decode_next_, fetch_cycle_ << EIGHTHS);
         decode_next_ = place + decode_step_;
         decode_cycle_ = place >> EIGHTHS;
@@ -367,21 +370,28 @@ uint64_t Core::asked_in_shadow(const MicroOp& op, uint64_t dispatch, uint64_t ex
     return from + 1 < shadow_end_ && from + 1 < executes ? from + 1 : executes;
 }
 
-// After a misprediction the reorder buffer is squashed a few micro-operations a cycle (src/cpu/o3/rob.cc), and meanwhile
-// nothing is dispatched, so that rename stands still. How many there are: what was renamed behind the branch until rename
-// heard of it, as far as the window had room.
-void Core::squash(uint64_t resolved) {
-    const uint64_t heard = resolved + commit_delay_, renamed = renamed_[uint8_t(counts.ops - 1)];
+// After a misprediction or a fault, which commit hears of in `heard`, the reorder buffer is squashed a few micro-operations a
+// cycle (src/cpu/o3/rob.cc). Meanwhile dispatch blocks rename, rename blocks decode and decode blocks fetch, each a cycle
+// later, and they unblock one after the other in the same way. What fetch had sent before it heard waits in front of decode;
+// what it sends afterwards is on its way again for a few cycles, in which decode has nothing to do.
+// How many there are to squash: what was renamed behind the last one until rename heard of it, as far as the window had room.
+void Core::squash(uint64_t heard) {
+    const uint64_t renamed = renamed_[uint8_t(counts.ops - 1)];
     if (heard < renamed) return;
     uint64_t older = 0, registers = 0;
     while (older < m_.numROBEntries && committed_[uint8_t(commits_ - 1 - older)] > heard) ++older;
     while (registers < free_integers_ && integers_[uint8_t(integers_made_ - 1 - registers)] > heard) ++registers;
     uint64_t entries = (heard + m_.commitToRenameDelay - renamed) * wrong_path_rate_ >> EIGHTHS;
     if (entries > m_.numROBEntries - older) entries = m_.numROBEntries - older;
-    if (entries > (free_integers_ - registers) * wrong_path_room_ >> EIGHTHS) entries = (free_integers_ - registers) * wrong_path_room_ >> EIGHTHS;
-    const uint64_t done = heard + (entries + m_.squashWidth - 1) / m_.squashWidth + squash_delay_;
-    rename_next_ = later(rename_next_, done << EIGHTHS);
+    const uint64_t room = (free_integers_ - registers) * wrong_path_room_ >> EIGHTHS;
+    if (entries > room) entries = room;
     counts.squashed += entries;
+    const uint64_t cycles = (entries + m_.squashWidth - 1) / m_.squashWidth;
+    if (cycles < 2) return;
+    // commit to dispatch to rename to decode: blocked from `sent_before_` on
+    sent_before_ = heard + m_.commitToIEWDelay + m_.iewToRenameDelay + 2;
+    decode_cycle_ = heard + cycles + m_.commitToIEWDelay + m_.iewToRenameDelay + 1 - m_.fetchToDecodeDelay;
+    decode_next_ = later(decode_next_, decode_cycle_ << EIGHTHS);
 }
 
 void Core::begin_shadow(uint64_t resolved) {
@@ -412,7 +422,7 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
             else ++counts.mispredicted_indirect;
             redirect(done + mispredict_delay_, MISPREDICT);
             fetch_wrong_path(predictor_.guess(), request_ - 1);
-            squash(done);
+            squash(done + commit_delay_);
             if (kind == BranchKind::Conditional && in.target > pc && in.target - pc <= wrong_path_reach_) begin_shadow(done);
         }
     } else if (taken) {

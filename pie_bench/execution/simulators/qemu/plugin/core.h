@@ -158,8 +158,9 @@ class Core {
     uint32_t wrong_path_reach_, wrong_path_least_;
     uint64_t startup_;  // fitted: cycles by which every program's start-up is shorter than it is timed
     void begin_shadow(uint64_t resolved);
-    void squash(uint64_t resolved);
-    uint32_t wrong_path_lines_, wrong_path_rate_, wrong_path_room_, squash_delay_;
+    void squash(uint64_t heard);
+    uint32_t wrong_path_lines_, wrong_path_rate_, wrong_path_room_;
+    uint64_t sent_before_ = ~0ull;  // by fetch, to a decode that is blocked
     uint64_t asked_in_shadow(const MicroOp&, uint64_t dispatch, uint64_t executes) const;
 
     uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;
