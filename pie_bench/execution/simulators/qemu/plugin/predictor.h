@@ -86,7 +86,7 @@ class Predictor {
     std::vector<Target> btb_;
     unsigned btb_shift_, btb_tag_mask_;
     std::vector<uint64_t> stack_;
-    unsigned top_ = 0, used_ = 0;
+    unsigned top_ = 0;
     std::vector<Target> indirect_;
     unsigned indirect_sets_, indirect_ways_, indirect_tag_mask_, path_length_;
     uint64_t targets_[16] = {};
