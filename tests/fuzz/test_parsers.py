@@ -22,9 +22,10 @@ from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.integrity.forbidden import Program, find, read_program
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.simulators.cachegrind import parse_counters
-from pie_bench.execution.simulators.fork_server import forking, starts_unseeing
+from pie_bench.execution.simulators.fork_server import forking
 from pie_bench.execution.simulators.gem5.simulator import classify, parse_report
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
+from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
 from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.models.answers import Usage, completions_of
@@ -52,10 +53,10 @@ fn=???
 0 1 2 3 4 5 6 7 8 9 10 11 12 13
 summary: 1234567 1200 900 400000 3000 2000 200000 100 90 150000 4000 2000 100
 """
-SYSCALLS = b"""SYSCALL[2,1](12) sys_brk ( 0x0 ) --> [pre-success] Success(0x4000000)
-SYSCALL[2,1](257) sys_openat ( 4294967196, 0x4029a2e(/etc/ld.so.cache), 524288 ) --> [async] ...
-SYSCALL[2,1](0) sys_read ( 3, 0x1ffefff3e8, 832 ) --> [async] ... [async] --> Success(0x340)
-SYSCALL[2,1](57) sys_fork () --> Success(0x3)
+SYSCALLS = b"""2 brk(NULL) = 0x0000004000005000
+2 openat(-100,"/etc/ld.so.cache",O_RDONLY|O_CLOEXEC) = 3
+2 read(3,0x60050b8,832) = 832
+2 exit_group(0)
 """
 STATISTICS = """
 ---------- Begin Simulation Statistics ----------
@@ -120,7 +121,7 @@ def test_cachegrind_s_report(report: bytes) -> None:
 
 
 @given(st.binary() | damaged(SYSCALLS))
-def test_valgrind_s_system_calls(trace: bytes) -> None:
+def test_qemu_s_system_calls(trace: bytes) -> None:
     assert starts_unseeing(trace) in (True, False)
 
 
