@@ -11,7 +11,7 @@ import pie_bench
 
 
 def test_a_run_from_python(cache: Path, tmp_path: Path) -> None:
-    options = {"dataset": "mini", "limit": 2, "samples": 1, "environment": "cachegrind-host"}
+    options = {"dataset": "mini", "limit": 2, "samples": 1, "environment": "skylake"}
     run = pie_bench.evaluate(task="pie_instruct", model="reference", run_dir=tmp_path / "run", **options)
     assert isinstance(run, pie_bench.FinishedRun)
     assert run.results.n_pairs == 2
@@ -34,14 +34,14 @@ def test_a_run_from_python(cache: Path, tmp_path: Path) -> None:
     [
         ({"task": "pie_instruc"}, "did you mean pie_instruct"),
         ({"model": "referenc"}, "did you mean reference"),
-        ({"environment": "cachegrin"}, "did you mean cachegrind"),
+        ({"environment": "skylak"}, "did you mean gem5-skylake or skylake"),
         ({"dataset": "min"}, "did you mean mini"),
         ({"model_args": {"x": 1}}, "--model-args x: reference models take none"),
         ({"sandbox": "bublewrap"}, "did you mean bubblewrap"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_done(changes: dict, said: str, cache: Path, tmp_path: Path) -> None:
-    options = {"task": "pie_instruct", "model": "reference", "environment": "cachegrind-host", "limit": 1} | changes
+    options = {"task": "pie_instruct", "model": "reference", "environment": "skylake", "limit": 1} | changes
     with pytest.raises(pie_bench.UserError, match=re.escape(said)):
         pie_bench.evaluate(**options, run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -24,7 +24,7 @@ from pie_bench.execution.toolchain import Toolchain
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
-    parser.add_argument("--environment", default="cachegrind-host")
+    parser.add_argument("--environment", default="skylake")
     parser.add_argument("--tests-per-program", type=int, metavar="N", help="only the first N; default: all")
     arguments = parser.parse_args()
     dataset = load_dataset(arguments.dataset, "test")

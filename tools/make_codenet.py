@@ -272,7 +272,7 @@ def _write_recipe(folder: Path) -> None:
         "tests:\n"
         "  - {kind: code_contests, path: code_contests, problem_list: metadata/problem_list.csv}\n"
         "  - {kind: codenet, path: derived/input_output/data}\n"
-        "environment: cachegrind-host\n"
+        "environment: skylake\n"
         "splits: {val: 0.1, test: 0.2, since: 2020-01-01}\n"
         "pairs: {drop_duplicates: []}\n"
         "max_lost: 0.2\n"

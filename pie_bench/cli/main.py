@@ -61,7 +61,6 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     from pie_bench.cli import (
         analyse,
-        calibrate,
         compare,
         confirm,
         dataset,
@@ -108,7 +107,6 @@ def _parser(program: str) -> argparse.ArgumentParser:
         leaderboard,
         models,
         environment,
-        calibrate,
     ):
         module.add_verbs(verbs)
     for verb in verbs.choices.values():

@@ -26,17 +26,17 @@ _ANSWER_CHARACTERS = 12_000
 
 def page_data(
     runs: Sequence[FinishedRun],
-    costs: Sequence[Mapping[str, Mapping[str, float]]],
+    stalls: Sequence[Mapping[str, float]],
     profiles: Sequence[Mapping[Key, Profile]],
 ) -> dict[str, Any]:
-    """`{"counters", "costs", "pages", "pairs"}`: JSON for the page. `costs` has for each run seconds an event, after
-    the start of `main` and before it, `profiles` where cycles go; empty where they are not known."""
+    """`{"counters", "stalls", "pages", "pairs"}`: JSON for the page. `stalls` has for each run the seconds of a cycle
+    in which nothing was finished, by counter, `profiles` where cycles go; empty where they are not known."""
     by_run = [{pair.pair_id: pair for pair in run.results.pairs} for run in runs]
     classes = [error_classes(run) for run in runs]
     ids = sorted({pair_id for pairs in by_run for pair_id in pairs})
     return {
         "counters": _labels(runs),
-        "costs": list(costs),
+        "stalls": [dict(each) for each in stalls],
         "pages": _pages(runs),
         "pairs": [_pair(pair_id, runs, by_run, classes, profiles) for pair_id in ids],
     }

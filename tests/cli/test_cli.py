@@ -40,7 +40,7 @@ def test_help_is_what_it_was(pytestconfig: pytest.Config, monkeypatch: pytest.Mo
         ("--task pie_retreival_k2 --model reference", "unknown task 'pie_retreival_k2'; did you mean pie_retrieval_k2"),
         ("--task pie_instruct --model refrence", "unknown model 'refrence'; did you mean reference"),
         ("--task pie_instruct --model reference --dataset minny", "unknown dataset 'minny'; did you mean mini"),
-        ("--task pie_instruct --model reference --environment cachegrind-hots", "did you mean cachegrind-host"),
+        ("--task pie_instruct --model reference --environment skylaek", "did you mean skylake"),
         ("--task pie_instruct --model reference --encoder tfidf", "task pie_instruct does not retrieve examples"),
         ("--task pie_retrieval_k1 --model reference --encoder tfdif", "unknown encoder 'tfdif'; did you mean tfidf"),
         ("--task pie_instruct --model replay:/no/such/file.jsonl", "/no/such/file.jsonl"),

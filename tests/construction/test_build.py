@@ -70,14 +70,14 @@ def test_building_again_makes_nothing_anew(built: Made, cache: Path, capsys: pyt
 def test_it_runs_in_the_harness_and_is_in_order(
     built: Made, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--environment", "cachegrind-host", "--dataset", str(built.out), "--run-dir", str(tmp_path / "run")]
+    arguments = ["--environment", "skylake", "--dataset", str(built.out), "--run-dir", str(tmp_path / "run")]
     assert main(["run", "--task", "pie_instruct", "--model", "reference", "--samples", "1", *arguments]) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["metrics"]["percent_correct"]["best@1"] == 100.0
     recorded = [(pair["recorded_source_seconds"], pair["source"]["seconds"]) for pair in results["pairs"]]
     assert recorded
     assert all(was == pytest.approx(now) for was, now in recorded), "measured again as it was measured for the dataset"
-    assert main(["dataset", "check", str(built.out), "--environment", "cachegrind-host"]) == 0
+    assert main(["dataset", "check", str(built.out), "--environment", "skylake"]) == 0
     assert load_dataset(built.out, "test").pairs[0].problem_date
     assert main(["analyse", "contamination", str(tmp_path / "run"), "--since", "2000-01-01", "--json"]) == 0
 

@@ -31,10 +31,10 @@ from pie_bench.execution.rootfs import (
     unpack,
 )
 from pie_bench.execution.sandbox.sandbox import Command, File, Limits, Sandbox, SandboxError
-from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
+from pie_bench.execution.simulators.qemu.simulator import QemuSimulator
 from pie_bench.execution.toolchain import Toolchain
 
-LIMITS = load_environment_spec("cachegrind").compile_limits
+LIMITS = load_environment_spec("skylake").compile_limits
 BINARY = "09c17053f757eebec5731d66b66497f031969c02c8bb1af444509f6ff2b6a750"
 COUNTS = {
     "Ir": 2254993,
@@ -201,7 +201,7 @@ def test_the_pinned_tree_is_what_is_pinned(pinned_root: Path) -> None:
 
 
 def test_programs_are_compiled_and_run_with_nothing_of_the_hosts(pinned_root: Path, sandbox: Sandbox) -> None:
-    spec = load_environment_spec("cachegrind")
+    spec = load_environment_spec("skylake")
     toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, pinned_root)
     code = (
         "#include <gnu/libc-version.h>\n#include <cstdio>\n#include <unistd.h>\n"
@@ -216,13 +216,13 @@ def test_programs_are_compiled_and_run_with_nothing_of_the_hosts(pinned_root: Pa
 
 def test_counts_are_those_of_every_other_host(pinned_root: Path, sandbox: Sandbox) -> None:
     """The figures were counted on Debian 12; another distribution, kernel or processor must give the same."""
-    spec = load_environment_spec("cachegrind")
+    spec = load_environment_spec("skylake")
     environment = open_environment(spec, sandbox)
     program = Toolchain(spec.toolchain, spec.compile_limits, sandbox, pinned_root).compile(
         "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n << '\\n'; }"
     )
     assert program.binary_sha256 == BINARY
-    (measurement,) = CachegrindSimulator(environment, sandbox).measure(program.binary or b"", [b"21\n"])
+    (measurement,) = QemuSimulator(environment, sandbox).measure(program.binary or b"", [b"21\n"])
     assert dict(measurement.counters) == COUNTS
 
 

@@ -21,11 +21,10 @@ from pie_bench.data.spec import DATA_DIR, load_spec
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.integrity.forbidden import Program, find, read_program
 from pie_bench.execution.sandbox.sandbox import SandboxError
-from pie_bench.execution.simulators.cachegrind import parse_counters
-from pie_bench.execution.simulators.fork_server import forking
 from pie_bench.execution.simulators.gem5.simulator import classify, parse_report
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
 from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
+from pie_bench.execution.simulators.qemu.simulator import is_dynamic, main_offset
 from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.models.answers import Usage, completions_of
@@ -45,14 +44,6 @@ from pie_bench.task import load_task
 from tests.fuzz.damage import changed, damaged
 
 ANSWER = """Here is a faster one:\n```cpp\n#include <cstdio>\nint main() { puts("}"); /* ``` */ }\n```\nIt is O(1)."""
-CACHEGRIND = b"""desc: I1 cache: 32768 B, 64 B, 8-way associative
-cmd: /w/program
-events: Ir I1mr ILmr Dr D1mr DLmr Dw D1mw DLmw Bc Bcm Bi Bim
-fl=???
-fn=???
-0 1 2 3 4 5 6 7 8 9 10 11 12 13
-summary: 1234567 1200 900 400000 3000 2000 200000 100 90 150000 4000 2000 100
-"""
 SYSCALLS = b"""2 brk(NULL) = 0x0000004000005000
 2 openat(-100,"/etc/ld.so.cache",O_RDONLY|O_CLOEXEC) = 3
 2 read(3,0x60050b8,832) = 832
@@ -113,13 +104,6 @@ def test_completions(text: str, finish_reason: str) -> None:
         assert (extraction.code is None) == (extraction.reason is not None)
 
 
-@given(st.binary() | damaged(CACHEGRIND))
-def test_cachegrind_s_report(report: bytes) -> None:
-    counters = parse_counters(report)
-    assert not counters or counters["Ir"] >= 0
-    assert all(type(count) is int and count >= 0 for count in counters.values())
-
-
 @given(st.binary() | damaged(SYSCALLS))
 def test_qemu_s_system_calls(trace: bytes) -> None:
     assert starts_unseeing(trace) in (True, False)
@@ -171,7 +155,7 @@ def test_programs(binary: bytes, data: st.DataObject) -> None:
     program = binary[:start] + part + binary[start + 4000 :]
     for copy in (stopped_at_main(program), stopped_at_entry(program)):
         assert copy is None or len(copy) == len(program)
-    forking(program)
+    main_offset(program), is_dynamic(program)
     with contextlib.suppress(ValueError):
         find(read_program("int main() {}", program), "", TESTS, Listing(""))
 

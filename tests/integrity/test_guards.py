@@ -82,7 +82,7 @@ def test_what_the_slow_program_does_too_is_no_finding(environment: Environment, 
 
 def test_in_the_pinned_file_system_too(sandbox: Sandbox, pinned_root: object) -> None:
     pair = Pair("p", "p", SLOW, FAST, ())
-    environment = open_environment(load_environment_spec("cachegrind"), sandbox)
+    environment = open_environment(load_environment_spec("skylake"), sandbox)
     finding = PairGuard(pair, TESTS, environment, sandbox, n=2).check(FLAGGED["a write past the end"][1], 0)
     assert finding.sanitizer == "test 0: heap-buffer-overflow"
 

@@ -8,7 +8,7 @@ from pie_bench.cli.main import main
 from pie_bench.leaderboard.bundle import pack
 from pie_bench.run.run import Run
 
-RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment cachegrind-host".split()
+RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment skylake".split()
 
 
 @pytest.fixture(scope="session")

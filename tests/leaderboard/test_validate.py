@@ -159,14 +159,14 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "environment's id": (
         changed("manifest.json", "execution", "environment_id", to="0" * 64),
-        "manifest.json: execution.environment_id: not that of cachegrind-host",
+        "manifest.json: execution.environment_id: not that of skylake",
     ),
     "environment's facts": (
         changed("manifest.json", "execution", "facts", "compiler", to="g++ 99"),
-        "manifest.json: execution.environment_id: not that of cachegrind-host with these facts",
+        "manifest.json: execution.environment_id: not that of skylake with these facts",
     ),
     "a checker of one's own": (
-        changed("manifest.json", "settings", "environment", to="cachegrind-host+checker:mine"),
+        changed("manifest.json", "settings", "environment", to="skylake+checker:mine"),
         "environment: checkers of one's own are not known here",
     ),
     "environment's name": (

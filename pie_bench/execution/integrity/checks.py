@@ -30,14 +30,11 @@ def clock_independent(subject: Subject, workshop: Workshop) -> Subject | Verdict
     suspect = subject.suspect
     if suspect is None or not subject.tests or not suspect.imports & forbidden.CLOCKS:
         return subject
-    spec = workshop.environment.spec
     evidence = clock_decides(
-        suspect.binary,
+        subject.candidate.code or "",
         [test.input for test in subject.tests],
         workshop.toolchain,
-        workshop.sandbox,
-        spec.simulator_limits,
-        workshop.environment.root,
-        spec.program_environment,
+        workshop.simulator,
+        workshop.environment.spec.simulator.instructions,
     )
     return subject if evidence is None else workshop.verdict(subject, "forbidden", evidence)

@@ -1,10 +1,10 @@
 "use strict";
 // Texts of programs come from models and are hostile: they only ever become text nodes.
 const data = JSON.parse(document.getElementById("data").textContent);
-for (const pair of data.pairs) pair.runs.forEach((run, index) => { // cycles that are no stalls are another kind of cost
-  const cost = data.costs[index].after_main, stalls = Object.keys(cost).filter((name) => name.startsWith("stall_"));
+for (const pair of data.pairs) pair.runs.forEach((run, index) => { // cycles that are no stalls are another kind
+  const cost = data.stalls[index], stalls = Object.keys(cost).filter((name) => name !== "busy");
   if (!stalls.length) return;
-  cost.busy = data.costs[index].startup.busy = cost[stalls[0]];
+  cost.busy = cost[stalls[0]];
   data.counters.busy = "cycles that finish instructions";
   for (const program of run?.programs ?? []) for (const counters of program ? [program.counters, program.startupCounters] : []) {
     counters.busy = stalls.reduce((left, name) => left - (counters[name] ?? 0), counters.cycles ?? 0);
@@ -205,12 +205,8 @@ function reading(run) {
   });
   return el("details", { class: "reading" }, el("summary", {}, `How answer ${run.shown} was read${rule ? `: ${rule}` : ""}${others}`), list, el("div", { class: "raw" }, run.text));
 }
-/** Seconds that the cost model puts down to a program's events of one kind; start-up's may cost otherwise. */
-function spent(program, name) {
-  const { after_main, startup } = data.costs[state.run];
-  const before = program.startupCounters[name] ?? 0;
-  return after_main[name] * ((program.counters[name] ?? 0) - before) + startup[name] * before;
-}
+/** Seconds of a program's cycles of one kind. */
+const spent = (program, name) => data.stalls[state.run][name] * (program.counters[name] ?? 0);
 function sentence(run, source, answer) {
   if (!run.usable) return "The source program fails its tests here, so this pair is in no metric.";
   if (run.best === null) {
@@ -221,7 +217,7 @@ function sentence(run, source, answer) {
   const saved = source.seconds - answer.seconds;
   const start = source.startup - answer.startup;
   let text = `Answer ${run.best} takes ${seconds(answer.seconds)} where the source takes ${seconds(source.seconds)}: ${times(run.samples[run.best][2])} (${times(run.samples[run.best][3])} without start-up).`;
-  const parts = Object.keys(data.costs[state.run].after_main).map((name) => [name, spent(source, name) - spent(answer, name)]).sort((a, b) => b[1] - a[1]);
+  const parts = Object.keys(data.stalls[state.run]).map((name) => [name, spent(source, name) - spent(answer, name)]).sort((a, b) => b[1] - a[1]);
   if (saved > 0 && parts.length && Object.keys(source.counters).length) {
     const [name, most] = parts[0];
     if (most > 0.05 * saved) {
@@ -361,7 +357,7 @@ function testTimes(pair, ...programs) {
 function why(source, human, answer) {
   const compared = answer ?? human;
   if (!compared) return el("p", { class: "note" }, "Nothing else was measured.");
-  const cost = data.costs[state.run].after_main;
+  const cost = data.stalls[state.run];
   const names = Object.keys(source.counters);
   const saved = source.seconds - compared.seconds;
   const order = Object.keys(data.counters);
