@@ -34,7 +34,7 @@ def test_a_run_from_python(cache: Path, tmp_path: Path) -> None:
     [
         ({"task": "pie_instruc"}, "did you mean pie_instruct"),
         ({"model": "referenc"}, "did you mean reference"),
-        ({"environment": "skylak"}, "did you mean gem5-skylake or skylake"),
+        ({"environment": "skylak"}, "did you mean skylake"),
         ({"dataset": "min"}, "did you mean mini"),
         ({"model_args": {"x": 1}}, "--model-args x: reference models take none"),
         ({"sandbox": "bublewrap"}, "did you mean bubblewrap"),

@@ -15,10 +15,10 @@ from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.run.verdict import Candidate
 
-FACTS = {"compiler": "c", "simulator": "s"}
+FACTS = {"compiler": "c", "gem5": "g"}
 IDS = {  # of measurements and entries: where nothing that is measured or judged changes, neither may these
-    "gem5-pie": ("e45ae042d262d56b", "c6940ee38c29a73a"),
-    "gem5-skylake": ("9bb55c0aa6bcce1c", "c6940ee38c29a73a"),
+    "gem5-pie": ("ec167be2fb47f21f", "d80b94cc2eea3cce"),
+    "gem5-skylake": ("0dc91f4757ff8956", "d80b94cc2eea3cce"),
 }
 TOY = '''
 from pie_bench.execution.simulators.simulator import Found
@@ -94,6 +94,21 @@ def test_ids_are_those_of_earlier_versions() -> None:
     for name, expected in IDS.items():
         environment = Environment(load_environment_spec(name), FACTS)
         assert (environment.environment_id[:16], environment.simulation_id[:16]) == expected, name
+
+
+def test_identities() -> None:
+    standard, strict = map(load_environment_spec, ("skylake", "skylake+strict"))
+    facts = {"compiler": "g++ 9", "plugin": "1"}
+    one, other = Environment(standard, facts), Environment(strict, facts)
+    assert (standard.comparator, strict.comparator) == ("standard", "strict")
+    assert one.environment_id != other.environment_id
+    assert one.simulation_id == other.simulation_id, "another comparator needs no new simulation"
+    newer = Environment(standard, {**facts, "plugin": "2"})
+    assert newer.simulation_id != one.simulation_id
+    assert newer.environment_id != one.environment_id
+    recompiled = Environment(standard, {**facts, "compiler": "g++ 13"})
+    assert recompiled.environment_id != one.environment_id
+    assert recompiled.simulation_id == one.simulation_id, "a binary's own sum says how it was compiled"
 
 
 def test_an_environment_of_ones_own_is_a_file_that_may_include_the_packages(tmp_path: Path) -> None:

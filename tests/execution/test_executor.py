@@ -148,11 +148,11 @@ def counted(environment: Environment, counting: Counting, tmp_path: Path) -> Exe
 
 def test_identical_binaries_are_measured_once(counted: Executor, counting: Counting) -> None:
     verdicts = list(LocalPool(4).map_unordered(lambda c: counted.execute(c, TESTS), [candidate(DOUBLE)] * 4))
-    assert counting.simulations == 1 + len(TESTS) + 2, "start-up and tests; start-up and first test alone too"
+    assert counting.simulations == len(TESTS) + 1, "the tests; the first alone too"
     assert len({verdict.runtime_seconds for verdict in verdicts}) == 1
     more = (*TESTS, TestCase("2", b"7\n", b"14\n"), TestCase("3", b"7\n", b"14\n"))
     assert counted.execute(candidate(DOUBLE + "// again"), more).outcome == "ok"
-    assert counting.simulations == 2 * (1 + len(TESTS)) + 1, "only what was missing: the start-up and one input"
+    assert counting.simulations == len(TESTS) + 2, "only what was missing: one input"
 
 
 def test_our_own_failure_is_tried_once_more_and_never_the_programs_fault(counted: Executor, counting: Counting) -> None:

@@ -22,10 +22,10 @@ from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.integrity.forbidden import Program, find, read_program
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.simulators.gem5.simulator import classify, parse_report
+from pie_bench.execution.simulators.gem5.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
 from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
 from pie_bench.execution.simulators.qemu.simulator import is_dynamic, main_offset
-from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.models.answers import Usage, completions_of
 from pie_bench.models.dialect import Dialect

@@ -113,7 +113,10 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "time below zero": (on_candidate(lambda v: v.update(runtime_seconds=-1.0)), "runtime_seconds: not a time"),
     "time of every test": (on_candidate(faster), r"results.json.metrics(_without_startup)?\..*: it is .*; recomputed:"),
-    "instructions": (on_candidate(lambda v: v["counters"].update(Ir=5)), "counters: 5 instructions are not the sum"),
+    "instructions": (
+        on_candidate(lambda v: v["counters"].update(instructions=5)),
+        "counters: 5 instructions are not the sum",
+    ),
     "a test left out": (on_candidate(lambda v: v["tests"].pop()), r"tests: not the \d+ tests of pair"),
     "tests of another kind": (
         on_candidate(lambda v: v.update(tests=7)),
@@ -176,6 +179,10 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "an environment of one's own": (
         changed("manifest.json", "settings", "environment", to="mine"),
         "manifest.json: settings: unknown environment 'mine'",
+    ),
+    "an environment that is gone": (
+        changed("manifest.json", "settings", "environment", to="cachegrind"),
+        "manifest.json: settings: environment cachegrind is gone; use its successor: skylake",
     ),
     "no sandbox": (
         changed("manifest.json", "execution", "sandbox", to="unsafe"),

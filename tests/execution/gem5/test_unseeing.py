@@ -8,8 +8,8 @@ from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
+from pie_bench.execution.simulators.gem5.startup import stopped_at_main
 from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
-from pie_bench.execution.simulators.startup import stopped_at_main
 from pie_bench.execution.toolchain import Toolchain
 
 START = (

@@ -26,11 +26,11 @@ from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Sandbox, SandboxError
 from pie_bench.execution.simulators.gem5.launch import Gem5
 from pie_bench.execution.simulators.gem5.spec import Gem5Spec
+from pie_bench.execution.simulators.gem5.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
 from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
 from pie_bench.execution.simulators.qemu.build import TOOLS
 from pie_bench.execution.simulators.simulator import MeasurementMismatchError, is_verified
-from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
 from pie_bench.hashing import sha256
 from pie_bench.paths import roots_dir
 from pie_bench.run.measurement import Measurement
