@@ -71,8 +71,8 @@ def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], li
                 TestResult(
                     test.test_id,
                     "ok",
-                    simulator.seconds(measurement.counters, measurement.startup_counters),
-                    simulator.seconds(measurement.startup_counters, measurement.startup_counters),
+                    simulator.seconds(measurement.counters),
+                    simulator.seconds(measurement.startup_counters),
                     measurement.counters.get(counter),
                 )
             )

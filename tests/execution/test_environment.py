@@ -62,7 +62,7 @@ class ToySimulator:
             counts = {"steps": len(data)}, {"steps": 1}
             yield Measurement(sha256(binary), sha256(data), self.simulation_id, "ok", 0, sha256(b""), *counts)
 
-    def seconds(self, counters, startup_counters):
+    def seconds(self, counters):
         return counters["steps"] * self._ruler.seconds_a_step
 
 

@@ -68,7 +68,7 @@ class Gem5Simulator:
         self._spec: Gem5Spec = environment.spec.simulator
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
 
-    def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
+    def seconds(self, counters: Mapping[str, int]) -> float:
         """Simulated seconds of a whole process."""
         return counters.get("ticks", 0) * SECONDS_PER_TICK
 
