@@ -127,7 +127,7 @@ def test_a_pair_shows_what_changed_and_why(page: Any) -> None:
     assert detail.locator(".diff .del").count() > 0
     assert detail.locator(".diff .add").count() > 0
     why = detail.locator(".why").inner_text()
-    for text in ("time", "start-up", "instructions", "mispredicted conditional branches"):
+    for text in ("time", "start-up", "instructions", "cycles lost to mispredictions"):
         assert text in why
     assert detail.locator("circle").count() == 3 * 5, "three programs, five tests"
     detail.locator("[role=tab]", has_text="human rewrite").first.click()
