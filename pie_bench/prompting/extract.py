@@ -11,7 +11,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -158,6 +158,8 @@ class Extraction:
 
     `rule`: why it is this program, or what there was instead of one; `passed_over`: the other pieces of code, and the
     thinking, each with its reason; `alternatives`: programs that the rules rank as high, the next one first.
+    `doubtful`: a reader should look: other programs rank as high, it is one that no text would present as its answer,
+    or there is code and none of it is the program.
     """
 
     code: str | None
@@ -165,6 +167,7 @@ class Extraction:
     rule: str = field(default="", compare=False)
     passed_over: tuple[str, ...] = field(default=(), compare=False)
     alternatives: tuple[str, ...] = field(default=(), compare=False)
+    doubtful: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,7 @@ def extract_code(
     passed = (thought.removed,) if thought.removed else ()
     if found.code is None and thought.open:
         return Extraction(None, "truncated", "thinking that never ends", (*passed, *found.passed_over))
-    return Extraction(found.code, found.reason, found.rule, (*passed, *found.passed_over), found.alternatives)
+    return replace(found, passed_over=(*passed, *found.passed_over))
 
 
 def _normalised(text: str) -> str:
@@ -471,14 +474,15 @@ def _extract(text: str, cut: bool, original: list[str] | None, steps: Steps) -> 
             possible, best = outside, outside[0].rank[0]
     promised = unclosed is not None and {"final": 3, "answer": 2}.get(unclosed.called or "", 1)
     if unclosed is not None and (best is None or best < 0 or (promised > best and promised > 1)):
-        return Extraction(None, "truncated", f"cut off within {unclosed.where}", _passed_over(candidates))
+        programs = best is not None
+        return Extraction(None, "truncated", f"cut off within {unclosed.where}", _passed_over(candidates), (), programs)
     if best is None:
         began = CODE_LINE.search(text) or OTHER_BEGINNING.search(text)
         said = _passed_over(candidates)
         what = f"no program: {said[0]}" if said else "no code"
         if cut and began:
             return Extraction(None, "truncated", "cut off before the program ended", said)
-        return Extraction(None, "no_code", what, said)
+        return Extraction(None, "no_code", what, said, doubtful=bool(said))
 
     ranked = [candidate for candidate in possible if candidate.rank[0] == best]
     chosen, *ties = ranked if possible is not candidates and ranked[0].where == _TEXT else ranked[::-1]
@@ -491,7 +495,9 @@ def _extract(text: str, cut: bool, original: list[str] | None, steps: Steps) -> 
     )
     if taken:
         rule += f", with what it lacks of {len(taken)} other{'s' if len(taken) > 1 else ''}"
-    return Extraction(_program(code), None, rule, _passed_over(rest), tuple(_program(each.piece.code) for each in ties))
+    others = tuple(_program(each.piece.code) for each in ties)
+    doubtful = chosen.rank[0] < _PRESENTED or any(code_tokens(other) != code_tokens(code) for other in others)
+    return Extraction(_program(code), None, rule, _passed_over(rest), others, doubtful)
 
 
 _TEXT = "text without a block"
