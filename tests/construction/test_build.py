@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from pie_bench.cli.main import main
 from pie_bench.construction.build import STAGES, build_dataset
+from pie_bench.construction.stats import dataset_stats
 from pie_bench.data.load import load_dataset
 from pie_bench.errors import UserError
 from tests.construction.conftest import Made, rows, write_jsonl
@@ -107,6 +109,39 @@ def test_statistics_as_table_json_and_page(built: Made, tmp_path: Path, capsys: 
     assert page.read_text().count("<svg") == 1 + len(found["splits"])
     assert main(["dataset", "stats", str(built.out)]) == 0
     assert "From submissions" not in capsys.readouterr().out
+
+
+def test_lengths_by_a_tokenizer_file_or_folder(recorded: Made, tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"int": 0, "?": 1}, unk_token="?"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    made.save(str(tmp_path / "tokenizer.json"))
+    train_rows = map(json.loads, (recorded.out / "train.jsonl").read_text().splitlines())
+    words = [len(row["src_code"].split()) for row in train_rows]
+    for given in (tmp_path, tmp_path / "tokenizer.json"):
+        found = dataset_stats(recorded.out, given)
+        assert found.tokens == str(given)
+        train = next(split for split in found.splits if split.split == "train")
+        assert train.mean_src_tokens == pytest.approx(statistics.fmean(words))
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match=r"--tokenizer .*cannot be used .*expected a tokenizer\.json, its folder"):
+        dataset_stats(recorded.out, tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"tokenizer\.json: no such file; a folder of a tokenizer holds one"):
+        dataset_stats(recorded.out, tmp_path)
+
+
+def test_lengths_by_the_embedded_models_tokenizer(
+    recorded: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], weights_path: Path
+) -> None:
+    assert main(["dataset", "stats", str(recorded.out), "--tokenizer", str(weights_path), "--json"]) == 0
+    by_file = json.loads(capsys.readouterr().out)
+    by_cpp = dataset_stats(recorded.out)
+    for split, other in zip(by_file["splits"], by_cpp.splits, strict=True):
+        # smollm2's tokens are single digits, newlines, runs of spaces and parts of words.
+        assert other.mean_src_tokens < split["mean_src_tokens"] < 4 * other.mean_src_tokens
+    assert main(["dataset", "stats", str(recorded.out), "--tokenizer", str(weights_path)]) == 0
+    assert f"Lengths in {weights_path}" in capsys.readouterr().out
 
 
 def sums(out: Path) -> dict[str, str]:
