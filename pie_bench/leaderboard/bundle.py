@@ -41,7 +41,7 @@ LIMITS = {
 _OPTIONAL = "guards.jsonl"  # there where `pie-bench guard` was run
 _MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
 _MAX_LINE = 64 << 20
-_MANIFEST = (
+MANIFEST_MEMBERS = (
     *("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions"),
     "cpu_seconds",
 )
@@ -79,7 +79,7 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
         raise UserError(f"{run.path}: answers {said}: nobody can check them; replay answers with their prompts' sums")
     if plan.settings.include_path is not None:
         raise UserError(f"{run.path}: task {plan.task.task} is your own; propose it to the project first")
-    manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in _MANIFEST}
+    manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in MANIFEST_MEMBERS}
     manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are the user's affair
     entry = entry_of(results, run.read_manifest(), adapter=plan.model.adapter, **provenance)
     members = {
