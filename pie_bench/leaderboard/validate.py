@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
+from pie_bench import registry
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.checker import CHECKER
@@ -19,6 +20,7 @@ from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
 from pie_bench.leaderboard.recount import check_numbers, is_time, same
 from pie_bench.models.reference import ReferenceEntry
 from pie_bench.paths import cache_dir
+from pie_bench.plain import plain, public_name, shown_name
 from pie_bench.prompting.fit import CUT, LEFT_OUT
 from pie_bench.run.files import validated as validated_as
 from pie_bench.run.generation import Generation
@@ -34,6 +36,7 @@ from pie_bench.stages.score import score
 _PROVENANCE = {"status", "verification", "submitter", "links", "commit", "adapter"}
 _WITHOUT_BINARY = {"no_code", "truncated", "compile_error", "compile_timeout"}
 _OF_A_BINARY = ("tests", "runtime_seconds", "startup_seconds", "counters", "startup_counters")
+_NAMES = ("task", "model", "model_resolved", "adapter", "dataset", "split", "environment", "submitter")
 _MOST_GUARD_INPUTS = 200  # that a pair is believed to have been given
 R = TypeVar("R")
 
@@ -54,6 +57,7 @@ def validated(path: Any) -> Iterator[Checked]:
     with opened(path) as bundle:
         if bundle.entry.status != "self-reported":
             raise UserError(f"{path}: entry.json: status: a bundle is self-reported; reviewers verify it")
+        _check_names(bundle)
         plan = _plan_of(bundle)
         programs = {candidate.key: candidate for candidate in own_programs(plan)}
         programs |= _answers(bundle, plan, _prompts(bundle, plan))
@@ -61,6 +65,19 @@ def validated(path: Any) -> Iterator[Checked]:
         _check_guards(bundle, plan, verdicts)
         _check_results(bundle, plan)
         yield Checked(bundle, plan, programs, verdicts)
+
+
+def _check_names(bundle: Bundle) -> None:
+    """That names are as they are shown, and that none is a path on somebody's machine."""
+    entry = bundle.entry.model_dump(mode="json")
+    names = {name: entry[name] for name in _NAMES if entry[name] is not None}
+    names |= {f"links.{number}": link for number, link in enumerate(entry["links"])}
+    for field, name in sorted(names.items()):
+        if shown_name(name) != name or (field.startswith("links") and not name.isascii()):
+            raise UserError(f"{bundle.path}: entry.json: {field}: {plain(name)!r:.80} is not as it is shown")
+    for field, name in sorted((names | {f"model_args.{k}": v for k, v in entry["model_args"].items()}).items()):
+        if not field.startswith("links") and public_name(name) != name:
+            raise UserError(f"{bundle.path}: entry.json: {field}: {plain(name)!r:.80} is a path on somebody's machine")
 
 
 def _plan_of(bundle: Bundle) -> Plan:
@@ -77,6 +94,12 @@ def _plan_of(bundle: Bundle) -> Plan:
         named = {name: getattr(settings, name) for name in ("task", "model", "environment")}
         if not all(isinstance(value, str) for value in named.values()) or settings.include_path is not None:
             raise ValueError("task, model and environment are names, and include_path is null")
+        for name in ("dataset", "encoder", "environment"):
+            value = getattr(settings, name)
+            if value is not None and (public_name(value) != value or value.endswith((".yaml", ".yml"))):
+                raise ValueError(f"{name}: a file of one's own is not known here")
+            if value is not None and registry.is_import_string(value) and not value.startswith("hf:"):
+                raise ValueError(f"{name}: nothing is imported because a bundle says so")
         if CHECKER in settings.environment:
             raise ValueError("environment: checkers of one's own are not known here")
     except (TypeError, KeyError, ValueError, AttributeError) as error:

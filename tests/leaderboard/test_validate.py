@@ -99,7 +99,7 @@ def fewer_instructions(verdict: dict[str, Any]) -> None:
         test["instructions"] -= test["instructions"] // 2
 
 
-def one_twin_faster(verdict: dict[str, Any]) -> None:
+def half_of_all(verdict: dict[str, Any]) -> None:
     """Counts, times and sums all agree, but the same program stands there twice."""
     share = 0.5
     for name in ("counters", "startup_counters"):
@@ -190,7 +190,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "all of it start-up": (on_candidate(more_startup), r"startup_seconds: it is .*; its counts make"),
     "fewer instructions": (on_candidate(fewer_instructions), r"(runtime|startup)_.*: (it is .*; its counts make|Ir)"),
-    "one of two twins faster": (on_candidate(one_twin_faster), r"tests: pair .* has not those of pair .*, its twin"),
+    "one of two twins faster": (on_candidate(half_of_all), r"tests: pair .* has not those of pair .*, its twin"),
     "start-up above the whole": (
         on_candidate(lambda v: v["startup_counters"].update(Ir=10**15)),
         r"startup_counters: Ir: 1000000000000000, more than the whole process",
@@ -315,6 +315,34 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         ),
         "entry.json.guards: it is .*; recomputed: None",
     ),
+    "a name with what is not seen": (
+        changed("entry.json", "submitter", to="some\u200bbody"),
+        r"entry.json: submitter: 'some\\\\u200bbody' is not as it is shown",
+    ),
+    "a name that passes for another": (
+        changed("entry.json", "model", to="r\u0435ference"),
+        "entry.json: model: .* is not as it is shown",
+    ),
+    "a link that reads backwards": (
+        lambda parts: parts["entry.json"].update(links=["https://a.b/\u202egro.live"]),
+        "entry.json: links.0: .* is not as it is shown",
+    ),
+    "a path for a name": (
+        changed("entry.json", "model", to="replay:/home/me/answers.jsonl"),
+        "entry.json: model: '.*' is a path on somebody's machine",
+    ),
+    "a path among the arguments": (
+        changed("entry.json", "model_args", to={"lora": "/home/me/lora"}),
+        "entry.json: model_args.lora: '/home/me/lora' is a path",
+    ),
+    "an encoder to import": (
+        changed("manifest.json", "settings", "encoder", to="os.path:join"),
+        "encoder: nothing is imported because a bundle says so",
+    ),
+    "a file for a dataset": (
+        changed("manifest.json", "settings", "dataset", to="/tmp/own.yaml"),
+        "dataset: a file of one's own is not known here",
+    ),
     "a finding on another program": (
         finding(code_sha256="0" * 64),
         "guards.jsonl:1: code_sha256: not that of the verdict on pair",
@@ -433,7 +461,9 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         lambda parts: parts["entry.json"].update(
             status="verified",
             verification={"by": "me", "date": "2026-01-01", "bundle_sha256": "0" * 64, "seed": "0", "of": 1}
-            | {"programs": [], "environment_facts": {}},
+            | {"programs": [], "environment_facts": {}, "entry_sha256": "0" * 64, "environment_id": "0" * 64}
+            | {"carrying": 0, "guards_checked": 0, "guards_flagged": [], "key": "A" * 43 + "="}
+            | {"signature": "A" * 86 + "=="},
         ),
         "entry.json: status: a bundle is self-reported",
     ),
