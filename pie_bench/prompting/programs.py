@@ -58,13 +58,15 @@ _DOTS_IN_COMMENT = re.compile(
 )
 _OTHER_SYNTAX = {
     "java": re.compile(r"\bpublic\s+static\s+void\s+main\s*\(|\bimport\s+java\b|\bSystem\.(?:out|in)\b"),
-    "c#": re.compile(r"\bstatic\s+(?:async\s+)?(?:void|int|Task)\s+Main\s*\(|^\s*using\s+System\s*;", re.MULTILINE),
-    "python": re.compile(r"^\s*(?:def\s+\w+\(.*\).*:\s*$|from\s+\w+\s+import\b|if __name__ ==)", re.MULTILINE),
-    "rust": re.compile(r"\bfn\s+main\s*\(\s*\)\s*(?:->[^{]*)?\{|^\s*use\s+std::", re.MULTILINE),
-    "go": re.compile(r"^\s*package\s+main\b|\bfunc\s+main\s*\(\s*\)", re.MULTILINE),
+    "c#": re.compile(r"\bstatic\s+(?:async\s+)?(?:void|int|Task)\s+Main\s*\(|^[ \t]*using\s+System\s*;", re.MULTILINE),
+    "python": re.compile(
+        r"^[ \t]*(?:def[ \t]+\w+\([^)\n]*\)[^:\n]*:\s*?$|from\s+\w+\s+import\b|if __name__ ==)", re.MULTILINE
+    ),
+    "rust": re.compile(r"\bfn\s+main\s*\(\s*\)\s*(?:->[^{]{0,200})?\{|^[ \t]*use\s+std::", re.MULTILINE),
+    "go": re.compile(r"^[ \t]*package\s+main\b|\bfunc\s+main\s*\(\s*\)", re.MULTILINE),
     "javascript": re.compile(r"\bconsole\.log\(|\bfunction\s+main\s*\(|\brequire\(['\"]"),
     "kotlin": re.compile(r"\bfun\s+main\s*\("),
-    "d": re.compile(r"^\s*import\s+std\.", re.MULTILINE),
+    "d": re.compile(r"^[ \t]*import\s+std\.", re.MULTILINE),
     "shell": re.compile(r"\A\s*(?:#!|\$ )"),
 }
 
