@@ -1,6 +1,6 @@
 """Fitting the few numbers of the embedded ruler that gem5's configuration does not say.
 
-Each number is so many cycles on every event of a kind, so a run's time is nearly linear in it: the ruler runs once
+Each number is so many cycles on events of a kind, so a run's time is nearly linear in it: the ruler runs once
 with all numbers at zero and once for each number with that one at a step; least squares of relative errors do the rest.
 Problems are left out one at a time to see what the fit is worth on programs it has not seen.
 """
@@ -22,8 +22,8 @@ from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import Pool
 from pie_bench.hashing import sha256
 
-# Cycles with which each number is tried: on an access of memory behind the caches, on the first touch of a page.
-STEPS: Mapping[str, int] = {"memory_cycles": 8, "trap_cycles": 100}
+# What each number is tried with: cycles on an access of memory behind the caches, and on a thousand instructions.
+STEPS: Mapping[str, int] = {"memory_cycles": 8, "cycles_per_1000_instructions": 40}
 MIN_WORK_SECONDS = 50e-6  # less than that is of single cache misses
 
 

@@ -11,7 +11,7 @@ from pie_bench.errors import UserError
 from pie_bench.execution.calibrate import STEPS, Observation, as_yaml, calibrate, steps_of
 from pie_bench.execution.environment import load_environment_spec
 
-NUMBERS = {"memory_cycles": 7, "trap_cycles": 90}
+NUMBERS = {"memory_cycles": 7, "cycles_per_1000_instructions": 90}
 
 
 def observations(problems: int, per_problem: int, odd_one: float = 1.0) -> list[Observation]:

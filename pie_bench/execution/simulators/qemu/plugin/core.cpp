@@ -45,8 +45,9 @@ Core::Core(const Machine& m)
     commit_delay_ = m.iewToCommitDelay + 1;
     // commit hears of a wrong branch iewToCommitDelay later, fetch a cycle after it, and asks for code in the next one
     mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 ;
-    fault_delay_ = m.trapLatency + m.commitToFetchDelay + 1 + uint32_t(m.fit("trap_cycles", 0));
+    fault_delay_ = m.trapLatency + m.commitToFetchDelay + 1;
     serialize_delay_ = m.commitToRenameDelay + 1;
+    cycles_per_1000_ = uint64_t(m.fit("cycles_per_1000_instructions", 0));
 }
 
 void Core::redirect(uint64_t request, Why why) {

@@ -42,8 +42,8 @@ class Core {
     void execute(const Instruction&, const MicroOp* ops, const Access* accesses, unsigned n, uint64_t next,
                  uint64_t quotient);
 
-    /// Up to the last commit.
-    uint64_t cycles() const { return last_commit_; }
+    /// Up to the last commit, and what each instruction is fitted to take longer.
+    uint64_t cycles() const { return last_commit_ + counts.instructions * cycles_per_1000_ / 1000; }
     void kernel_wrote(uint64_t address, uint64_t bytes);
     void unmapped(uint64_t address, uint64_t bytes);
 
@@ -160,5 +160,6 @@ class Core {
     uint64_t sent_before_ = ~0ull;  // by fetch, to a decode that is blocked
     uint64_t asked_in_shadow(const MicroOp&, uint64_t dispatch, uint64_t executes) const;
 
+    uint64_t cycles_per_1000_;
     uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_;
 };
