@@ -84,6 +84,7 @@ def _replaced(source: str, replaced: Callable[[Token], str]) -> str:
 # tree-sitter's error recovery is not linear (`a<b>::` a thousand times takes seconds), so its steps are counted. A step
 # is a hundred operations of the parser; real programs need one for 40 to 60 bytes.
 STEPS = 4_000  # for all the texts of one answer: some 200 KB of C++
+_STEPS_FOR_MAIN = 200  # some 10 KB
 _STEPS_FREE, _BYTES_A_STEP = 200, 16
 _LONGEST_BYTES = 1 << 18
 _TYPES = ("struct_specifier", "class_specifier", "union_specifier", "enum_specifier", "namespace_definition")
@@ -135,6 +136,25 @@ def structure(text: str, steps: Steps | None = None) -> Structure | None:
     root, used = _tree(data, allowed)
     steps.left -= used
     return None if root is None else _structure_of(root, data)
+
+
+def main_parameters(text: str) -> int | None:
+    """How many parameters `main` has: None for a text without one at the top level, or as `structure` has it. Looks at
+    the top level only, and no further than some 10 KB of it."""
+    data = text.encode(errors="replace")
+    if len(data) > _LONGEST_BYTES:
+        return None
+    root, _ = _tree(data, min(_STEPS_FOR_MAIN, _STEPS_FREE + len(data) // _BYTES_A_STEP))
+    waiting = [] if root is None else [root]
+    while waiting:
+        node = waiting.pop()
+        if node.type == "function_definition" and node.child_by_field_name("body") is not None:
+            declarator = node.child_by_field_name("declarator")
+            if _declared(declarator) == "main":
+                return _parameters(declarator)
+        elif node.type in _AT_THE_TOP and node.type not in ("declaration", "type_definition"):
+            waiting.extend(reversed(node.children))
+    return None
 
 
 def _tree(data: bytes, allowed: int) -> tuple[Any, int]:

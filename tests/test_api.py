@@ -1,5 +1,6 @@
 """The Python API, as its documentation shows it."""
 
+import json
 import re
 import subprocess
 import sys
@@ -45,6 +46,38 @@ def test_what_is_wrong_is_said_before_anything_is_done(changes: dict, said: str,
     with pytest.raises(pie_bench.UserError, match=re.escape(said)):
         pie_bench.evaluate(**options, run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dataset_is_built_from_python(tmp_path: Path) -> None:
+    rows = [
+        {
+            "submission_id": f"s{n}",
+            "problem_id": "p",
+            "user_id": "u",
+            "date": n,
+            "code": f"int main() {{ return {n}; }}",
+        }
+        for n in range(2)
+    ]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    times = [{"submission_id": "s0", "seconds": {"0": 2.0}}, {"submission_id": "s1", "seconds": {"0": 1.0}}]
+    (tmp_path / "times.jsonl").write_text("".join(json.dumps(row) + "\n" for row in times))
+    (tmp_path / "t" / "p").mkdir(parents=True)
+    (tmp_path / "t" / "p" / "input.0.txt").write_text("1\n")
+    (tmp_path / "t" / "p" / "output.0.txt").write_text("1\n")
+    (tmp_path / "recipe.yaml").write_text(
+        "dataset: mine\nsources: [{kind: jsonl, path: mine.jsonl, defaults: {language: C++, status: Accepted}}]\n"
+        "tests: [{kind: folder, path: t, origin: merged}]\ncheck: {native: false}\n"
+        "times: {path: times.jsonl, environment: elsewhere}\nsplits: {val: 0, test: 0}\n"
+    )
+    manifest = pie_bench.build_dataset(tmp_path / "recipe.yaml", tmp_path / "out")
+    assert manifest["rows"] == {"train": 1, "train_hq": 1}
+    stats = pie_bench.dataset_stats(tmp_path / "out")
+    assert isinstance(stats, pie_bench.DatasetStats)
+    assert [split.median_speedup for split in stats.splits] == [2.0]
+    assert pie_bench.load_dataset(tmp_path / "out", "train").pairs[0].pair_id == "s0-s1"
+    with pytest.raises(pie_bench.UserError, match="no such recipe"):
+        pie_bench.build_dataset("nowhere.yaml", tmp_path / "out")
 
 
 def test_importing_it_is_cheap() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
+from pie_bench.plain import plain
 
 # Kept here so that --help needs no heavy import; tests hold it against the analyses there are.
 KINDS = {
@@ -78,7 +79,7 @@ def analyse(arguments: argparse.Namespace) -> int:
         print_csv(found[0].records(), ["task", "model", *found[0].columns])
     else:
         results = run.results
-        print(f"{results.task} · {results.model} · {results.dataset}/{results.split}")
+        print(plain(f"{results.task} · {results.model_shown} · {results.dataset}/{results.split}"))
         for analysis in found:
             print(f"{analysis.title}{f' ({analysis.paper})' if analysis.paper else ''}")
             if analysis.rows:

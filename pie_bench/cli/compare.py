@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.output import add_formats, print_csv, print_json
+from pie_bench.plain import plain
 
 if TYPE_CHECKING:
     from pie_bench.report.compare import Comparison, Difference
@@ -56,7 +57,7 @@ def _print(found: Comparison, differences: list[Difference]) -> None:
         ("A", found.task_a, found.model_a, found.a),
         ("B", found.task_b, found.model_b, found.b),
     ):
-        console.print(f"{name}: {task} · {model} · {folder}", markup=False, soft_wrap=True)
+        console.print(plain(f"{name}: {task} · {model} · {folder}"), markup=False, soft_wrap=True)
     console.print(f"{found.n_pairs} pairs of {found.n_problems} problems in both, {found.environment}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "A", "B", "A − B [95 %]", "W/T/L", "detects"):

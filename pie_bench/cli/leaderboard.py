@@ -28,16 +28,26 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("bundle", type=Path, metavar="BUNDLE")
     action.set_defaults(verb=validate)
 
-    action = actions.add_parser("verify", help="measure a sample of a bundle's programs again, and sign")
+    action = actions.add_parser("verify", help="measure again what a bundle's score hangs on and a sample, and sign")
     action.add_argument("bundle", type=Path, metavar="BUNDLE")
-    action.add_argument("--sample", type=share, default=0.02, metavar="P%", help="of its programs (default: 2%%)")
-    action.add_argument("--seed", default="0", help="decides, with the bundle's sum, which (default: %(default)s)")
-    action.add_argument("--by", required=True, metavar="NAME", help="who answers for the verification")
+    action.add_argument("--key", type=Path, metavar="FILE", help="your private key; without, nothing is signed")
+    action.add_argument(
+        "--sample", type=share, default=0.02, metavar="P%", help="of the programs that carry no score (default: 2%%)"
+    )
     action.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
     action.add_argument("--sandbox", metavar="NAME", help="default: the first of doctor's list that works here")
+    _add_leaderboard(action)
     action.set_defaults(verb=verify)
 
-    action = actions.add_parser("merge", help="add a bundle's entry to the board, verified if it was signed")
+    action = actions.add_parser("key", help="make a reviewer's key, for verify --key")
+    action.add_argument("file", type=Path, metavar="FILE", help="where the private key is written; keep it to yourself")
+    action.set_defaults(verb=key)
+
+    action = actions.add_parser("reviewers", help="list who may verify, and how many entries each has verified")
+    _add_leaderboard(action)
+    action.set_defaults(verb=reviewers)
+
+    action = actions.add_parser("merge", help="add a bundle's entry to the board, verified if a reviewer signed it")
     action.add_argument("bundle", type=Path, metavar="BUNDLE")
     _add_leaderboard(action)
     action.set_defaults(verb=merge)
@@ -106,31 +116,66 @@ def verify(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.roots import build_roots
     from pie_bench.execution.sandbox.choose import choose_sandbox
     from pie_bench.leaderboard import verify as stage
+    from pie_bench.leaderboard.signing import check_apart, signed, signer
     from pie_bench.leaderboard.validate import validated
 
+    by = signer(arguments.key, leaderboard_dir(arguments.leaderboard)) if arguments.key is not None else None
     with validated(arguments.bundle) as checked:
+        if by is not None:
+            check_apart(checked.bundle.entry, by.reviewer)
         sandbox = choose_sandbox(arguments.sandbox)
         build_roots(checked.plan.settings.environment, sandbox)
         with program_bar("verified ") as advance:
             pool = LocalPool(arguments.workers)
-            verification = stage.verify(
-                checked, arguments.sample, arguments.seed, arguments.by, pool, sandbox, progress=advance
-            )
-        path = stage.sign(checked.bundle, verification)
-    count = len(verification.programs)
-    print(f"verified: {count} of {verification.of} programs compiled and measured again here, all the same bit by bit")
-    print(f"signed:   {path}\nnext:     pie-bench leaderboard merge {arguments.bundle}")
+            found = stage.verify(checked, arguments.sample, pool, sandbox, progress=advance)
+        path = by and stage.write_verification(checked.bundle, signed(found, checked.bundle.entry, by))
+    print(
+        f"verified: {len(found['programs'])} of {found['of']} programs compiled and measured again here "
+        f"({found['carrying']} that carry the score), all the same bit by bit"
+    )
+    print(f"guards:   {found['guards_checked']} answers seen on new inputs, {len(found['guards_flagged'])} flagged")
+    for line in found["guards_flagged"]:
+        print(f"  {line}")
+    if path is None:
+        print("not signed: give --key FILE (pie-bench leaderboard key FILE makes one)")
+    else:
+        print(f"signed:   {path}\nnext:     pie-bench leaderboard merge {arguments.bundle}")
+    return 0
+
+
+def key(arguments: argparse.Namespace) -> int:
+    from pie_bench.leaderboard.signing import FILE, make_key
+
+    public = make_key(arguments.file)
+    print(f"private key: {arguments.file} (whoever has it can sign as you)")
+    print(f'public key:  {public}\nnext:        have {{"name": "YOUR NAME", "key": "{public}"}} added to {FILE}')
+    return 0
+
+
+def reviewers(arguments: argparse.Namespace) -> int:
+    from pie_bench.leaderboard.board import read_entries
+    from pie_bench.leaderboard.signing import FILE, read_reviewers
+    from pie_bench.plain import shown_name
+
+    leaderboard = leaderboard_dir(arguments.leaderboard)
+    known = read_reviewers(leaderboard)
+    signatures = [entry.verification.key for entry in read_entries(leaderboard).values() if entry.verification]
+    for public, reviewer in sorted(known.items(), key=lambda item: item[1].name):
+        print(f"{public}  {shown_name(reviewer.name)}, {signatures.count(public)} verified")
+    if not known:
+        print(f"none: {leaderboard / FILE} lists nobody")
     return 0
 
 
 def merge(arguments: argparse.Namespace) -> int:
     from pie_bench.leaderboard.board import put
+    from pie_bench.leaderboard.signing import read_reviewers
     from pie_bench.leaderboard.validate import validated
     from pie_bench.leaderboard.verify import verified_entry
 
     leaderboard = leaderboard_dir(arguments.leaderboard)
     with validated(arguments.bundle) as checked:
-        entry = verified_entry(checked.bundle)
+        entry = verified_entry(checked.bundle, read_reviewers(leaderboard))
     path = put(entry, leaderboard)
     print(f"entry: {path} ({entry.status})\nboard: {leaderboard / 'leaderboard.json'}")
     return 0

@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     from pie_bench.cli import (
         analyse,
+        calibrate,
         compare,
         confirm,
         dataset,
@@ -107,6 +108,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         leaderboard,
         models,
         environment,
+        calibrate,
     ):
         module.add_verbs(verbs)
     for verb in verbs.choices.values():

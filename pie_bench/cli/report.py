@@ -53,7 +53,7 @@ def report(arguments: argparse.Namespace) -> int:
     if arguments.format is not None:
         results = [(str(directory.path), directory.read_results()) for directory in directories]
         records = [
-            {"run": run, "task": each.task, "model": each.model, "environment_id": each.environment_id}
+            {"run": run, "task": each.task, "model": each.model_shown, "environment_id": each.environment_id}
             | score.model_dump()
             for run, each in results
             for score in each.scores

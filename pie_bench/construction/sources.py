@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -95,6 +98,28 @@ def _identity_of(path: Path) -> list[Any]:
     files = sorted(path.glob("metadata/p[0-9]*.csv")) if (path / "metadata").is_dir() else files_at(path)
     found = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     return [str(path), len(found), found]
+
+
+def identity_of_programs(recipe: Recipe, base: Path) -> list[str]:
+    """What the programs of CodeNet's folders are on this machine, each source's as a sum over their names, sizes and
+    times of change (other sources hold theirs in the files that `identity` has)."""
+    found = []
+    for source in recipe.sources:
+        path = path_of(source.path, base)
+        if not isinstance(source, CodeNetSource) or path.is_file():
+            continue
+        total = hashlib.sha256()
+        data = codenet_folder(path, path) / "data"
+        for problem in sorted(data.iterdir()) if data.is_dir() else ():
+            if recipe.problems is not None and problem.name not in recipe.problems:
+                continue
+            for folder in (problem / language for language in recipe.languages):
+                with os.scandir(folder) if folder.is_dir() else nullcontext(()) as entries:
+                    stats = sorted((entry.name, entry.stat()) for entry in entries)
+                for file, stat in stats:
+                    total.update(f"{folder}/{file} {stat.st_size} {stat.st_mtime_ns}\n".encode(errors="replace"))
+        found.append(total.hexdigest())
+    return found
 
 
 def files_at(path: Path, endings: Sequence[str] = ("",)) -> list[Path]:
@@ -283,10 +308,13 @@ class _CsvLines:
     def __call__(self, file: str, place: int) -> str:
         with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
             reader = csv.reader(opened)
-            width = len(next(reader, []))
+            header = next(reader, [])
+            read = [place for place, column in enumerate(header) if column in _NEEDED]  # bad bytes elsewhere pass
             number = 0
             for row in reader:
-                broken = len(row) != width or any("\udc80" <= letter <= "\udcff" for text in row for letter in text)
+                broken = len(row) != len(header) or any(
+                    "\udc80" <= letter <= "\udcff" for at in read for letter in row[at]
+                )
                 if row and not broken:
                     number += 1
                     if number == place:

@@ -136,7 +136,8 @@ class Executor:
         return self._workshop.simulator.seconds(measurement.startup_counters)
 
     def close(self) -> None:
-        """Closes the measurement store."""
+        """Closes the measurement store, and ends the processes that programs are looked at in."""
+        self._workshop.apart.close()
         self._workshop.store.close()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment
-from pie_bench.execution.integrity.forbidden import Program
+from pie_bench.execution.integrity.apart import Apart
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.simulator import Simulator
 from pie_bench.execution.toolchain import Toolchain
@@ -24,9 +24,9 @@ from pie_bench.store import MeasurementStore
 class Subject:
     """A program on its way to a verdict: the candidate, its tests, and what the steps so far found out.
 
-    `suspect` is the program as the checks on cheating look at it; None for the dataset's own programs, which are under
-    no suspicion. `output_sums` are the sums of what it wrote natively, `user_seconds` its native CPU time outside the
-    kernel where the sandbox can tell, by test id.
+    `imports` are the names that the checks on cheating saw it take from libraries; none of the dataset's own programs,
+    which are under no suspicion. `output_sums` are the sums of what it wrote natively, `user_seconds` its native CPU
+    time outside the kernel where the sandbox can tell, by test id.
     """
 
     candidate: Candidate
@@ -34,7 +34,7 @@ class Subject:
     is_measured: bool = True
     binary: bytes = b""
     compile_log: str = ""
-    suspect: Program | None = None
+    imports: frozenset[str] = frozenset()
     results: tuple[TestResult, ...] = ()
     output_sums: Mapping[str, str] = field(default_factory=dict)
     user_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -63,6 +63,7 @@ class Workshop:
     store: MeasurementStore
     comparing: Comparing
     measuring: Locks = field(default_factory=Locks)
+    apart: Apart = field(default_factory=Apart)
 
     def verdict(self, subject: Subject, outcome: Outcome, detail: str = "", **more: Any) -> Verdict:
         """The verdict on a subject, with what is known of it by now."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from pie_bench.errors import UserError
 from pie_bench.hashing import canonical_json
-from pie_bench.leaderboard.entry import SCHEMA_VERSION, Entry, read_entry
+from pie_bench.leaderboard.entry import SCHEMA_VERSION, Entry, check_consistent, read_entry
+from pie_bench.leaderboard.signing import check_signature, read_reviewers
 from pie_bench.run.files import write_json
 
 # Rows are comparable only where all of these are the same; a run of the first n pairs is another benchmark.
@@ -19,12 +20,16 @@ _ROW = {"model", "model_resolved", "status", "source", "submitter", "date", "n_s
 
 
 def read_entries(leaderboard: Path) -> dict[str, Entry]:
-    """The entries by file name. UserError that names file and field for one that is not as it should be."""
+    """The entries by file name. UserError that names file and field for one that is not as it should be: of another
+    name than its content's, with numbers that contradict each other, or verified without a reviewer's signature."""
     entries = {}
+    reviewers = read_reviewers(leaderboard)
     for path in sorted((leaderboard / "entries").glob("*.json")):
         entry = read_entry(path.read_bytes(), str(path))
         if path.name != entry.file_name:
             raise UserError(f"{path}: the name does not go with what is in it; it should be {entry.file_name}")
+        check_consistent(entry, str(path))
+        check_signature(entry, reviewers, str(path))
         entries[path.name] = entry
     return entries
 
@@ -78,7 +83,7 @@ def put(entry: Entry, leaderboard: Path) -> Path:
         if ours != theirs:
             field = next(name for name in ours if ours[name] != theirs[name])
             raise UserError(f"{path}: says something else of this run ({field}); withdraw that entry first")
-        if old.status == "verified":
+        if old.status == "verified" and entry.status != "verified":
             entry = old
     write_json(path, entry.model_dump(mode="json"))
     rebuild(leaderboard)

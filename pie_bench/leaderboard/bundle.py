@@ -22,8 +22,10 @@ from pie_bench.errors import UserError
 from pie_bench.execution.sandbox.choose import MECHANISMS
 from pie_bench.hashing import file_sha256, sha256
 from pie_bench.leaderboard.entry import Entry, entry_of, read_entry, strict_json
+from pie_bench.plain import public_name
 from pie_bench.run.generation import Generation
 from pie_bench.run.manifest import Manifest
+from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.stages.plan import Plan, plan_of
 
@@ -41,7 +43,7 @@ LIMITS = {
 _OPTIONAL = "guards.jsonl"  # there where `pie-bench guard` was run
 _MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
 _MAX_LINE = 64 << 20
-_MANIFEST = (
+MANIFEST_MEMBERS = (
     *("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions"),
     "cpu_seconds",
 )
@@ -79,8 +81,9 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
         raise UserError(f"{run.path}: answers {said}: nobody can check them; replay answers with their prompts' sums")
     if plan.settings.include_path is not None:
         raise UserError(f"{run.path}: task {plan.task.task} is your own; propose it to the project first")
-    manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in _MANIFEST}
+    manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in MANIFEST_MEMBERS}
     manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are the user's affair
+    manifest, results = _public(manifest, results, plan)
     entry = entry_of(results, run.read_manifest(), adapter=plan.model.adapter, **provenance)
     members = {
         "entry.json": _text(entry.model_dump(mode="json")),
@@ -93,6 +96,17 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     path = path or run.path / f"{Path(entry.file_name).stem}.zip"
     write_bundle(path, members)
     return path
+
+
+def _public(manifest: dict[str, Any], results: Results, plan: Plan) -> tuple[dict[str, Any], Results]:
+    """Both with the paths of this machine taken out of names."""
+    local = plan.model.adapter == "replay" or results.model_resolved.startswith("sha256:")
+    model = public_name(results.model, is_path=local and ":" in results.model)
+    arguments = {name: public_name(value) for name, value in results.model_args.items()}
+    identity = manifest["identity"] | {"model": model} | ({"model_args": arguments} if arguments else {})
+    settings = manifest["settings"] | {"model": model, "model_args": arguments}
+    named = results.model_copy(update={"model": model, "model_args": arguments})
+    return manifest | {"identity": identity, "settings": settings}, named
 
 
 def write_bundle(path: Path, members: Mapping[str, bytes]) -> None:

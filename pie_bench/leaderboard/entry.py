@@ -35,15 +35,27 @@ class _Part(BaseModel):
 
 
 class Verification(_Part):
-    """What a reviewer compiled and measured again, from the bundle with this sum; all of it came out the same."""
+    """What a reviewer compiled and measured again, from the bundle with this sum; all of it came out the same.
+
+    The signature is the reviewer's, over everything else here; `entry_sha256` is that of the whole entry.
+    """
 
     by: Line
+    key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")] = Field(
+        description="the reviewer's public key, of leaderboard/reviewers.json"
+    )
     date: Date
     bundle_sha256: Sha256
-    seed: Line = Field(description="with the bundle's sum it decides which programs were drawn")
-    of: Count = Field(description="programs in the bundle that could have been drawn")
-    programs: tuple[Line, ...] = Field(description="those drawn: pair id, role and sample")
+    entry_sha256: Sha256 = Field(description="over all that the entry says, but for status and verification")
+    environment_id: Sha256
+    seed: Line = Field(description="made by the verifier once the bundle was there; decides the part drawn by chance")
+    of: Count = Field(description="programs in the bundle")
+    carrying: Count = Field(description="programs measured again because they carry the score")
+    programs: tuple[Line, ...] = Field(description="all measured again: pair id, role and sample")
+    guards_checked: Count = Field(description="faster answers among them, seen by the guards with that seed")
+    guards_flagged: tuple[Line, ...] = Field(description="of those: pair id, sample and what was found")
     environment_facts: dict[str, str]
+    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$")] = Field(description="Ed25519")
 
 
 class Entry(_Part):
@@ -134,6 +146,25 @@ def entry_of(results: Results, manifest: Manifest, **provenance: Any) -> Entry:
     # By way of JSON: what is written and what is read are validated by the same rules.
     data = {name: _plain(value) for name, value in (fields | provenance).items()}
     return read_entry(json.dumps(data).encode(), "entry")
+
+
+def check_consistent(entry: Entry, name: str) -> None:
+    """UserError where an entry gives one number twice, differently: an edit that was made in one place only."""
+    if entry.status == "published":  # has no `scores`
+        return
+    maps = {
+        ("model", "process"): ("metrics", entry.metrics),
+        ("model", "after_main"): ("metrics_without_startup", entry.metrics_without_startup),
+        ("human", "process"): ("human_reference", entry.human_reference),
+        ("human", "after_main"): ("human_reference_without_startup", entry.human_reference_without_startup),
+    }
+    for number, score in enumerate(entry.scores):
+        field, shown = maps[score.of, score.time]
+        told = shown.get(score.metric, {}).get(score.name, score.value)
+        if told != score.value:
+            raise UserError(
+                f"{name}: {field}.{score.metric}.{score.name}: it is {told}; scores.{number}: {score.value}"
+            )
 
 
 def read_entry(data: bytes, name: str) -> Entry:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from pie_bench.plain import plain, shown_model, shown_name
+
 METHODS = {"best": "best@k", "first": "first@k (paper)"}
 TIMES = {"process": "whole process", "after_main": "without start-up"}
 UNKNOWN = "—"
@@ -26,6 +28,8 @@ _TEXTS = (
     "sandbox",
 )
 
+_LINK = re.compile(r"https?://[!-~]+")
+
 State = tuple[int, str, str]  # k, method, time
 Bounded = tuple[float | None, float | None, float | None]  # value, low, high
 
@@ -35,6 +39,7 @@ class Shown:
     """An entry as the site shows it: empty text or None where the file does not say."""
 
     id: str
+    name: str  # of the model, with the server where that is not the provider's
     texts: Mapping[str, str]  # status, date, task, ..., and the hashes
     n_pairs: int | None
     n_problems: int | None
@@ -54,14 +59,12 @@ class Shown:
     def page(self) -> str:
         return f"entries/{quote(self.id)}.html"
 
-    @property
-    def name(self) -> str:
-        return self.texts["model"] or UNKNOWN
-
 
 def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
     """The one place that knows an entry's fields: any may be missing, or of a type that is not expected."""
-    texts = {name: _text(raw.get(name)) for name in _TEXTS}
+    texts = {name: shown_name(_text(raw.get(name))) for name in _TEXTS}
+    if texts["status"] == "self-reported":
+        texts["status"] = "unverified"
     n_samples = _whole(raw.get("n_samples"))
     scores: dict[str, dict[State, Bounded]] = {}
     human: dict[str, dict[State, Bounded]] = {}
@@ -76,6 +79,7 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
             into.setdefault(_text(score.get("metric")), {})[k, method, time] = value, low, high
     return Shown(
         id=identity,
+        name=shown_model(*(_text(raw.get(name)) for name in ("model", "model_resolved", "adapter"))) or UNKNOWN,
         texts=texts,
         n_pairs=_whole(raw.get("n_pairs")),
         n_problems=_whole(raw.get("n_problems")),
@@ -86,9 +90,9 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
         scores=scores,
         human=human,
         counts={name: _counts(raw.get(name)) for name in ("outcomes", "tokens")},
-        versions={name: _text(value) for name, value in _mapping(raw.get("versions")).items()},
-        model_args={name: _text(value) for name, value in _mapping(raw.get("model_args")).items()},
-        links=[link for link in _list(raw.get("links")) if _text(link).startswith(("https://", "http://"))],
+        versions={shown_name(name): shown_name(_text(value)) for name, value in _mapping(raw.get("versions")).items()},
+        model_args={name: plain(_text(value)) for name, value in _mapping(raw.get("model_args")).items()},
+        links=[link for link in _list(raw.get("links")) if _LINK.fullmatch(_text(link))],
         verification=_verification(_mapping(raw.get("verification"))),
     )
 
@@ -114,7 +118,10 @@ def _verification(raw: Mapping[str, Any]) -> str:
     if not raw:
         return ""
     drawn, of = len(_list(raw.get("programs"))), _whole(raw.get("of"))
-    return f"{drawn} of {or_dash(of)} programs measured again by {or_dash(raw.get('by'))} on {or_dash(raw.get('date'))}"
+    by, date = (shown_name(_text(raw.get(name))) for name in ("by", "date"))
+    flagged = len(_list(raw.get("guards_flagged")))
+    guarded = f"; {flagged} of {or_dash(_whole(raw.get('guards_checked')))} answers flagged on new inputs"
+    return f"{drawn} of {or_dash(of)} programs measured again by {or_dash(by)} on {or_dash(date)}{guarded}"
 
 
 def or_dash(value: Any) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from pie_bench.errors import UserError
-from pie_bench.leaderboard.entry import SCHEMA_VERSION, check_version
+from pie_bench.leaderboard.entry import SCHEMA_VERSION, check_version, read_entry
 from pie_bench.leaderboard.shown import GROUPED_BY, METHODS, TIMES, UNKNOWN, Bounded, Shown, State, adapt, or_dash
+from pie_bench.leaderboard.signing import check_signature, read_reviewers
 from pie_bench.report.text import embedded
 from pie_bench.run.results import HEADLINE
 
@@ -26,9 +27,10 @@ _GENERATOR = b'<meta name="generator" content="pie-bench leaderboard render">'
 
 
 def shown_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
-    """Every entry with its file's bytes, by file name; UserError where there is none, or one is not JSON or of another
-    version."""
+    """Every entry with its file's bytes, by file name; UserError where there is none, or one is not JSON, of another
+    version, or verified without a reviewer's signature."""
     found = []
+    reviewers = read_reviewers(leaderboard)
     for path in sorted((leaderboard / "entries").glob("*.json")):
         text = path.read_bytes()
         try:
@@ -38,6 +40,8 @@ def shown_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
         if not isinstance(raw, dict):
             raise UserError(f"{path}: not an entry: {type(raw).__name__}, not an object; mend or remove the file")
         check_version(raw.get("schema_version", SCHEMA_VERSION), str(path))
+        if raw.get("status") == "verified":
+            check_signature(read_entry(text, str(path)), reviewers, str(path))
         found.append((adapt(_identity(path.stem), raw), text))
     if not found:
         raise UserError(f"{leaderboard / 'entries'}: no entries; make one: pie-bench leaderboard submit RUN_DIR")

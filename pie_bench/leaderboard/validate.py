@@ -8,14 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
+from pie_bench import registry
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.execution.checker import CHECKER
 from pie_bench.execution.environment import Environment, load_environment_spec
+from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, inputs_of, shown_input
 from pie_bench.execution.sandbox.choose import MECHANISMS
-from pie_bench.leaderboard.bundle import Bundle, opened, records
+from pie_bench.leaderboard.bundle import MANIFEST_MEMBERS, Bundle, opened, records
 from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
+from pie_bench.leaderboard.recount import check_numbers, is_time, same
 from pie_bench.models.reference import ReferenceEntry
+from pie_bench.paths import cache_dir
+from pie_bench.plain import plain, public_name, shown_name
+from pie_bench.prompting.fit import CUT, LEFT_OUT
 from pie_bench.run.files import validated as validated_as
 from pie_bench.run.generation import Generation
 from pie_bench.run.guard import GuardFinding
@@ -23,11 +29,15 @@ from pie_bench.run.manifest import Settings
 from pie_bench.run.run import Key
 from pie_bench.run.verdict import OUTCOMES, Candidate, Verdict
 from pie_bench.stages.execute import candidate_of, own_programs
+from pie_bench.stages.generate import prompt_builder
 from pie_bench.stages.plan import Plan, make_plan
 from pie_bench.stages.score import score
 
 _PROVENANCE = {"status", "verification", "submitter", "links", "commit", "adapter"}
-_TOLERANCE = 1e-9  # relative: another build of numpy may add in another order
+_WITHOUT_BINARY = {"no_code", "truncated", "compile_error", "compile_timeout"}
+_OF_A_BINARY = ("tests", "runtime_seconds", "startup_seconds", "counters", "startup_counters")
+_NAMES = ("task", "model", "model_resolved", "adapter", "dataset", "split", "environment", "submitter")
+_MOST_GUARD_INPUTS = 200  # that a pair is believed to have been given
 R = TypeVar("R")
 
 
@@ -47,13 +57,27 @@ def validated(path: Any) -> Iterator[Checked]:
     with opened(path) as bundle:
         if bundle.entry.status != "self-reported":
             raise UserError(f"{path}: entry.json: status: a bundle is self-reported; reviewers verify it")
+        _check_names(bundle)
         plan = _plan_of(bundle)
         programs = {candidate.key: candidate for candidate in own_programs(plan)}
-        programs |= _answers(bundle, plan)
+        programs |= _answers(bundle, plan, _prompts(bundle, plan))
         verdicts = _verdicts(bundle, plan, programs)
-        _check_guards(bundle, verdicts)
+        _check_guards(bundle, plan, verdicts)
         _check_results(bundle, plan)
         yield Checked(bundle, plan, programs, verdicts)
+
+
+def _check_names(bundle: Bundle) -> None:
+    """That names are as they are shown, and that none is a path on somebody's machine."""
+    entry = bundle.entry.model_dump(mode="json")
+    names = {name: entry[name] for name in _NAMES if entry[name] is not None}
+    names |= {f"links.{number}": link for number, link in enumerate(entry["links"])}
+    for field, name in sorted(names.items()):
+        if shown_name(name) != name or (field.startswith("links") and not name.isascii()):
+            raise UserError(f"{bundle.path}: entry.json: {field}: {plain(name)!r:.80} is not as it is shown")
+    for field, name in sorted((names | {f"model_args.{k}": v for k, v in entry["model_args"].items()}).items()):
+        if not field.startswith("links") and public_name(name) != name:
+            raise UserError(f"{bundle.path}: entry.json: {field}: {plain(name)!r:.80} is a path on somebody's machine")
 
 
 def _plan_of(bundle: Bundle) -> Plan:
@@ -70,12 +94,21 @@ def _plan_of(bundle: Bundle) -> Plan:
         named = {name: getattr(settings, name) for name in ("task", "model", "environment")}
         if not all(isinstance(value, str) for value in named.values()) or settings.include_path is not None:
             raise ValueError("task, model and environment are names, and include_path is null")
+        for name in ("dataset", "encoder", "environment"):
+            value = getattr(settings, name)
+            if value is not None and (public_name(value) != value or value.endswith((".yaml", ".yml"))):
+                raise ValueError(f"{name}: a file of one's own is not known here")
+            if value is not None and registry.is_import_string(value) and not value.startswith("hf:"):
+                raise ValueError(f"{name}: nothing is imported because a bundle says so")
         if CHECKER in settings.environment:
             raise ValueError("environment: checkers of one's own are not known here")
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{where}: not a run's manifest: {error}") from None
+    unknown = manifest.keys() - set(MANIFEST_MEMBERS)
+    if unknown:
+        raise UserError(f"{where}: {min(unknown)}: no part of a bundle's manifest")
     used = manifest.get("cpu_seconds")
-    if used is not None and not _is_time(used):
+    if used is not None and not is_time(used):
         raise UserError(f"{where}: cpu_seconds: {used!r:.40} is no time")
     try:
         # The model need not be known here; that its arguments are what the entry says is seen below.
@@ -99,7 +132,30 @@ def _plan_of(bundle: Bundle) -> Plan:
     return replace(plan, settings=settings)
 
 
-def _answers(bundle: Bundle, plan: Plan) -> dict[Key, Candidate]:
+def _prompts(bundle: Bundle, plan: Plan) -> dict[tuple[str, int], str]:
+    """The sums of the prompts, made again from task and dataset, by pair and sample.
+
+    How many examples had to be left out depends on the model's tokens: for that the manifest is taken at its word, and
+    the sums then say whether it is so.
+    """
+    where = f"{bundle.path}: manifest.json: generation.examples"
+    facts = bundle.manifest.generation
+    told = dict(facts.examples) if facts is not None else {}
+    left_out, cut = told.pop(LEFT_OUT, {}), told.pop(CUT, {})
+    builder = prompt_builder(plan, cache_dir())
+    _compare(where, told, builder.describe())
+    _compare(f"{where}.{CUT}", cut, {p.pair_id: n for p in plan.pairs if (n := builder.characters_cut(p))})
+    unknown = left_out.keys() - {pair.pair_id for pair in plan.pairs} if isinstance(left_out, dict) else {"it"}
+    if unknown or not all(type(n) is int and 0 < n <= plan.task.fewshot.k for n in left_out.values()):
+        raise UserError(f"{where}.{LEFT_OUT}: not numbers of examples of the run's pairs")
+    return {
+        (pair.pair_id, index): builder.build(pair, index, leave_out=left_out.get(pair.pair_id, 0)).sha256
+        for pair in plan.pairs
+        for index in range(plan.task.sampling.n)
+    }
+
+
+def _answers(bundle: Bundle, plan: Plan, prompts: Mapping[tuple[str, int], str]) -> dict[Key, Candidate]:
     """The programs in the answers, taken out of them again. Every sample of every pair is there once."""
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     found: dict[Key, Candidate] = {}
@@ -111,6 +167,13 @@ def _answers(bundle: Bundle, plan: Plan) -> dict[Key, Candidate]:
             raise UserError(f"{where}: sample_index: {answer.sample_index} of {plan.task.sampling.n}")
         if answer.seed != plan.task.sampling.seed + answer.sample_index:
             raise UserError(f"{where}: seed: {answer.seed} is not the task's for this sample")
+        if answer.prompt_sha256 != prompts[answer.key]:
+            raise UserError(
+                f"{where}: prompt_sha256: {answer.prompt_sha256[:12]!r} is not the sum of the prompt that task and "
+                f"dataset make for pair {answer.pair_id}, sample {answer.sample_index} ({prompts[answer.key][:12]})"
+            )
+        if answer.answers_prompt is not None:
+            raise UserError(f"{where}: answers_prompt: given to another prompt, or nobody knows to which")
         candidate = candidate_of(answer, pairs[answer.pair_id])
         if candidate.key in found:
             raise UserError(f"{where}: sample_index: a second answer for {_named(candidate.key)}")
@@ -145,6 +208,7 @@ def _verdicts(bundle: Bundle, plan: Plan, programs: Mapping[Key, Candidate]) -> 
     for key in programs:
         if key not in found:
             raise UserError(f"{bundle.path}: verdicts.jsonl: {_named(key)} has no verdict")
+    _check_alike(f"{bundle.path}: verdicts.jsonl", found)
     return found
 
 
@@ -163,37 +227,44 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
     known = [test.test_id for test in plan.dataset.tests(pair)]
     if verdict.tests and [test.test_id for test in verdict.tests] != known:
         raise UserError(f"tests: not the {len(known)} tests of pair {pair.pair_id}, in order")
+    if verdict.role != "candidate" and verdict.reading is not None:
+        raise UserError(f"reading: {_named(verdict.key)} is the dataset's own, in no answer")
+    if verdict.binary_sha256 is not None and verdict.outcome in _WITHOUT_BINARY:
+        raise UserError(f"binary_sha256: {verdict.binary_sha256!r:.40} for a program that is {verdict.outcome}")
     failed = {test.outcome for test in verdict.tests} - {"ok"}
     if not failed <= set(OUTCOMES):
         raise UserError(f"tests: outcome: {min(map(str, failed - set(OUTCOMES)))!r} is unknown")
     if verdict.outcome != "ok":
         if verdict.tests and verdict.outcome not in failed and verdict.outcome != "forbidden":
             raise UserError(f"outcome: {verdict.outcome}, but no test failed so")
+        if verdict.tests and verdict.outcome in _WITHOUT_BINARY:
+            raise UserError(f"tests: of a program that is {verdict.outcome}")
         if verdict.runtime_seconds is not None or verdict.startup_seconds is not None:
             raise UserError(f"runtime_seconds: a time for a program that is {verdict.outcome}")
-        return
-    if failed or not verdict.tests:
+    elif failed or not verdict.tests:
         raise UserError(f"outcome: ok, but not every test is ({min(failed) if failed else 'none was run'})")
-    _check_times(verdict, load_environment_spec(plan.settings.environment).simulator.instructions)
+    check_numbers(verdict, load_environment_spec(plan.settings.environment).simulator)
 
 
-def _check_times(verdict: Verdict, instructions: str) -> None:
-    for name, of_test in (("runtime_seconds", "seconds"), ("startup_seconds", "startup_seconds")):
-        total, parts = getattr(verdict, name), [getattr(test, of_test) for test in verdict.tests]
-        if not all(_is_time(value) for value in (total, *parts)):
-            raise UserError(f"{name}: not a time, nor are all of its tests'")
-        if abs(total - sum(parts)) > _TOLERANCE * total:
-            raise UserError(f"{name}: {total} is not the sum over the tests, {sum(parts)}")
-    if any((test.startup_seconds or 0.0) > (test.seconds or 0.0) for test in verdict.tests):
-        raise UserError("tests: startup_seconds: more than the whole process")
-    counted = verdict.counters.get(instructions)
-    if counted is None or counted != sum(test.instructions or 0 for test in verdict.tests):
-        raise UserError(f"counters: {counted} instructions are not the sum over the tests")
+def _check_alike(where: str, verdicts: Mapping[Key, Verdict]) -> None:
+    """That a program that is there twice, for the same tests, has the same numbers."""
+    measured: dict[tuple[str, str], Verdict] = {}
+    for verdict in verdicts.values():
+        if verdict.outcome != "ok" or verdict.binary_sha256 is None:
+            continue
+        one = measured.setdefault((verdict.pair_id, verdict.binary_sha256), verdict)
+        for name in _OF_A_BINARY:
+            if getattr(one, name) != getattr(verdict, name):
+                raise UserError(f"{where}: {name}: {_named(verdict.key)} has not those of {_named(one.key)}, its twin")
 
 
-def _check_guards(bundle: Bundle, verdicts: Mapping[Key, Verdict]) -> None:
+def _check_guards(bundle: Bundle, plan: Plan, verdicts: Mapping[Key, Verdict]) -> None:
+    """That each finding is on a correct answer, on tests and guard inputs that its pair has."""
     if not bundle.run.guards_path.exists():
         return
+    pairs = {pair.pair_id: pair for pair in plan.pairs}
+    inputs: dict[str, set[str]] = {}
+    counts: dict[str, int] = {}
     seen = set()
     for where, record in records(bundle, "guards.jsonl"):
         finding = _whole(GuardFinding, where, record)
@@ -201,6 +272,27 @@ def _check_guards(bundle: Bundle, verdicts: Mapping[Key, Verdict]) -> None:
         if key not in verdicts or verdicts[key].outcome != "ok" or key in seen:
             raise UserError(f"{where}: sample_index: no correct answer, or a second finding: {_named(key)}")
         seen.add(key)
+        for name in ("code_sha256", "environment_id"):
+            if getattr(finding, name) != getattr(verdicts[key], name):
+                raise UserError(f"{where}: {name}: not that of the verdict on {_named(key)}")
+        tests = plan.dataset.tests(pairs[finding.pair_id])
+        if finding.pair_id not in inputs:
+            many = min(_MOST_GUARD_INPUTS, max(N_GUARD_INPUTS, 10 * finding.n_guard_inputs))  # `guard --inputs`
+            made = inputs_of(finding.pair_id, tests, many)
+            inputs[finding.pair_id] = {shown_input(data) for data in made}
+        most = len(inputs[finding.pair_id])
+        if finding.n_guard_inputs > most:
+            raise UserError(f"{where}: n_guard_inputs: {finding.n_guard_inputs}, the tests make {most} at most")
+        if finding.n_guard_inputs != counts.setdefault(finding.pair_id, finding.n_guard_inputs):
+            raise UserError(f"{where}: n_guard_inputs: another number than for another answer of the pair")
+        if finding.sanitizer is not None and not any(
+            finding.sanitizer.startswith(f"test {test.test_id}: ") for test in tests
+        ):
+            raise UserError(f"{where}: sanitizer: names none of the pair's tests")
+        if finding.guard_input is not None and not any(
+            finding.guard_input.startswith(f"input {shown}: ") for shown in inputs[finding.pair_id]
+        ):
+            raise UserError(f"{where}: guard_input: names none of the pair's guard inputs")
 
 
 def _whole(kind: type[R], where: str, record: Mapping[str, Any]) -> R:
@@ -243,14 +335,10 @@ def _compare(where: str, found: Any, expected: Any) -> None:
         for index, (one, other) in enumerate(zip(found, expected, strict=True)):
             _compare(f"{where}.{index}", one, other)
     elif isinstance(found, float) and isinstance(expected, float):
-        if abs(found - expected) > _TOLERANCE * max(abs(found), abs(expected)):
+        if not same(found, expected):
             raise UserError(f"{where}: it is {found!r}; recomputed: {expected!r}")
     elif found != expected or isinstance(found, bool) != isinstance(expected, bool):
         raise UserError(f"{where}: it is {found!r:.80}; recomputed: {expected!r:.80}")
-
-
-def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
 def _named(key: Key) -> str:

@@ -1,53 +1,118 @@
-"""A bundle measured again: a sample of its programs, drawn so that nobody can know it beforehand, bit by bit."""
+"""A bundle measured again, bit by bit: what its score hangs on, and a part that nobody can know beforehand."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+from pydantic import ValidationError
 
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.executor import open_executor
+from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PairGuard
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.hashing import sha256
 from pie_bench.leaderboard.bundle import Bundle
 from pie_bench.leaderboard.entry import Entry, Verification, strict_json
+from pie_bench.leaderboard.signing import Reviewer, check_signature
 from pie_bench.leaderboard.validate import Checked
-from pie_bench.run.files import write_json
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
+from pie_bench.plain import plain
+from pie_bench.run.files import first_problem, write_json
+from pie_bench.run.guard import GuardFinding
+from pie_bench.run.run import Key
 from pie_bench.run.verdict import Candidate, Verdict
 
+_LARGEST = 10  # pairs
+_NEAR = 0.02  # of a threshold
 
-def drawn(checked: Checked, share: float, seed: str) -> list[Candidate]:
-    """The programs to measure again: `share` (0 to 1) of those that there are, one at least, in order."""
-    programs = _all(checked)
+
+@dataclass(frozen=True)
+class Chosen:
+    """The programs to measure again, in order: those that carry the score, and those drawn by chance."""
+
+    carrying: tuple[Candidate, ...]
+    drawn: tuple[Candidate, ...]
+
+    @property
+    def programs(self) -> list[Candidate]:
+        return sorted((*self.carrying, *self.drawn), key=lambda program: program.key)
+
+
+def choose(checked: Checked, share: float, seed: str) -> Chosen:
+    """What carries the score, and `share` (0 to 1) of the other programs, one at least."""
+    needed = carrying(checked.verdicts)
+    others = [key for key in _all(checked) if key not in needed]
     draw = random.Random(sha256(f"{checked.bundle.sha256} {seed}".encode()))
-    chosen = draw.sample(range(len(programs)), min(len(programs), max(1, math.ceil(share * len(programs)))))
-    return [programs[index] for index in sorted(chosen)]
+    chosen = draw.sample(others, min(len(others), max(1, math.ceil(share * len(others)))))
+    return Chosen(
+        tuple(checked.programs[key] for key in _all(checked) if key in needed),
+        tuple(checked.programs[key] for key in sorted(chosen)),
+    )
+
+
+def carrying(verdicts: Mapping[Key, Verdict]) -> set[Key]:
+    """The programs that the score hangs on, by whole process and without start-up: all of the ten pairs with the
+    largest speedups, and, with their pair's own two, the answers within 2 % of being optimized or of the human rewrite.
+    """
+    found: set[Key] = set()
+    pairs = sorted({verdict.pair_id for verdict in verdicts.values()})
+    for without_startup in (False, True):
+        best: list[tuple[float, str]] = []
+        for pair_id in pairs:
+            own = {key: _time(v, without_startup) for key, v in verdicts.items() if key[0] == pair_id}
+            source, target = own.get((pair_id, "source", 0)), own.get((pair_id, "target", 0))
+            speedups = {key: source / time for key, time in own.items() if source and time and key[1] == "candidate"}
+            best.append((max(speedups.values(), default=0.0), pair_id))
+            thresholds = [OPTIMIZED_SPEEDUP, *([source / target] if source and target else [])]
+            near = {key for key, value in speedups.items() if any(abs(value / t - 1) <= _NEAR for t in thresholds)}
+            if near:
+                found |= near | {(pair_id, "source", 0), (pair_id, "target", 0)}
+        largest = {pair_id for speedup, pair_id in sorted(best, reverse=True)[:_LARGEST] if speedup > 1}
+        found |= {key for key, verdict in verdicts.items() if key[0] in largest and verdict.code_sha256 is not None}
+    return found
+
+
+def _time(verdict: Verdict, without_startup: bool) -> float | None:
+    if verdict.runtime_seconds is None:
+        return None
+    return verdict.runtime_seconds - (verdict.startup_seconds or 0.0 if without_startup else 0.0)
+
+
+def new_seed() -> str:
+    """One that nobody could know before."""
+    return secrets.token_hex(16)
 
 
 def verify(
     checked: Checked,
     share: float,
-    seed: str,
-    by: str,
     pool: Pool,
     sandbox: Sandbox | None = None,
     *,
+    seed: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
-) -> Verification:
-    """Compiles, runs and measures a sample of the bundle's programs here, from nothing; `progress` is called once a
-    program, with how many there are.
+) -> dict[str, Any]:
+    """Compiles, runs and measures what carries the score and a random part of the bundle's programs, from nothing; has
+    the guards look at the faster answers among them, with the bundle's inputs and with new ones. `progress` is called
+    once a program, with how many there are.
 
-    UserError when this machine's environment is another one, or when anything comes out differently: it names the
-    program and the field.
+    Returns a `Verification`'s fields but for who signs it. UserError when this machine's environment is another one, or
+    when anything comes out differently: it names the program and the field.
     """
     bundle, plan = checked.bundle, checked.plan
     pairs = {pair.pair_id: pair for pair in plan.pairs}
-    programs = drawn(checked, share, seed)
+    seed = seed or new_seed()
+    chosen = choose(checked, share, seed)
+    programs = chosen.programs
     with TemporaryDirectory(prefix="pie_bench-verify-") as cache:  # nothing that was measured before counts
         executor = open_executor(plan.settings.environment, Path(cache), sandbox)
         if executor.environment.environment_id != bundle.entry.environment_id:
@@ -66,15 +131,48 @@ def verify(
 
         for verdict in pool.map_unordered(judge, programs):
             _compare(bundle, checked.verdicts[verdict.key], verdict)
-    return Verification(
-        by=by,
-        date=datetime.now(timezone.utc).date().isoformat(),
-        bundle_sha256=bundle.sha256,
-        seed=seed,
-        of=len(_all(checked)),
-        programs=tuple(f"{p.pair_id} {p.role} {p.sample_index}" for p in programs),
-        environment_facts=dict(bundle.entry.environment_facts),
-    )
+        fast = _faster(programs, checked.verdicts)
+        told = {(f.pair_id, f.sample_index): f for f in bundle.run.read_guard_findings()}
+
+        def guard(pair_id: str) -> list[GuardFinding]:
+            pair, found = pairs[pair_id], []
+            tests = plan.dataset.tests(pair)
+            again = PairGuard(pair, tests, executor.environment, executor.sandbox, seed=seed)
+            before = PairGuard(pair, tests, executor.environment, executor.sandbox) if told else None
+            for program in fast[pair_id]:
+                code = program.judged(checked.verdicts[program.key].code_sha256) or ""
+                claimed = told.get((pair_id, program.sample_index))
+                if claimed is not None and before is not None and claimed.n_guard_inputs <= N_GUARD_INPUTS:
+                    _compare_findings(bundle, claimed, before.check(code, program.sample_index))
+                found.append(again.check(code, program.sample_index))
+            return found
+
+        findings = [finding for found in pool.map_unordered(guard, fast) for finding in found]
+    flagged = sorted((f for f in findings if f.flagged), key=lambda f: (f.pair_id, f.sample_index))
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "bundle_sha256": bundle.sha256,
+        "environment_id": bundle.entry.environment_id,
+        "seed": seed,
+        "of": len(_all(checked)),
+        "carrying": len(chosen.carrying),
+        "programs": tuple(f"{p.pair_id} {p.role} {p.sample_index}" for p in programs),
+        "guards_checked": len(findings),
+        "guards_flagged": tuple(
+            plain(f"{f.pair_id} {f.sample_index}: {f.sanitizer or f.guard_input}")[:300] for f in flagged
+        ),
+        "environment_facts": dict(bundle.entry.environment_facts),
+    }
+
+
+def _faster(programs: Sequence[Candidate], verdicts: Mapping[Key, Verdict]) -> dict[str, list[Candidate]]:
+    """The answers that are at least 10 % faster than their pair's slow program, by pair."""
+    found: dict[str, list[Candidate]] = {}
+    for program in programs:
+        ours, source = (verdicts[key].runtime_seconds for key in (program.key, (program.pair_id, "source", 0)))
+        if program.role == "candidate" and ours and source and source / ours >= OPTIMIZED_SPEEDUP:
+            found.setdefault(program.pair_id, []).append(program)
+    return found
 
 
 def verification_path(bundle: Path) -> Path:
@@ -82,15 +180,16 @@ def verification_path(bundle: Path) -> Path:
     return bundle.with_name(f"{bundle.name}.verified.json")
 
 
-def sign(bundle: Bundle, verification: Verification) -> Path:
+def write_verification(bundle: Bundle, verification: Verification) -> Path:
     """Writes the verification beside the bundle; returns its path."""
     path = verification_path(bundle.path)
     write_json(path, verification.model_dump(mode="json"))
     return path
 
 
-def verified_entry(bundle: Bundle) -> Entry:
-    """The bundle's entry: verified if its verification lies beside it. UserError when that is another bundle's."""
+def verified_entry(bundle: Bundle, reviewers: Mapping[str, Reviewer]) -> Entry:
+    """The bundle's entry: verified if its verification lies beside it. UserError when that is another bundle's, or not
+    signed by a reviewer."""
     path = verification_path(bundle.path)
     if not path.exists():
         return bundle.entry
@@ -98,16 +197,27 @@ def verified_entry(bundle: Bundle) -> Entry:
     strict_json(data, str(path))
     try:
         verification = Verification.model_validate_json(data, strict=True)
-    except ValueError as error:
-        raise UserError(f"{path}: not a verification: {str(error).splitlines()[0]}") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: not a verification: {first_problem(error)}") from None
     if verification.bundle_sha256 != bundle.sha256:
         raise UserError(f"{path}: bundle_sha256: of another bundle; run: pie-bench leaderboard verify {bundle.path}")
-    return bundle.entry.model_copy(update={"status": "verified", "verification": verification})
+    entry = bundle.entry.model_copy(update={"status": "verified", "verification": verification})
+    check_signature(entry, reviewers, str(path))
+    return entry
 
 
-def _all(checked: Checked) -> list[Candidate]:
+def _all(checked: Checked) -> list[Key]:
     """The programs that there are: an answer may hold none."""
-    return [checked.programs[key] for key in sorted(checked.programs) if checked.programs[key].code is not None]
+    return [key for key in sorted(checked.programs) if checked.programs[key].code is not None]
+
+
+def _compare_findings(bundle: Bundle, theirs: GuardFinding, ours: GuardFinding) -> None:
+    for field, value in ours.to_json().items():
+        if getattr(theirs, field) != value:
+            raise UserError(
+                f"{bundle.path}: guards.jsonl: pair {ours.pair_id}, sample {ours.sample_index}: {field}: "
+                f"it says {getattr(theirs, field)!r:.80}, here it is {value!r:.80}; not verified"
+            )
 
 
 def _compare(bundle: Bundle, theirs: Verdict, ours: Verdict) -> None:

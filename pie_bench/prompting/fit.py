@@ -13,6 +13,8 @@ from pie_bench.prompting.prompt import Prompt
 from pie_bench.prompting.tokens import CHARACTERS_PER_TOKEN_SMALL_VOCABULARY, estimated_tokens
 from pie_bench.task import Task
 
+LEFT_OUT, CUT = "examples_left_out_to_fit", "source_characters_cut"  # what `Prompts.describe` says, by pair
+
 
 @dataclass(frozen=True)
 class Room:
@@ -38,7 +40,7 @@ class Prompts:
 
     def describe(self) -> dict[str, Any]:
         """What a result has to say about its prompts; empty where nothing was done to any."""
-        done = {"examples_left_out_to_fit": dict(self.left_out), "source_characters_cut": dict(self.cut)}
+        done = {LEFT_OUT: dict(self.left_out), CUT: dict(self.cut)}
         return {key: value for key, value in done.items() if value}
 
     def notes(self) -> list[str]:

@@ -58,13 +58,15 @@ _DOTS_IN_COMMENT = re.compile(
 )
 _OTHER_SYNTAX = {
     "java": re.compile(r"\bpublic\s+static\s+void\s+main\s*\(|\bimport\s+java\b|\bSystem\.(?:out|in)\b"),
-    "c#": re.compile(r"\bstatic\s+(?:async\s+)?(?:void|int|Task)\s+Main\s*\(|^\s*using\s+System\s*;", re.MULTILINE),
-    "python": re.compile(r"^\s*(?:def\s+\w+\(.*\).*:\s*$|from\s+\w+\s+import\b|if __name__ ==)", re.MULTILINE),
-    "rust": re.compile(r"\bfn\s+main\s*\(\s*\)\s*(?:->[^{]*)?\{|^\s*use\s+std::", re.MULTILINE),
-    "go": re.compile(r"^\s*package\s+main\b|\bfunc\s+main\s*\(\s*\)", re.MULTILINE),
+    "c#": re.compile(r"\bstatic\s+(?:async\s+)?(?:void|int|Task)\s+Main\s*\(|^[ \t]*using\s+System\s*;", re.MULTILINE),
+    "python": re.compile(
+        r"^[ \t]*(?:def[ \t]+\w+\([^)\n]*\)[^:\n]*:\s*?$|from\s+\w+\s+import\b|if __name__ ==)", re.MULTILINE
+    ),
+    "rust": re.compile(r"\bfn\s+main\s*\(\s*\)\s*(?:->[^{]{0,200})?\{|^[ \t]*use\s+std::", re.MULTILINE),
+    "go": re.compile(r"^[ \t]*package\s+main\b|\bfunc\s+main\s*\(\s*\)", re.MULTILINE),
     "javascript": re.compile(r"\bconsole\.log\(|\bfunction\s+main\s*\(|\brequire\(['\"]"),
     "kotlin": re.compile(r"\bfun\s+main\s*\("),
-    "d": re.compile(r"^\s*import\s+std\.", re.MULTILINE),
+    "d": re.compile(r"^[ \t]*import\s+std\.", re.MULTILINE),
     "shell": re.compile(r"\A\s*(?:#!|\$ )"),
 }
 
@@ -318,7 +320,7 @@ def tidied(code: str, *, closed: bool) -> str:
 
     Where the block was never `closed`, it ends where the program does.
     """
-    code = without_line_numbers(code)
+    code = _out_of_heredoc(without_line_numbers(code))
     code = _without_escapes(code)
     lines = code.split("\n")
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
@@ -333,6 +335,18 @@ def tidied(code: str, *, closed: bool) -> str:
             return (head if _is_comments(head) else "") + found.code
         return code
     return _without_prose_behind(code)
+
+
+_HEREDOC = re.compile(r"^[ \t]*(?:\$ )?cat\b[^\n<]{0,200}<<-?[ \t]*(['\"\\]?)(\w{1,40})\1[^\n]*\n", re.MULTILINE)
+
+
+def _out_of_heredoc(code: str) -> str:
+    """The file that the first `cat > FILE << EOF` of a shell's commands writes; all where there is none."""
+    begins = _HEREDOC.search(code)
+    if begins is None:
+        return code
+    ends = re.compile(rf"^[ \t]*{begins[2]}[ \t]*$", re.MULTILINE).search(code, begins.end())
+    return code[begins.end() : ends.start() if ends else len(code)]
 
 
 def _begins_code(line: str) -> bool:

@@ -447,7 +447,7 @@ def analysis_of(run: FinishedRun, name: str) -> Analysis:
 
 
 def _of_run(analysis: Analysis, run: FinishedRun) -> Analysis:
-    return analysis.model_copy(update={"task": run.results.task, "model": run.results.model})
+    return analysis.model_copy(update={"task": run.results.task, "model": run.results.model_shown})
 
 
 def contamination_of(run: FinishedRun, since: datetime.date | None, others: Sequence[FinishedRun]) -> Analysis:

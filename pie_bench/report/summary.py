@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from pie_bench.metrics.best_at_k import METRICS
+from pie_bench.plain import plain, shown_name
 from pie_bench.report.table import format_value
 from pie_bench.run.results import HEADLINE, Results
 
@@ -15,6 +16,7 @@ def print_summary(finished: Sequence[tuple[Results, Path]], file: IO[str] | None
     """Every task's scores at its largest k, and where its results are."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(file=file, highlight=False, width=None if file is None else 120)
@@ -27,7 +29,9 @@ def print_summary(finished: Sequence[tuple[Results, Path]], file: IO[str] | None
     for results, _ in finished:
         k = results.n_samples
         cells = [format_value(name, results.score(name, k).value) if results.scores else "–" for name in HEADLINE]
-        table.add_row(results.task, results.model, f"best@{k}", *cells, str(results.n_pairs))
+        table.add_row(
+            escape(shown_name(results.task)), escape(results.model_shown), f"best@{k}", *cells, str(results.n_pairs)
+        )
     console.print(table)
     for results, path in finished:
-        console.print(f"{results.task}: {path}", soft_wrap=True)
+        console.print(plain(f"{results.task}: {path}"), soft_wrap=True, markup=False)

@@ -6,6 +6,7 @@ import sys
 from typing import IO
 
 from pie_bench.metrics.best_at_k import METRICS
+from pie_bench.plain import plain, shown_name
 from pie_bench.run.results import HEADLINE, Results, Score
 
 
@@ -13,6 +14,7 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     """The scores at every k beside the human reference, what became of the answers, and what the numbers rest on."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(file=file, highlight=False, width=None if file is None else 100)
@@ -35,16 +37,17 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
         table.add_row("human", *_cells(results, 1, "best", "human"), style="italic")
     samples = "1 sample" if results.n_samples == 1 else f"{results.n_samples} samples"
     console.print(
-        f"[bold]{results.task}[/] · [bold]{results.model}[/] · {results.dataset}/{results.split}: "
+        f"[bold]{escape(shown_name(results.task))}[/] · [bold]{escape(results.model_shown)}[/] · "
+        f"{escape(shown_name(results.dataset))}/{escape(shown_name(results.split))}: "
         f"{results.size}, {samples} a pair"
     )
     console.print(table)
     counted = ", ".join(f"{count} {name}" for name, count in sorted(results.outcomes.items(), key=lambda x: -x[1]))
     console.print(f"answers: {counted}", soft_wrap=True)
     for line in [*memory(results), *legend(results)]:
-        console.print(line, soft_wrap=True)
+        console.print(plain(line), soft_wrap=True, markup=False)
     for warning in warnings(results):
-        console.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
+        console.print(f"[yellow]note:[/] {escape(plain(warning))}", soft_wrap=True)
     print_guards(results, console.file)
 
 
@@ -62,7 +65,7 @@ def print_guards(results: Results, file: IO[str] | None = None) -> None:
     for finding in guards.findings:
         for said in (finding.sanitizer, finding.guard_input):
             if said is not None:
-                print(f"  {finding.pair_id}, sample {finding.sample_index}: {said}", file=out)
+                print(plain(f"  {finding.pair_id}, sample {finding.sample_index}: {said}"), file=out)
     for name in HEADLINE:
         for k, value in guards.metrics.get(name, {}).items():
             raw = results.metrics[name][k]

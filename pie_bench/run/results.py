@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pie_bench.plain import shown_model, shown_name
 from pie_bench.run.guard import GuardFinding
 
 if TYPE_CHECKING:
@@ -354,13 +355,19 @@ class Results(_Part, _Metrics):
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     @property
+    def model_shown(self) -> str:
+        """The model as tables name it: `model @ host` where another server than the provider's answered."""
+        return shown_model(self.model, self.model_resolved)
+
+    @property
     def size(self) -> str:
         """How much data it covers, e.g. `4 pairs of 3 problems`."""
         counts = ((self.n_pairs, "pair"), (self.n_problems, "problem"))
         return " of ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
 
     def _heading(self) -> str:
-        return f"{self.task}, {self.model}, {self.dataset}/{self.split}, {self.environment}: {self.size}"
+        task, dataset = shown_name(self.task), shown_name(f"{self.dataset}/{self.split}")
+        return f"{task}, {self.model_shown}, {dataset}, {self.environment}: {self.size}"
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, int, str, str, str], Score]:

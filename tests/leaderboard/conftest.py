@@ -6,6 +6,8 @@ import pytest
 
 from pie_bench.cli.main import main
 from pie_bench.leaderboard.bundle import pack
+from pie_bench.leaderboard.signing import FILE, make_key
+from pie_bench.run.files import write_json
 from pie_bench.run.run import Run
 
 RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment skylake".split()
@@ -26,3 +28,16 @@ def packed(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """That run's bundle."""
     path = tmp_path_factory.mktemp("bundle") / "bundle.zip"
     return pack(Run(finished_run), path, submitter="somebody", links=["https://example.org/run"])
+
+
+@pytest.fixture
+def reviewer_key(tmp_path: Path) -> Path:
+    """The private key of a reviewer whom the leaderboard in `tmp_path / "board"` lists."""
+    path = tmp_path / "reviewer.key"
+    list_reviewers(tmp_path / "board", {"a reviewer": make_key(path)})
+    return path
+
+
+def list_reviewers(board: Path, keys: dict[str, str]) -> None:
+    """Makes these names and public keys a leaderboard's reviewers."""
+    write_json(board / FILE, {"reviewers": [{"name": name, "key": key} for name, key in keys.items()]})

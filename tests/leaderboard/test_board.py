@@ -8,30 +8,32 @@ import pytest
 from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.leaderboard.board import check, derived, put, rebuild
-from pie_bench.leaderboard.entry import Verification
+from pie_bench.leaderboard.signing import FILE, make_key, signed, signer
 from pie_bench.paths import leaderboard_dir
 from pie_bench.report.paper import paper_numbers
+from tests.leaderboard.conftest import list_reviewers
 from tests.leaderboard.test_entry import made
 from tools.published_entries import published_entries
 
 LEADERBOARD_DIR = leaderboard_dir(None)
 
-VERIFICATION = Verification(
-    by="a reviewer", date="2026-02-03", bundle_sha256="b" * 64, seed="0", of=24, programs=("p candidate 0",),
-    environment_facts={},
-)  # fmt: skip
+FIELDS = {
+    "date": "2026-02-03", "bundle_sha256": "b" * 64, "environment_id": "e" * 64, "seed": "0", "of": 24, "carrying": 1,
+    "programs": ("p candidate 0",), "guards_checked": 1, "guards_flagged": (), "environment_facts": {},
+}  # fmt: skip
 
 
 def speedup(value: float | None) -> dict:
+    """An entry's metrics with this speedup."""
     return {**made().metrics, "speedup": {"best@1": value, "first@1": None if value is None else 9 - value}}
 
 
 def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(tmp_path: Path) -> None:
     for entry in (
-        made(model="slow", metrics=speedup(1.0)),
-        made(model="fast", metrics=speedup(3.0)),
-        made(model="unknown", metrics=speedup(None)),
-        made(model="slower than nothing", metrics=speedup(0.5)),
+        made(model="slow", scores=(), metrics=speedup(1.0)),
+        made(model="fast", scores=(), metrics=speedup(3.0)),
+        made(model="unknown", scores=(), metrics=speedup(None)),
+        made(model="slower than nothing", scores=(), metrics=speedup(0.5)),
         made(model="elsewhere", environment_id="f" * 64),
         made(model="on fewer pairs", n_pairs=3),
     ):
@@ -48,13 +50,15 @@ def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(tmp_path: Pa
 
 def test_the_same_entry_again_changes_nothing_and_another_one_is_refused(tmp_path: Path) -> None:
     path = put(made(), tmp_path)
-    before = {p: p.read_bytes() for p in tmp_path.rglob("*.json")}
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*.json") if p.name != FILE}
     put(made(), tmp_path)
-    assert {p: p.read_bytes() for p in tmp_path.rglob("*.json")} == before
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*.json") if p.name != FILE} == before
     with pytest.raises(UserError, match=r"says something else of this run \(metrics\); withdraw that entry first"):
-        put(made(metrics=speedup(9.0)), tmp_path)
-    assert {p: p.read_bytes() for p in tmp_path.rglob("*.json")} == before
-    verified = made(status="verified", verification=VERIFICATION)
+        put(made(scores=(), metrics=speedup(9.0)), tmp_path)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*.json") if p.name != FILE} == before
+    list_reviewers(tmp_path, {"a reviewer": make_key(tmp_path / "key")})
+    by = signer(tmp_path / "key", tmp_path)
+    verified = made(status="verified", verification=signed(FIELDS, made(), by))
     assert put(verified, tmp_path) == path
     put(made(), tmp_path)
     assert json.loads(path.read_text())["status"] == "verified", "a verified entry stays so"

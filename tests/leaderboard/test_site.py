@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 from pie_bench.cli.main import main
 from pie_bench.leaderboard.shown import adapt
 from pie_bench.paths import leaderboard_dir
+from pie_bench.plain import shown_name
 from tests.report.browser import chromium
 
 LEADERBOARD_DIR = leaderboard_dir(None)
@@ -40,7 +41,7 @@ def made_entries() -> dict[str, dict[str, Any]]:
     """Four entries of one group: all fields, hostile ones, and almost none."""
     return {
         "fast": GROUP
-        | {"model": "fast", "status": "verified", "date": "2026-01-03", "scores": scores(3, 50), "cost": 12},
+        | {"model": "fast", "status": "published", "date": "2026-01-03", "scores": scores(3, 50), "cost": 12},
         "middle": GROUP
         | {"model": "middle", "status": "self-reported", "date": "2026-01-01", "scores": scores(2, 90), "cost": 0.5}
         | {"submitter": "someone"},
@@ -148,7 +149,7 @@ def test_filters(page: Any) -> None:
     assert page.inner_text("#count").startswith("1 of ")
     assert made(page).locator("circle:visible").count() == 1
     page.fill("#q", "")
-    page.select_option("#status", "verified")
+    page.select_option("#status", "published")
     assert names(page) == ["fast"]
     page.click("button[type=reset]")
     group = made(page).get_attribute("data-group")
@@ -265,7 +266,7 @@ def test_published_rows_say_where_they_stand_and_how_they_cannot_be_measured_aga
 def test_hostile_names_are_only_text(page: Any, site: Path) -> None:
     link = made(page).locator("tbody a", has_text="<script>window.attacked")
     assert page.locator("img, script[src], [onerror]").count() == 0
-    page.select_option("#status", HOSTILE)
+    page.select_option("#status", shown_name(HOSTILE))
     assert names(page) == ["hostile"]
     link.click()
     page.wait_for_selector("h1")
@@ -274,7 +275,7 @@ def test_hostile_names_are_only_text(page: Any, site: Path) -> None:
     assert "{{ 7*7 }}" in page.inner_text("main")
     # As a shell reads it, the name is one argument, whatever it holds.
     words = shlex.split(page.text_content("pre"))
-    assert words[words.index("--model") + 1] == HOSTILE
+    assert words[words.index("--model") + 1] == shown_name(HOSTILE)
     assert all(set(path.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
                for path in (site / "entries").iterdir())  # fmt: skip
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from pie_bench.errors import UserError
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.leaderboard.bundle import SUMS, write_bundle
+from pie_bench.leaderboard.recount import seconds_of
 from pie_bench.leaderboard.validate import validated
 
 Parts = dict[str, Any]
@@ -37,7 +39,7 @@ def text_of(parts: Parts) -> dict[str, bytes]:
         else b"".join(json.dumps(record).encode() + b"\n" for record in value)
         if name in JSONL
         else json.dumps(value).encode()
-        for name, value in parts.items()
+        for name, value in sorted(parts.items())
     }
 
 
@@ -72,6 +74,64 @@ def faster(verdict: dict[str, Any]) -> None:
 
 def failed_test(verdict: dict[str, Any]) -> None:
     verdict["tests"][0]["outcome"] = "wrong_output"
+
+
+def a_tenth_less(verdict: dict[str, Any]) -> None:
+    """Less time than the counts make, spread over the tests so that sums and start-up agree."""
+    for name in ("runtime_seconds", "startup_seconds"):
+        verdict[name] *= 0.9
+    for test in verdict["tests"]:
+        test.update(seconds=test["seconds"] * 0.9, startup_seconds=test["startup_seconds"] * 0.9)
+
+
+def more_startup(verdict: dict[str, Any]) -> None:
+    """All but nothing of the run is start-up: good for the metrics without it."""
+    verdict["startup_seconds"] = 0.0
+    for test in verdict["tests"]:
+        test["startup_seconds"] = test["seconds"] * 0.999
+        verdict["startup_seconds"] += test["startup_seconds"]
+
+
+def half_of_all(verdict: dict[str, Any]) -> None:
+    """Counts, times and sums all agree, but the same program stands there twice."""
+    share = 0.5
+    for name in ("counters", "startup_counters"):
+        verdict[name] = {event: int(count * share) for event, count in verdict[name].items()}
+    for test in verdict["tests"]:
+        test["instructions"] = int(test["instructions"] * share)
+    verdict["counters"]["instructions"] = sum(test["instructions"] for test in verdict["tests"])
+    spec = load_environment_spec("skylake").simulator
+    for name, of_test, counts in (
+        ("startup_seconds", "startup_seconds", verdict["startup_counters"]),
+        ("runtime_seconds", "seconds", verdict["counters"]),
+    ):
+        total = seconds_of(spec, counts)
+        before, verdict[name] = verdict[name], 0.0
+        for test in verdict["tests"]:
+            test[of_test] *= total / before
+            verdict[name] += test[of_test]
+
+
+def failed_to_compile(verdict: dict[str, Any]) -> None:
+    verdict.update(outcome="compile_error", runtime_seconds=None, startup_seconds=None, counters={}, tests=[])
+    verdict["startup_counters"] = {}
+
+
+def moved_prompt(parts: Parts) -> None:
+    one, other = (record for record in parts["generations.jsonl"] if record["sample_index"] == 0)
+    one["prompt_sha256"], other["prompt_sha256"] = other["prompt_sha256"], one["prompt_sha256"]
+
+
+def finding(**changes: Any) -> Callable[[Parts], None]:
+    """Adds a finding of the guards, on the first correct answer."""
+
+    def tamper(parts: Parts) -> None:
+        verdict = candidate(parts)
+        made = {name: verdict[name] for name in ("pair_id", "sample_index", "code_sha256", "environment_id")}
+        made |= {"n_guard_inputs": 3, "sanitizer": None, "guard_input": None} | changes
+        parts["guards.jsonl"] = json.dumps(made).encode() + b"\n"
+
+    return tamper
 
 
 TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
@@ -112,11 +172,193 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         "runtime_seconds: 1e-06 is not the sum|startup_seconds: not a part of runtime_seconds",
     ),
     "time below zero": (on_candidate(lambda v: v.update(runtime_seconds=-1.0)), "runtime_seconds: not a time"),
-    "time of every test": (on_candidate(faster), r"results.json.metrics(_without_startup)?\..*: it is .*; recomputed:"),
+    "time of every test": (on_candidate(faster), r"tests: seconds: test .* instructions take at least|its counts make"),
     "instructions": (
         on_candidate(lambda v: v["counters"].update(instructions=5)),
-        "counters: 5 instructions are not the sum",
+        "counters: 5 instructions are not the instructions, summed over the tests",
     ),
+    "seconds and start-up a tenth less": (
+        on_candidate(a_tenth_less),
+        r"runtime_seconds: it is .*; its counts make|tests: seconds",
+    ),
+    "all of it start-up": (on_candidate(more_startup), r"startup_seconds: it is .*; its counts make"),
+    "one of two twins faster": (on_candidate(half_of_all), r"tests: pair .* has not those of pair .*, its twin"),
+    "start-up above the whole": (
+        on_candidate(lambda v: v["startup_counters"].update(instructions=10**15)),
+        r"startup_counters: instructions: 1000000000000000, more than the whole process",
+    ),
+    "cycles": (
+        on_candidate(lambda v: v["counters"].update(cycles=v["counters"]["cycles"] - 100)),
+        r"runtime_seconds: it is .*; its counts make",
+    ),
+    "more forwarded loads than loads": (
+        on_candidate(lambda v: v["counters"].update(forwarded_loads=v["counters"]["loads"] + 1)),
+        r"counters: forwarded_loads: \d+ of \d+ loads",
+    ),
+    "more mispredictions than branches": (
+        on_candidate(lambda v: v["startup_counters"].update(mispredicted_indirect=10**14)),
+        r"startup_counters: mispredicted_indirect: \d+ of \d+ branches",
+    ),
+    "a count below zero": (
+        on_candidate(lambda v: v["counters"].update(branches=-1)),
+        "counters: branches: -1 is no count",
+    ),
+    "a count without end": (
+        on_candidate(lambda v: v["counters"].update(stores=10**30)),
+        "counters.* stores|counters.stores",
+    ),
+    "a count of text": (on_candidate(lambda v: v["counters"].update(stores="many")), "counters.stores"),
+    "start-up of one test": (
+        on_candidate(lambda v: v["tests"][0].update(startup_seconds=v["tests"][0]["seconds"] * 2)),
+        "startup_seconds: .* is not the sum|tests: startup_seconds: test",
+    ),
+    "no instructions in a test": (
+        on_candidate(lambda v: v["tests"][0].update(instructions=None)),
+        "tests: instructions: test .*: None is no count",
+    ),
+    "instructions moved to another test": (
+        on_candidate(
+            lambda v: (
+                v["tests"][0].update(instructions=v["tests"][0]["instructions"] + 10**12),
+                v["tests"][1].update(instructions=v["tests"][1]["instructions"] - 10**12),
+            )
+        ),
+        r"tests: (seconds: test .* instructions take at least|instructions: test)",
+    ),
+    "no binary": (on_candidate(lambda v: v.update(binary_sha256=None)), "binary_sha256: None is no sum"),
+    "half a sum of the binary": (on_candidate(lambda v: v.update(binary_sha256="ab")), "binary_sha256: 'ab' is no sum"),
+    "a binary that did not compile": (on_candidate(failed_to_compile), "binary_sha256: '.* for a program that is"),
+    "counts of what failed": (
+        on_candidate(lambda v: v.update(outcome="forbidden", runtime_seconds=None, startup_seconds=None)),
+        "counters: counts of a program that is forbidden",
+    ),
+    "a reading of the dataset's own": (
+        lambda parts: next(r for r in parts["verdicts.jsonl"] if r["role"] == "target").update(
+            reading={"rule": "the only program", "passed_over": []}
+        ),
+        "reading: pair .* target 0 is the dataset's own",
+    ),
+    "a test twice": (on_candidate(lambda v: v["tests"].append(v["tests"][0])), r"tests: not the \d+ tests of pair"),
+    "tests in another order": (on_candidate(lambda v: v["tests"].reverse()), r"tests: not the \d+ tests of pair"),
+    "the slow program slower": (
+        lambda parts: next(r for r in parts["verdicts.jsonl"] if r["role"] == "source").update(runtime_seconds=10.0),
+        "runtime_seconds: 10.0 is not the sum",
+    ),
+    "the slow program made to fail": (
+        lambda parts: next(r for r in parts["verdicts.jsonl"] if r["role"] == "source").update(outcome="wrong_output"),
+        "outcome: wrong_output, but no test failed so",
+    ),
+    "no prompt": (
+        changed("generations.jsonl", 0, "prompt_sha256", to="0" * 64),
+        r"generations.jsonl:1: prompt_sha256: '000000000000' is not the sum of the prompt",
+    ),
+    "an empty prompt": (changed("generations.jsonl", 0, "prompt_sha256", to=""), r"prompt_sha256: '' is not the sum"),
+    "another pair's prompt": (moved_prompt, r"generations.jsonl:\d: prompt_sha256: '.*' is not the sum of the prompt"),
+    "an answer to another prompt": (
+        changed("generations.jsonl", 0, "answers_prompt", to="a" * 64),
+        "generations.jsonl:1: answers_prompt: given to another prompt",
+    ),
+    "an answer to nobody knows what": (
+        changed("generations.jsonl", 0, "answers_prompt", to="unknown"),
+        "generations.jsonl:1: answers_prompt",
+    ),
+    "other examples": (
+        changed("manifest.json", "generation", "examples", "strategy", to="retrieval"),
+        "manifest.json: generation.examples.strategy: it is 'retrieval'; recomputed: 'none'",
+    ),
+    "another corpus": (
+        changed("manifest.json", "generation", "examples", "corpus_size", to=77),
+        "manifest.json: generation.examples.corpus_size: it is 77; recomputed: 0",
+    ),
+    "examples left out of a task without": (
+        lambda parts: parts["manifest.json"]["generation"]["examples"].update(examples_left_out_to_fit={"p": 1}),
+        "generation.examples.examples_left_out_to_fit: not numbers of examples of the run's pairs",
+    ),
+    "sources cut": (
+        lambda parts: parts["manifest.json"]["generation"]["examples"].update(source_characters_cut={"p": 1}),
+        "generation.examples.source_characters_cut.p: unknown",
+    ),
+    "a part more of the manifest": (
+        lambda parts: parts["manifest.json"].update(host={"name": "mine"}),
+        "manifest.json: host: no part of a bundle's manifest",
+    ),
+    "the day": (changed("entry.json", "date", to="2020-01-01"), "entry.json.date: it is '2020-01-01'; recomputed"),
+    "the model's own arguments": (
+        changed("entry.json", "model_args", to={"temperature": "0"}),
+        "entry.json.model_args.temperature: unknown",
+    ),
+    "what answered": (changed("entry.json", "model_resolved", to="gpt-7-2030"), "entry.json.model_resolved: it is"),
+    "number of samples": (changed("entry.json", "n_samples", to=8), "entry.json.n_samples: it is 8; recomputed: 2"),
+    "number of problems": (changed("entry.json", "n_problems", to=900), "entry.json.n_problems: it is 900"),
+    "human reference": (
+        changed("entry.json", "human_reference", "speedup", "best@1", to=1.0),
+        "entry.json.human_reference.speedup.best@1: it is 1.0; recomputed",
+    ),
+    "a pair's seconds in the results": (
+        changed("results.json", "pairs", 0, "samples", 0, "seconds", to=1e-9),
+        "results.json.pairs.0.samples.0.seconds: it is 1e-09; recomputed",
+    ),
+    "a pair left out of the results": (
+        lambda parts: parts["results.json"]["pairs"].pop(),
+        "results.json.pairs: it is ",
+    ),
+    "memory": (changed("results.json", "memory", to={"model": {}}), "results.json.memory: it is"),
+    "guards that were not run": (
+        lambda parts: parts["entry.json"].update(
+            guards={"checked": 4, "findings": [], "unchecked": 0, "metrics": {}, "metrics_without_startup": {}}
+        ),
+        "entry.json.guards: it is .*; recomputed: None",
+    ),
+    "a name with what is not seen": (
+        changed("entry.json", "submitter", to="some\u200bbody"),
+        r"entry.json: submitter: 'some\\\\u200bbody' is not as it is shown",
+    ),
+    "a name that passes for another": (
+        changed("entry.json", "model", to="r\u0435ference"),
+        "entry.json: model: .* is not as it is shown",
+    ),
+    "a link that reads backwards": (
+        lambda parts: parts["entry.json"].update(links=["https://a.b/\u202egro.live"]),
+        "entry.json: links.0: .* is not as it is shown",
+    ),
+    "a path for a name": (
+        changed("entry.json", "model", to="replay:/home/me/answers.jsonl"),
+        "entry.json: model: '.*' is a path on somebody's machine",
+    ),
+    "a path among the arguments": (
+        changed("entry.json", "model_args", to={"lora": "/home/me/lora"}),
+        "entry.json: model_args.lora: '/home/me/lora' is a path",
+    ),
+    "an encoder to import": (
+        changed("manifest.json", "settings", "encoder", to="os.path:join"),
+        "encoder: nothing is imported because a bundle says so",
+    ),
+    "a file for a dataset": (
+        changed("manifest.json", "settings", "dataset", to="/tmp/own.yaml"),
+        "dataset: a file of one's own is not known here",
+    ),
+    "a finding on another program": (
+        finding(code_sha256="0" * 64),
+        "guards.jsonl:1: code_sha256: not that of the verdict on pair",
+    ),
+    "a finding in another environment": (
+        finding(environment_id="0" * 64),
+        "guards.jsonl:1: environment_id: not that of the verdict",
+    ),
+    "a finding on no answer": (finding(sample_index=9), "guards.jsonl:1: sample_index: no correct answer"),
+    "more guard inputs than there can be": (
+        finding(n_guard_inputs=5000),
+        "guards.jsonl:1: n_guard_inputs: 5000, the tests make",
+    ),
+    "a guard input that is none": (
+        finding(guard_input="input '1 2 3': '4', not '5'"),
+        "guards.jsonl:1: guard_input: names none of the pair's guard inputs",
+    ),
+    "a sanitizer's finding on no test": (
+        finding(sanitizer="test none: line 3: out of bounds"),
+        "guards.jsonl:1: sanitizer: names none of the pair's tests",
+    ),
+    "findings left out of the results": (finding(), r"results.json.guards: it is None; recomputed"),
     "a test left out": (on_candidate(lambda v: v["tests"].pop()), r"tests: not the \d+ tests of pair"),
     "tests of another kind": (
         on_candidate(lambda v: v.update(tests=7)),
@@ -217,7 +459,9 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         lambda parts: parts["entry.json"].update(
             status="verified",
             verification={"by": "me", "date": "2026-01-01", "bundle_sha256": "0" * 64, "seed": "0", "of": 1}
-            | {"programs": [], "environment_facts": {}},
+            | {"programs": [], "environment_facts": {}, "entry_sha256": "0" * 64, "environment_id": "0" * 64}
+            | {"carrying": 0, "guards_checked": 0, "guards_flagged": [], "key": "A" * 43 + "="}
+            | {"signature": "A" * 86 + "=="},
         ),
         "entry.json: status: a bundle is self-reported",
     ),
@@ -254,6 +498,10 @@ def test_a_tampered_bundle_is_refused_with_the_field(name: str, packed: Path, tm
     with pytest.raises(UserError, match=message) as refused, validated(path):
         pass
     assert "\n" not in str(refused.value)
+
+
+def test_there_are_a_hundred_of_them() -> None:
+    assert len(TAMPERED) + len(ARCHIVES) >= 100
 
 
 def test_what_the_tests_tamper_with_is_valid_before(packed: Path, tmp_path: Path) -> None:

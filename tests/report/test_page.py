@@ -337,6 +337,34 @@ def test_how_an_answer_was_read_is_one_click_away(made_folder: Path, tmp_path: P
     page.close()
 
 
+def test_answers_that_were_read_doubtfully_are_found(made_folder: Path, tmp_path: Path, browser: Any) -> None:
+    shutil.copytree(made_folder / "b", tmp_path / "run")
+    path = tmp_path / "run" / "verdicts.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    last = max(record["pair_id"] for record in records)
+    for record in records:
+        if record["role"] == "candidate":
+            doubtful = record["pair_id"] == last and record["sample_index"] == 1
+            record["reading"] = {"rule": "block 2: a complete program", "passed_over": [], "doubtful": doubtful}
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIE_DATA_DIR", str(made_folder / "data"))
+        assert main(["report", str(tmp_path / "run")]) == 0
+    page = browser.new_page()
+    page.goto((tmp_path / "run" / "report.html").as_uri())
+    page.wait_for_selector("body[data-ready]")
+    page.check("#doubtful")
+    expect(page.locator("tr.pair")).to_have_count(1)
+    assert shown(page) == [last]
+    assert (
+        page.locator("tr.pair .flag", has_text="doubtfully").get_attribute("title")
+        == "answer 1: block 2: a complete program"
+    )
+    page.locator("tr.pair").click()
+    expect(page.locator("tr.detail li", has_text="? answer 1").locator(".raw")).to_be_visible()
+    page.close()
+
+
 def test_runs_of_versions_without_readings_have_the_answer_only(page: Any) -> None:
     page.locator("tr.pair").first.click()
     assert re.fullmatch(r"How answer \d was read", page.locator("tr.detail details.reading summary").inner_text())

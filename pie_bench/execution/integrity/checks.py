@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pie_bench.execution.integrity import forbidden
+from pie_bench.execution.integrity.apart import evidence_of
 from pie_bench.execution.integrity.clocks import clock_decides
+from pie_bench.execution.integrity.forbidden import Look, TooMuchError
 from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.run.verdict import Verdict
 
@@ -15,20 +17,21 @@ def not_forbidden(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     candidate = subject.candidate
     if candidate.role != "candidate" or candidate.code is None:
         return subject
+    what = Look(candidate.code, subject.binary, candidate.src_code, subject.tests)
     try:
-        suspect = forbidden.read_program(candidate.code, subject.binary)
+        seen = evidence_of(what, workshop.apart, workshop.toolchain)
     except ValueError as error:  # the linker was talked into something else
         return workshop.verdict(subject, "forbidden", str(error))
-    evidence = forbidden.find(suspect, candidate.src_code, subject.tests, workshop.toolchain)
-    if evidence is not None:
-        return workshop.verdict(subject, "forbidden", evidence)
-    return replace(subject, suspect=suspect)
+    except TooMuchError as error:
+        return workshop.verdict(subject, "forbidden", f"it takes too much to be looked at: {error}")
+    if seen.evidence is not None:
+        return workshop.verdict(subject, "forbidden", seen.evidence)
+    return replace(subject, imports=seen.imports)
 
 
 def clock_independent(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     """The clock does not decide what an answer, right so far, does. Most look at no clock."""
-    suspect = subject.suspect
-    if suspect is None or not subject.tests or not suspect.imports & forbidden.CLOCKS:
+    if not subject.tests or not subject.imports & forbidden.CLOCKS:
         return subject
     evidence = clock_decides(
         subject.candidate.code or "",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pie_bench.cpp import structure
+from pie_bench.cpp import main_parameters
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.integrity.literals import known_tests, split_source
+from pie_bench.execution.sandbox.sandbox import SandboxError
 
 # What no compiler puts into a program's own code: the pattern of bytes, and objdump's name of the instruction.
 _INSTRUCTIONS = {
@@ -50,6 +51,8 @@ _IMPORTS = {
     ),
     "its own code": ("mprotect", "memfd_create", "pkey_mprotect"),
 }
+MOST_CODE_BYTES, MOST_DATA_BYTES = 1 << 20, 8 << 20  # pages of zeros apart: far more than answers have
+_PAGE = 4096
 CLOCKS = frozenset(
     {"time", "clock", "clock_gettime", "gettimeofday", "times", "getrusage", "ftime", "timespec_get"}
     | {"_ZNSt6chrono3_V212system_clock3nowEv", "_ZNSt6chrono3_V212steady_clock3nowEv"}
@@ -58,6 +61,31 @@ _TEXTS = re.compile(
     rb"/proc/|/sys/|/etc/|/dev/(?!(?:std(?:in|out|err)|fd/[012]|null|tty|u?random)(?![\w/]))"
     rb"|ld_preload|ld_library|gem5"
 )
+
+
+class TooMuchError(Exception):
+    """Looking at it takes more than a worker may take: what, in words."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is to be looked at; `listing` and `own` are disassembled programs, where they were asked for."""
+
+    code: str
+    binary: bytes
+    src_code: str
+    tests: Sequence[TestCase]
+    listing: str | None = None
+    own: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen: evidence, the names that the program imports, and whether that took its disassembled text."""
+
+    evidence: str | None
+    imports: frozenset[str]
+    wants_listing: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,21 +101,25 @@ class Program:
 
 
 def read_program(code: str, binary: bytes) -> Program:
-    """Takes an ELF program apart. Raises ValueError for anything else."""
+    """Takes an ELF program apart. Raises ValueError for anything else, TooMuchError for one that is too large."""
     from elftools.elf.constants import P_FLAGS, SH_FLAGS
     from elftools.elf.elffile import ELFFile
 
     try:
         elf: Any = ELFFile(io.BytesIO(binary))
-        executable, data = [], b""
+        executable: list[bytes] = []
+        pieces: list[bytes] = []
         for section in elf.iter_sections():
             flags = section["sh_flags"]
             if section["sh_type"] == "SHT_NOBITS" or not flags & SH_FLAGS.SHF_ALLOC:
                 continue
             if flags & SH_FLAGS.SHF_EXECINSTR:
                 executable.append(section.data())
+                _within("code", MOST_CODE_BYTES, executable)
             elif section.name.startswith((".rodata", ".data")):
-                data += section.data().ljust(-(-len(section.data()) // 8) * 8, b"\0")
+                content = _without_empty_pages(section.data())
+                pieces.append(content.ljust(-(-len(content) // 8) * 8, b"\0"))
+                _within("data", MOST_DATA_BYTES, pieces)
         symbols = elf.get_section_by_name(".dynsym")
         undefined = (s for s in (symbols.iter_symbols() if symbols else ()) if s["st_shndx"] == "SHN_UNDEF")
         copied = (s for s in (symbols.iter_symbols() if symbols else ()) if s["st_info"]["type"] == "STT_OBJECT")
@@ -95,9 +127,25 @@ def read_program(code: str, binary: bytes) -> Program:
         kinds = ("PT_LOAD", "PT_GNU_STACK")
         writable = any(s["p_type"] in kinds and s["p_flags"] & both == both for s in elf.iter_segments())
         imports = frozenset(symbol.name for group in (undefined, copied) for symbol in group)
+    except TooMuchError:
+        raise
     except Exception as error:  # of a broken one pyelftools raises what its parts raise
         raise ValueError(f"not a program: {error}") from None
-    return Program(code, binary, tuple(executable), data, imports, writable)
+    return Program(code, binary, tuple(executable), b"".join(pieces), imports, writable)
+
+
+def _within(what: str, most: int, pieces: Sequence[bytes]) -> None:
+    size = sum(map(len, pieces))
+    if size > most:
+        raise TooMuchError(f"{size / 1e6:.1f} MB of {what}, where {most / 1e6:.1f} MB are looked at")
+
+
+def _without_empty_pages(data: bytes) -> bytes:
+    """The data without pages of zeros: an array that is mostly empty is as good as a small one."""
+    if len(data) <= MOST_DATA_BYTES // 8:
+        return data
+    pages = (data[at : at + _PAGE] for at in range(0, len(data), _PAGE))
+    return b"".join(page for page in pages if page.count(0) < len(page))
 
 
 class Disassembler(Protocol):
@@ -115,6 +163,34 @@ def find(program: Program, src_code: str, tests: Sequence[TestCase], toolchain: 
         or _probes(program, src_code)
         or known_tests(program.code, program.data, src_code, tests)
     )
+
+
+class _ListingWantedError(Exception):
+    pass
+
+
+class _Listings:
+    """A `Disassembler` of what was disassembled before."""
+
+    def __init__(self, what: Look):
+        self._what = what
+
+    def disassemble(self, binary: bytes) -> str:
+        if self._what.listing is None:
+            raise _ListingWantedError
+        return self._what.listing
+
+    def disassembled(self, code: str) -> str:
+        return self._what.own
+
+
+def look(what: Look) -> Seen:
+    """`find`, as a worker does it (apart.py). Errors as `read_program`."""
+    program = read_program(what.code, what.binary)
+    try:
+        return Seen(find(program, what.src_code, what.tests, _Listings(what)), program.imports)
+    except _ListingWantedError:
+        return Seen(None, program.imports, wants_listing=True)
 
 
 def _instructions(program: Program, toolchain: Disassembler) -> str | None:
@@ -138,8 +214,12 @@ def _instructions(program: Program, toolchain: Disassembler) -> str | None:
 
 def computes_in_80_bits(binary: bytes, toolchain: Disassembler) -> bool:
     """Whether a program uses the x87 unit, as `long double` does: gem5 computes in 64 bits there."""
-    functions = _disassembled(toolchain.disassemble(binary))
-    return any(_X87.match(said) for _, instructions in functions for _, said in instructions)
+    toolchain.disassembled(USES_COMPILERS_OWN)
+    try:
+        listing = toolchain.disassemble(binary)
+    except SandboxError:  # of a known program it works
+        return False
+    return any(_X87.match(said) for _, instructions in _disassembled(listing) for _, said in instructions)
 
 
 def _in_function(
@@ -163,7 +243,7 @@ def _is_compilers_own(function: str, instructions: Sequence[tuple[bytes, str]], 
     def mnemonics(of: Sequence[tuple[bytes, str]]) -> list[str]:
         return [said.split()[0] for _, said in of]
 
-    own = _disassembled(toolchain.disassembled(USES_COMPILERS_OWN))
+    own = [*_disassembled(toolchain.disassembled(USES_COMPILERS_OWN))]
     return any((name, mnemonics(theirs)) == (function, mnemonics(instructions)) for name, theirs in own)
 
 
@@ -171,17 +251,19 @@ def _without_prefixes(raw: bytes) -> bytes:
     return raw.lstrip(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3")
 
 
-def _disassembled(listing: str) -> list[tuple[str, list[tuple[bytes, str]]]]:
-    """Each function of `objdump -dw` with its instructions, as bytes and text."""
-    functions: list[tuple[str, list[tuple[bytes, str]]]] = [("?", [])]
-    for line in listing.splitlines():
+def _disassembled(listing: str) -> Iterator[tuple[str, list[tuple[bytes, str]]]]:
+    """Each function of `objdump -dw` with its instructions, as bytes and text, one function at a time."""
+    name, instructions = "?", list[tuple[bytes, str]]()
+    for line in io.StringIO(listing):
+        line = line.rstrip("\n")
         if line.endswith(">:"):
-            functions.append((line.partition("<")[2][:-2], []))
+            yield name, instructions
+            name, instructions = line.partition("<")[2][:-2], []
             continue
         match = _INSTRUCTION.match(line)
         if match is not None:
-            functions[-1][1].append((bytes.fromhex(match[1]), match[2]))
-    return functions
+            instructions.append((bytes.fromhex(match[1]), match[2]))
+    yield name, instructions
 
 
 def _probes(program: Program, src_code: str) -> str | None:
@@ -196,10 +278,10 @@ def _probes(program: Program, src_code: str) -> str | None:
     limits = {"getrlimit", "setrlimit"} & program.imports
     if limits == {"getrlimit"} and "getrlimit" not in theirs:
         return "it reaches for its limits (getrlimit)"
-    parsed = structure(program.code)
+    parameters = main_parameters(program.code)
     # Where a tree cannot be had, the text decides: nobody gets around the check by a program that is hard to parse.
     arguments = re.search(r"\bmain\s*\(([^()]*)\)\s*\{", bare)
-    if (parsed is not None and parsed.parameters >= 3) or (arguments is not None and arguments[1].count(",") >= 2):
+    if (parameters is not None and parameters >= 3) or (arguments is not None and arguments[1].count(",") >= 2):
         return "it reaches for the environment (main's third argument)"
     texts = b"\0".join([program.data, *program.executable]).lower()
     known = set(_TEXTS.findall(src_code.lower().encode(errors="replace")))

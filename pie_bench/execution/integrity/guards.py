@@ -22,6 +22,7 @@ from pie_bench.run.guard import GuardFinding
 SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all")
 ASSERTIONS = "-D_GLIBCXX_ASSERTIONS"
 N_GUARD_INPUTS = 20
+PUBLIC_SEED = "0"  # of the guard inputs that everybody has
 _SHADOW_BYTES = 1 << 46  # of address space; what is really used is limited by hard_rss_limit_mb
 _OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:symbolize=0:hard_rss_limit_mb=2048:allocator_may_return_null=1",
@@ -48,7 +49,7 @@ class PairGuard:
         sandbox: Sandbox,
         *,
         n: int = N_GUARD_INPUTS,
-        seed: int = 0,
+        seed: str = PUBLIC_SEED,
     ):
         spec, root = environment.spec, environment.root
         self._environment_id = environment.environment_id
@@ -62,9 +63,8 @@ class PairGuard:
         source_checked = self._build(self._checked, pair.src_code)
         # The slow program's own findings excuse an answer's on the same test.
         self._tests = [test for test in tests if self._said(source_checked, test.input) is None]
-        drawn = int(sha256(f"{pair.pair_id} {seed}".encode())[:12], 16)
         self.answers: list[tuple[bytes, bytes]] = []
-        for data in guard_inputs([test.input for test in tests], n, drawn):
+        for data in inputs_of(pair.pair_id, tests, n, seed):
             answer = self._answer(source, data)
             if answer is None or self._said(source_checked, data) is not None:
                 continue
@@ -108,7 +108,7 @@ class PairGuard:
                     continue
                 found = repr(_short(finished.stdout.decode(errors="replace")))
             wanted = _short(expected.decode(errors="replace"))
-            return f"input {_short(data.decode())!r}: {found}, not {wanted!r}"
+            return f"input {shown_input(data)}: {found}, not {wanted!r}"
         return None
 
     def _same(self, data: bytes, output: bytes, expected: bytes) -> bool:
@@ -147,6 +147,16 @@ class PairGuard:
             line = found["where"].rpartition(":")[2]
             return f"line {line}: " + re.sub(r"0x[0-9a-f]+", "0x…", found["undefined"])[:160]
         return found["address"] or found["assertion"]
+
+
+def inputs_of(pair_id: str, tests: Sequence[TestCase], n: int = N_GUARD_INPUTS, seed: str = PUBLIC_SEED) -> list[bytes]:
+    """The inputs that a pair's tests make with a seed; those on which its own programs agree are guard inputs."""
+    return guard_inputs([test.input for test in tests], n, int(sha256(f"{pair_id} {seed}".encode())[:12], 16))
+
+
+def shown_input(data: bytes) -> str:
+    """How a finding names an input."""
+    return repr(_short(data.decode()))
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,6 @@ modulus or limit, and not in the pair's slow program either.
 from __future__ import annotations
 
 import re
-import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -22,6 +21,8 @@ _WELL_KNOWN = frozenset(
     {1_000_000_007, 998_244_353, 1_000_000_009, 1_000_003, 2**31 - 1, 2**63 - 1, 2**32 - 1, 2**64 - 1}
 )
 _NUMBER = re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F']+|0[bB][01']+|\d[\d']*(?:\.\d+)?)")
+_WHOLE = re.compile(r"-?\d{1,19}")
+_LONGEST = 400  # digits of a number in the text that is looked at; Python reads none above 4300
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'", "0": "\0"}
 
 
@@ -41,17 +42,24 @@ def _content(kind: str, literal: str) -> str:
 def known_tests(code: str, data: bytes, src_code: str, tests: Sequence[TestCase]) -> str | None:
     """What shows that the program holds the tests' answers, or tells the tests apart by literals; None when nothing
     does. `data` is the binary's read-only and initialised data."""
-    numbers, text = _literals(code, data)
-    ours, our_text = _literals(src_code, b"")
+    numbers, stored, text = _literals(code, data)
+    ours, _, our_text = _literals(src_code, b"")
     numbers -= ours
+
+    def holds(number: str) -> bool:
+        either = number.removeprefix("-")
+        if either in ours:
+            return False
+        return either in numbers or number in numbers or number in stored or either in stored
+
     outputs = {_normal(test.expected_output) for test in tests}
     known, judged, chance = 0, 0, 0.0
-    density = _density(numbers)
+    density = _density(numbers, stored)
     for output in sorted(outputs):
         told = _distinctive(output)
         if told:
             judged += 1
-            known += sum(number in numbers for number in told) >= 0.8 * len(told)
+            known += sum(map(holds, told)) >= 0.8 * len(told)
             chance += min(density.get(len(number.lstrip("-")), 0.0) for number in told)
         elif len(output) >= 8 and re.search("[A-Za-z]", output) and output not in our_text:
             judged += 1
@@ -65,7 +73,7 @@ def known_tests(code: str, data: bytes, src_code: str, tests: Sequence[TestCase]
         if first and first not in seen:
             seen.add(first)
             judged += 1
-            known += any(number in numbers for number in first)
+            known += any(map(holds, first))
             chance += min(1.0, sum(density.get(len(number.lstrip("-")), 0.0) for number in first))
     if _too_many(known, judged, chance):
         return f"literals name {known} of the {judged} inputs that can be told apart"
@@ -92,17 +100,48 @@ def _tells(token: str) -> bool:
     return re.fullmatch(r"-?\d+\.\d{3,}", token) is not None and len(token.replace(".", "").strip("-0")) >= 5
 
 
-def _literals(code: str, data: bytes) -> tuple[set[str], str]:
-    """Numbers in the program, as decimal text, and its texts, one after the other."""
+def _literals(code: str, data: bytes) -> tuple[set[str], _Stored, str]:
+    """Numbers in the program's text, in decimal; those in its data; and its texts, one after the other."""
     bare, strings = split_source(code)
     texts = " ".join([*strings, *(run.decode() for run in re.findall(rb"[\x20-\x7e]{4,}", data))])
     numbers: set[str] = set(re.findall(r"-?\d+\.\d{3,}|-?\d{4,}", texts))
     for spelled in _NUMBER.findall(bare):
         spelled = spelled.replace("'", "")
-        numbers.add(spelled if "." in spelled else str(_whole(spelled)))
-    for width, kind in ((4, "<i"), (8, "<q")):
-        numbers |= {str(value) for (value,) in struct.iter_unpack(kind, data[: len(data) // width * width])}
-    return numbers | {f"-{number}" for number in numbers if not number.startswith("-")}, " ".join(texts.split())
+        if len(spelled) <= _LONGEST:
+            numbers.add(spelled if "." in spelled else str(_whole(spelled)))
+    return numbers, _Stored(data), " ".join(texts.split())
+
+
+class _Stored:
+    """The whole numbers of four and of eight bytes, aligned, in a program's data: each once, in order."""
+
+    def __init__(self, data: bytes):
+        import numpy as np
+
+        self._sorted = [
+            np.unique(np.frombuffer(data, dtype, count=len(data) // width)) for width, dtype in ((4, "<i4"), (8, "<i8"))
+        ]
+
+    def __contains__(self, number: str) -> bool:
+        if not _WHOLE.fullmatch(number):
+            return False
+        value = int(number)
+        for values in self._sorted:
+            if len(values) and int(values[0]) <= value <= int(values[-1]):
+                at = int(values.searchsorted(value))
+                if at < len(values) and int(values[at]) == value:
+                    return True
+        return False
+
+    def counts(self) -> Counter[int]:
+        """How many there are, by number of digits; those below zero are not counted."""
+        found: Counter[int] = Counter()
+        for digits in range(1, 20):
+            low, high = 10 ** (digits - 1) if digits > 1 else 0, 10**digits
+            for values in self._sorted:
+                last = min(high, 2**63 - 1)
+                found[digits] += int(values.searchsorted(last)) - int(values.searchsorted(low))
+        return found
 
 
 def _whole(spelled: str) -> int:
@@ -113,7 +152,7 @@ def _whole(spelled: str) -> int:
     return int(spelled)
 
 
-def _density(numbers: Iterable[str]) -> dict[int, float]:
+def _density(numbers: Iterable[str], stored: _Stored) -> dict[int, float]:
     """By number of digits: which share of all such numbers stands in the program."""
-    counts = Counter(len(number) for number in numbers if number.isdigit())
+    counts = stored.counts() + Counter(len(number) for number in numbers if number.isdigit())
     return {digits: min(1.0, count / (9 * 10 ** (digits - 1))) for digits, count in counts.items()}

@@ -67,6 +67,7 @@ function row(pair) {
   const speedup = run.best === null ? null : run.samples[run.best][2 + timed()];
   const human = run.human[timed()];
   return { pair, run, id: pair.id, problem: pair.problem, speedup, human, kind: run.kind ?? "", flagged: run.shrunk.length > 0,
+    doubtful: run.readings.flatMap((reading, index) => (reading?.[2] ? [`answer ${index}: ${reading[0]}`] : [])),
     over: speedup !== null && human !== null ? speedup / human : null };
 }
 const haystacks = new Map();
@@ -80,7 +81,7 @@ function haystack(pair) {
 }
 function wanted() {
   const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const [outcome, kind, problem, flagged] = [$("outcome").value, $("kind").value, $("problem").value, $("flagged").checked];
+  const [outcome, kind, problem, flagged, doubtful] = [$("outcome").value, $("kind").value, $("problem").value, $("flagged").checked, $("doubtful").checked];
   const rows = [];
   for (const pair of data.pairs) {
     if (problem && pair.problem !== problem) continue;
@@ -88,6 +89,7 @@ function wanted() {
     if (!found) continue;
     if (kind && found.kind !== kind) continue;
     if (flagged && !found.flagged) continue;
+    if (doubtful && !found.doubtful.length) continue;
     if (outcome === "unusable" ? found.run.usable : outcome && !found.run.samples.some((sample) => sample[1] === outcome)) continue;
     if (words.length && !words.every((word) => haystack(pair).includes(word))) continue;
     rows.push(found);
@@ -118,6 +120,7 @@ function list() {
     const name = el("button", { type: "button", "aria-expanded": "false" }, found.id);
     const first = el("td", { class: "left" }, name);
     if (found.flagged) first.append(el("span", { class: "flag", title: "a constant or an array was made smaller" }, "⚑ smaller constant"));
+    if (found.doubtful.length) first.append(el("span", { class: "flag", title: found.doubtful.join("\n") }, "? read doubtfully"));
     if (!found.run.usable) first.append(el("span", { class: "flag", title: "its source fails its tests here: in no metric" }, "not in the metrics"));
     const line = el("tr", { class: "pair", "data-id": found.id }, first, el("td", { class: "left" }, found.problem), el("td", { class: "left" }, squares),
       el("td", { class: found.speedup >= 1.1 ? "up" : found.speedup !== null && found.speedup < 0.99 ? "down" : "" }, times(found.speedup)),
@@ -195,15 +198,19 @@ function detail(pair, run) {
   }
   return inside;
 }
-/** How each answer was read: the rule that chose its program, what was passed over, and the shown answer's whole text. */
+/** How each answer was read: the rule that chose its program, what was passed over, and the whole text of the one shown
+ * and of those read doubtfully. It is open where there are such. */
 function reading(run) {
   const [rule, passed] = run.readings[run.shown] ?? ["", []];
   const others = passed.length ? ` (${passed.length} passed over)` : "";
+  const doubtful = run.readings.some((found) => found?.[2]);
   const list = el("ul", {});
   run.readings.forEach((found, index) => {
-    if (found) list.append(el("li", {}, `answer ${index}: ${found[0]}`, ...(found[1].length ? [el("ul", {}, ...found[1].map((each) => el("li", {}, `passed over: ${each}`)))] : [])));
+    const text = run.texts[index] === undefined ? [] : [el("div", { class: "raw" }, run.texts[index])];
+    if (found) list.append(el("li", {}, `${found[2] ? "? " : ""}answer ${index}: ${found[0]}`, ...(found[1].length ? [el("ul", {}, ...found[1].map((each) => el("li", {}, `passed over: ${each}`)))] : []), ...text));
+    else if (text.length) list.append(el("li", {}, `answer ${index}`, ...text));
   });
-  return el("details", { class: "reading" }, el("summary", {}, `How answer ${run.shown} was read${rule ? `: ${rule}` : ""}${others}`), list, el("div", { class: "raw" }, run.text));
+  return el("details", { class: "reading", open: doubtful }, el("summary", {}, `How answer ${run.shown} was read${rule ? `: ${rule}` : ""}${others}`), list);
 }
 /** Seconds of a program's cycles of one kind. */
 const spent = (program, name) => data.stalls[state.run][name] * (program.counters[name] ?? 0);

@@ -5,6 +5,15 @@
 namespace {
 // x86's architectural and micro-code registers, which hold physical ones for good (src/arch/x86/regs/int.hh, float.hh)
 constexpr uint32_t ARCHITECTURAL_INTEGERS = 38, ARCHITECTURAL_FLOATS = 56;
+
+// The wrong path is not executed here; what it does is estimated, alike for all programs, by small programs made for it:
+// micro-operations renamed a cycle, and the share of the free registers that they take, both in eighths;
+constexpr uint64_t WRONG_PATH_RATE = 24, WRONG_PATH_ROOM = 6;
+// lines of code that it asks for after the first one;
+constexpr uint64_t WRONG_PATH_LINES = 1;
+// up to how many bytes ahead both ways meet again soon, and from how many cycles on that is worth a look.
+constexpr uint64_t WRONG_PATH_REACH = 256, WRONG_PATH_LEAST = 12;
+
 inline uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
 }  // namespace
 
@@ -35,16 +44,10 @@ Core::Core(const Machine& m)
         if (entries < shortest_) shortest_ = entries;
     commit_delay_ = m.iewToCommitDelay + 1;
     // commit hears of a wrong branch iewToCommitDelay later, fetch a cycle after it, and asks for code in the next one
-    mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 + uint32_t(m.fit("mispredict_cycles", 0));
-    fault_delay_ = m.trapLatency + m.commitToFetchDelay + 1 + uint32_t(m.fit("trap_cycles", 0));
+    mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 ;
+    fault_delay_ = m.trapLatency + m.commitToFetchDelay + 1;
     serialize_delay_ = m.commitToRenameDelay + 1;
-    wrong_path_lines_ = uint32_t(m.fit("wrong_path_lines", 8));
-    wrong_path_reach_ = uint32_t(m.fit("wrong_path_bytes", 256));
-    wrong_path_least_ = uint32_t(m.fit("wrong_path_least_cycles", 12));
-    wrong_path_rate_ = uint32_t(m.fit("wrong_path_rate", 24));
-    wrong_path_room_ = uint32_t(m.fit("wrong_path_room", 8));
-    startup_ = uint64_t(m.fit("startup_cycles_less", 0));
-    decode_resolves_ = uint32_t(m.fit("decode_resolves", 1));
+    cycles_per_1000_ = uint64_t(m.fit("cycles_per_1000_instructions", 0));
 }
 
 void Core::redirect(uint64_t request, Why why) {
@@ -91,7 +94,7 @@ void Core::fetch_blocks(uint64_t pc, unsigned size) {
 // straight on from `pc`, four bytes an instruction, as far as there is room for what it fetches.
 void Core::fetch_wrong_path(uint64_t pc, uint64_t until) {
     constexpr unsigned LINE = 6;
-    const uint64_t last = (pc >> LINE) + wrong_path_lines_;
+    const uint64_t last = (pc >> LINE) + WRONG_PATH_LINES;
     uint64_t cycle = fetch_cycle_ + 1;
     for (uint64_t line = pc >> LINE; line <= last && cycle < until; ++line) {
         const uint64_t frame = pages.find(line >> (12 - LINE));
@@ -381,9 +384,9 @@ void Core::squash(uint64_t heard) {
     uint64_t older = 0, registers = 0;
     while (older < m_.numROBEntries && committed_[uint8_t(commits_ - 1 - older)] > heard) ++older;
     while (registers < free_integers_ && integers_[uint8_t(integers_made_ - 1 - registers)] > heard) ++registers;
-    uint64_t entries = (heard + m_.commitToRenameDelay - renamed) * wrong_path_rate_ >> EIGHTHS;
+    uint64_t entries = (heard + m_.commitToRenameDelay - renamed) * WRONG_PATH_RATE >> EIGHTHS;
     if (entries > m_.numROBEntries - older) entries = m_.numROBEntries - older;
-    const uint64_t room = (free_integers_ - registers) * wrong_path_room_ >> EIGHTHS;
+    const uint64_t room = (free_integers_ - registers) * WRONG_PATH_ROOM >> EIGHTHS;
     if (entries > room) entries = room;
     counts.squashed += entries;
     const uint64_t cycles = (entries + m_.squashWidth - 1) / m_.squashWidth;
@@ -397,7 +400,7 @@ void Core::squash(uint64_t heard) {
 void Core::begin_shadow(uint64_t resolved) {
     if (shadow() && shadow_end_ > fetch_cycle_) return;  // inside another one's
     uint64_t restart = resolved + mispredict_delay_ + 1;
-    if (restart < fetch_cycle_ + wrong_path_least_) return;
+    if (restart < fetch_cycle_ + WRONG_PATH_LEAST) return;
     shadow_end_ = resolved + mispredict_delay_ - 1;
     shadow_shift_ = restart - fetch_cycle_;
     shadow_until_ = counts.ops + m_.numROBEntries;
@@ -413,7 +416,7 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
     if (!right) {
         if (predictor_.missed_target()) ++counts.missed_targets;
         bool direct = kind == BranchKind::Direct || kind == BranchKind::Call;
-        if (direct && decode_resolves_) {
+        if (direct) {
             // decode finds out: it knows the target of a direct jump
             redirect(decode_cycle_ + m_.fetchToDecodeDelay + m_.decodeToFetchDelay + 1, MISPREDICT);
             fetch_wrong_path(predictor_.guess(), request_ - 1);
@@ -423,7 +426,7 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
             redirect(done + mispredict_delay_, MISPREDICT);
             fetch_wrong_path(predictor_.guess(), request_ - 1);
             squash(done + commit_delay_);
-            if (kind == BranchKind::Conditional && in.target > pc && in.target - pc <= wrong_path_reach_) begin_shadow(done);
+            if (kind == BranchKind::Conditional && in.target > pc && in.target - pc <= WRONG_PATH_REACH) begin_shadow(done);
         }
     } else if (taken) {
         // fetch stops at a branch that is predicted taken; the next block is asked for in the same cycle

@@ -42,8 +42,8 @@ class Core {
     void execute(const Instruction&, const MicroOp* ops, const Access* accesses, unsigned n, uint64_t next,
                  uint64_t quotient);
 
-    /// Up to the last commit. The start-up's fitted correction goes in evenly over the first cycles: time never turns back.
-    uint64_t cycles() const { return last_commit_ > 2 * startup_ ? last_commit_ - startup_ : last_commit_ / 2; }
+    /// Up to the last commit, and what each instruction is fitted to take longer.
+    uint64_t cycles() const { return last_commit_ + counts.instructions * cycles_per_1000_ / 1000; }
     void kernel_wrote(uint64_t address, uint64_t bytes);
     void unmapped(uint64_t address, uint64_t bytes);
 
@@ -155,13 +155,11 @@ class Core {
     uint64_t shadow_until_ = 0;  // the micro-operation that does not fit into the window any more
     bool shadow() const { return counts.ops < shadow_until_; }
     uint64_t shadow_ready_[REGISTERS] = {};
-    uint32_t wrong_path_reach_, wrong_path_least_;
-    uint64_t startup_;  // fitted: cycles by which every program's start-up is shorter than it is timed
     void begin_shadow(uint64_t resolved);
     void squash(uint64_t heard);
-    uint32_t wrong_path_lines_, wrong_path_rate_, wrong_path_room_;
     uint64_t sent_before_ = ~0ull;  // by fetch, to a decode that is blocked
     uint64_t asked_in_shadow(const MicroOp&, uint64_t dispatch, uint64_t executes) const;
 
-    uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;
+    uint64_t cycles_per_1000_;
+    uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_;
 };
