@@ -66,12 +66,12 @@ def calibrate(observations: Sequence[Observation]) -> Calibration:
     # every problem weighs the same
     weights = np.array([1 / np.sqrt(np.sum(problems == problem)) for problem in problems])
 
-    def fit(chosen: np.ndarray) -> np.ndarray:
+    def fit(chosen: np.ndarray) -> np.ndarray:  # (numbers,)
         from scipy.optimize import nnls
 
         scale = (weights / seconds)[chosen]
-        numbers, _ = nnls(slopes[chosen] * scale[:, None], (seconds - plain)[chosen] * scale)
-        return np.round(numbers)
+        numbers: np.ndarray = nnls(slopes[chosen] * scale[:, None], (seconds - plain)[chosen] * scale)[0]
+        return np.rint(numbers)
 
     numbers = fit(np.ones(len(problems), bool))
     left_out = np.empty_like(seconds)
@@ -98,7 +98,8 @@ def _fastest(observations: Sequence[Observation]) -> np.ndarray:
         known = fastest.setdefault(observation.program, index)
         if observation.seconds < observations[known].seconds:
             fastest[observation.program] = index
-    return np.array([fastest[observation.program] for observation in observations])
+    indices: np.ndarray = np.array([fastest[observation.program] for observation in observations])
+    return indices
 
 
 def steps_of(spec: EnvironmentSpec) -> dict[str | None, EnvironmentSpec]:
