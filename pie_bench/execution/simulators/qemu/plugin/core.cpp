@@ -6,7 +6,8 @@ namespace {
 // x86's architectural and micro-code registers, which hold physical ones for good (src/arch/x86/regs/int.hh, float.hh)
 constexpr uint32_t ARCHITECTURAL_INTEGERS = 38, ARCHITECTURAL_FLOATS = 56;
 
-// The wrong path is not executed here; what it does is estimated, alike for all programs, by small programs made for it:
+// The wrong path is not executed here; what it does is estimated, alike for all programs. Values picked by gem5 24's runs of
+// small programs and of mini's and PIE's (docs/ruler.md):
 // micro-operations renamed a cycle, and the share of the free registers that they take, both in eighths;
 constexpr uint64_t WRONG_PATH_RATE = 24, WRONG_PATH_ROOM = 6;
 // lines of code that it asks for after the first one;
