@@ -19,10 +19,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
-from pie_bench.data.load import load_dataset
+from pie_bench.data.load import SCORED, load_dataset
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import Environment, load_environment_spec
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
@@ -31,6 +32,7 @@ from pie_bench.execution.toolchain import Toolchain
 from pie_bench.run.measurement import Measurement
 
 LEAST, MOST, INPUTS = 50e-6, 450e-6, 13
+Item = TypeVar("Item")
 Times = tuple[float, float]  # whole, start-up (seconds)
 
 
@@ -38,11 +40,13 @@ def programs(datasets: list[str]) -> Iterator[tuple[str, str, str, list[bytes]]]
     """Problem, name, text and tests' inputs (shortest first) of the programs: one of each problem, then the others."""
     by_problem: dict[str, dict[str, tuple[str, list[bytes]]]] = {}
     for name in datasets:
-        for split in ("test", "train"):
+        for split in (SCORED, "train"):
             try:
                 dataset = load_dataset(name, split, with_tests=True)
             except UserError:
-                continue  # a dataset may have one split only
+                if split == SCORED:
+                    raise
+                continue  # a dataset need not have more than what is scored
             for pair in dataset.pairs:
                 inputs = sorted({test.input for test in dataset.tests(pair)}, key=lambda each: (len(each), each))
                 names = pair.pair_id.split("-", 1)
@@ -57,16 +61,23 @@ def programs(datasets: list[str]) -> Iterator[tuple[str, str, str, list[bytes]]]
         yield problem, name, code, inputs
 
 
+def spread(items: list[Item], n: int) -> list[Item]:
+    """At most `n` of them, the first and the last among them, evenly apart; the last one alone for one."""
+    if len(items) <= n:
+        return items
+    return [items[round(k * (len(items) - 1) / (n - 1))] for k in range(n)] if n > 1 else items[-1:]
+
+
 class Lab:
     """Compiles and measures in one environment."""
 
     def __init__(self, name: str):
         sandbox = choose_sandbox()
         build_roots(name, sandbox)
-        self.environment: Environment = open_environment(load_environment_spec(name), sandbox)
-        spec = self.environment.spec
-        self.toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, self.environment.root)
-        self._simulator = open_simulator(self.environment, sandbox)
+        environment = open_environment(load_environment_spec(name), sandbox)
+        spec = environment.spec
+        self.toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
+        self._simulator = open_simulator(environment, sandbox)
 
     def times(self, binary: bytes, inputs: list[bytes]) -> list[Times | None]:
         """None where the program did not end well."""
@@ -129,8 +140,7 @@ def record(file: Path, datasets: list[str], limit: int | None, environment: str,
 
             found = [each for test in (inputs[-1], inputs[len(inputs) // 2]) for each in larger_inputs(test, work)]
             chosen = list(dict.fromkeys(found))
-            if len(chosen) > INPUTS:
-                chosen = [chosen[round(k * (len(chosen) - 1) / (INPUTS - 1))] for k in range(INPUTS)]
+            chosen = spread(chosen, INPUTS)
             for data, times in zip(chosen, gem5.times(binary, chosen), strict=True):
                 if times is not None:
                     out.write(json.dumps([problem, name, data.decode("latin-1"), *times]) + "\n")
@@ -150,8 +160,8 @@ def compare(file: Path, datasets: list[str], ruler: str, per_program: int | None
         binary = lab.toolchain.compile(code).binary if rows else None
         if not rows or binary is None:
             continue
-        if per_program is not None and len(rows) > per_program:
-            rows = [rows[round(k * (len(rows) - 1) / (per_program - 1))] for k in range(per_program)]
+        if per_program is not None:
+            rows = spread(rows, per_program)
         found = []
         for (_, gem5), ours in zip(rows, lab.times(binary, [data for data, _ in rows]), strict=True):
             if ours is None or gem5[0] - gem5[1] < LEAST:

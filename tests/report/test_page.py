@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -307,21 +307,28 @@ def test_runs_are_told_apart_by_as_little_as_possible(made: Path, tmp_path: Path
     assert not (tmp_path / "r.html").exists()
 
 
-def test_how_an_answer_was_read_is_one_click_away(made_folder: Path, tmp_path: Path, browser: Any) -> None:
-    shutil.copytree(made_folder / "b", tmp_path / "run")
-    path = tmp_path / "run" / "verdicts.jsonl"
+def page_with_readings(made_folder: Path, folder: Path, browser: Any, reading: Callable[[Any], Any]) -> Any:
+    """The page of a run whose answers were read as `reading` says of their records."""
+    shutil.copytree(made_folder / "b", folder)
+    path = folder / "verdicts.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
-    passed = ["thinking in <think>", "block 1: called the original"]
     for record in records:
         if record["role"] == "candidate":
-            record["reading"] = {"rule": "block 2: called <b>the answer</b>", "passed_over": passed}
+            record["reading"] = reading(record)
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIE_DATA_DIR", str(made_folder / "data"))
-        assert main(["report", str(tmp_path / "run")]) == 0
+        assert main(["report", str(folder)]) == 0
     page = browser.new_page()
-    page.goto((tmp_path / "run" / "report.html").as_uri())
+    page.goto((folder / "report.html").as_uri())
     page.wait_for_selector("body[data-ready]")
+    return page
+
+
+def test_how_an_answer_was_read_is_one_click_away(made_folder: Path, tmp_path: Path, browser: Any) -> None:
+    passed = ["thinking in <think>", "block 1: called the original"]
+    reading = {"rule": "block 2: called <b>the answer</b>", "passed_over": passed}
+    page = page_with_readings(made_folder, tmp_path / "run", browser, lambda record: reading)
     page.locator("tr.pair").first.click()
     section = page.locator("tr.detail details.reading")
     summary = section.locator("summary").inner_text()
@@ -338,21 +345,14 @@ def test_how_an_answer_was_read_is_one_click_away(made_folder: Path, tmp_path: P
 
 
 def test_answers_that_were_read_doubtfully_are_found(made_folder: Path, tmp_path: Path, browser: Any) -> None:
-    shutil.copytree(made_folder / "b", tmp_path / "run")
-    path = tmp_path / "run" / "verdicts.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    last = max(record["pair_id"] for record in records)
-    for record in records:
-        if record["role"] == "candidate":
-            doubtful = record["pair_id"] == last and record["sample_index"] == 1
-            record["reading"] = {"rule": "block 2: a complete program", "passed_over": [], "doubtful": doubtful}
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIE_DATA_DIR", str(made_folder / "data"))
-        assert main(["report", str(tmp_path / "run")]) == 0
-    page = browser.new_page()
-    page.goto((tmp_path / "run" / "report.html").as_uri())
-    page.wait_for_selector("body[data-ready]")
+    verdicts = (made_folder / "b" / "verdicts.jsonl").read_text().splitlines()
+    last = max(json.loads(line)["pair_id"] for line in verdicts)
+
+    def reading(record: Any) -> dict[str, Any]:
+        doubtful = record["pair_id"] == last and record["sample_index"] == 1
+        return {"rule": "block 2: a complete program", "passed_over": [], "doubtful": doubtful}
+
+    page = page_with_readings(made_folder, tmp_path / "run", browser, reading)
     page.check("#doubtful")
     expect(page.locator("tr.pair")).to_have_count(1)
     assert shown(page) == [last]

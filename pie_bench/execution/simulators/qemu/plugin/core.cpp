@@ -6,7 +6,8 @@ namespace {
 // x86's architectural and micro-code registers, which hold physical ones for good (src/arch/x86/regs/int.hh, float.hh)
 constexpr uint32_t ARCHITECTURAL_INTEGERS = 38, ARCHITECTURAL_FLOATS = 56;
 
-// The wrong path is not executed here; what it does is estimated, alike for all programs, by small programs made for it:
+// The wrong path is not executed here; what it does is estimated, alike for all programs. Values picked by gem5 24's runs of
+// small programs and of mini's and PIE's (docs/ruler.md):
 // micro-operations renamed a cycle, and the share of the free registers that they take, both in eighths;
 constexpr uint64_t WRONG_PATH_RATE = 24, WRONG_PATH_ROOM = 6;
 // lines of code that it asks for after the first one;
@@ -64,9 +65,9 @@ void Core::fetch_blocks(uint64_t pc, unsigned size) {
         if (block == fetch_block_) continue;
         // A new block is asked for as soon as an instruction ends. One that goes on in the next block is looked at first, in
         // the next cycle if this one's width is used up.
-        const uint64_t continues = later(fetch_next_, renamed_[uint8_t(counts.ops - front_room_)] << EIGHTHS) >> EIGHTHS;
-        uint64_t address = block << block_shift_;
-        uint64_t request = redirected_ ? request_ : block > first && first == fetch_block_ ? continues : fetch_cycle_;
+        uint64_t address = block << block_shift_, request = fetch_cycle_;
+        if (redirected_) request = request_;
+        else if (block > first) request = next_fetch() >> EIGHTHS;
         redirected_ = false;
         if (address >> 12 != fetch_page_) {
             fetch_page_ = address >> 12;
@@ -242,7 +243,7 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
     const bool is_store = other ? op.flags & MicroOp::STORE : WAY == MicroOp::SIMPLE_STORE;
     for (;;) {
         // fetch
-        uint64_t place = later(fetch_next_, renamed_[uint8_t(counts.ops - front_room_)] << EIGHTHS);
+        uint64_t place = next_fetch();
         fetch_next_ = place + fetch_step_;
         fetch_cycle_ = place >> EIGHTHS;
         // decode

@@ -109,6 +109,11 @@ class Core {
     uint64_t fetch_next_ = 0, decode_next_ = 0, rename_next_ = 0, commit_next_ = 0;
     uint32_t fetch_step_, decode_step_, rename_step_, commit_step_;
     void fetch_at(uint64_t cycle) { fetch_cycle_ = cycle, fetch_next_ = cycle << EIGHTHS; }
+    // Where the next micro-operation is fetched: when the stage has width left and the queue behind it room.
+    uint64_t next_fetch() const {
+        const uint64_t room = renamed_[uint8_t(counts.ops - front_room_)] << EIGHTHS;
+        return room > fetch_next_ ? room : fetch_next_;
+    }
     void end_fetch_cycle() { fetch_next_ = (fetch_cycle_ + 1) << EIGHTHS; }
     bool redirected_ = false, serialize_ = false;
     Why why_ = FETCH;
