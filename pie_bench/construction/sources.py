@@ -186,6 +186,19 @@ def _codenet(path: Path, recipe: Recipe, into: Path, label: str, temporary: Path
             meter.advance(sum(file.stat().st_size for file in batch))
 
 
+class _Entry(tarfile.TarInfo):
+    """An entry whose header must be whole: `tarfile` takes a broken or missing one for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Entry:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise  # the end
+            raise tarfile.ReadError(f"broken header: {error}") from error
+
+
 def _unpacked(archive: Path, recipe: Recipe, target: Path) -> Part:
     """Metadata and the programs of the recipe's languages out of a tar; what is behind a break in it is lost."""
     done = target.with_name(f"{target.name}.json")
@@ -194,7 +207,10 @@ def _unpacked(archive: Path, recipe: Recipe, target: Path) -> Part:
     findings = Findings()
     last = "its start"
     try:
-        with tarfile.open(archive, "r|*") as tar, metered(f"unpack {archive.name}", None, "file") as meter:
+        with (
+            tarfile.open(archive, "r|*", tarinfo=_Entry) as tar,
+            metered(f"unpack {archive.name}", None, "file") as meter,
+        ):
             for member in tar:
                 parts = member.name.split("/")
                 wanted = len(parts) >= 2 and (

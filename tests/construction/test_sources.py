@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 from pathlib import Path
 
@@ -60,18 +61,33 @@ def test_a_truncated_file_stops_the_build(tmp_path: Path) -> None:
 
 
 def test_codenet_as_a_tar_also_one_that_was_cut_off(source: Path, tmp_path: Path) -> None:
-    archive = tmp_path / "codenet.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
+    """Wherever it was cut: inside a program, inside a header, between two entries, and inside what is compressed."""
+    archive = tmp_path / "codenet.tar"
+    with tarfile.open(archive, "w") as tar:
         for name in ("metadata", "data"):
             tar.add(source / name, f"Project_CodeNet/{name}")
-    whole = read(tmp_path, "{kind: codenet, path: codenet.tar.gz}", "max_lost: 0.3\n")
+    of_tar = "{kind: codenet, path: codenet.tar}"
+    whole = read(tmp_path, of_tar, "max_lost: 0.3\n")
     folder = read(tmp_path, f"{{kind: codenet, path: {source}}}", "max_lost: 0.3\n")
     assert whole.counts == folder.counts
+    assert not [each for each in whole.findings if each["what"] == "truncated archive"]
     data = archive.read_bytes()
-    archive.write_bytes(data[: len(data) * 3 // 4])
-    (tmp_path / "out" / "stages" / "read" / "stage.json").unlink()
-    cut = read(tmp_path, "{kind: codenet, path: codenet.tar.gz}", "max_lost: 0.3\n")
-    assert any(each["what"] == "truncated archive" and "after " in each["named"][0] for each in cut.findings)
+    with tarfile.open(archive) as tar:
+        last = [member for member in tar if member.isfile()][-2:]
+    squeezed = gzip.compress(data)
+    for cut in (
+        data[: last[1].offset_data + 1],
+        data[: last[1].offset_data],
+        data[: last[1].offset + 100],
+        data[: last[1].offset],
+        data[: last[1].offset] + b"x" * 512,
+        *(squeezed[: len(squeezed) * part // 8] for part in range(5, 8)),
+    ):
+        archive.write_bytes(cut)
+        (tmp_path / "out" / "stages" / "read" / "stage.json").unlink()
+        found = read(tmp_path, of_tar, "max_lost: 0.9\n").findings
+        named = [each["named"][0] for each in found if each["what"] == "truncated archive"]
+        assert len(named) == 1 and "after " in named[0], found
 
 
 def test_bytes_that_are_no_text_matter_only_where_they_are_read(tmp_path: Path) -> None:
