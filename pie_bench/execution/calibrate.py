@@ -71,7 +71,8 @@ def calibrate(observations: Sequence[Observation]) -> Calibration:
 
         scale = (weights / seconds)[chosen]
         numbers: np.ndarray = nnls(slopes[chosen] * scale[:, None], (seconds - plain)[chosen] * scale)[0]
-        return np.rint(numbers)
+        whole: np.ndarray = np.rint(numbers)
+        return whole
 
     numbers = fit(np.ones(len(problems), bool))
     left_out = np.empty_like(seconds)
