@@ -12,6 +12,7 @@ from pie_bench.defaults import DEFAULT_ENVIRONMENT
 
 if TYPE_CHECKING:
     from pie_bench.api import evaluate as evaluate
+    from pie_bench.api import merge as merge
     from pie_bench.api import open_run as open_run
     from pie_bench.api import score as score
     from pie_bench.construction.build import build_dataset as build_dataset
@@ -39,6 +40,7 @@ _PUBLIC = {
     "dataset_stats": "pie_bench.construction.stats",
     "DatasetStats": "pie_bench.construction.stats",
     "evaluate": "pie_bench.api",
+    "merge": "pie_bench.api",
     "open_run": "pie_bench.api",
     "score": "pie_bench.api",
     "Completion": "pie_bench.models.model",

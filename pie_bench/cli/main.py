@@ -71,12 +71,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
         import_answers,
         judge,
         leaderboard,
+        merge,
         models,
         noise,
         report,
         run,
         show,
         stages,
+        store,
         tasks,
     )
 
@@ -93,6 +95,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     for module in (
         run,
         stages,
+        merge,
         tasks,
         show,
         import_answers,
@@ -108,6 +111,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         leaderboard,
         models,
         environment,
+        store,
         calibrate,
     ):
         module.add_verbs(verbs)
