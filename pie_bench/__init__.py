@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pie_bench.models.model import Completion as Completion
     from pie_bench.models.model import Model as Model
     from pie_bench.models.model import Request as Request
+    from pie_bench.serve.client import Client as Client
     from pie_bench.stages.finished import FinishedRun as FinishedRun
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ _PUBLIC = {
     "merge": "pie_bench.api",
     "open_run": "pie_bench.api",
     "score": "pie_bench.api",
+    "Client": "pie_bench.serve.client",
     "Completion": "pie_bench.models.model",
     "FinishedRun": "pie_bench.stages.finished",
     "Judge": "pie_bench.execution.judge",
