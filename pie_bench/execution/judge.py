@@ -153,31 +153,36 @@ class Judge:
 
         return self._pool.map_unordered(judge, enumerate(programs))
 
-    def guard(
+    def guarded(
         self,
         code: str,
         pair: PairWithTests | None = None,
         *,
         source: str | None = None,
         tests: Sequence[Test] | None = None,
-    ) -> GuardFinding:
-        """What the guards (docs/guards.md) say of a program that is right on the tests; arguments as in a call.
+    ) -> tuple[Judgement, GuardFinding | None]:
+        """The verdict, and what the guards (docs/guards.md) say of a program that is right (None of one that is not).
 
         A slow program is needed to compare with. Raises SandboxError when the guards do not work here, or not on the
         pair's own programs.
         """
         found = as_pair(pair, source, tests)
-        own = replace(found.pair, tgt_code=found.pair.tgt_code or found.pair.src_code)
-        if not own.src_code:
+        if not found.pair.src_code:
             raise UserError("judge: the guards need a slow program to compare with; give source")
-        key = hash_of([_key_of(found), own.tgt_code])
+        verdict = self._judge(code, 0, found, True)
+        return verdict, self._guards_of(found).check(code, 0) if verdict.outcome == "ok" else None
+
+    def _guards_of(self, given: PairWithTests) -> PairGuard:
+        """The guards of a pair, made once."""
+        own = replace(given.pair, tgt_code=given.pair.tgt_code or given.pair.src_code)
+        key = hash_of([_key_of(given), own.tgt_code])
         with self._making.of(f"guards {key}"):
             guards = self._guards.get(key)
             if guards is None:
                 executor = self._executor
-                guards = PairGuard(own, found.tests, executor.environment, executor.sandbox)
+                guards = PairGuard(own, given.tests, executor.environment, executor.sandbox)
                 self._guards.put(key, guards)
-        return guards.check(code, 0)
+            return guards
 
     @property
     def environment_id(self) -> str:

@@ -81,6 +81,8 @@ class Job(_Part):
             raise ValueError(f"{given[0]} goes with tests; a pair has its own")
         if self.tests is not None and self.dataset is not None:
             raise ValueError("dataset goes with pair")
+        if self.guards and not self.measured:
+            raise ValueError("guards go with measured")
         if self.guards and self.tests is not None and not self.source:
             raise ValueError("guards need a slow program to compare with; give source")
         return self

@@ -177,15 +177,17 @@ class Service:
         started = time.monotonic()
         judge = _chosen("environment", job.environment, self.judges)
         pair = self._pair(job)
-        verdict = judge(job.program, pair, measured=job.measured)
-        guarded = job.guards and verdict.outcome == "ok" and bool(pair.pair.src_code)
-        finding = judge.guard(job.program, pair).to_json() if guarded else None
+        finding = None
+        if job.guards:
+            verdict, finding = judge.guarded(job.program, pair)
+        else:
+            verdict = judge(job.program, pair, measured=job.measured)
         seconds = time.monotonic() - started
         self.metrics.verdicts.labels(verdict.outcome).inc()
         self.metrics.seconds.observe(seconds)
         with self._lock:
             self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
-        return reply_of(verdict, finding)
+        return reply_of(verdict, finding and finding.to_json())
 
     def _pair(self, job: Job) -> PairWithTests:
         if job.pair is None:
