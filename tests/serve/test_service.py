@@ -18,7 +18,7 @@ from pie_bench.serve.app import _Rate, is_loopback
 from pie_bench.serve.protocol import Job, parse
 from pie_bench.serve.service import BusyError, Service, _Kept
 
-ENDLESS = "int main() { for (;;) {} }"
+BUSY = "int main() { for (volatile long i = 0; i < 1500000000; i = i + 1) {} }"  # a second or more
 
 
 @given(
@@ -45,7 +45,7 @@ def test_a_judgement_survives_the_wire() -> None:
 def test_what_nobody_waits_for_is_not_judged_and_what_is_asked_for_twice_is_judged_once(cache: Path) -> None:
     service = Service(workers=1, queue=1)
     try:
-        first, second, third = (Job(program=f"{ENDLESS} // {n}", tests=_tests(), measured=False) for n in range(3))
+        first, second, third = (Job(program=f"{BUSY} // {n}", tests=_tests(), measured=False) for n in range(3))
         (running,) = service.submit([first])
         (same,) = service.submit([first])
         assert same is running
