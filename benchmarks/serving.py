@@ -17,13 +17,16 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pie_bench import Client, Judge
+from pie_bench.paths import roots_dir
 from pie_bench.serve.service import reply_of
 
 TESTS = [(f"{n}\n", f"{n * (n + 1) // 2}\n") for n in (10, 1000, 50_000)]
@@ -51,7 +54,13 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     command = [sys.executable, "-m", "pie_bench.cli", "serve", "--port", "0", "--workers", str(options.workers)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    os.environ.setdefault("PIE_BENCH_ROOTS", str(roots_dir()))
+    with ExitStack() as stack:
+        # Caches of their own: what the server measured is not what it is compared with.
+        caches = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(2)]
+        os.environ["PIE_BENCH_CACHE"] = caches[0]
+        server = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        os.environ["PIE_BENCH_CACHE"] = caches[1]
         assert server.stdout is not None
         url = server.stdout.readline().split()[1].rstrip(":")
         try:

@@ -90,7 +90,7 @@ def test_trainers_get_the_same_rewards_here_and_through_a_server(server: str, ca
 
 def test_what_the_guards_flag_is_wrong(server: str, cache: Any) -> None:
     pair = load_pair("mini", PAIR)
-    flagged = pair.pair.tgt_code.replace("main() {", "main() { int a[3] = {}; volatile int k = 3; a[k] = 1;", 1)
+    flagged = pair.pair.tgt_code.replace("main() {", "main() { { int a[3] = {}; volatile int k = 3; a[k] = 1; }", 1)
     assert flagged != pair.pair.tgt_code
     reward = Speedup("mini", split="test", judge=server, guarded=True, wrong=-0.25)
     first, second = call_as_trl(reward, [fenced(pair.pair.tgt_code), fenced(flagged)], pair_id=[PAIR, PAIR])
