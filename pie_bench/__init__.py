@@ -12,6 +12,7 @@ from pie_bench.defaults import DEFAULT_ENVIRONMENT
 
 if TYPE_CHECKING:
     from pie_bench.api import evaluate as evaluate
+    from pie_bench.api import merge as merge
     from pie_bench.api import open_run as open_run
     from pie_bench.api import score as score
     from pie_bench.construction.build import build_dataset as build_dataset
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pie_bench.models.model import Completion as Completion
     from pie_bench.models.model import Model as Model
     from pie_bench.models.model import Request as Request
+    from pie_bench.serve.client import Client as Client
     from pie_bench.stages.finished import FinishedRun as FinishedRun
 
 __version__ = "0.1.0"
@@ -39,8 +41,10 @@ _PUBLIC = {
     "dataset_stats": "pie_bench.construction.stats",
     "DatasetStats": "pie_bench.construction.stats",
     "evaluate": "pie_bench.api",
+    "merge": "pie_bench.api",
     "open_run": "pie_bench.api",
     "score": "pie_bench.api",
+    "Client": "pie_bench.serve.client",
     "Completion": "pie_bench.models.model",
     "FinishedRun": "pie_bench.stages.finished",
     "Judge": "pie_bench.execution.judge",

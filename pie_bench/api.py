@@ -13,7 +13,16 @@ from pie_bench.paths import cache_dir
 from pie_bench.run.manifest import Settings
 from pie_bench.run.run import Run
 from pie_bench.stages.finished import FinishedRun
-from pie_bench.stages.plan import Plan, begin_run, check_run, default_run_directory, make_plan, plan_of, task_folders
+from pie_bench.stages.plan import (
+    Plan,
+    Shard,
+    begin_run,
+    check_run,
+    default_run_directory,
+    make_plan,
+    plan_of,
+    task_folders,
+)
 
 if TYPE_CHECKING:
     from pie_bench.execution.sandbox.sandbox import Sandbox
@@ -31,6 +40,7 @@ def evaluate(
     limit: int | None = None,
     samples: int | None = None,
     pairs: Sequence[str] | None = None,
+    shard: str | None = None,
     encoder: str | None = None,
     model_args: Mapping[str, object] | None = None,
     context: int | None = None,
@@ -61,6 +71,7 @@ def evaluate(
             limit=limit,
             samples=samples,
             pairs=pairs,
+            shard=shard,
             encoder=encoder,
             model_args=model_args,
             context=context,
@@ -85,6 +96,7 @@ def settings_of(
     limit: int | None,
     samples: int | None,
     pairs: Sequence[str] | None,
+    shard: str | None,
     encoder: str | None,
     model_args: Mapping[str, object] | None,
     context: int | None,
@@ -105,6 +117,7 @@ def settings_of(
         encoder=encoder,
         model_args={key: str(value) for key, value in (model_args or {}).items()} | other_prompts,
         pairs=None if pairs is None else tuple(pairs),
+        shard=None if shard is None else str(Shard.parse(shard)),
         include_path=None if include_path is None else str(Path(include_path).expanduser().resolve()),
         context=context,
     )
@@ -113,6 +126,17 @@ def settings_of(
 def open_run(path: str | PathLike[str]) -> FinishedRun:
     """A run that was scored earlier. UserError when there is none, or it is not scored yet."""
     return FinishedRun(path)
+
+
+def merge(runs: Sequence[str | PathLike[str]], out: str | PathLike[str]) -> FinishedRun:
+    """One finished run in the new folder `out` from runs of parts of it, e.g. all its shards: `pie-bench merge`.
+
+    Raises UserError, before anything is written, when they are not parts of one run or not all of them are there.
+    """
+    from pie_bench.stages.merge import merge as stage
+
+    stage([Run(path) for path in runs], Run(out))
+    return FinishedRun(out)
 
 
 def score(path: str | PathLike[str]) -> FinishedRun:

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from urllib.parse import quote
 from pie_bench.errors import UserError
 from pie_bench.run.measurement import Measurement, Profile
 
-T = TypeVar("T", Measurement, Profile)
+T = TypeVar("T", bound="Measurement | Profile")
 
 _TIMEOUT_SECONDS = 60  # that another process may write
 _SCHEMA = """
@@ -148,8 +149,98 @@ class GenerationStore:
         self._connection.close()
 
 
+# The stores of a cache folder. What was measured without a sandbox never mixes with the rest.
+_STORES = {
+    "measurements.sqlite": _SCHEMA,
+    "measurements-unsafe.sqlite": _SCHEMA,
+    "generations.sqlite": _GENERATION_SCHEMA,
+}
+_KINDS: Mapping[str, type[Measurement] | type[Profile] | None] = {
+    "measurement": Measurement,
+    "profile": Profile,
+    "generation": None,  # answers may well differ: the first one kept stays
+}
+
+
+def merge_stores(sources: Sequence[Path], into: Path) -> dict[str, dict[str, int]]:
+    """Copies what the stores of other cache folders know into those of `into`; how many records were added, by file
+    and table.
+
+    UserError, with nothing copied, for a folder without a store, a store that cannot be read or written, and two
+    records of one measurement that differ (the same program, input and simulator must always give the same).
+    """
+    found = {name: [folder / name for folder in sources if (folder / name).is_file()] for name in _STORES}
+    for folder in sources:
+        if folder.resolve() == into.resolve():
+            raise UserError(f"{folder}: is the cache folder to copy into; give those of other machines")
+        if not any(folder / name in paths for name, paths in found.items()):
+            raise UserError(f"{folder}: no cache folder (none of {', '.join(_STORES)} is in it)")
+    added: dict[str, dict[str, int]] = {}
+    with ExitStack() as stack:
+        targets = []
+        for name, paths in found.items():
+            if not paths:
+                continue
+            target, writable = _open_database(into / name, _STORES[name], "store")
+            stack.enter_context(closing(target))
+            if not writable:
+                raise UserError(f"{into / name}: cannot be written; give another --into")
+            targets.append(target)
+            target.execute("BEGIN IMMEDIATE")
+            added[name] = {}
+            for path in paths:
+                for table, count in _copied(path, target).items():
+                    added[name][table] = added[name].get(table, 0) + count
+        for target in targets:
+            target.commit()
+    return added
+
+
+def _copied(path: Path, target: sqlite3.Connection) -> dict[str, int]:
+    """How many records of a store were new to the target, by table."""
+    added = {}
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as source:
+            tables = {name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+            for table in sorted(tables & _KINDS.keys()):
+                columns = [name for _, name, *_ in target.execute(f"PRAGMA table_info({table})")]
+                rows = source.execute(f"SELECT {', '.join(columns)} FROM {table}")
+                added[table] = sum(_copy_row(table, columns, row, path, target) for row in rows)
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{path}: cannot be read as a store ({error}); leave its folder out, or copy it anew") from None
+    return added
+
+
+def _copy_row(table: str, columns: Sequence[str], row: tuple[str, ...], path: Path, target: sqlite3.Connection) -> bool:
+    """Whether it was new. The last column is the record, those before it are its key."""
+    *key, theirs = row
+    condition = " AND ".join(f"{name}=?" for name in columns[:-1])
+    known = target.execute(f"SELECT record FROM {table} WHERE {condition}", key).fetchone()
+    kind = _KINDS[table]
+    if known is not None and (kind is None or known[0] == theirs):
+        return False
+    if known is not None and kind is not None:
+        records = _record(theirs, kind), _record(known[0], kind)
+        if records[0] is None or records[0] == records[1]:
+            return False
+        if records[1] is not None:
+            what = ", ".join(f"{name} {value[:12]}" for name, value in zip(columns[:-1], key, strict=True))
+            raise UserError(
+                f"{path}: another {table} than is known for {what}: one of the two machines measures wrongly; "
+                "run pie-bench doctor on both"
+            )
+    target.execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    return True
+
+
 def _open_database(path: Path, schema: str, what: str) -> tuple[sqlite3.Connection, bool]:
     """The database, and whether it can be written; where it cannot, a warning. UserError for a file that is none."""
+    network = _network_file_system(path)
+    if network is not None:
+        _warn(
+            f"{path}: on a network file system ({network}), where several machines can damage an SQLite file; "
+            "set PIE_BENCH_CACHE to a folder of this machine, and bring stores together with: pie-bench store merge"
+        )
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,6 +279,32 @@ def _to_read(path: Path, schema: str) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     connection.executescript(schema)
     return connection
+
+
+_NETWORK = ("9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "orangefs", "smb", "sshfs")
+
+
+def _network_file_system(path: Path) -> str | None:
+    """The type of the network file system that a path lies on; None where it is none, or nothing is known."""
+    try:
+        return network_type(Path("/proc/self/mountinfo").read_text(errors="replace"), path.resolve())
+    except OSError:
+        return None
+
+
+def network_type(mounts: str, path: Path) -> str | None:
+    """The type of the network file system that a path is on, by the text of `/proc/self/mountinfo` (proc(5))."""
+    found, depth = "", -1
+    for line in mounts.splitlines():
+        fields, _, more = line.partition(" - ")
+        if len(fields.split()) < 5 or not more:
+            continue
+        # Blanks in names are written as octal numbers.
+        point = Path(fields.split()[4].encode().decode("unicode_escape", "replace"))
+        if path.is_relative_to(point) and len(point.parts) >= depth:  # the last mount on a folder is what is seen
+            found, depth = more.split()[0], len(point.parts)
+    names = found.removeprefix("fuse.")
+    return found if names.startswith(_NETWORK) else None
 
 
 def _warn(what: str) -> None:

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.run.files import append_jsonl, read_jsonl, write_json
-from pie_bench.run.measurement import Measurement
+from pie_bench.run.measurement import Measurement, Profile
 from pie_bench.run.run import Run
-from pie_bench.store import GenerationStore, MeasurementStore
+from pie_bench.store import GenerationStore, MeasurementStore, merge_stores, network_type
 
 MEASUREMENT = Measurement("b", "i", "s", "ok", 0, "o", {"Ir": 5}, {"Ir": 2})
 
@@ -168,3 +169,72 @@ def test_a_folder_without_or_with_a_broken_manifest(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{\n")
     with pytest.raises(UserError, match=r"manifest\.json:2: broken JSON"):
         Run(tmp_path).read_manifest()
+
+
+def stored(folder: Path, *measurements: Measurement) -> Path:
+    store = MeasurementStore(folder / "measurements.sqlite")
+    for measurement in measurements:
+        store.put(measurement)
+    store.close()
+    return folder
+
+
+def test_stores_of_several_machines_are_brought_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    others = [replace(MEASUREMENT, input_sha256=str(number)) for number in range(3)]
+    a, b = stored(tmp_path / "a", MEASUREMENT, *others[:2]), stored(tmp_path / "b", *others[1:])
+    profile = Profile("c", "i", "e", 10, ((1, 10),))
+    store = MeasurementStore(b / "measurements.sqlite")
+    store.put_profile(profile)
+    store.close()
+    for folder, text in ((a, "first"), (b, "second")):
+        answers = GenerationStore(folder / "generations.sqlite")
+        answers.put("key", {"text": text})
+        answers.close()
+    into = stored(tmp_path / "into", MEASUREMENT)
+    assert merge_stores([a, b], into) == {
+        "measurements.sqlite": {"measurement": 3, "profile": 1},
+        "generations.sqlite": {"generation": 1},
+    }
+    merged = MeasurementStore(into / "measurements.sqlite")
+    assert set(merged.get("b", ["i", "0", "1", "2"], "s")) == {"i", "0", "1", "2"}
+    assert merged.get_profile("c", "i", "e") == profile
+    merged.close()
+    answers = GenerationStore(into / "generations.sqlite")
+    assert answers.get("key") == {"text": "first"}
+    answers.close()
+    assert main(["store", "merge", str(a), str(b), "--into", str(into)]) == 0
+    assert f"{into / 'measurements.sqlite'}: added 0 measurements, 0 profiles" in capsys.readouterr().out
+
+
+def test_stores_that_disagree_or_are_none_are_refused_whole(tmp_path: Path) -> None:
+    a = stored(tmp_path / "a", replace(MEASUREMENT, input_sha256="new"))
+    b = stored(tmp_path / "b", replace(MEASUREMENT, counters={"Ir": 6}))
+    into = stored(tmp_path / "into", MEASUREMENT)
+    with pytest.raises(
+        UserError, match=r"b/measurements.sqlite: another measurement than is known for binary_sha256 b"
+    ):
+        merge_stores([a, b], into)
+    with pytest.raises(UserError, match="nowhere: no cache folder"):
+        merge_stores([a, tmp_path / "nowhere"], into)
+    with pytest.raises(UserError, match="is the cache folder to copy into"):
+        merge_stores([into], into)
+    (b / "measurements.sqlite").write_bytes(b"this is no database at all, however long it may be" * 100)
+    with pytest.raises(UserError, match=r"b/measurements.sqlite: cannot be read as a store"):
+        merge_stores([a, b], into)
+    store = MeasurementStore(into / "measurements.sqlite")
+    assert set(store.get("b", ["i", "new"], "s")) == {"i"}
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/home/me/.cache", "nfs4"), ("/home", "nfs4"), ("/homely", None), ("/", None), ("/a b/c", "fuse.sshfs")],
+)
+def test_a_network_file_system_is_known(path: str, kind: str | None) -> None:
+    mounts = (
+        "22 1 254:0 / / rw - ext4 /dev/vda rw\n"
+        "30 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw,vers=4.2\n"
+        "31 22 0:41 / /a\\040b rw - fuse.sshfs me@there:/ rw\n"
+        "half a line\n"
+    )
+    assert network_type(mounts, Path(path)) == kind

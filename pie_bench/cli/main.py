@@ -71,12 +71,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
         import_answers,
         judge,
         leaderboard,
+        merge,
         models,
         noise,
         report,
         run,
+        serve,
         show,
         stages,
+        store,
         tasks,
     )
 
@@ -93,6 +96,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     for module in (
         run,
         stages,
+        merge,
         tasks,
         show,
         import_answers,
@@ -103,11 +107,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
         confirm,
         guard,
         judge,
+        serve,
         noise,
         dataset,
         leaderboard,
         models,
         environment,
+        store,
         calibrate,
     ):
         module.add_verbs(verbs)

@@ -46,6 +46,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs", metavar="P", help="only these pairs: ids with commas between, or @FILE, an id a line"
     )
+    parser.add_argument(
+        "--shard", metavar="I/N", help="only the I-th of N parts of the pairs; pie-bench merge puts them together"
+    )
     parser.add_argument("--samples", type=positive, metavar="K", help="answers a pair (default: the task's)")
     parser.add_argument(
         "--context", type=positive, metavar="N", help="tokens the model has room for, where it does not say so itself"
@@ -108,6 +111,7 @@ def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
         limit=arguments.limit,
         samples=arguments.samples,
         pairs=pair_ids(arguments.pairs),
+        shard=arguments.shard,
         encoder=arguments.encoder,
         model_args=model_args(arguments.model_args or ()),
         context=arguments.context,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from pie_bench.data.load import load_dataset
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.execution.executor import Executor, open_executor
+from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
@@ -21,6 +23,7 @@ from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.subject import Locks
 from pie_bench.hashing import hash_of, sha256
 from pie_bench.paths import cache_dir
+from pie_bench.run.guard import GuardFinding
 from pie_bench.run.verdict import Candidate, TestResult, Verdict
 
 Test: TypeAlias = TestCase | tuple[str | bytes, str | bytes]
@@ -28,6 +31,9 @@ Test: TypeAlias = TestCase | tuple[str | bytes, str | bytes]
 
 _LAYOUTS = (("input.", "output."), (".in", ".out"), (".in", ".ans"))  # PIE's and CodeNet's; those of contests
 _SHOWN_CHARACTERS = 80
+_SOURCES_KEPT, _GUARDS_KEPT = 1000, 50  # a judge that serves for weeks meets any number of pairs
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,16 @@ class Judgement(Verdict):
     """A verdict, with the one on the slow program that it was to make faster (None where there is none)."""
 
     source: Verdict | None = None
+
+    @staticmethod
+    def of_json(record: Mapping[str, Any]) -> Judgement:
+        """The judgement of a record that `to_json` made; ValueError that names the field for what is none."""
+        source = record.get("source")
+        own = Verdict.from_json({name: value for name, value in record.items() if name != "source"})
+        return Judgement(
+            **{field.name: getattr(own, field.name) for field in fields(Verdict)},
+            source=None if source is None else Verdict.from_json(source),
+        )
 
     @property
     def speedup(self) -> float | None:
@@ -91,8 +107,9 @@ class Judge:
         self._pool = LocalPool(workers)
         self._opened: Executor | None = None
         self._opening = threading.Lock()
-        self._sources: dict[str, Verdict] = {}
-        self._judging_sources = Locks()
+        self._sources: _Latest[Verdict] = _Latest(_SOURCES_KEPT)
+        self._guards: _Latest[PairGuard] = _Latest(_GUARDS_KEPT)
+        self._making = Locks()
 
     def __enter__(self) -> Judge:
         return self
@@ -121,7 +138,7 @@ class Judge:
         Without `measured` it is only checked and run: no times. A pair comes with its tests from `load_pair`. Raises
         UserError when nothing works here, or there are no tests.
         """
-        return self._judge(code, 0, _as_pair(pair, source, tests), measured)
+        return self._judge(code, 0, as_pair(pair, source, tests), measured)
 
     def map(self, programs: Iterable[tuple[str, PairWithTests]]) -> Iterator[Judgement]:
         """The verdicts on many, in the order in which they are done, on all cores.
@@ -132,9 +149,45 @@ class Judge:
 
         def judge(numbered: tuple[int, tuple[str, PairWithTests]]) -> Judgement:
             number, (code, pair) = numbered
-            return self._judge(code, number, _as_pair(pair, None, None), True)
+            return self._judge(code, number, as_pair(pair, None, None), True)
 
         return self._pool.map_unordered(judge, enumerate(programs))
+
+    def guarded(
+        self,
+        code: str,
+        pair: PairWithTests | None = None,
+        *,
+        source: str | None = None,
+        tests: Sequence[Test] | None = None,
+    ) -> tuple[Judgement, GuardFinding | None]:
+        """The verdict, and what the guards (docs/guards.md) say of a program that is right (None of one that is not).
+
+        A slow program is needed to compare with. Raises SandboxError when the guards do not work here, or not on the
+        pair's own programs.
+        """
+        found = as_pair(pair, source, tests)
+        if not found.pair.src_code:
+            raise UserError("judge: the guards need a slow program to compare with; give source")
+        verdict = self._judge(code, 0, found, True)
+        return verdict, self._guards_of(found).check(code, 0) if verdict.outcome == "ok" else None
+
+    def _guards_of(self, given: PairWithTests) -> PairGuard:
+        """The guards of a pair, made once."""
+        own = replace(given.pair, tgt_code=given.pair.tgt_code or given.pair.src_code)
+        key = hash_of([_key_of(given), own.tgt_code])
+        with self._making.of(f"guards {key}"):
+            guards = self._guards.get(key)
+            if guards is None:
+                executor = self._executor
+                guards = PairGuard(own, given.tests, executor.environment, executor.sandbox)
+                self._guards.put(key, guards)
+            return guards
+
+    @property
+    def environment_id(self) -> str:
+        """The hash of all that can change a verdict. UserError when the environment does not work here."""
+        return self._executor.environment.environment_id
 
     def explain(self, code: str, verdict: Verdict, tests: Sequence[Test], problem_id: str = "") -> str:
         """Why a program failed its first test, in a line, by running it there again; "" when it passed all."""
@@ -172,21 +225,49 @@ class Judge:
 
     def _source(self, given: PairWithTests) -> Verdict:
         """The verdict on the pair's slow program, made once."""
-        sums = [[test.test_id, sha256(test.input), sha256(test.expected_output)] for test in given.tests]
-        key = hash_of([given.pair.pair_id, given.pair.src_code, sums])
-        with self._judging_sources.of(key):
-            if key not in self._sources:
-                candidate = Candidate(
-                    given.pair.pair_id, "source", 0, given.pair.src_code, problem_id=given.pair.problem_id
-                )
-                verdict = self._executor.execute(candidate, given.tests)
-                if verdict.outcome == "infra_error":
-                    return verdict
-                self._sources[key] = verdict
-            return self._sources[key]
+        key = _key_of(given)
+        with self._making.of(key):
+            known = self._sources.get(key)
+            if known is not None:
+                return known
+            candidate = Candidate(
+                given.pair.pair_id, "source", 0, given.pair.src_code, problem_id=given.pair.problem_id
+            )
+            verdict = self._executor.execute(candidate, given.tests)
+            if verdict.outcome != "infra_error":
+                self._sources.put(key, verdict)
+            return verdict
 
 
-def _as_pair(pair: PairWithTests | None, source: str | None, tests: Sequence[Test] | None) -> PairWithTests:
+class _Latest(Generic[T]):
+    """What was used last, by key, so many at most. Safe for threads."""
+
+    def __init__(self, most: int):
+        self._most = most
+        self._kept: OrderedDict[str, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> T | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: str, value: T) -> None:
+        with self._lock:
+            self._kept[key] = value
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+
+
+def _key_of(given: PairWithTests) -> str:
+    """The sum of a slow program with its tests."""
+    sums = [[test.test_id, sha256(test.input), sha256(test.expected_output)] for test in given.tests]
+    return hash_of([given.pair.pair_id, given.pair.problem_id, given.pair.src_code, sums])
+
+
+def as_pair(pair: PairWithTests | None, source: str | None, tests: Sequence[Test] | None) -> PairWithTests:
+    """What the arguments of a call mean; UserError for both kinds at once, and where there are no tests."""
     if pair is not None:
         if not isinstance(pair, PairWithTests):
             raise _without_tests(pair)

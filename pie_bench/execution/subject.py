@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,15 +41,27 @@ class Subject:
 
 
 class Locks:
-    """A lock for each key. Not carried into another process."""
+    """A lock for each key, for as long as someone holds it or waits for it. Not carried into another process."""
 
     def __init__(self) -> None:
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}
         self._guard = threading.Lock()
 
-    def of(self, key: str) -> threading.Lock:
+    @contextmanager
+    def of(self, key: str) -> Iterator[None]:
         with self._guard:
-            return self._locks[key]
+            lock, users = self._locks.get(key, (threading.Lock(), 0))
+            self._locks[key] = lock, users + 1
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                users = self._locks[key][1] - 1
+                if users:
+                    self._locks[key] = lock, users
+                else:
+                    del self._locks[key]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pie_bench.defaults import DEFAULT_ENVIRONMENT
 
 SCHEMA_VERSION = 2
 
-EXTENT = ("limit", "samples", "pairs")  # how much of a task a run covers: the only settings that may grow
+EXTENT = ("limit", "samples", "pairs", "shard")  # how much of a task a run covers: the only settings that may grow
 
 
 class _Part(BaseModel):
@@ -21,8 +21,9 @@ class _Part(BaseModel):
 class Settings(BaseModel):
     """What the user asked for; None means the task's own.
 
-    `pairs`: only these ids, in this order. `include_path`: a folder with tasks of the user's own. `context`: tokens
-    that the model has room for, where it does not say so itself. `model_args`: the adapter's settings.
+    `pairs`: only these ids, in this order. `shard`: of these only the i-th of n parts, "i/n". `include_path`: a folder
+    with tasks of the user's own. `context`: tokens that the model has room for, where it does not say so itself.
+    `model_args`: the adapter's settings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +37,7 @@ class Settings(BaseModel):
     encoder: str | None = None
     model_args: Mapping[str, str] = Field(default_factory=dict)
     pairs: tuple[str, ...] | None = None
+    shard: str | None = Field(default=None, pattern=r"^[1-9][0-9]*/[1-9][0-9]*$")
     include_path: str | None = None
     context: int | None = Field(default=None, ge=1)
 
@@ -62,7 +64,7 @@ class Manifest(_Part):
     `identity` makes a run this run: a folder belongs to one for good. `provider` is what was learnt of the server;
     `simulators`, which simulator of this machine measured, by environment; `plugins`, what other packages added to the
     run (kind, name, package, version of each). `cpu_seconds` is the CPU time of all compilers, programs and
-    simulators, None where it is not known.
+    simulators, None where it is not known. `merged` says of each run that this one was merged from what it was.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -79,6 +81,7 @@ class Manifest(_Part):
     plugins: list[dict[str, str]] = Field(default_factory=list)
     simulators: dict[str, Any] | None = None
     cpu_seconds: float | None = None
+    merged: list[dict[str, Any]] = Field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As the file holds it: parts that are not known yet are left out; `cpu_seconds` null says it cannot be."""

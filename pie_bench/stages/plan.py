@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -115,7 +115,47 @@ def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
     if task.fewshot.encoder is not None:
         find_encoder(task.fewshot.encoder)[0].load()
     dataset = load_dataset(settings.dataset or task.dataset, task.split, with_tests=True)
-    return Plan(settings, model, task, dataset, dataset.chosen(settings.pairs, settings.limit), task_samples)
+    return Plan(settings, model, task, dataset, covered_pairs(dataset, settings), task_samples)
+
+
+def covered_pairs(dataset: PairDataset, settings: Settings) -> tuple[Pair, ...]:
+    """The pairs that the settings' extent covers; UserError for an unknown one, and for a shard without any."""
+    chosen = dataset.chosen(settings.pairs, settings.limit)
+    if settings.shard is None:
+        return chosen
+    pairs = Shard.parse(settings.shard).of_dataset(dataset, chosen)
+    if not pairs:
+        raise UserError(f"--shard {settings.shard}: none of the {len(chosen)} pairs is in it; ask for fewer shards")
+    return pairs
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The `index`-th (from 1) of `count` parts of a dataset."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """From `3/16`; UserError for anything else."""
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+        index, count = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= index <= count:
+            raise UserError(f"--shard {text}: expected I/N with I from 1 to N, e.g. 3/16")
+        return cls(index, count)
+
+    def of_dataset(self, dataset: PairDataset, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+        """Those of `pairs` that are in it.
+
+        Where a pair belongs depends on the dataset alone (its place among all pair ids in order), not on what else is
+        asked for: a shard stays what it is when a run grows.
+        """
+        ranks = {pair_id: rank for rank, pair_id in enumerate(sorted(pair.pair_id for pair in dataset.pairs))}
+        return tuple(pair for pair in pairs if ranks[pair.pair_id] % self.count == self.index - 1)
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
 
 
 def task_folders(include_path: str | Path | None) -> tuple[Path, ...]:
@@ -126,10 +166,12 @@ def task_folders(include_path: str | Path | None) -> tuple[Path, ...]:
 
 def default_run_directory(plan: Plan) -> Path:
     """`runs/<task>--<model>--<dataset>--<hash>`: the same command finds the same folder, and so does one that asks for
-    more pairs or samples. One that asks for less than the folder holds gets a folder of its own."""
+    more pairs or samples. One that asks for less than the folder holds gets a folder of its own, and so does a shard.
+    """
     model = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(plan.settings.model).name)
     dataset = re.sub(r"[^A-Za-z0-9._-]+", "_", plan.dataset.name)
-    folder = Path("runs") / f"{plan.task.task}--{model}--{dataset}--{hash_of(plan.identity)[:8]}"
+    part = "" if plan.settings.shard is None else f"--shard-{plan.settings.shard.replace('/', '-of-')}"
+    folder = Path("runs") / f"{plan.task.task}--{model}--{dataset}--{hash_of(plan.identity)[:8]}{part}"
     run = Run(folder)
     if run.begun and held_beyond(plan, run.read_manifest()) is not None:
         extent = [[pair.pair_id for pair in plan.pairs], plan.task.sampling.n]
@@ -158,7 +200,7 @@ def check_run(plan: Plan, run: Run) -> None:
 def held_beyond(plan: Plan, manifest: Manifest) -> str | None:
     """What a run of the same identity holds that the plan does not ask for, in words."""
     wanted = {pair.pair_id for pair in plan.pairs}
-    for pair in plan.dataset.chosen(manifest.settings.pairs, manifest.settings.limit):
+    for pair in covered_pairs(plan.dataset, manifest.settings):
         if pair.pair_id not in wanted:
             return f"pair {pair.pair_id}"
     samples = manifest.settings.samples or plan.task_samples

@@ -1,0 +1,240 @@
+"""Rewards for reinforcement learning: how much faster a right answer is. docs/rewards.md has examples."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pie_bench.data.load import load_dataset
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
+from pie_bench.errors import UserError
+from pie_bench.execution.judge import Judge, Judgement, PairWithTests
+from pie_bench.execution.pool import LocalPool
+from pie_bench.hashing import sha256
+from pie_bench.paths import cache_dir
+from pie_bench.prompting.extract import extract_code
+from pie_bench.run.guard import GuardFinding
+from pie_bench.serve.client import Client
+
+if TYPE_CHECKING:
+    import datasets
+
+_CONNECTIONS = 32  # to a server, which queues by itself
+_REMEMBERED = 10_000  # rewards, by the sums of answers
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a verdict is worth.
+
+    A right program is worth `correct` + `weight` · log2(s), where s is its speedup over the slow program, but at least
+    `least` and at most `most`: with `least` 1, as the paper counts, a slow answer loses nothing; with 0.5, up to
+    `weight`. A wrong one that compiles is worth `wrong` + `partial` · (the fraction of the tests that it passes),
+    anything else (no program, one that does not compile or is forbidden) `broken`. `startup`: whether s is of the whole
+    process, as in the paper, or of what comes after the start of `main`.
+    """
+
+    correct: float = 0.5
+    weight: float = 1.0
+    least: float = 1.0
+    most: float = 16.0
+    wrong: float = 0.0
+    partial: float = 0.0
+    broken: float = -0.5
+    startup: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("correct", "weight", "wrong", "partial", "broken"):
+            if not math.isfinite(getattr(self, name)):
+                raise UserError(f"rewards: {name} is {getattr(self, name)}; expected a finite number")
+        if not 0 < self.least <= self.most < math.inf:
+            raise UserError(f"rewards: least is {self.least}, most is {self.most}; expected 0 < least ≤ most")
+
+    def reward(self, verdict: Judgement, finding: GuardFinding | None = None) -> float | None:
+        """The reward; None where the verdict says nothing of the program (an error of ours, or a slow program that
+        could not be measured). A program that the guards flag is wrong, whatever its tests say."""
+        if verdict.outcome == "infra_error":
+            return None
+        if finding is not None and finding.flagged:
+            return self.wrong
+        if verdict.outcome == "ok":
+            speedup = self.speedup(verdict)
+            return None if speedup is None else self.correct + self.weight * math.log2(speedup)
+        if verdict.tests and verdict.outcome != "forbidden":
+            passed = sum(test.outcome == "ok" for test in verdict.tests)
+            return self.wrong + self.partial * passed / len(verdict.tests)
+        return self.broken
+
+    def speedup(self, verdict: Judgement) -> float | None:
+        """The speedup that counts; None where one of the programs was not measured."""
+        times = [self._seconds(each) for each in (verdict.source, verdict)]
+        if None in times:
+            return None
+        slow, fast = (time or 0.0 for time in times)
+        # Nothing is left of a program that does all its work before `main`: it is as fast as can be rewarded.
+        return min(self.most, max(self.least, slow / fast if fast > 0 else self.most))
+
+    def _seconds(self, verdict: Any) -> float | None:
+        if verdict is None or verdict.runtime_seconds is None:
+            return None
+        seconds: float = verdict.runtime_seconds
+        return seconds if self.startup else seconds - (verdict.startup_seconds or 0.0)
+
+
+class Speedup:
+    """A reward function over a dataset's pairs: called as TRL calls one, and `compute_score` as verl does.
+
+        reward = Speedup("pie", most=8)
+        GRPOTrainer(reward_funcs=reward, train_dataset=reward.training_dataset(), …)
+
+    `judge`: a `Judge`, a `Client`, or a server's address; None judges on this machine, in `environment`. With `guarded`
+    the guards look at right programs (docs/guards.md). `reasoning`: what the model puts around its thinking, if that is
+    unusual. The other options are `Shape`'s. The same answer to the same pair always has the same reward. Safe for
+    threads.
+
+    Raises UserError for a dataset or split that is not there, and options out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: str | os.PathLike[str] = "mini",
+        *,
+        split: str = "train",
+        judge: Judge | Client | str | None = None,
+        environment: str = DEFAULT_ENVIRONMENT,
+        workers: int | None = None,
+        guarded: bool = False,
+        reasoning: tuple[str, str] | None = None,
+        **shape: Any,
+    ):
+        try:
+            self.shape = Shape(**shape)
+        except TypeError as error:
+            raise UserError(
+                f"rewards: {str(error).rpartition(') ')[2] or error}; see pie_bench.rewards.Shape"
+            ) from None
+        self.__name__ = "speedup"  # what trainers log it as
+        self.guarded = guarded
+        self._dataset = load_dataset(dataset, split)
+        self._name = str(dataset)
+        self._reasoning = reasoning
+        if isinstance(judge, str):
+            judge = Client(judge)
+        self._judge = judge or Judge(environment)
+        self._pool = LocalPool(workers or (_CONNECTIONS if isinstance(self._judge, Client) else None))
+        self._known: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, completions: Sequence[Any], pair_id: Sequence[str] | None = None, **_: Any
+    ) -> list[float | None]:
+        """TRL's interface: a reward for each completion (text, or messages of which the last is the answer).
+
+        `pair_id` is a column of the training dataset. None, which TRL leaves out, where there is no reward: see
+        `Shape.reward`. UserError for a pair that the dataset does not have.
+        """
+        if pair_id is None:
+            raise UserError("rewards: the training dataset has no column pair_id; make it with training_dataset()")
+        if len(pair_id) != len(completions):
+            raise UserError(f"rewards: {len(completions)} completions to {len(pair_id)} pair ids")
+        return self._rewards([(pair, text_of(each)) for pair, each in zip(pair_id, completions, strict=True)])
+
+    def compute_score(
+        self,
+        data_source: str = "",
+        solution_str: str = "",
+        ground_truth: str = "",
+        extra_info: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> float:
+        """verl's interface (`custom_reward_function`): the reward of one answer, 0 where there is none.
+
+        The pair is `extra_info["pair_id"]`, else `ground_truth`.
+        """
+        pair_id = (extra_info or {}).get("pair_id") or ground_truth
+        (reward,) = self._rewards([(str(pair_id), solution_str)])
+        return 0.0 if reward is None else reward
+
+    def training_dataset(
+        self, task: str = "pie_instruct", *, form: Literal["trl", "verl"] = "trl", limit: int | None = None
+    ) -> datasets.Dataset:
+        """The pairs as a training dataset: a task's prompts as messages, and what finds the pair again.
+
+        `trl`: columns `prompt`, `pair_id`. `verl`: `data_source`, `prompt`, `ability`, `reward_model`, `extra_info`.
+        """
+        import datasets
+
+        from pie_bench.prompting.build import PromptBuilder
+        from pie_bench.task import load_task
+
+        found = load_task(task)
+        examples = load_dataset(self._name, found.fewshot.split, with_tests=False).pairs if found.fewshot.k else ()
+        builder = PromptBuilder(found, examples, cache_dir())
+        rows = []
+        for pair in self._dataset.chosen(limit=limit):
+            messages = [{"role": each.role, "content": each.content} for each in builder.build(pair).messages]
+            row: dict[str, Any] = {"prompt": messages, "pair_id": pair.pair_id}
+            if form == "verl":
+                row = {
+                    "data_source": f"pie_bench/{self._dataset.name}",
+                    "prompt": messages,
+                    "ability": "code",
+                    "reward_model": {"style": "rule", "ground_truth": pair.pair_id},
+                    "extra_info": {"pair_id": pair.pair_id, "problem_id": pair.problem_id},
+                }
+            rows.append(row)
+        return datasets.Dataset.from_list(rows)
+
+    def close(self) -> None:
+        """Closes the environment; used again, it is opened again."""
+        if isinstance(self._judge, Judge):
+            self._judge.close()
+
+    def _rewards(self, answers: Sequence[tuple[str, str]]) -> list[float | None]:
+        """Answers of one batch that are the same, and those of earlier ones, are judged once."""
+        for pair_id, _ in answers:
+            self._dataset.pair(pair_id)
+        keys = [(pair_id, sha256(text.encode(errors="replace"))) for pair_id, text in answers]
+        with self._lock:
+            found: dict[tuple[str, str], float | None] = {key: self._known[key] for key in keys if key in self._known}
+        missing = {key: answer for key, answer in zip(keys, answers, strict=True) if key not in found}
+        found |= self._pool.map_unordered(lambda item: (item[0], self._reward(*item[1])), missing.items())
+        with self._lock:
+            self._known |= {key: reward for key, reward in found.items() if reward is not None}
+            while len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+        return [found[key] for key in keys]
+
+    def _reward(self, pair_id: str, text: str) -> float | None:
+        pair = self._dataset.pair(pair_id)
+        given = PairWithTests(pair, self._dataset.tests(pair))
+        extraction = extract_code(text, "stop", src_code=pair.src_code, reasoning=self._reasoning)
+        if extraction.code is None:
+            return self.shape.broken
+        # Of several programs that an answer presents alike, the first that compiles counts, as in a run.
+        for code in (extraction.code, *extraction.alternatives):
+            verdict, finding = self._judged(code, given)
+            if verdict.outcome != "compile_error":
+                break
+        return self.shape.reward(verdict, finding)
+
+    def _judged(self, code: str, pair: PairWithTests) -> tuple[Judgement, GuardFinding | None]:
+        return self._judge.guarded(code, pair) if self.guarded else (self._judge(code, pair), None)
+
+
+def text_of(completion: Any) -> str:
+    """The text of a completion as trainers give it: itself, or the last message's content."""
+    if isinstance(completion, str):
+        return completion
+    try:
+        content = completion[-1]["content"]
+    except (KeyError, IndexError, TypeError):
+        raise UserError(f"rewards: {completion!r:.80} is no completion; expected text, or messages") from None
+    if isinstance(content, str):
+        return content
+    parts: Iterable[Any] = content or ()
+    return "".join(part["text"] for part in parts if isinstance(part, Mapping) and "text" in part)

@@ -1,0 +1,84 @@
+"""Starts the judge server, and ends it in order."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pie_bench.errors import UserError
+from pie_bench.serve.app import Access, is_loopback, make_app
+
+if TYPE_CHECKING:
+    from pie_bench.serve.service import Service
+
+_SHORTEST_TOKEN = 16
+
+
+def read_tokens(path: Path) -> tuple[str, ...]:
+    """The tokens in a file, one a line; empty lines and those that begin with # do not count.
+
+    UserError for a file that cannot be read or that others can read, for none, and for one that is easily guessed.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise UserError(f"{path}: others can read it; run: chmod 600 {path}")
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    tokens = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    for number, token in enumerate(tokens, start=1):
+        if len(token) < _SHORTEST_TOKEN or not re.fullmatch(r"[\w.~+/=-]+", token):
+            raise UserError(
+                f"{path}: token {number}: expected {_SHORTEST_TOKEN} or more of letters, digits and .~+/=-_; "
+                "make one with: openssl rand -hex 32"
+            )
+    if not tokens:
+        raise UserError(f"{path}: holds no token; make one with: openssl rand -hex 32")
+    return tokens
+
+
+def listening(host: str, port: int, access: Access) -> socket.socket:
+    """A socket that clients can reach. UserError for an address that cannot be had, or that others can reach while
+    nobody needs a token."""
+    if not access.tokens and not is_loopback(host):
+        raise UserError(f"--host {host}: others can reach it: a token is needed; give --token-file FILE")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"{host}:{port}: cannot be listened on ({error}); give another --host or --port") from None
+
+
+def run(
+    service: Service, access: Access, sock: socket.socket, *, grace_seconds: int, started: Callable[[], object]
+) -> None:
+    """Serves until SIGTERM or Ctrl-C; then takes nothing in any more, and gives what is asked for already
+    `grace_seconds` to be done. A second signal ends it at once."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()
+
+    config = uvicorn.Config(
+        make_app(service, access),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=grace_seconds,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn handles them, and sends itself what it got once more when it has ended in order.
+        signal.signal(number, lambda *_: None)
+    try:
+        Server(config).run(sockets=[sock])
+    finally:
+        service.close()

@@ -1,0 +1,231 @@
+"""The judge server without its HTTP: a bounded queue before judges, verdicts kept by content, counts for Prometheus."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from pie_bench.data.load import PairDataset, load_dataset
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
+from pie_bench.errors import UserError, unknown_name
+from pie_bench.execution.judge import Judge, Judgement, PairWithTests
+from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.hashing import canonical_json, hash_of, sha256
+from pie_bench.serve.protocol import Job, plain_text
+
+LONGEST_WAIT_SECONDS = 60  # that a client is told to wait before it asks again
+
+
+class BusyError(Exception):
+    """The queue is full: how many seconds to wait."""
+
+    def __init__(self, retry_after: int):
+        super().__init__(f"the queue is full; ask again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+@dataclass
+class Ticket:
+    """A job that was taken in: `future` gives the reply, as `reply_of`. `waiting` requests want it."""
+
+    future: Future[bytes]
+    waiting: int = 0
+
+
+@dataclass
+class Metrics:
+    """Counts of one server, in a registry of its own."""
+
+    registry: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self.registry = CollectorRegistry()
+        of = {"registry": self.registry}
+        self.requests = Counter("pie_bench_requests", "HTTP requests", ["path", "status"], **of)
+        self.verdicts = Counter("pie_bench_verdicts", "programs judged, by outcome", ["outcome"], **of)
+        self.shared = Counter("pie_bench_cache_hits", "programs whose verdict was known, or being made", **of)
+        self.seconds = Histogram(
+            "pie_bench_verdict_seconds",
+            "wall time that judging a program took",
+            buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200),
+            **of,
+        )
+        self.unfinished = Gauge("pie_bench_unfinished", "programs that wait or are being judged", **of)
+        self.capacity = Gauge("pie_bench_capacity", "the most of them", **of)
+        self.workers = Gauge("pie_bench_workers", "programs judged at once", **of)
+
+    def text(self) -> bytes:
+        """In Prometheus' format."""
+        from prometheus_client import generate_latest
+
+        return bytes(generate_latest(self.registry))
+
+
+class Service:
+    """Judges programs in the environments, on the datasets, that it was opened with; the first of each is the default.
+
+    `queue`: so many programs may wait for a worker. `cache_bytes`: of replies kept, by the content of what was asked.
+    Raises UserError when an environment or dataset cannot be had.
+    """
+
+    def __init__(
+        self,
+        environments: Sequence[str] = (DEFAULT_ENVIRONMENT,),
+        datasets: Sequence[str] = ("mini",),
+        *,
+        split: str = "test",
+        sandbox: str | Sandbox | None = None,
+        unsafe: bool = False,
+        workers: int | None = None,
+        queue: int = 256,
+        cache_bytes: int = 64 << 20,
+    ):
+        self.workers = workers or len(os.sched_getaffinity(0))
+        self.datasets: dict[str, PairDataset] = {name: load_dataset(name, split) for name in datasets}
+        self.judges = {name: Judge(name, sandbox=sandbox, unsafe=unsafe) for name in environments}
+        self.environment_ids = {name: judge.environment_id for name, judge in self.judges.items()}
+        self.capacity = queue + self.workers
+        self.metrics = Metrics()
+        self.metrics.capacity.set(self.capacity)
+        self.metrics.workers.set(self.workers)
+        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="pie-bench")
+        self._lock = threading.RLock()  # a future that is done calls back at once
+        self._making: dict[str, Ticket] = {}
+        self._kept = _Kept(cache_bytes)
+        self._mean_seconds = 1.0
+
+    def check(self, job: Job) -> None:
+        """UserError for an environment, dataset or pair that is not offered here."""
+        _chosen("environment", job.environment, self.judges)
+        if job.pair is not None:
+            _chosen("dataset", job.dataset, self.datasets).pair(job.pair)
+
+    def submit(self, jobs: Sequence[Job]) -> list[Ticket]:
+        """Takes jobs in, all or none. Raises BusyError when there is no room for those that are not known yet.
+
+        A caller that no longer wants a ticket's result gives it to `give_up`.
+        """
+        keys = [self._key(job) for job in jobs]
+        with self._lock:
+            new = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._kept.replies}
+            new = {key: job for key, job in new.items() if key not in self._making}
+            if len(self._making) + len(new) > self.capacity:
+                raise BusyError(self._wait_seconds(len(self._making)))
+            tickets = []
+            for key in keys:
+                known = self._kept.get(key)
+                if known is not None:
+                    ticket = Ticket(Future())
+                    ticket.future.set_result(known)
+                elif key in self._making:
+                    ticket = self._making[key]
+                else:
+                    ticket = self._making[key] = Ticket(self._threads.submit(self._reply, new[key]))
+                    ticket.future.add_done_callback(functools.partial(self._done, key))
+                ticket.waiting += 1
+                tickets.append(ticket)
+            self.metrics.shared.inc(len(jobs) - len(new))
+            self.metrics.unfinished.set(len(self._making))
+            return tickets
+
+    def give_up(self, ticket: Ticket) -> None:
+        """Says that a result is no longer waited for. What nobody waits for, and has not begun, is not judged."""
+        with self._lock:
+            ticket.waiting -= 1
+            if ticket.waiting == 0:
+                ticket.future.cancel()
+
+    def close(self) -> None:
+        """Ends at once what has not begun, and closes the environments."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for judge in self.judges.values():
+            judge.close()
+
+    def _done(self, key: str, future: Future[bytes]) -> None:
+        with self._lock:
+            self._making.pop(key, None)
+            self.metrics.unfinished.set(len(self._making))
+            if not future.cancelled() and future.exception() is None and b'"infra_error"' not in future.result():
+                self._kept.put(key, future.result())
+
+    def _key(self, job: Job) -> str:
+        """The sum of all that decides a reply."""
+        environment = job.environment or next(iter(self.judges))
+        about = job.model_dump(mode="json", exclude={"environment", "program", "tests"})
+        if job.pair is not None:
+            about["dataset"] = job.dataset or next(iter(self.datasets))
+        tests = [
+            [test.id, test.encoding, sha256(test.input.encode()), sha256(test.output.encode())]
+            for test in job.tests or ()
+        ]
+        return hash_of([self.environment_ids[environment], sha256(job.program.encode()), about, tests])
+
+    def _wait_seconds(self, unfinished: int) -> int:
+        return max(1, min(LONGEST_WAIT_SECONDS, math.ceil(self._mean_seconds * unfinished / self.workers)))
+
+    def _reply(self, job: Job) -> bytes:
+        started = time.monotonic()
+        judge = _chosen("environment", job.environment, self.judges)
+        pair = self._pair(job)
+        finding = None
+        if job.guards:
+            verdict, finding = judge.guarded(job.program, pair)
+        else:
+            verdict = judge(job.program, pair, measured=job.measured)
+        seconds = time.monotonic() - started
+        self.metrics.verdicts.labels(verdict.outcome).inc()
+        self.metrics.seconds.observe(seconds)
+        with self._lock:
+            self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
+        return reply_of(verdict, finding and finding.to_json())
+
+    def _pair(self, job: Job) -> PairWithTests:
+        if job.pair is None:
+            return job.own_pair()
+        dataset = _chosen("dataset", job.dataset, self.datasets)
+        pair = dataset.pair(job.pair)
+        return PairWithTests(pair, dataset.tests(pair))
+
+
+def reply_of(verdict: Judgement, guards: Any = None) -> bytes:
+    """A reply as it is sent: the same bytes for the same verdict, wherever it was made."""
+    reply = {"verdict": verdict.to_json(), "speedup": verdict.speedup, "guards": guards}
+    return plain_text(canonical_json(reply)).encode()
+
+
+def _chosen(kind: str, name: str | None, offered: dict[str, Any]) -> Any:
+    if name is None:
+        return next(iter(offered.values()))
+    if name not in offered:
+        raise UserError(f"{unknown_name(kind, name, offered)} (what this server was started with)")
+    return offered[name]
+
+
+class _Kept:
+    """Replies by key, the least recently used given up first. Its caller locks."""
+
+    def __init__(self, most_bytes: int):
+        self.replies: OrderedDict[str, bytes] = OrderedDict()
+        self._most = most_bytes
+        self._bytes = 0
+
+    def get(self, key: str) -> bytes | None:
+        if key in self.replies:
+            self.replies.move_to_end(key)
+        return self.replies.get(key)
+
+    def put(self, key: str, reply: bytes) -> None:
+        self._bytes += len(reply) - len(self.replies.pop(key, b""))
+        self.replies[key] = reply
+        while self._bytes > self._most:
+            self._bytes -= len(self.replies.popitem(last=False)[1])
