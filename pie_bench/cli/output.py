@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pie_bench.plain import plain
 from pie_bench.report.text import cell_text
 
 
@@ -43,7 +44,15 @@ def print_csv(records: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> N
     """One line a record under a line of column names; nothing for None."""
     writer = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: _as_text(value) for name, value in record.items()} for record in records)
+
+
+def _as_text(value: Any) -> Any:
+    """A cell that a spreadsheet takes for text, whatever a name begins with: `=1+1` becomes `'=1+1`."""
+    if not isinstance(value, str):
+        return value
+    shown = plain(value)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int = 25) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.options import add_max_cost, add_sandbox, add_settings, chosen_sandbox, plans_and_runs, positive
 from pie_bench.paths import cache_dir
+from pie_bench.plain import plain
 
 if TYPE_CHECKING:
     from pie_bench.run.run import Run
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 def say_what_was_done(pending: PendingAnswers) -> None:
     """One line on stderr for each thing done to prompts: examples left out, sources cut."""
     for note in pending.prompts.notes() if pending.prompts is not None else ():
-        print(f"note: {note}", file=sys.stderr)
+        print(plain(f"note: {note}"), file=sys.stderr)
 
 
 def print_dry_run(plan: Plan, run: Run, pending: PendingAnswers) -> None:
@@ -100,7 +101,7 @@ def say_what_is_left_out(plan: Plan) -> None:
     """One line on stderr for each of the first rows that cannot be used."""
     rejected = plan.dataset.rejected
     for row in rejected[:5]:
-        print(f"left out: {row.pair_id}: {row.reason}", file=sys.stderr)
+        print(plain(f"left out: {row.pair_id}: {row.reason}"), file=sys.stderr)
     if len(rejected) > 5:
         print(f"left out: {len(rejected) - 5} more, see manifest.json", file=sys.stderr)
 

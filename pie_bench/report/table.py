@@ -58,12 +58,13 @@ def print_guards(results: Results, file: IO[str] | None = None) -> None:
     guards, out = results.guards, file or sys.stdout
     print(
         f"guards: {guards.checked} answers checked, {len(guards.findings)} flagged "
-        f"({guards.by_sanitizer} by sanitizers, {guards.by_guard_input} on {guards.n_guard_inputs} guard inputs); "
+        f"({guards.by_sanitizer} by sanitizers, {guards.by_guard_input} on {guards.n_guard_inputs} guard inputs"
+        f"{f', {guards.by_slower} slower there' if guards.by_slower else ''}); "
         f"{guards.speedups_removed} speedups removed",
         file=out,
     )
     for finding in guards.findings:
-        for said in (finding.sanitizer, finding.guard_input):
+        for said in (finding.sanitizer, finding.guard_input, finding.slower):
             if said is not None:
                 print(plain(f"  {finding.pair_id}, sample {finding.sample_index}: {said}"), file=out)
     for name in HEADLINE:

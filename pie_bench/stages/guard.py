@@ -54,7 +54,7 @@ def guard(
     def check(pair_id: str) -> None:
         pair = pairs[pair_id]
         tests = plan.dataset.tests(pair)
-        guards = PairGuard(pair, tests, environment, executor.sandbox, n=n)
+        guards = PairGuard(pair, tests, environment, executor.sandbox, n=n, seconds_on=executor.seconds_after_main)
         for index in todo[pair_id]:
             candidate = candidate_of(generations[pair_id, index], pair)
             code = candidate.judged(verdicts[candidate.key].code_sha256)

@@ -69,7 +69,7 @@ def clock_decides(
                 limits,
                 "simulator",
             )
-            if finished.cpu_limit:
+            if finished.cpu_limit or finished.stalled:
                 return f"it does not end with a {world} clock"
             counted[world] = (parse_counters(finished.report).get("Ir", 0), finished.stdout, finished.exit_code)
         slow, fast = counted["slow"], counted["fast"]
