@@ -68,7 +68,7 @@ def main() -> None:
     began = time.monotonic()
     for stage, function in (("read", read_sources), ("trajectories", order_trajectories)):
         before = time.process_time()
-        done = workplace.run(stage, [], lambda into, function=function: function(workplace, into))  # type: ignore[misc]
+        done = workplace.run(stage, {}, lambda into, function=function: function(workplace, into))  # type: ignore[misc]
         print(f"{stage}: {time.process_time() - before:.1f} CPU s, {dict(done.counts)}")
     usage = resource.getrusage(resource.RUSAGE_SELF)
     size = sum(file.stat().st_size for file in (source / "metadata").iterdir())

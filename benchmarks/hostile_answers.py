@@ -11,6 +11,8 @@ from pie_bench.prompting.extract import extract_code
 
 UNITS = (
     *("{", "(", "main(", 'R"(', "/*\n", "a<b>::", "a<", "<a ", "&lt;", "> > \n", "[1] #include\n", "\u00a0"),
+    *("`#include <a>", "`// ", "<br>", "main() {<br>", "#include <a>\\n", "#include <a>\\n{[", "<<<<<<< \n", "| \n"),
+    *("cat <<E\n", "\\#include", "`a`\n", "<plan>", " "),
     *("```\n", "```cpp\n/*\n```\n", "<think>", "</think>\n", "<answer>\n", "</s>\n", "/*\n</s>\n", "<|channel|>"),
 )
 BEFORE = ("", "```cpp\n#include <cstdio>\nint main() {\n")

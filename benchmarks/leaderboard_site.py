@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-TASKS, ENVIRONMENTS = ("pie_instruct", "pie_retrieval_k2"), ("cachegrind", "gem5-skylake")
+TASKS, ENVIRONMENTS = ("pie_instruct", "pie_retrieval_k2"), ("skylake", "gem5-skylake")
 KS = (1, 2, 4, 8)
 
 # The next frame, and what follows its painting: the input's script, style and layout are over by then.

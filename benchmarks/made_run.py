@@ -67,7 +67,7 @@ def make_run(folder: Path, samples: int, seed: int = 0, *, limit: int | None = N
     folder.mkdir(parents=True, exist_ok=True)
     begin_run(plan, directory)
     directory.settle("generation", {"model_resolved": "made up", "examples": {}})
-    execution = {"name": "cachegrind-host", "environment_id": "0" * 64, "facts": {}, "sandbox": "none"}
+    execution = {"name": "skylake", "environment_id": "0" * 64, "facts": {}, "sandbox": "none"}
     directory.settle("execution", execution)
     draw = random.Random(seed)
     ability = {pair.problem_id: draw.gauss(0, 0.5) for pair in plan.pairs}
@@ -105,7 +105,8 @@ def made_verdict(
         TestResult(test, "ok", time, startup, int(time / 2e-10)) for test, time in zip(tests, times, strict=True)
     ]
     total = sum(times)
-    counters = {"Ir": total / 2e-10, "Bcm": total / 1e-7, "DLmr": total / 1e-6, "ILmr": 900.0 * len(tests)}
+    counters = {"instructions": total / 2e-10, "cycles": total / 286e-12}
+    counters |= {"stall_memory": total / 1e-9, "stall_mispredict": total / 3e-9, "stall_fetch": 900.0 * len(tests)}
     early = {name: count * startup * len(tests) / total for name, count in counters.items()}
     return replace(
         verdict,

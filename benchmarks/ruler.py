@@ -1,6 +1,6 @@
 """What the ruler costs: CPU seconds over a program's tests in one environment against another, side by side.
 
-usage: python benchmarks/ruler.py [--tests 100] [--environments skylake cachegrind] [PROGRAM.cpp ... | --dataset DIR]
+usage: python benchmarks/ruler.py [--tests 100] [--environments skylake gem5-skylake] [PROGRAM.cpp ... | --dataset DIR]
 With a dataset: as many of its programs as `--programs-of-dataset` says, spread evenly, on their own tests, reckoned to
 100 tests.
 Without a program: three small ones, and one that executes a hundred million instructions, for the speed over long
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", nargs="*", type=Path)
     parser.add_argument("--tests", type=int, default=100)
-    parser.add_argument("--environments", nargs="+", default=["skylake", "cachegrind"])
+    parser.add_argument("--environments", nargs="+", default=["skylake", "gem5-skylake"])
     parser.add_argument("--dataset")
     parser.add_argument("--programs-of-dataset", type=int, default=16)
     arguments = parser.parse_args()
@@ -105,7 +105,7 @@ def main() -> None:
         before = _cpu_seconds()
         (measurement,) = simulator.measure(binary, [b""])
         spent = _cpu_seconds() - before
-        count = measurement.counters.get("instructions", measurement.counters.get("Ir", 0))
+        count = measurement.counters["instructions"]
         print(f"{count / spent / 1e6:14.1f}", end="", flush=True)
     print()
 

@@ -99,7 +99,7 @@ def record(arguments: argparse.Namespace) -> None:
             right = [data for data in inputs if ended[data].exit_code == 0]  # others may never end
             for group in [[data] for data in right] if arguments.unforked else [right]:
                 for data, measurement in zip(group, simulator.measure(binary, group), strict=True):
-                    seconds = simulator.seconds(measurement.counters, measurement.startup_counters)
+                    seconds = simulator.seconds(measurement.counters)
                     line = {"program": name, "native": ended[data].user_seconds, "seconds": seconds}
                     file.write(json.dumps(line | asdict(measurement)) + "\n")
             file.flush()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.environment import ToolchainSpec, load_environment_spec
 from pie_bench.execution.sandbox.choose import MECHANISMS, choose_sandbox, probe_sandbox
 from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
@@ -28,8 +28,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--runs", type=int, default=200)
     arguments = parser.parse_args()
-    spec = load_environment_spec("cachegrind-host")
-    binary = Toolchain(spec.toolchain, spec.compile_limits, choose_sandbox()).compile(_PROGRAM).binary
+    spec = load_environment_spec("skylake")
+    host = ToolchainSpec(compiler="g++", flags=("-std=c++17", "-O3"))
+    binary = Toolchain(host, spec.compile_limits, choose_sandbox()).compile(_PROGRAM).binary
     if binary is None:
         raise SystemExit("the program does not compile")
     command = Command(["/w/program"], b"41\n", {"/w/program": File(binary, True)}, spec.program_environment)

@@ -1,7 +1,7 @@
 """pie_bench: can a language model make real programs faster? (PIE, ICLR 2024)
 
-The library behind the `pie-bench` command (docs/api.md): `evaluate` runs a task, `open_run` reads a finished run, and
-a `Judge` judges single programs.
+The library behind the `pie-bench` command (docs/api.md): `evaluate` runs a task, `open_run` reads a finished run, a
+`Judge` judges single programs, and `build_dataset` makes a dataset from submissions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pie_bench.api import evaluate as evaluate
     from pie_bench.api import open_run as open_run
     from pie_bench.api import score as score
+    from pie_bench.construction.build import build_dataset as build_dataset
+    from pie_bench.construction.stats import DatasetStats as DatasetStats
+    from pie_bench.construction.stats import dataset_stats as dataset_stats
     from pie_bench.data.load import PairDataset as PairDataset
     from pie_bench.data.load import load_dataset as load_dataset
     from pie_bench.errors import PieBenchError as PieBenchError
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "build_dataset": "pie_bench.construction.build",
+    "dataset_stats": "pie_bench.construction.stats",
+    "DatasetStats": "pie_bench.construction.stats",
     "evaluate": "pie_bench.api",
     "open_run": "pie_bench.api",
     "score": "pie_bench.api",

@@ -1,3 +1,3 @@
 """What holds unless the user says otherwise; kept apart because `--help` shows it and must import nothing."""
 
-DEFAULT_ENVIRONMENT = "cachegrind"  # what numbers are measured in
+DEFAULT_ENVIRONMENT = "skylake"  # what numbers are measured in

@@ -50,7 +50,6 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "tfidf": "pie_bench.prompting.encoders:TfidfEncoder",
     },
     "simulators": {
-        "cachegrind": "pie_bench.execution.simulators.cachegrind:Cachegrind",
         "gem5": "pie_bench.execution.simulators.gem5.kind:Gem5Kind",
         "qemu": "pie_bench.execution.simulators.qemu.kind:QemuKind",
     },

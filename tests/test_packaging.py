@@ -100,7 +100,7 @@ def test_an_installed_package_works_from_anywhere(command: Command, tmp_path: Pa
     listed = json.loads(command("tasks", "--json").stdout)
     assert "pie_retrieval_k2" in [task["name"] for task in listed["tasks"]]
     assert not Path(listed["tasks"][0]["folder"]).is_relative_to(Path(pie_bench.__file__).parents[1])
-    run = ("run", "--task", "pie_retrieval_k2", "--limit", "1", "--samples", "1", "--environment", "cachegrind-host")
+    run = ("run", "--task", "pie_retrieval_k2", "--limit", "1", "--samples", "1", "--environment", "skylake")
     done = command(*run, "--model", "reference", "--run-dir", "run", PIE_BENCH_CACHE=str(tmp_path / "cache"))
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "run" / "results.json").read_text())
@@ -123,7 +123,7 @@ def test_the_embedded_model_answers_from_an_installed_package(command: Command, 
     (tmp_path / "cache" / "models").symlink_to(cache_dir() / "models")
     run = ("generate", "--task", "pie_retrieval_k2", "--limit", "1", "--samples", "1")
     done = command(
-        *(*run, "--model", "smollm2", "--environment", "cachegrind-host", "--run-dir", "run"),
+        *(*run, "--model", "smollm2", "--environment", "skylake", "--run-dir", "run"),
         PIE_BENCH_CACHE=str(tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pie_bench.data.pair import TestCase
 from pie_bench.run.results import PairResult, SampleResult
 from tests.report.test_table import RESULTS
+from tools.comparators import shared_out
 
 
 def run(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -42,7 +44,16 @@ def test_the_scatter_plot_says_how_far_apart_they_are(pytestconfig: pytest.Confi
     assert "no pair with recorded times" in run(pytestconfig.rootpath, "tools/plot_recorded.py", str(tmp_path)).stderr
 
 
-NEEDED = ("bash", "dirname", "g++", "valgrind", "ldconfig", "grep", "env", "tail", "sha256sum", "cut", "cat")
+@pytest.mark.parametrize(("programs", "each", "number"), [(3, 5, 5), (3, 1, 4), (20, 5, 5), (2, 0, 10), (1, 3, 10)])
+def test_programs_share_out_all_tests(programs: int, each: int, number: int) -> None:
+    """Of ten tests every one is run by some program, and no program runs more than it must."""
+    tests = [TestCase(str(n), b"", b"") for n in range(10)]
+    shared = list(shared_out(tests, [f"p{n}" for n in range(programs)], each))
+    assert [len(some) for _, some in shared] == [number] * programs
+    assert {test.test_id for _, some in shared for test in some} == {test.test_id for test in tests}
+
+
+NEEDED = ("bash", "dirname", "g++", "ldconfig", "grep", "env", "tail", "sha256sum", "cut", "cat")
 
 
 @pytest.mark.parametrize("missing", ["apt-get", "root"])

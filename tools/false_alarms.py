@@ -14,6 +14,7 @@ import time
 from pie_bench.data.load import load_dataset
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.integrity.forbidden import CLOCKS, find, read_program
+from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.toolchain import Toolchain
 
@@ -27,8 +28,11 @@ class _Toolchain(Toolchain):
 
 
 def main(arguments: list[str]) -> None:
-    spec = load_environment_spec("cachegrind-host")
-    toolchain = _Toolchain(spec.toolchain, spec.compile_limits, choose_sandbox())
+    spec = load_environment_spec("skylake")
+    sandbox = choose_sandbox()
+    toolchain = _Toolchain(
+        spec.toolchain, spec.compile_limits, sandbox, build_roots("skylake", sandbox)[spec.root or ""]
+    )
     programs = alarms = clocks = 0
     seconds = 0.0
     for name, split in zip(arguments[::2], arguments[1::2], strict=True):

@@ -24,7 +24,7 @@ import pie_bench
 
 PACKAGE = Path(pie_bench.__file__).parent
 OPTIMIZED = 0x1  # the code of functions; that of modules and class bodies has not this flag
-SETTINGS = "--task pie_retrieval_k2 --model reference --limit 1 --samples 1 --environment cachegrind-host"
+SETTINGS = "--task pie_retrieval_k2 --model reference --limit 1 --samples 1 --environment skylake"
 
 
 def main() -> None:

@@ -14,14 +14,12 @@ import sys
 from pathlib import Path
 
 WANTED = {
-    "debian-11": (
-        *("g++-9", "valgrind", "dash", "coreutils", "util-linux", "libc-bin", "binutils", "libasan5", "libubsan1"),
-    ),
+    "debian-11": (*("g++-9", "dash", "coreutils", "util-linux", "libc-bin", "binutils", "libasan5", "libubsan1"),),
     "debian-12-qemu": ("qemu-user", "libzydis-dev"),
 }
 # Needed by maintainer scripts, documentation, or languages and libraries that no program here uses.
 DROPPED = frozenset(
-    "libc6-dbg perl perl-base debconf dpkg tar install-info libnsl-dev libtirpc-dev libitm1 libcc1-0 libtsan0 "
+    "perl perl-base debconf dpkg tar install-info libnsl-dev libtirpc-dev libitm1 libcc1-0 libtsan0 "
     "debianutils "
     "login libpam0g libpam-modules libpam-modules-bin libpam-runtime libaudit1 libcap-ng0 libcrypt-dev rpcsvc-proto "
     "libsystemd0 libudev1 libblkid1 libmount1 libuuid1 libtinfo6 gcc-10-base".split()

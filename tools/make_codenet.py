@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ ROUNDS = (0, 400_000, 1_200_000, 3_000_000)
 FIRST_ATCODER = 2534
 NEW_YEAR_2020 = 1_577_836_800
 NOT_ACCEPTED = ("Wrong Answer", "Time Limit Exceeded", "Runtime Error", "Compile Error", "Query Limit Exceeded")
+C_HEADERS = {"cstdio", "cstdlib", "cstring", "cmath"}  # compiled in no time: problems with these alone come first
 OTHER_LANGUAGES = ("Python", "Java", "C", "Rust")
 
 
@@ -63,13 +65,17 @@ def make(folder: Path, problems: int = 40, users: int = 60, submissions: int = 3
     return expected
 
 
+def _headers(code: str) -> list[str]:
+    return re.findall(r"#include <([^>]+)>", code)
+
+
 def _problems(number: int) -> list[Problem]:
     known: dict[str, str] = {}
     for split in ("test", "train"):
         for line in (MINI / f"{split}.jsonl").read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             known.setdefault(row["problem_id"], row["tgt_code"])
-    names = sorted(known)
+    names = sorted(known, key=lambda name: (not C_HEADERS.issuperset(_headers(known[name])), name))
     made = []
     for place in range(number):
         mini = names[place % len(names)]
@@ -203,7 +209,7 @@ def _write_dirt(
     elif kind == "too many columns":
         rows.append([*row(submission, user), "more"])
     elif kind == "not utf-8":
-        rows.append(row(submission, user, accuracy="\udcff\udcfe"))
+        rows.append(row(submission, f"{user}\udcff", accuracy="\udcfe"))
     else:
         rows.append(row(submission, user, **fields.get(kind, {})))
         if kind != "missing program":
@@ -272,7 +278,7 @@ def _write_recipe(folder: Path) -> None:
         "tests:\n"
         "  - {kind: code_contests, path: code_contests, problem_list: metadata/problem_list.csv}\n"
         "  - {kind: codenet, path: derived/input_output/data}\n"
-        "environment: cachegrind-host\n"
+        "environment: skylake\n"
         "splits: {val: 0.1, test: 0.2, since: 2020-01-01}\n"
         "pairs: {drop_duplicates: []}\n"
         "max_lost: 0.2\n"

@@ -82,7 +82,7 @@ def draw(pairs: list[PairResult], picture: Path, times_label: str, speedups_labe
             line.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
             line.set_ticks([], minor=True)
         axis.set_xlabel(f"{what}: PIE's published gem5")
-        axis.set_ylabel("pie_bench, cachegrind")
+        axis.set_ylabel("pie_bench, skylake")
         axis.set_title(f"{len(points)} {'pairs' if what.startswith('speedup') else 'programs'}, {label}", fontsize=11)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture, dpi=110, metadata={"Software": None})

@@ -13,13 +13,12 @@ command -v "$python" >/dev/null || { echo "setup: $python not found; install Pyt
 
 packages=()
 if [ "$extras" != lint ]; then  # lint reads programs and runs none
-    command -v g++ >/dev/null || packages+=(g++)
-    command -v valgrind >/dev/null || packages+=(valgrind)
     command -v bwrap >/dev/null || packages+=(bubblewrap)
     ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || [ -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2 ] \
         || packages+=(libseccomp2)
 fi
-if [[ ",$extras," == *,test,* ]]; then  # what only tests need: a browser for the report, a stopwatch for `pie-bench noise`
+if [[ ",$extras," == *,test,* ]]; then  # what only tests need: a compiler, a browser for the report, a stopwatch for `pie-bench noise`
+    command -v g++ >/dev/null || packages+=(g++)
     command -v chromium >/dev/null || packages+=(chromium)
     command -v hyperfine >/dev/null || packages+=(hyperfine)
     compgen -G '/usr/lib/*/libcairo.so.2' >/dev/null || packages+=(libcairo2)

@@ -1,4 +1,4 @@
-"""`calibrate`: what cachegrind's events cost, fitted to gem5's times, with the fit's errors."""
+"""`calibrate`: the ruler's few free numbers, fitted to gem5's times, with the fit's errors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RECORDED = "recorded"
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "calibrate",
-        help="fit cachegrind's cycle model to gem5's times",
-        description="Fit what cachegrind's events cost to gem5's times; problems are left out in turn for the errors.",
+        help="fit the embedded ruler's free numbers to gem5's times",
+        description="Fit the ruler's free numbers to gem5's times; problems are left out in turn for the errors.",
     )
     parser.add_argument(
         "--environment",
@@ -25,12 +25,12 @@ def add_verbs(verbs: Any) -> None:
         metavar="E",
         help="whose times to fit to: an environment such as gem5-skylake, or the dataset's own (default: %(default)s)",
     )
-    parser.add_argument("--ruler", default="cachegrind", metavar="E", help="what counts events (default: %(default)s)")
+    parser.add_argument("--ruler", default="skylake", metavar="E", help="whose numbers to fit (default: %(default)s)")
     parser.add_argument("--dataset", default="pie", metavar="D", help="default: %(default)s")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs")
     parser.add_argument("--tests-per-program", type=positive, metavar="N", help="a seeded sample of N (default: all)")
     parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the costs as YAML that an environment includes"
+        "--write", type=Path, metavar="FILE", help="write the numbers as YAML that an environment includes"
     )
     parser.set_defaults(verb=calibrate)
 
@@ -38,20 +38,22 @@ def add_verbs(verbs: Any) -> None:
 def calibrate(arguments: argparse.Namespace) -> int:
     from pie_bench.data.load import load_dataset
     from pie_bench.execution import calibrate as calibration
+    from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
 
+    specs = calibration.steps_of(load_environment_spec(arguments.ruler))
     for name in (arguments.ruler, arguments.environment):
         if name != RECORDED:
             build_roots(name)
     dataset = load_dataset(arguments.dataset, "test", with_tests=True)
-    ruler = open_executor(arguments.ruler, cache_dir())
+    rulers = {name: open_executor(spec, cache_dir()) for name, spec in specs.items()}
     reference = None if arguments.environment == RECORDED else open_executor(arguments.environment, cache_dir())
-    with program_bar("count") as advance:
+    with program_bar("measure") as advance:
         observations = calibration.observe(
             dataset,
-            ruler,
+            rulers,
             reference,
             LocalPool(),
             limit=arguments.limit,
@@ -59,7 +61,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
             progress=advance,
         )
     fitted = calibration.calibrate(observations)
-    text = calibration.as_yaml(fitted, ruler.environment, arguments.environment)
+    text = calibration.as_yaml(fitted, arguments.ruler, arguments.environment)
     print(text, end="")
     if arguments.write is not None:
         arguments.write.write_text(text)

@@ -68,7 +68,12 @@ def add_verbs(verbs: Any) -> None:
     action.set_defaults(verb=build)
     action = actions.add_parser("stats", help="problems, pairs, lengths and duplicates (the paper's A.5 and A.9)")
     action.add_argument("name", metavar="D", help="as --dataset takes it")
-    action.add_argument("--tokenizer", type=Path, metavar="FILE", help="a tokenizer.json; default: tokens of C++")
+    action.add_argument(
+        "--tokenizer",
+        metavar="T",
+        help="count with a tokenizer.json, the folder of one, a GGUF file, smollm2, or a name on the Hugging Face hub "
+        "(gpt2: as in the paper); default: tokens of C++",
+    )
     action.add_argument("--page", type=Path, metavar="FILE", help="also write a page with pictures")
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=stats)

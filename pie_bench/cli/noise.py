@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.options import add_sandbox, chosen_sandbox, positive
 from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 
 if TYPE_CHECKING:
     from pie_bench.stages.noise import Spread
@@ -21,7 +22,7 @@ def add_verbs(verbs: Any) -> None:
         "speedup it shows is one that is not there (the paper, Section 2). Needs Debian's hyperfine.",
     )
     parser.add_argument("--dataset", default="mini", metavar="D", help="whose programs to time; default: %(default)s")
-    parser.add_argument("--environment", metavar="E", default="cachegrind-host", help="default: %(default)s")
+    parser.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
     parser.add_argument("--pairs", type=positive, default=40, metavar="N", help="identical pairs; default: %(default)s")
     parser.add_argument("--runs", type=positive, default=10, metavar="N", help="runs a side; default: %(default)s")
     add_sandbox(parser)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pie_bench.construction.measure import check_programs, relabel
 from pie_bench.construction.pairs import make_pairs, split_pairs
-from pie_bench.construction.recipe import Recipe, dumped, load_recipe, path_of
+from pie_bench.construction.recipe import CodeContestsTests, Recipe, dumped, load_recipe, path_of
 from pie_bench.construction.rows import put_in_place, write_rows, write_specs
-from pie_bench.construction.sources import files_at, identity, read_sources
-from pie_bench.construction.stage import Done, Workplace
+from pie_bench.construction.sources import files_at, identity, identity_of_programs, read_sources
+from pie_bench.construction.stage import EARLIER, Done, Workplace
 from pie_bench.construction.tests import gather_tests
 from pie_bench.construction.trajectories import order_trajectories, read_programs
 from pie_bench.errors import UserError
@@ -68,45 +68,58 @@ def _build(workplace: Workplace, executor: Executor | None, workers: int | None)
     workplace.temporary.mkdir(parents=True, exist_ok=True)
     plain = dumped(recipe)
 
-    def of(*keys: str) -> list[Any]:
-        return [plain[key] for key in keys]
+    def of(*keys: str) -> dict[str, Any]:
+        return {f"the recipe's {key}": plain[key] for key in keys}
 
     read = workplace.run(
         "read",
-        [*of("sources", "problems", "languages", "statuses", "max_lost"), identity(recipe, base)],
+        {**of("sources", "problems", "languages", "statuses", "max_lost"), "the sources": identity(recipe, base)},
         lambda into: read_sources(workplace, into),
     )
     trajectories = workplace.run(
-        "trajectories", [read.key, *of("programs", "max_lost")], lambda into: order_trajectories(workplace, into)
+        "trajectories",
+        {EARLIER: read.key, **of("programs", "max_lost")},
+        lambda into: order_trajectories(workplace, into),
     )
     programs = workplace.run(
-        "programs", [trajectories.key, *of("max_code_bytes", "max_lost")], lambda into: read_programs(workplace, into)
+        "programs",
+        {
+            EARLIER: trajectories.key,
+            **of("max_code_bytes", "max_lost"),
+            "the sources' programs": identity_of_programs(recipe, base),
+        },
+        lambda into: read_programs(workplace, into),
     )
     tests = workplace.run(
         "tests",
-        [programs.key, *of("tests"), plain["check"]["generated_tests"], _identity_of_tests(recipe, base)],
+        {
+            EARLIER: programs.key,
+            **of("tests"),
+            "the recipe's check.generated_tests": plain["check"]["generated_tests"],
+            "the tests": _identity_of_tests(recipe, base),
+        },
         lambda into: gather_tests(workplace, into),
     )
     native = executor if recipe.check.native else None
     checked = workplace.run(
         "check",
-        [tests.key, *of("check"), measured_in if native is not None else None],
+        {EARLIER: tests.key, **of("check"), "the environment": measured_in if native is not None else None},
         lambda into: check_programs(workplace, into, native, pool),
     )
     simulated = executor if recipe.times is None else None
     times = None if recipe.times is None else file_sha256(_existing(path_of(recipe.times.path, base), recipe))
     relabelled = workplace.run(
         "relabel",
-        [checked.key, *of("limits"), measured_in, times],
+        {EARLIER: checked.key, **of("limits"), "the environment": measured_in, "the recorded times": times},
         lambda into: relabel(workplace, into, simulated, pool),
     )
-    pairs = workplace.run("pairs", [relabelled.key, *of("pairs")], lambda into: make_pairs(workplace, into))
+    pairs = workplace.run("pairs", {EARLIER: relabelled.key, **of("pairs")}, lambda into: make_pairs(workplace, into))
     published = {
         split: file_sha256(_existing(path_of(path, base), recipe)) for split, path in recipe.splits.published.items()
     }
     splits = workplace.run(
         "splits",
-        [pairs.key, *of("pairs", "splits", "hq", "tags"), published],
+        {EARLIER: pairs.key, **of("pairs", "splits", "hq", "tags"), "the published splits": published},
         lambda into: split_pairs(workplace, into),
     )
     done = [read, trajectories, programs, tests, checked, relabelled, pairs, splits]
@@ -185,6 +198,8 @@ def _identity_of_tests(recipe: Recipe, base: Path) -> list[Any]:
     found = []
     for tests in recipe.tests:
         files = files_at(path_of(tests.path, base))
+        if isinstance(tests, CodeContestsTests) and tests.problem_list is not None:
+            files += files_at(path_of(tests.problem_list, base))
         stats = [file.stat() for file in files]
         newest = max((stat.st_mtime_ns for stat in stats), default=0)
         found.append([tests.path, len(files), sum(stat.st_size for stat in stats), newest])

@@ -50,7 +50,7 @@ def check_programs(workplace: Workplace, into: Path, executor: Executor | None, 
     progress = into / "progress.jsonl"
     if executor is not None:
         _run_all(workplace, into, "compile and check", progress, pool, _native(executor), with_all_tests=True)
-    programs = table(workplace.path("programs", "programs.parquet"))
+    programs = workplace.programs()
     tests = table(workplace.path("tests", "tests.parquet"))
     findings = Findings()
     with database(workplace.temporary) as connection:
@@ -274,7 +274,7 @@ def _load_recorded(connection: Any, workplace: Workplace) -> None:
     path = path_of(recipe.times.path, workplace.base)
     if not path.is_file():
         raise UserError(f"recipe {recipe.dataset}: {path}: no such file of recorded times")
-    programs = table(workplace.path("programs", "programs.parquet"))
+    programs = workplace.programs()
     right = table(workplace.path("check", "right.parquet"))
     kept = f"SELECT problem_id, test_id FROM {table(workplace.path('check', 'tests.parquet'))} WHERE kept"
     recorded = (
@@ -312,7 +312,7 @@ def _run_all(
     with_all_tests: bool,
 ) -> None:
     """Judges every program that `progress` has no line of yet; a line each as it is done."""
-    programs = table(workplace.path("programs", "programs.parquet"))
+    programs = workplace.programs()
     tests = f"FROM {table(workplace.path('tests', 'tests.parquet'))}"
     if with_all_tests:
         todo = f"SELECT problem_id, code_sha256, any_value(code) AS code FROM {programs} GROUP BY 1, 2"

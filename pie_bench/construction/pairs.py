@@ -26,7 +26,7 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
     """`pairs.parquet`: the pairs with their seconds, and of which earlier one each is a duplicate. `fastest.parquet`:
     the fastest program of each problem."""
     recipe = workplace.recipe
-    programs = table(workplace.path("programs", "programs.parquet"))
+    programs = workplace.programs()
     measured = table(workplace.path("relabel", "programs.parquet"))
     rule = recipe.pairs
     faster = {

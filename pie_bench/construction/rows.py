@@ -24,7 +24,7 @@ def write_rows(workplace: Workplace, into: Path, environment_id: str) -> dict[st
     rows each has."""
     recipe = workplace.recipe
     pairs = table(workplace.path("splits", "pairs.parquet"))
-    programs = table(workplace.path("programs", "programs.parquet"))
+    programs = workplace.programs()
     kept = table(workplace.path("check", "tests.parquet"))
     written = dict.fromkeys((*SPLIT_FILES, _HQ), 0)
     with database(workplace.temporary) as connection, _Files(into) as files:

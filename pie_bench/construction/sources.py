@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -97,6 +100,28 @@ def _identity_of(path: Path) -> list[Any]:
     return [str(path), len(found), found]
 
 
+def identity_of_programs(recipe: Recipe, base: Path) -> list[str]:
+    """What the programs of CodeNet's folders are on this machine, each source's as a sum over their names, sizes and
+    times of change (other sources hold theirs in the files that `identity` has)."""
+    found = []
+    for source in recipe.sources:
+        path = path_of(source.path, base)
+        if not isinstance(source, CodeNetSource) or path.is_file():
+            continue
+        total = hashlib.sha256()
+        data = codenet_folder(path, path) / "data"
+        for problem in sorted(data.iterdir()) if data.is_dir() else ():
+            if recipe.problems is not None and problem.name not in recipe.problems:
+                continue
+            for folder in (problem / language for language in recipe.languages):
+                with os.scandir(folder) if folder.is_dir() else nullcontext(()) as entries:
+                    stats = sorted((entry.name, entry.stat()) for entry in entries)
+                for file, stat in stats:
+                    total.update(f"{folder}/{file} {stat.st_size} {stat.st_mtime_ns}\n".encode(errors="replace"))
+        found.append(total.hexdigest())
+    return found
+
+
 def files_at(path: Path, endings: Sequence[str] = ("",)) -> list[Path]:
     """The files that a path of a recipe means: itself, those in the folder, those that match the glob."""
     if path.is_file():
@@ -161,6 +186,19 @@ def _codenet(path: Path, recipe: Recipe, into: Path, label: str, temporary: Path
             meter.advance(sum(file.stat().st_size for file in batch))
 
 
+class _Entry(tarfile.TarInfo):
+    """An entry whose header must be whole: `tarfile` takes a broken or missing one for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Entry:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise  # the end
+            raise tarfile.ReadError(f"broken header: {error}") from error
+
+
 def _unpacked(archive: Path, recipe: Recipe, target: Path) -> Part:
     """Metadata and the programs of the recipe's languages out of a tar; what is behind a break in it is lost."""
     done = target.with_name(f"{target.name}.json")
@@ -169,7 +207,10 @@ def _unpacked(archive: Path, recipe: Recipe, target: Path) -> Part:
     findings = Findings()
     last = "its start"
     try:
-        with tarfile.open(archive, "r|*") as tar, metered(f"unpack {archive.name}", None, "file") as meter:
+        with (
+            tarfile.open(archive, "r|*", tarinfo=_Entry) as tar,
+            metered(f"unpack {archive.name}", None, "file") as meter,
+        ):
             for member in tar:
                 parts = member.name.split("/")
                 wanted = len(parts) >= 2 and (
@@ -283,10 +324,13 @@ class _CsvLines:
     def __call__(self, file: str, place: int) -> str:
         with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
             reader = csv.reader(opened)
-            width = len(next(reader, []))
+            header = next(reader, [])
+            read = [place for place, column in enumerate(header) if column in _NEEDED]  # bad bytes elsewhere pass
             number = 0
             for row in reader:
-                broken = len(row) != width or any("\udc80" <= letter <= "\udcff" for text in row for letter in text)
+                broken = len(row) != len(header) or any(
+                    "\udc80" <= letter <= "\udcff" for at in read for letter in row[at]
+                )
                 if row and not broken:
                     number += 1
                     if number == place:

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pie_bench.construction.database import table
 from pie_bench.construction.findings import Findings
 from pie_bench.construction.recipe import Recipe
 from pie_bench.hashing import hash_of
 from pie_bench.progress import Meter, shown
 from pie_bench.run.files import write_json
 
-_RECORD = "stage.json"
-_VERSION = 1  # of what stages write: one more makes everything anew
+_RECORD, _NOTED = "stage.json", "made_from.json"
+EARLIER = "the stage before"  # among what decides a stage
+_VERSION = 2  # of what stages write: one more makes everything anew
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished stage: its counts (the funnel), what was wrong with its input, and more for the manifest."""
+    """A finished stage: its counts (the funnel), what was wrong with its input, more for the manifest, and by name the
+    hashes of what it was made from."""
 
     key: str
     counts: Mapping[str, int]
     findings: list[dict[str, Any]]
     facts: Mapping[str, Any]
+    made_from: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Workplace:
         self.recipe = recipe
         self.base = base
         self.stages = folder / "stages"
+        self._said: set[str] = set()
 
     @property
     def temporary(self) -> Path:
@@ -60,29 +66,41 @@ class Workplace:
         """A file of a finished stage."""
         return self.stages / stage / file
 
+    def programs(self) -> str:
+        """The submissions with their code, as a table: the stage `programs` writes it in parts."""
+        return table(*parts_in(self.stages / "programs"))
+
     def done(self, stage: str) -> Done | None:
         """The record of a stage; None while there is none."""
         try:
             record = json.loads((self.stages / stage / _RECORD).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            return Done(**record)
+        except (FileNotFoundError, ValueError, TypeError):  # TypeError: of an older version
             return None
-        return Done(**record)
 
-    def run(self, stage: str, decides: Any, function: Callable[[Path], Outcome]) -> Done:
-        """The stage's record; `function` fills its folder unless it is there already, made from the same."""
-        key = hash_of([_VERSION, stage, decides])
+    def run(self, stage: str, decides: Mapping[str, Any], function: Callable[[Path], Outcome]) -> Done:
+        """The stage's record; `function` fills its folder unless it is there already, made from the same.
+
+        `decides` has by name all that decides what the stage writes. Where that has changed, a line says what it was.
+        """
+        made_from = {name: hash_of(value) for name, value in {**decides, "pie_bench": _VERSION}.items()}
+        key = hash_of([stage, made_from])
         done = self.done(stage)
         if done is not None and done.key == key:
             return done
         final, partial = self.stages / stage, self.stages / f"{stage}.partial"
-        noted = partial / "key"
-        if not (noted.is_file() and noted.read_text() == key):
+        noted = partial / _NOTED
+        began = _noted(noted)
+        if began != made_from:
+            before = began if began is not None else None if done is None else done.made_from
+            self._say_what_changed(stage, made_from, before)
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            noted.write_text(key)
+            write_json(noted, made_from)
         outcome = function(partial)
         record = {
             "key": key,
+            "made_from": made_from,
             "counts": dict(outcome.counts),
             "findings": outcome.findings.to_json(),
             "facts": dict(outcome.facts),
@@ -92,6 +110,27 @@ class Workplace:
         noted.unlink()
         partial.rename(final)
         return Done(**json.loads((final / _RECORD).read_text(encoding="utf-8")))
+
+    def _say_what_changed(self, stage: str, made_from: Mapping[str, str], before: Mapping[str, str] | None) -> None:
+        """One line on standard error for what was not said of a stage before this one."""
+        names = {*made_from, *(before or ())} - {EARLIER} - self._said
+        changed = sorted(name for name in names if before is not None and made_from.get(name) != before.get(name))
+        self._said.update(changed)
+        if changed:
+            print(
+                f"pie-bench: {self.recipe.dataset}: {stage} and what follows from it is made again: "
+                f"{', '.join(changed)} changed since {self.folder} was begun",
+                file=sys.stderr,
+            )
+
+
+def _noted(path: Path) -> dict[str, str] | None:
+    """What an unfinished stage is made from; None where there is none."""
+    try:
+        noted: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return noted
 
 
 @contextmanager

@@ -7,14 +7,14 @@ import os
 import statistics
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from pie_bench.construction.lengths import Count, counter
 from pie_bench.construction.trajectories import text_sum
-from pie_bench.cpp import code_tokens
 from pie_bench.data.record import UnusableRow, parse
 from pie_bench.data.rows import rows_of
 from pie_bench.data.spec import SPLITS, DatasetSpec, load_spec
@@ -23,7 +23,6 @@ from pie_bench.hashing import sha256
 
 # Upper bounds of the classes that pictures show; the last is open.
 SPEEDUP_CLASSES = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
-CPP_TOKENS = "C++ tokens"
 
 
 class SplitStats(BaseModel):
@@ -67,14 +66,17 @@ class DatasetStats(BaseModel):
     funnel: tuple[dict[str, Any], ...]
 
 
-def dataset_stats(name: str | os.PathLike[str], tokenizer: Path | None = None) -> DatasetStats:
-    """What the dataset that `--dataset` names holds. `tokenizer` is a `tokenizer.json` (GPT-2's for the paper's
-    Table 8); without one a token is one of C++.
+def dataset_stats(name: str | os.PathLike[str], tokenizer: str | os.PathLike[str] | None = None) -> DatasetStats:
+    """What the dataset that `--dataset` names holds. Lengths are in tokens of `tokenizer`, as `--tokenizer` takes it
+    (GPT-2's for the paper's Table 8); without one a token is one of C++.
 
     UserError as `load_dataset`, for a dataset without any split, and for a tokenizer that cannot be used.
     """
-    count = _counter(tokenizer)
-    spec = load_spec(name)
+    with counter(None if tokenizer is None else os.fspath(tokenizer)) as (tokens, count):
+        return _stats(load_spec(name), tokens, count)
+
+
+def _stats(spec: DatasetSpec, tokens: str, count: Count) -> DatasetStats:
     found: list[tuple[SplitStats, set[str]]] = []
     failed: UserError | None = None
     for split in SPLITS:
@@ -93,7 +95,7 @@ def dataset_stats(name: str | os.PathLike[str], tokenizer: Path | None = None) -
     }
     return DatasetStats(
         dataset=spec.dataset,
-        tokens=CPP_TOKENS if tokenizer is None else tokenizer.name,
+        tokens=tokens,
         splits=tuple(stats for stats, _ in found),
         shared_texts=shared,
         funnel=_funnel(spec),
@@ -101,7 +103,7 @@ def dataset_stats(name: str | os.PathLike[str], tokenizer: Path | None = None) -
 
 
 def _split_stats(
-    spec: DatasetSpec, split: str, rows: Iterator[Mapping[str, Any]], count: Callable[[str], int]
+    spec: DatasetSpec, split: str, rows: Iterator[Mapping[str, Any]], count: Count
 ) -> tuple[SplitStats, set[str]]:
     problems: set[str] = set()
     users: set[str] = set()
@@ -168,20 +170,6 @@ def _split_stats(
         largest_difference=max(spread, default=None),
     )
     return stats, set(texts.values())
-
-
-def _counter(tokenizer: Path | None) -> Callable[[str], int]:
-    if tokenizer is None:
-        return lambda code: len(code_tokens(code))
-    try:
-        from tokenizers import Tokenizer
-    except ImportError:
-        raise UserError(f"{tokenizer}: counting with it needs a package: pip install tokenizers") from None
-    try:
-        loaded = Tokenizer.from_file(str(tokenizer))
-    except Exception as error:  # the library raises no narrower one
-        raise UserError(f"{tokenizer}: not a tokenizer.json ({error})") from None
-    return lambda code: len(loaded.encode(code).ids)
 
 
 def _funnel(spec: DatasetSpec) -> tuple[dict[str, Any], ...]:

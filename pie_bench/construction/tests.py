@@ -43,7 +43,7 @@ def gather_tests(workplace: Workplace, into: Path) -> Outcome:
     """`tests.parquet`: every test of every problem that has programs, numbered and with its origin."""
     recipe = workplace.recipe
     findings = Findings()
-    programs = table(workplace.path("programs", "programs.parquet"))
+    programs = workplace.programs()
     facts: dict[str, Any] = {}
     counts = {"problems": 0, "problems with tests": 0, "tests": 0, "tests given twice": 0}
     with database(workplace.temporary) as connection:

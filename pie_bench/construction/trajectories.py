@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pie_bench.construction.database import ParquetRows, database, one, rows, table, write_parquet
+from pie_bench.construction.database import ParquetRows, database, literal, one, rows, table, write_parquet
 from pie_bench.construction.findings import Findings
 from pie_bench.construction.recipe import CodeNetSource, Recipe, path_of
 from pie_bench.construction.sources import codenet_folder, stop_if_lost
-from pie_bench.construction.stage import Outcome, Workplace, metered, parts_in
+from pie_bench.construction.stage import Outcome, Part, Workplace, metered, part, parts_in, summed
 from pie_bench.cpp import code_tokens
 from pie_bench.hashing import sha256
+from pie_bench.progress import Meter
 
 PROGRAMS_SCHEMA = {
     **dict.fromkeys(("submission_id", "problem_id", "user_id"), "string"),
@@ -26,6 +27,9 @@ PROGRAMS_SCHEMA = {
     "text_sha256": "string",
     "encoding": "string",
 }
+
+_PROGRAM_COUNTS = ("in trajectories", "readable", "different from the user's earlier ones")
+_PROGRAMS_AT_ONCE = 10_000  # what a killed build reads again at most
 
 
 def order_trajectories(workplace: Workplace, into: Path) -> Outcome:
@@ -82,46 +86,81 @@ def order_trajectories(workplace: Workplace, into: Path) -> Outcome:
 
 
 def read_programs(workplace: Workplace, into: Path) -> Outcome:
-    """`programs.parquet`: the submissions with their code as text.
+    """Parquet files with the submissions and their code as text (`Workplace.programs`), some problems each.
 
     What is no text, empty or too long is left out; of equal programs of one trajectory (comments and layout aside) the
     first stays.
     """
     recipe = workplace.recipe
-    findings = Findings()
-    counts = {"in trajectories": 0, "readable": 0, "different from the user's earlier ones": 0}
     submissions = table(workplace.path("trajectories", "submissions.parquet"))
     folders = _folders(workplace)
-    with database(workplace.temporary) as connection, ParquetRows(into / "programs.parquet", PROGRAMS_SCHEMA) as out:
-        total = one(connection, f"SELECT count(*) FROM {submissions}")
-        with metered("programs", total, "program") as meter:
-            trajectory: tuple[str, str] | None = None
-            seen: set[str] = set()
-            for row in rows(connection, f"FROM {submissions}"):
-                meter.advance()
-                counts["in trajectories"] += 1
-                if (row["problem_id"], row["user_id"]) != trajectory:
-                    trajectory, seen = (row["problem_id"], row["user_id"]), set()
-                found = _code_of(row, folders, recipe, findings)
-                if found is None:
-                    continue
-                counts["readable"] += 1
-                code, encoding = found
-                text_sha256 = text_sum(code)
-                if text_sha256 in seen:
-                    continue
-                seen.add(text_sha256)
-                counts["different from the user's earlier ones"] += 1
-                kept = {column: row[column] for column in PROGRAMS_SCHEMA if column in row and column != "code"}
-                sums = {"code_sha256": sha256(code.encode()), "text_sha256": text_sha256}
-                out.add(kept | {"code": code, "encoding": encoding} | sums, weight=len(code))
-    stop_if_lost(findings, counts["in trajectories"], recipe, "programs")
+    counts = dict.fromkeys(_PROGRAM_COUNTS, 0)
+    found: list[list[dict[str, Any]]] = []
     with database(workplace.temporary) as connection:
-        programs = table(into / "programs.parquet")
+        sizes = connection.execute(f"SELECT problem_id, count(*) FROM {submissions} GROUP BY 1 ORDER BY 1").fetchall()
+        with metered("programs", sum(size for _, size in sizes), "program") as meter:
+            for number, (first, last) in enumerate(_batches(sizes, _PROGRAMS_AT_ONCE)):
+                some = f"FROM {submissions} WHERE problem_id BETWEEN {literal(first)} AND {literal(last)}"
+
+                def make(target: Path, some: str = some) -> Part:
+                    return _read_some(rows(connection, some), target, folders, recipe, meter)
+
+                before = meter.done
+                made = part(into, f"{number:05}", make)
+                if meter.done == before:  # an earlier attempt made it
+                    meter.advance(made.counts["in trajectories"])
+                counts = summed(counts, made.counts)
+                found.append(made.findings)
+        findings = Findings.merged(found)
+        stop_if_lost(findings, counts["in trajectories"], recipe, "programs")
         counts["different programs"] = one(
-            connection, f"SELECT count(*) FROM (SELECT DISTINCT problem_id, code_sha256 FROM {programs})"
+            connection,
+            f"SELECT count(*) FROM (SELECT DISTINCT problem_id, code_sha256 FROM {table(*parts_in(into))})",
         )
     return Outcome(counts, findings, {})
+
+
+def _batches(sizes: Iterable[tuple[str, int]], at_once: int) -> Iterator[tuple[str, str]]:
+    """Problems in runs of about so many submissions: the first and the last of each."""
+    run: list[str] = []
+    held = 0
+    for problem, size in sizes:
+        run.append(problem)
+        held += size
+        if held >= at_once:
+            yield run[0], run[-1]
+            run, held = [], 0
+    if run:
+        yield run[0], run[-1]
+
+
+def _read_some(
+    submissions: Iterable[Mapping[str, Any]], target: Path, folders: Mapping[str, Path], recipe: Recipe, meter: Meter
+) -> Part:
+    findings = Findings()
+    counts = dict.fromkeys(_PROGRAM_COUNTS, 0)
+    trajectory: tuple[str, str] | None = None
+    seen: set[str] = set()
+    with ParquetRows(target, PROGRAMS_SCHEMA) as out:
+        for row in submissions:
+            meter.advance()
+            counts["in trajectories"] += 1
+            if (row["problem_id"], row["user_id"]) != trajectory:
+                trajectory, seen = (row["problem_id"], row["user_id"]), set()
+            found = _code_of(row, folders, recipe, findings)
+            if found is None:
+                continue
+            counts["readable"] += 1
+            code, encoding = found
+            text_sha256 = text_sum(code)
+            if text_sha256 in seen:
+                continue
+            seen.add(text_sha256)
+            counts["different from the user's earlier ones"] += 1
+            kept = {column: row[column] for column in PROGRAMS_SCHEMA if column in row and column != "code"}
+            sums = {"code_sha256": sha256(code.encode()), "text_sha256": text_sha256}
+            out.add(kept | {"code": code, "encoding": encoding} | sums, weight=len(code))
+    return Part(counts, findings.to_json())
 
 
 def text_sum(code: str) -> str:

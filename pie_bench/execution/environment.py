@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pie_bench import registry
 from pie_bench.config import Located, Strict, names_in
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.execution.checker import CHECKER, STANDARD, Comparator, checker_sources, is_comparator, shown_comparator
 from pie_bench.execution.sandbox.sandbox import Limits
@@ -19,6 +20,8 @@ from pie_bench.execution.simulators.simulator import Found
 from pie_bench.execution.simulators.spec import SimulatorSpec, spec_class
 from pie_bench.hashing import hash_of
 from pie_bench.paths import ENVIRONMENTS_DIR
+
+_GONE = "cachegrind"  # the environments of an earlier ruler: cachegrind, cachegrind-host, cachegrind-host-strict
 
 
 class ToolchainSpec(Strict):
@@ -96,13 +99,13 @@ class Environment:
     def simulation_id(self) -> str:
         """sha256 over everything that can change what the simulator counts: what measurements are kept by.
 
-        How counts become seconds, how outputs are compared, and how programs are compiled (a binary has a sum of its
-        own) are not in it, so measurements outlive a change of those.
+        How outputs are compared, and how programs are compiled (a binary has a sum of its own) are not in it, so
+        measurements outlive a change of those.
         """
         spec = self.spec.model_dump(
             mode="json", include={"simulator", "program_environment", "max_instructions", "simulator_limits"}
         )
-        for field in self.spec.simulator.where_from | self.spec.simulator.after_counting:
+        for field in self.spec.simulator.where_from:
             spec["simulator"].pop(field, None)
         return hash_of({"spec": spec, "facts": {k: v for k, v in self.facts.items() if k != "compiler"}})
 
@@ -131,6 +134,8 @@ def load_environment_spec(name: str) -> EnvironmentSpec:
             checker_sources(comparator)  # there must be some
         named = f"{spec.environment}+{shown_comparator(comparator)}"
         return spec.model_copy(update={"comparator": comparator, "environment": named})
+    if name.startswith(_GONE):
+        raise UserError(f"environment {name} is gone; use its successor: {DEFAULT_ENVIRONMENT}")
     if _is_file_name(name):
         path = Path(name).expanduser()
     elif name in names_in(ENVIRONMENTS_DIR):

@@ -135,11 +135,11 @@ class Executor:
 
     def seconds(self, measurement: Measurement) -> float:
         """Simulated seconds of a measurement in this environment."""
-        return self._workshop.simulator.seconds(measurement.counters, measurement.startup_counters)
+        return self._workshop.simulator.seconds(measurement.counters)
 
     def startup_seconds(self, measurement: Measurement) -> float:
         """Simulated seconds of what the program does before `main`."""
-        return self._workshop.simulator.seconds(measurement.startup_counters, measurement.startup_counters)
+        return self._workshop.simulator.seconds(measurement.startup_counters)
 
     def close(self) -> None:
         """Closes the measurement store, and ends the processes that programs are looked at in."""

@@ -71,8 +71,8 @@ def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], li
                 TestResult(
                     test.test_id,
                     "ok",
-                    simulator.seconds(measurement.counters, measurement.startup_counters),
-                    simulator.seconds(measurement.startup_counters, measurement.startup_counters),
+                    simulator.seconds(measurement.counters),
+                    simulator.seconds(measurement.startup_counters),
                     measurement.counters.get(counter),
                 )
             )
@@ -124,7 +124,7 @@ def seconds_after_main(binary: bytes, inputs: Sequence[bytes], workshop: Worksho
             found.append(None)
             continue
         startup = measured_there.startup_counters
-        found.append(seconds(measured_there.counters, startup) - seconds(startup, startup))
+        found.append(seconds(measured_there.counters) - seconds(startup))
     return found
 
 

@@ -1,4 +1,4 @@
-"""A pinned root file system: compiler, C library and valgrind of one Debian release, the same on every host.
+"""A pinned root file system: compiler and C library of one Debian release, the same on every host.
 
 Packages come from a Debian mirror and are checked against pinned sums, unpacked without root rights and without
 running any of their scripts, and hashed as a tree, so that two machines can show that they see the same file system.
@@ -271,7 +271,7 @@ def _fetched(package: Package, mirrors: list[str], roots_dir: Path) -> bytes:
         return content
     raise UserError(
         f"{package.path}: no Debian mirror has it ({'; '.join(problems)}); set {MIRROR_VARIABLE} to one that does, "
-        "or use --environment cachegrind-host"
+        f"or copy {roots_dir} from a machine that has it built"
     )
 
 

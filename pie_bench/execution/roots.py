@@ -49,5 +49,5 @@ def _built(spec: RootSpec, sandbox: Sandbox, meter: Meter) -> Path:
     except OSError as error:
         raise UserError(
             f"{roots_dir()}: the root file system {spec.root} cannot be built there ({error}); set PIE_BENCH_ROOTS "
-            "to a folder with room for it, or use --environment cachegrind-host"
+            "to a folder with room for it"
         ) from None

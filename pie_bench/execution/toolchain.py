@@ -16,6 +16,7 @@ from pie_bench.hashing import sha256
 _TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ draws these names: the linker's messages must not differ
 _LOG_CHARACTERS = 4000
 _SOURCE = f"{PROGRAM}.cpp"
+_BESIDE = "/w/beside.cpp"
 # Whatever a sandbox calls the folder, in the program (`__FILE__`) it is /w. Sandboxes leave alone what is in quotes.
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
 _PLACE = re.compile(rf"{re.escape(_SOURCE)}:(\d+)(?: \(discriminator \d+\))?")  # as addr2line says it
@@ -43,14 +44,16 @@ class Toolchain:
         self._spec, self._limits, self._sandbox, self._root = spec, limits, sandbox, root
         self._made: dict[str, Any] = {}
 
-    def compile(self, code: str, *more_flags: str) -> Compiled:
+    def compile(self, code: str, *more_flags: str, beside: str | None = None) -> Compiled:
         """The program of one C++ source text. The file's name is fixed, so equal sources give equal binaries.
 
+        `beside` is the text of another file of the program. It is our own.
         Raises SandboxError when the compiler could not be run or was stopped by the wall clock.
         """
         flags = " ".join([*self._spec.flags, *more_flags])
+        sources = {_SOURCE: code} | ({_BESIDE: beside} if beside is not None else {})
         finished = self._build(
-            f"{self._spec.compiler} {flags} {_NAMED} {_SOURCE} -o /tmp/program && cat /tmp/program", code
+            f"{self._spec.compiler} {flags} {_NAMED} {' '.join(sources)} -o /tmp/program && cat /tmp/program", sources
         )
         if finished.wall_timeout:
             said = f"stopped after {finished.wall_seconds:.0f} s of wall time"
@@ -66,20 +69,8 @@ class Toolchain:
 
     def _works(self) -> bool:
         """Whether an empty program compiles here and now."""
-        finished = self._build(f"{self._spec.compiler} {_SOURCE} -o /tmp/program", "int main() {}")
+        finished = self._build(f"{self._spec.compiler} {_SOURCE} -o /tmp/program", {_SOURCE: "int main() {}"})
         return finished.exit_code == 0
-
-    def library(self, code: str) -> bytes:
-        """A shared library of one C++ source text, made once. SandboxError when it does not compile: it is our own."""
-        return self._once(code, self._library)
-
-    def _library(self, code: str) -> bytes:
-        finished = self._build(
-            f"{self._spec.compiler} -O1 -shared -fPIC {_SOURCE} -o /tmp/library && cat /tmp/library", code
-        )
-        if finished.exit_code != 0:
-            raise SandboxError(f"a library of ours does not compile: {finished.stderr.decode(errors='replace')[:300]}")
-        return finished.stdout
 
     def disassemble(self, binary: bytes) -> str:
         """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
@@ -123,8 +114,9 @@ class Toolchain:
         made: T = self._made[code]
         return made
 
-    def _build(self, script: str, code: str) -> Finished:
-        return self._run(["/bin/sh", "-c", script], {_SOURCE: code.encode(errors="replace")})
+    def _build(self, script: str, sources: Mapping[str, str]) -> Finished:
+        files = {path: text.encode(errors="replace") for path, text in sources.items()}
+        return self._run(["/bin/sh", "-c", script], files)
 
     def _run(self, argv: list[str], files: Mapping[str, bytes]) -> Finished:
         environment = {"PATH": "/usr/bin", "LC_ALL": "C"}

@@ -18,22 +18,15 @@ _MOST_INSTRUCTIONS_A_CYCLE = 8  # what the simulated core commits
 _SUM = re.compile(r"[0-9a-f]{64}")
 # What is missed or mispredicted is part of what was executed, whatever the simulator.
 _PARTS = (
-    *(("I1mr", "Ir"), ("ILmr", "I1mr"), ("D1mr", "Dr"), ("DLmr", "D1mr"), ("D1mw", "Dw"), ("DLmw", "D1mw")),
-    *(("Bcm", "Bc"), ("Bim", "Bi")),
+    *((name, "branches") for name in ("mispredicted_conditional", "mispredicted_indirect", "missed_targets")),
+    *(("instructions", "uops"), ("forwarded_loads", "loads")),
 )
 
 Counts = Mapping[str, float]
 
 
-def seconds_of(spec: SimulatorSpec, counters: Counts, startup: Counts) -> float | None:
+def seconds_of(spec: SimulatorSpec, counters: Counts) -> float | None:
     """Simulated seconds of counts, as `Simulator.seconds` has them; None for a simulator of another package."""
-    if spec.costs is not None:
-        before, after = spec.costs.startup, spec.costs.after_main
-        return sum(
-            after[event] * (counters.get(event, 0) - startup.get(event, 0))
-            + before.get(event, 0.0) * startup.get(event, 0)
-            for event in sorted(after)
-        )
     if isinstance(spec, QemuSpec):
         return counters.get(CYCLES, 0) * period_ps(spec.parameters["clock"]) / 10**12
     if isinstance(spec, Gem5Spec):
@@ -43,10 +36,6 @@ def seconds_of(spec: SimulatorSpec, counters: Counts, startup: Counts) -> float 
 
 def least_seconds(spec: SimulatorSpec, instructions: int) -> float:
     """A time that no program of so many instructions can be below."""
-    if spec.costs is not None:
-        return instructions * min(
-            costs.get(spec.instructions, 0.0) for costs in (spec.costs.startup, spec.costs.after_main)
-        )
     if isinstance(spec, QemuSpec):
         return instructions / _MOST_INSTRUCTIONS_A_CYCLE * period_ps(spec.parameters["clock"]) / 10**12
     return 0.0
@@ -82,7 +71,7 @@ def check_numbers(verdict: Verdict, spec: SimulatorSpec) -> None:
         raise UserError(f"counters: {counted} {spec.instructions} are not the instructions, summed over the tests")
     _check_counts(verdict, spec)
     for name, counters in (("runtime_seconds", verdict.counters), ("startup_seconds", verdict.startup_counters)):
-        told, made = getattr(verdict, name), seconds_of(spec, counters, verdict.startup_counters)
+        told, made = getattr(verdict, name), seconds_of(spec, counters)
         if made is not None and not same(told, made):
             raise UserError(f"{name}: it is {told!r}; its counts make {made!r}")
 

@@ -175,6 +175,10 @@ class LlamaCppModel(Model):
         body = {"content": prompt.text, "add_special": True, "parse_special": True}
         return len(self._post("/tokenize", body)["tokens"])
 
+    def count_text(self, text: str) -> int:
+        """How many tokens a text has, without any that stand for its beginning or end."""
+        return len(self._post("/tokenize", {"content": text})["tokens"])
+
     def _check_room(self, request: Request) -> None:
         tokens = self.count_tokens(request.prompt)
         room = self.context - request.sampling.max_tokens

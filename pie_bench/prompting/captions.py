@@ -27,6 +27,7 @@ _FINAL = _any(
     r"\bcorrect (?:\w+ )?CODE\b",
     r"\b(?:here is|here's|with) the fix\b",
     r"\blet(?:'s| me| us) (?:fix|correct|redo|rewrite)\b",
+    r"最终|最終|修正[版后後]|최종|수정된|\bendgültig\w*|\bfinale[rs]?\b|\bитогов\w+|\bисправленн\w+|\bcorregid[oa]\b|\bcorrigée?\b",
 )
 _CALLED = {
     "demonstration": _any(
@@ -52,13 +53,21 @@ _CALLED = {
         r"\bfast(?:er|est)\b|\bimproved\b|\befficient\b|\bbetter\b|\bsped[- ]up\b",
         r"\brewritten\b|\brewrite\b|\brefactored\b|\bupdated\b|\bmodified\b|\benhanced\b",
         r"\b(?:new|result(?:ing)?) CODE\b|\b(?:full|complete|whole) (?:\w+ )?CODE\b|\bsolution\b|\banswer\b",
-        r"\b(?:all|everything) together\b|^\W*(?:after|new|fast)\b",
+        r"\b(?:all|everything) together\b|^\W*(?:after|new|fast)\b|\brecommended\b|\bpreferred\b|✅|🚀",
+        r"优化(?!前)|優化(?!前)|改进|改進|最適化(?!前)|高速化|改善|최적화(?! ?전)|개선",
+        r"\boptimiert\w*|\bverbessert\w*|\bschneller\w*",
+        r"\bоптимизированн\w+|\bулучшенн\w+|\boptimizad[oa]\b|\bmejorad[oa]\b|\botimizad[oa]\b|\bottimizzat[oa]\b",
     ),
     "original": _any(
         r"\b(?:original|initial|given|provided|existing|current|old|previous|input|reference) (?:[\w+]+ ){0,2}CODE\b",
         r"\b(?:slow(?:er)?|unoptimi[sz]ed|na[iï]ve|baseline|inefficient) (?:[\w+]+ ){0,2}CODE\b",
         r"^\W*(?:the )?(?:original|before|slow|old|unoptimi[sz]ed|question|problem)\b|\boriginal:",
         r"\byour (?:\w+ )?CODE\b|\byou (?:gave|provided|posted|sent|shared|wrote)\b",
+        r"❌|🚫|🐢|\bdo(?: not|n['’]t) (?:use|do|write|submit)\b|^\W*(?:don['’]t|bad)\W*$",
+        r"\b(?:instead of|rather than|in place of|replac(?:es|ing))(?: this| that| the following)?\W*$",
+        r"原始|原来|原來|原代码|原程序|[优優]化前|元の|最適化前|원본|원래|최적화 ?전",
+        r"\bursprünglich\w*|\bисходн\w+|\bоригинальн\w+",
+        r"\boriginales?\b|\bd['’]origine\b",
         r"\bbefore optimi[sz]\w+|\b(?:slow|hot) (?:part|loop|path)\b|\bbottleneck\b",
     ),
     "draft": _any(
@@ -80,7 +89,8 @@ _TAKEN_BACK = _any(
     r" (?:wrong|incorrect|bugs?|mistake|error|broken|compile|correct|work|fail\w*)\b",
 )
 
-_HEADING = re.compile(r"^[ \t]*(?:\#{1,6}[ \t]|\*\*[^*\n]{1,120}\*\*:?[ \t]*$|\d+[.)][ \t]+\*\*|={3,}|<h\d>)")
+_HEADING = re.compile(r"^[ \t]*(?:\#{1,6}[ \t]|\*\*[^*\n]{1,120}\*\*:?[ \t]*$|\d+[.)][ \t]+\*\*|={3,}|<h\d>|<summary>)")
+_HTML = re.compile(r"</?(?:summary|details|h\d|b|strong|p)>")
 _COMMENT = re.compile(r"\s*(?://+|/\*+)[ \t]*([^\n]{0,200})")
 _TOLD = re.compile(
     r"(?:'s)? (?:can|could|may|might|should|must|needs?|uses?|used|has|had|runs?|takes?|reads?|does|is (?!as\b))"
@@ -136,7 +146,7 @@ def taken_back(after: Sequence[str]) -> bool:
 
 
 def _named(line: str) -> str | None:
-    line = line[:_CHARACTERS]
+    line = _HTML.sub("", line[:_CHARACTERS])
     if not line.strip():
         return None
     for sentence in reversed(re.split(r"(?<=[.!?;])\s+", line)):

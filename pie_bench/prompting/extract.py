@@ -10,9 +10,11 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
+from typing import Any
 
 from pie_bench.cpp import Steps, code_tokens, lex
 from pie_bench.prompting.captions import called, heading_in, taken_back
@@ -28,7 +30,7 @@ from pie_bench.prompting.programs import (
     tidied,
     without_line_numbers,
 )
-from pie_bench.prompting.thinking import ANSWER_TAG, in_comment_or_raw_string, without_thinking
+from pie_bench.prompting.thinking import ANSWER_TAG, THINKING_NAME, in_comment_or_raw_string, without_thinking
 from pie_bench.run.generation import was_cut
 
 # Of an answer so much is read, with and without its thinking: models that are asked about a program say less.
@@ -78,10 +80,11 @@ _SPECIAL = (
     r"|\[/?(?:INST|SYS)\])"
 )
 _TAG = r"(?:<[A-Za-z!_][\w .:=\"'/+-]{0,80}>|\[[A-Z][A-Z_ ]{0,29}\])"
-_CODE_OR_FENCE = (
-    r"(?:\#[ \t]*(?:include|define|pragma|if)|using[ ]namespace|(?:int|signed|auto)[ ]main|//|/\*|```|~~~"
-    r"|template|typedef|struct[ ]|const[ ])"
+_CODE = (
+    r"\#[ \t]*(?:include|define|pragma|if)|using[ ]namespace|(?:int|signed|auto)[ ]main|//|/\*"
+    r"|template|typedef|struct[ ]|const[ ]"
 )
+_CODE_OR_FENCE = rf"(?:{_CODE}|```|~~~)"
 _BEFORE_CODE = re.compile(
     rf"^[ \t]*(?:{_SPECIAL}|{_TAG})(?:[ \t]*(?:{_SPECIAL}|{_TAG})){{0,8}}[ \t]*(?={_CODE_OR_FENCE})", re.MULTILINE
 )
@@ -94,10 +97,40 @@ _INCLUDE_BEHIND_WORDS = re.compile(
     r"(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])",
     re.MULTILINE,
 )
+# Code in the backticks that are for words: one span for all of it, or one a line.
+_SPAN = re.compile(rf"(?<![`\w])(`{{1,2}})(?!`)\s*((?:{_CODE})[^`]*)\1(?!`)", re.VERBOSE)
+_SPAN_OF_LINE = re.compile(r"^[ \t]*`([^`\n]*)`[ \t]*$|^[ \t]*$")
+_MAIN = re.compile(r"\bmain\s*\([^()]{0,200}\)[^;{}]{0,40}\{")
+# Lines that end in `<br>`: no C++ has that behind its #include.
+_LINE_BREAK = re.compile(r"(<br[ \t]*/?>\n?|\n)", re.IGNORECASE)
+_ENDED_BY_TAGS = re.compile(
+    r"(?:\#[ \t]*include[ \t]*[<\"][^\n<>\"]{1,80}[>\"]|\bmain[ \t]*\([^()\n]{0,80}\)[ \t]*\{?)[ \t]*<br[ \t]*/?>",
+    re.IGNORECASE,
+)
+# Newlines, quotes and brackets that are written as JSON, or Markdown, writes them: no C++ has them behind its #include.
+_INCLUDES = r"\#[ \t]*include[ \t]*"
+_NEWLINES_WRITTEN = re.compile(
+    _INCLUDES + r"(?:<[\w./+]{1,80}>|\\?\"[\w./+]{1,80}\\?\"|\\u003c[\w./+]{1,80}\\u003e)[ \t]*(?:\\r)?\\n"
+)
+_INCLUDE_WITH_NEWLINE = re.compile(rf"^[ \t]*{_INCLUDES}[<\"][\w./+]{{1,80}}[>\"][ \t]*\n", re.MULTILINE)
+_UNICODE_WRITTEN, _UNICODE_ESCAPE = (
+    re.compile(_INCLUDES + r"\\u003c", re.IGNORECASE),
+    re.compile(r"\\u(00[2-7][0-9a-fA-F])"),
+)
+_MARKDOWN_WRITTEN = re.compile(rf"\\{_INCLUDES}|{_INCLUDES}\\<")
+_MARKDOWN_ESCAPE = re.compile(r"\\([#<>*_\[\](){}&|~+=!-])")
+_ESCAPE, _ESCAPES = re.compile(r"\\(.)"), {"n": "\n", "t": "\t", "r": ""}
+_JSON_BEGINS = re.compile(r"[{\[]\s{0,40}[\"{]")
+_MOST_JSON, _SHORT_FIELD = 20, 60
+_RANK_OF_NAMES = {"final": 3, "answer": 2, "alternative": 0, "draft": -1, "demonstration": -4, "original": -5}
 _ZERO_WIDTH = re.compile("[\ufeff\u200b\u2060\u200e\u200f]")
+_LINE_SEPARATOR = re.compile("[\u2028\u2029]")
 _ODD_SPACE = re.compile("[\u00a0\u202f\u3000]")
 _ODD_INDENT = re.compile("^[ \t]*[\u00a0\u202f\u3000][ \t\u00a0\u202f\u3000]*", re.MULTILINE)
-_QUOTED, _QUOTED_CLOSELY = re.compile(r"^[ \t]*>[ ]?"), re.compile(r"^[ \t]*>")
+_QUOTES_CODE = re.compile(r"^[ \t]*[>|│]", re.MULTILINE)
+_QUOTED, _QUOTED_CLOSELY = re.compile(r"^[ \t]*[>|│][ ]?"), re.compile(r"^[ \t]*[>|│]")
+_IN_QUOTES = re.compile(r"^[ \t]*(?:>|[|│](?![^\n]*[|│][ \t]*$))")
+_CONFLICT = re.compile(r"^<{7}(?: [^\n]*)?\n", re.MULTILINE)
 _NUMBERED, _NUMBERED_INCLUDE = (
     re.compile(LINE_NUMBER),
     re.compile(LINE_NUMBER + r"[ \t]*\#[ \t]*include", re.MULTILINE),
@@ -111,12 +144,22 @@ _TURN_ENDS = re.compile(
 )
 
 
+_RECOMMENDS = re.compile(
+    r"\b(?:recommend|choose|prefer|suggest|go with|submit)(?: using| that you use)?(?: the)? \W{0,3}"
+    r"(approach|option|version|solution|method|variant|program) (\d|[A-D])\b",
+    re.IGNORECASE,
+)
+_LINES_NEAR, _MOST_BEHIND = 3, 5_000
+
+
 @dataclass(frozen=True)
 class Extraction:
     """A program, or why there is none: `reason` is "no_code" or "truncated", and None where there is `code`.
 
     `rule`: why it is this program, or what there was instead of one; `passed_over`: the other pieces of code, and the
     thinking, each with its reason; `alternatives`: programs that the rules rank as high, the next one first.
+    `doubtful`: a reader should look: other programs rank as high, it is one that no text would present as its answer,
+    or there is code and none of it is the program.
     """
 
     code: str | None
@@ -124,6 +167,7 @@ class Extraction:
     rule: str = field(default="", compare=False)
     passed_over: tuple[str, ...] = field(default=(), compare=False)
     alternatives: tuple[str, ...] = field(default=(), compare=False)
+    doubtful: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -174,7 +218,7 @@ def extract_code(
     if not text.strip():
         said = "an empty answer: all tokens were spent on hidden reasoning" if cut else "an empty answer"
         return Extraction(None, "truncated" if cut else "no_code", said)
-    thought = without_thinking(text, reasoning)
+    thought = without_thinking(text, reasoning, cut=cut)
     answer = thought.answer.strip("\n")[:MOST_WITHOUT_THINKING]
     original = None if src_code is None else code_tokens(src_code)
     turn = next((end for end in _TURN_ENDS.finditer(answer) if not _is_code(end)), None)
@@ -184,7 +228,7 @@ def extract_code(
     passed = (thought.removed,) if thought.removed else ()
     if found.code is None and thought.open:
         return Extraction(None, "truncated", "thinking that never ends", (*passed, *found.passed_over))
-    return Extraction(found.code, found.reason, found.rule, (*passed, *found.passed_over), found.alternatives)
+    return replace(found, passed_over=(*passed, *found.passed_over))
 
 
 def _normalised(text: str) -> str:
@@ -192,29 +236,80 @@ def _normalised(text: str) -> str:
     text = _ZERO_WIDTH.sub("", text.replace("\r\n", "\n"))
     if "\r" in text and "\n" not in text:
         text = text.replace("\r", "\n")
-    text = _ODD_INDENT.sub(lambda match: _ODD_SPACE.sub(" ", match[0]), text)
-    text = _out_of_json(text)
+    text = _unescaped(_out_of_json(_LINE_SEPARATOR.sub("\n", text)))
     if is_escaped(text[: 1 << 16]) and "#include <" not in text:
         text = html.unescape(html.unescape(text))
-    return text
+    if "<br" in text.lower() and _ENDED_BY_TAGS.search(text):
+        text = _ended_by_newlines(text)
+    return _ODD_INDENT.sub(lambda match: _ODD_SPACE.sub(" ", match[0]), text)
+
+
+def _ended_by_newlines(text: str) -> str:
+    """The text with newlines for its `<br>`, but for those in strings."""
+    pieces: list[str] = []
+    quotes = 0
+    for piece in _LINE_BREAK.split(text.replace("&nbsp;", "\u00a0")):
+        if piece == "\n" or (piece[:1] == "<" and quotes % 2 == 0 and _LINE_BREAK.fullmatch(piece)):
+            pieces.append("\n")
+            quotes = 0
+        else:
+            pieces.append(piece)
+            quotes += piece.count('"')
+    return "".join(pieces)
 
 
 def _out_of_json(text: str) -> str:
-    """The program in an answer that is JSON with one in it."""
+    """The program in an answer that is JSON with one in it, or has such JSON in its prose."""
     inner = re.sub(r"\A\s*(?:```(?:json)?[ \t]*\n|<tool_call>)|(?:\n```|</tool_call>)\s*\Z", "", text).strip()
-    if not (inner[:1] + inner[-1:] in ("{}", "[]", '""') and '"' in inner[:200] and "main" in inner):
+    if inner[:1] + inner[-1:] in ("{}", "[]", '""') and '"' in inner[:200] and "main" in inner:
+        starts = [0]
+    elif "\\n" in text and _NEWLINES_WRITTEN.search(text) and not _INCLUDE_WITH_NEWLINE.search(text):
+        inner = text
+        starts = [match.start() for match in islice(_JSON_BEGINS.finditer(text), _MOST_JSON)]
+    else:
         return text
-    try:
-        value = json.loads(inner, strict=False)
-    except (ValueError, RecursionError):
-        return text
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str) and "main" in value and "{" in value:
-            return value
-        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for start in starts:
+        try:
+            value, _ = json.JSONDecoder(strict=False).raw_decode(inner, start)
+        except (ValueError, RecursionError):
+            continue
+        programs = list(islice(_programs_of(value), _MOST_CANDIDATES))
+        if programs:
+            return max(programs, key=lambda each: each[0])[1]
     return text
+
+
+def _programs_of(value: Any) -> Iterator[tuple[int, str]]:
+    """The texts with a `main` in a JSON value, the first one first, with what their fields' names make of them."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, str):
+            if "main" in value and "{" in value:
+                thought = any(map(THINKING_NAME.fullmatch, name.split()))
+                yield _RANK_OF_NAMES.get("draft" if thought else called((), "", name, "") or "", 1), value
+        elif isinstance(value, dict):
+            # {"name": "optimized", "code": …}: a short text beside it names what the field does not.
+            beside = " ".join(each for each in value.values() if isinstance(each, str) and len(each) < _SHORT_FIELD)
+            waiting += [(f"{key} {beside}".replace("_", " "), each) for key, each in reversed(value.items())]
+        elif isinstance(value, list):
+            waiting += [(name, each) for each in reversed(value)]
+
+
+def _unescaped(text: str) -> str:
+    """The text with newlines for the `\\n` that end its lines, and with the signs that JSON or Markdown has escaped."""
+    if "\\" not in text or _INCLUDE_WITH_NEWLINE.search(text):  # (escapes in code that is as it is are its strings')
+        return text
+    if _MARKDOWN_WRITTEN.search(text):
+        text = _MARKDOWN_ESCAPE.sub(r"\1", text)
+    if _UNICODE_WRITTEN.search(text):
+        text = _UNICODE_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+    if not _NEWLINES_WRITTEN.search(text):
+        return text
+    if '\\"' in text or "\\\\n" in text:  # strings have theirs escaped once more
+        return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), text)
+    pieces = text.split('"')
+    return '"'.join(piece if place % 2 else piece.replace("\\n", "\n") for place, piece in enumerate(pieces))
 
 
 def _tidy(text: str) -> str:
@@ -223,12 +318,57 @@ def _tidy(text: str) -> str:
         for pattern in (_BEFORE_CODE, _ALONE, _BEHIND_CODE):
             text = pattern.sub(_not_in_code, text)
     for _ in range(_QUOTES_IN_QUOTES):
-        if "\n>" in text or text.startswith(">"):
+        if _QUOTES_CODE.search(text):
             text = _unquoted(text)
     if _NUMBERED_INCLUDE.search(text):
         text = _unnumbered(text)
-    text = _INCLUDE_BEHIND_WORDS.sub(lambda match: match[1] + "\n", text)
-    return text
+    if _CONFLICT.search(text):
+        text = _resolved(text)
+    if "`" in text:
+        text = _out_of_spans(text)
+    return _INCLUDE_BEHIND_WORDS.sub(lambda match: match[1] + "\n", text)
+
+
+def _is_program(code: str) -> bool:
+    return ";" in code and code.rstrip().endswith("}") and _MAIN.search(code) is not None
+
+
+def _resolved(text: str) -> str:
+    """The text with what replaces the other, of the two between the marks of an edit or a conflict."""
+    lines: list[str] = []
+    old: list[str] | None = None  # what is to go, while that is not over
+    began = 0
+    for line in text.split("\n"):
+        if old is None and line.startswith("<<<<<<<"):
+            old, began = [line], len(lines)
+        elif old is not None and line.startswith("======="):
+            old, began = None, len(lines)
+        elif old is not None:
+            old.append(line)
+        elif not line.startswith(">>>>>>>"):
+            lines.append(line)
+    return "\n".join(lines[:began] + old + lines[began:]) if old else "\n".join(lines)
+
+
+def _out_of_spans(text: str) -> str:
+    """The text with blocks for its spans of code that hold programs, unless a program stands outside of them: then they
+    are only spoken of."""
+    if "```" not in text:
+        lines: list[str] = []
+        for inside, run in _runs(text, lambda line: _SPAN_OF_LINE.match(line) is not None):
+            bare = [_SPAN_OF_LINE.sub(r"\1", line) for line in run] if inside else run
+            lines += bare if len(bare) > 1 and any(map(CODE_LINE.match, bare)) else run
+        text = "\n".join(lines)
+    spans = [span for span in _SPAN.finditer(text) if _is_program(span[2])]
+    pieces: list[str] = []
+    at = 0
+    for span in spans:
+        pieces += [text[at : span.start()], span[2]]
+        at = span.end()
+    pieces.append(text[at:])
+    if not spans or any(map(_MAIN.search, pieces[::2])):
+        return text
+    return "".join(f"\n```\n{piece}\n```\n" if place % 2 else piece for place, piece in enumerate(pieces))
 
 
 def _is_code(end: re.Match[str]) -> bool:
@@ -254,12 +394,12 @@ def _runs(text: str, belongs: Callable[[str], bool]) -> list[tuple[bool, list[st
 def _unquoted(text: str) -> str:
     """The text with `> ` taken off those of its quotes that hold code."""
     lines: list[str] = []
-    for quoted, run in _runs(text, lambda line: line.lstrip().startswith(">")):
+    for quoted, run in _runs(text, lambda line: _IN_QUOTES.match(line) is not None):
         # Where not every line has a space behind its sign, the spaces are the code's.
         spaced = all(line.lstrip()[1:2] in ("", " ") for line in run)
         sign = _QUOTED if spaced else _QUOTED_CLOSELY
         bare = [sign.sub("", line, count=1) for line in run] if quoted and len(run) > 2 else run
-        inside = [line.lstrip("> \t") for line in bare] if quoted else []
+        inside = [line.lstrip(">|│ \t") for line in bare] if quoted else []
         holds_code = any(CODE_LINE.match(line) or line.startswith(("```", "~~~")) for line in inside)
         lines += bare if holds_code else run
     return "\n".join(lines)
@@ -334,14 +474,15 @@ def _extract(text: str, cut: bool, original: list[str] | None, steps: Steps) -> 
             possible, best = outside, outside[0].rank[0]
     promised = unclosed is not None and {"final": 3, "answer": 2}.get(unclosed.called or "", 1)
     if unclosed is not None and (best is None or best < 0 or (promised > best and promised > 1)):
-        return Extraction(None, "truncated", f"cut off within {unclosed.where}", _passed_over(candidates))
+        programs = best is not None
+        return Extraction(None, "truncated", f"cut off within {unclosed.where}", _passed_over(candidates), (), programs)
     if best is None:
         began = CODE_LINE.search(text) or OTHER_BEGINNING.search(text)
         said = _passed_over(candidates)
         what = f"no program: {said[0]}" if said else "no code"
         if cut and began:
             return Extraction(None, "truncated", "cut off before the program ended", said)
-        return Extraction(None, "no_code", what, said)
+        return Extraction(None, "no_code", what, said, doubtful=bool(said))
 
     ranked = [candidate for candidate in possible if candidate.rank[0] == best]
     chosen, *ties = ranked if possible is not candidates and ranked[0].where == _TEXT else ranked[::-1]
@@ -354,7 +495,9 @@ def _extract(text: str, cut: bool, original: list[str] | None, steps: Steps) -> 
     )
     if taken:
         rule += f", with what it lacks of {len(taken)} other{'s' if len(taken) > 1 else ''}"
-    return Extraction(_program(code), None, rule, _passed_over(rest), tuple(_program(each.piece.code) for each in ties))
+    others = tuple(_program(each.piece.code) for each in ties)
+    doubtful = chosen.rank[0] < _PRESENTED or any(code_tokens(other) != code_tokens(code) for other in others)
+    return Extraction(_program(code), None, rule, _passed_over(rest), others, doubtful)
 
 
 _TEXT = "text without a block"
@@ -383,6 +526,8 @@ def _in_blocks(blocks: Sequence[Block], original: list[str] | None, steps: Steps
     heading = ""
     candidates = []
     half = _MOST_CANDIDATES // 2
+    beside_cpp = any(block.tag in CPP - {"c", "h"} for block in blocks)
+    recommended = _recommended(blocks)
     looked_at = set(range(half)) | set(range(len(blocks) - half, len(blocks)))
     for number, block in enumerate(blocks):
         heading = heading_in(block.before, heading)
@@ -393,8 +538,18 @@ def _in_blocks(blocks: Sequence[Block], original: list[str] | None, steps: Steps
         where = f"block {number + 1}"
         title = block.title if block.tag in LANGUAGES else f"{block.tag} {block.title}"
         name = called(block.before, heading, title, code)
+        if name is None and block.tag == "c" and beside_cpp:
+            name = "alternative"
+        if recommended is not None and any(map(recommended.search, (heading, *block.before[-_LINES_NEAR:]))):
+            name = "final"
         candidates.append(_Candidate(Piece(code, steps), where, tag, name, taken_back(block.after), original))
     return candidates
+
+
+def _recommended(blocks: Sequence[Block]) -> re.Pattern[str] | None:
+    """What finds the name of the one that the text behind the blocks recommends: `I recommend Approach 1`."""
+    found = None if not blocks else _RECOMMENDS.search("\n".join(blocks[-1].after)[:_MOST_BEHIND])
+    return None if found is None else re.compile(rf"\b{found[1]}[ ]{found[2]}\b", re.IGNORECASE)
 
 
 def _in_text(text: str, cut: bool, original: list[str] | None, steps: Steps) -> list[_Candidate]:

@@ -320,7 +320,7 @@ def tidied(code: str, *, closed: bool) -> str:
 
     Where the block was never `closed`, it ends where the program does.
     """
-    code = without_line_numbers(code)
+    code = _out_of_heredoc(without_line_numbers(code))
     code = _without_escapes(code)
     lines = code.split("\n")
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
@@ -335,6 +335,18 @@ def tidied(code: str, *, closed: bool) -> str:
             return (head if _is_comments(head) else "") + found.code
         return code
     return _without_prose_behind(code)
+
+
+_HEREDOC = re.compile(r"^[ \t]*(?:\$ )?cat\b[^\n<]{0,200}<<-?[ \t]*(['\"\\]?)(\w{1,40})\1[^\n]*\n", re.MULTILINE)
+
+
+def _out_of_heredoc(code: str) -> str:
+    """The file that the first `cat > FILE << EOF` of a shell's commands writes; all where there is none."""
+    begins = _HEREDOC.search(code)
+    if begins is None:
+        return code
+    ends = re.compile(rf"^[ \t]*{begins[2]}[ \t]*$", re.MULTILINE).search(code, begins.end())
+    return code[begins.end() : ends.start() if ends else len(code)]
 
 
 def _begins_code(line: str) -> bool:

@@ -12,14 +12,22 @@ from typing import NamedTuple
 
 # <think>, <thinking>, <reasoning>, <seed:think>, <|begin_of_thought|>, <|START_THINKING|>, [THINK], ◁think▷, …
 _WORDS = r"think|thought|reason|reflect|scratchpad|monologue|analysis|deliberat|inner_prefix|cot_"
-_NAME = rf"(?:[\w▁.:\-]{{0,30}}(?:{_WORDS})[\w▁.:\-]{{0,30}}|cot)"
-_ANY_WORD = re.compile(rf"{_WORDS}|<cot|unused9|channel", re.IGNORECASE)
+# <plan>, <draft>, [OUTLINE], …: words that name other things too, so they count alone.
+_DRAFTS = r"plan(?:ning)?|draft|brainstorm(?:ing)?|outline|sketch|critique|attempt(?:[_-]?\d)?"
+_NAME = rf"(?:[\w▁.:\-]{{0,30}}(?:{_WORDS})[\w▁.:\-]{{0,30}}|cot|{_DRAFTS})"
+_ANY_WORD = (
+    *_WORDS.split("|"),
+    "<cot",
+    "unused9",
+    "channel",
+    *"plan draft brainstorm outline sketch critique attempt".split(),
+)
 _TAG = re.compile(
     rf"""
       <\|(?P<pipe>/?{_NAME})\|>
     | <｜(?P<wide>/?{_NAME})｜>
     | <(?P<angle>/?{_NAME})(?:[ \t][^<>\n]{{0,200}})?>
-    | \[(?P<square>/?(?:THINK|THINKING|REASONING|THOUGHT|THOUGHTS|REASON|ANALYSIS|SCRATCHPAD|REFLECTION))\]
+    | \[(?P<square>/?(?:THINK|THINKING|REASONING|THOUGHT|THOUGHTS|REASON|ANALYSIS|SCRATCHPAD|REFLECTION|{_DRAFTS}))\]
     | ◁(?P<triangle>/?{_NAME})▷
     | <unused(?P<unused>9[45])>
     | <\|inner_(?P<inner>suffix)\|>
@@ -52,6 +60,8 @@ ANSWER_TAG = re.compile(
 _MOST_MARKS = 1_000  # an answer with more is no answer
 _NEAR = 2_000  # characters in which a comment or a raw string that holds a tag begins and ends
 _FENCE = re.compile(r"^[ \t>]*(?:```|~~~)", re.MULTILINE)
+THINKING_NAME = re.compile(_NAME, re.IGNORECASE)
+_IS_DRAFT = re.compile(rf"(?:{_DRAFTS})")
 _QUOTES = "`'\"“”‘’«»"
 _SAID_BEFORE = re.compile(r"(?:[\w,(]|//.*|\#.*|/\*.*|^\s*\*.*)[ \t]$")
 _SAID_AFTER = re.compile(r"[ \t]*[a-z,;)]")
@@ -73,8 +83,10 @@ class _Mark(NamedTuple):
     closes: bool
 
 
-def without_thinking(text: str, own: tuple[str, str] | None = None) -> Thought:
-    """The answer without its thinking. `own`: what the model puts around it, if that is known."""
+def without_thinking(text: str, own: tuple[str, str] | None = None, *, cut: bool = True) -> Thought:
+    """The answer without its thinking. `own`: what the model puts around it, if that is known; `cut`: whether the
+    answer was cut off. If not, where a plan or draft without an end ended nobody can say: it is read with the answer.
+    """
     harmony = _harmony(text)
     if harmony is not None:
         return harmony
@@ -104,8 +116,10 @@ def without_thinking(text: str, own: tuple[str, str] | None = None) -> Thought:
         index += 1
         if mark.closes or mark.start < at or len(_FENCE.findall(text, at, mark.start)) % 2:
             continue  # (in an open block of code the letters are the code's)
-        kept.append(text[at : mark.start])
         end = _end_of(marks, index - 1)
+        if end is None and not cut and _IS_DRAFT.fullmatch(mark.name):
+            continue
+        kept.append(text[at : mark.start])
         removed = removed or f"thinking in {text[mark.start : mark.end]}"
         if end is None:
             *_, tag = (None, *ANSWER_TAG.finditer(text, mark.end))
@@ -140,7 +154,8 @@ def _end_of(marks: Sequence[_Mark], start: int) -> int | None:
 def _marks(text: str, own: tuple[str, str] | None) -> list[_Mark]:
     found: list[_Mark] = []
     # What is not there need not be looked for, sign by sign.
-    for match in _TAG.finditer(text) if _ANY_WORD.search(text) else ():
+    lower = text.lower()
+    for match in _TAG.finditer(text) if any(word in lower for word in _ANY_WORD) else ():
         if len(found) == _MOST_MARKS:
             break
         raw = match[match.lastgroup or 0]

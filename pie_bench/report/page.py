@@ -71,7 +71,7 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: S
         script_sha256=allowed,
         data=embedded(
             plain_within(
-                {"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_costs(run) for run in runs], profiles)}
+                {"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_stalls(run) for run in runs], profiles)}
             )
         ),
         runs=[
@@ -162,16 +162,14 @@ def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:
     return written
 
 
-def _costs(run: FinishedRun) -> Mapping[str, Mapping[str, float]]:
-    """Seconds an event, after the start of `main` and before it: by the simulator's cost model over counts, or those of
-    the cycles in which it finished nothing, by what it waited for."""
+def _stalls(run: FinishedRun) -> Mapping[str, float]:
+    """Counters of cycles in which the simulated processor finished nothing, by what it waited for, with the seconds of
+    a cycle."""
     try:
         simulator = load_environment_spec(run.plan.settings.environment).simulator
     except UserError:
-        return {"after_main": {}, "startup": {}}
-    if simulator.costs is not None:
-        return {"after_main": dict(simulator.costs.after_main), "startup": dict(simulator.costs.startup)}
-    return {"after_main": dict(simulator.stalls), "startup": dict(simulator.stalls)}
+        return {}
+    return simulator.stalls
 
 
 def _headline(run: FinishedRun) -> list[dict[str, Any]]:

@@ -26,17 +26,17 @@ _ANSWER_CHARACTERS = 12_000
 
 def page_data(
     runs: Sequence[FinishedRun],
-    costs: Sequence[Mapping[str, Mapping[str, float]]],
+    stalls: Sequence[Mapping[str, float]],
     profiles: Sequence[Mapping[Key, Profile]],
 ) -> dict[str, Any]:
-    """`{"counters", "costs", "pages", "pairs"}`: JSON for the page. `costs` has for each run seconds an event, after
-    the start of `main` and before it, `profiles` where cycles go; empty where they are not known."""
+    """`{"counters", "stalls", "pages", "pairs"}`: JSON for the page. `stalls` has for each run the seconds of a cycle
+    in which nothing was finished, by counter, `profiles` where cycles go; empty where they are not known."""
     by_run = [{pair.pair_id: pair for pair in run.results.pairs} for run in runs]
     classes = [error_classes(run) for run in runs]
     ids = sorted({pair_id for pairs in by_run for pair_id in pairs})
     return {
         "counters": _labels(runs),
-        "costs": list(costs),
+        "stalls": [dict(each) for each in stalls],
         "pages": _pages(runs),
         "pairs": [_pair(pair_id, runs, by_run, classes, profiles) for pair_id in ids],
     }
@@ -118,7 +118,7 @@ def _in_run(
         "shrunk": [[each.name, each.before, each.after] for each in shrunk],
         "detail": verdict.detail,
         "readings": [_reading(run.verdicts[pair.pair_id, "candidate", index]) for index in range(len(result.samples))],
-        "text": run.generations[pair.pair_id, shown].text[:_ANSWER_CHARACTERS],
+        "texts": _texts(run, result, shown),
         "log": verdict.compile_log[:_LOG_CHARACTERS] if verdict.outcome.startswith("compile") else "",
         "failed": [test.test_id for test in verdict.tests if test.outcome != "ok"][:40],
         "wrong": sum(test.outcome != "ok" for test in verdict.tests),
@@ -133,9 +133,21 @@ def _in_run(
 
 
 def _reading(verdict: Verdict) -> list[Any] | None:
-    """The rule that found a program in its answer, and what was passed over; None in runs of older versions."""
+    """The rule that found a program in its answer, what was passed over, and whether a reader should look; None in runs
+    of older versions."""
     reading = verdict.reading
-    return None if reading is None else [reading.rule, list(reading.passed_over)]
+    return None if reading is None else [reading.rule, list(reading.passed_over), reading.doubtful]
+
+
+def _texts(run: FinishedRun, result: PairResult, shown: int) -> dict[int, str]:
+    """The answers that a reader may want whole: the one shown, and those that were read doubtfully."""
+
+    def doubtful(index: int) -> bool:
+        reading = run.verdicts[result.pair_id, "candidate", index].reading
+        return reading is not None and reading.doubtful
+
+    wanted = [index for index in range(len(result.samples)) if index == shown or doubtful(index)]
+    return {index: run.generations[result.pair_id, index].text[:_ANSWER_CHARACTERS] for index in wanted}
 
 
 def _speedup(result: PairResult, sample: Any, time: Any) -> float | None:

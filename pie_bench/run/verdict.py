@@ -37,12 +37,13 @@ _READ = {"extra": "forbid", "allow_inf_nan": False}  # pydantic's, when one is r
 @dataclass(frozen=True)
 class Reading:
     """How a program was found in an answer: the `rule` that chose it, or says why there is none, and what was
-    `passed_over`, with the reason for each. docs/answers.md has the rules."""
+    `passed_over`, with the reason for each; `doubtful` where a reader should look. docs/answers.md has the rules."""
 
     __pydantic_config__ = _READ
 
     rule: str
     passed_over: tuple[str, ...] = ()
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def candidate_of(generation: Generation, pair: Pair) -> Candidate:
         code=extraction.code,
         reason=extraction.reason or "ok",  # type: ignore[arg-type]
         src_code=pair.src_code,
-        reading=Reading(extraction.rule, extraction.passed_over),
+        reading=Reading(extraction.rule, extraction.passed_over, extraction.doubtful),
         alternatives=extraction.alternatives,
         problem_id=pair.problem_id,
     )

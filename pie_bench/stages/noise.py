@@ -96,9 +96,7 @@ def identical_pairs(
                 raise PieBenchError(f"{name}: does not compile: {compiled.log[:200]}")
             binaries[name] = compiled.binary
         measured = [next(iter(simulator.measure(binaries[name], [data]))) for _ in range(2)]
-        first, second = (
-            simulator.seconds(measurement.counters, measurement.startup_counters) for measurement in measured
-        )
+        first, second = (simulator.seconds(measurement.counters) for measurement in measured)
         native = _hyperfine(binaries[name], data, spec, sandbox, runs)
         found.append(IdenticalPair(name, test_id, native, (first, second)))
         progress()

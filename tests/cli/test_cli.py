@@ -40,7 +40,15 @@ def test_help_is_what_it_was(pytestconfig: pytest.Config, monkeypatch: pytest.Mo
         ("--task pie_retreival_k2 --model reference", "unknown task 'pie_retreival_k2'; did you mean pie_retrieval_k2"),
         ("--task pie_instruct --model refrence", "unknown model 'refrence'; did you mean reference"),
         ("--task pie_instruct --model reference --dataset minny", "unknown dataset 'minny'; did you mean mini"),
-        ("--task pie_instruct --model reference --environment cachegrind-hots", "did you mean cachegrind-host"),
+        ("--task pie_instruct --model reference --environment skylaek", "did you mean skylake"),
+        *(
+            (
+                f"--task pie_instruct --model reference {option} {name}",
+                f"environment {name} is gone; use its successor: skylake",
+            )
+            for option in ("--environment", "--confirm")
+            for name in ("cachegrind", "cachegrind-host", "cachegrind-host-strict")
+        ),
         ("--task pie_instruct --model reference --encoder tfidf", "task pie_instruct does not retrieve examples"),
         ("--task pie_retrieval_k1 --model reference --encoder tfdif", "unknown encoder 'tfdif'; did you mean tfidf"),
         ("--task pie_instruct --model replay:/no/such/file.jsonl", "/no/such/file.jsonl"),
@@ -63,6 +71,21 @@ def test_wrong_options_are_refused(options: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["run", "--task", "pie_instruct", "--model", "reference", *options.split()])
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("verb", ["execute", "score"])
+def test_a_run_in_an_environment_that_is_gone(
+    verb: str, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--task", "pie_instruct", "--model", "reference", "--limit", "1", "--run-dir", str(tmp_path)]
+    assert main(["generate", *options]) == 0
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"skylake"', '"cachegrind-host"'))
+    capsys.readouterr()
+    assert main([verb, str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "environment cachegrind-host is gone; use its successor: skylake" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("verb", ["execute", "score"])

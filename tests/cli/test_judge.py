@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def judge(*arguments: str) -> int:
-    return main(["judge", *arguments, "--environment", "cachegrind-host"])
+    return main(["judge", *arguments, "--environment", "skylake"])
 
 
 def test_a_verdict_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,8 +27,28 @@ class Made:
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("codenet")
-    make(folder, problems=2, users=4, submissions=60)
+    make(folder, problems=2, users=4, submissions=40)
     return folder
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A larger one, with every kind of dirt, whose times are recorded: no program is run."""
+    source = tmp_path_factory.mktemp("recorded")
+    expected = make(source, problems=6, users=8, submissions=900)
+    tests = ("0", "1", "2", "100")
+    times = [
+        {"submission_id": submission, "seconds": dict.fromkeys(tests, 1.0 + level)}
+        for submission, level in sorted(expected["levels"].items())
+    ]
+    write_jsonl(source / "times.jsonl", times)
+    text = (source / "recipe.yaml").read_text().replace("environment: skylake\n", "")
+    text += "check: {native: false}\ntimes: {path: times.jsonl, environment: levels}\n"
+    (source / "recipe.yaml").write_text(text)
+    out = tmp_path_factory.mktemp("built-recorded") / "made"
+    return Made(
+        source, out, json.loads((source / "expected.json").read_text()), build_dataset(source / "recipe.yaml", out)
+    )
 
 
 @pytest.fixture(scope="session")

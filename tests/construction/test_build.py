@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import random
+import re
+import shutil
 import signal
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from pie_bench.cli.main import main
-from pie_bench.construction.build import build_dataset
+from pie_bench.construction.build import STAGES, build_dataset
+from pie_bench.construction.stats import dataset_stats
 from pie_bench.data.load import load_dataset
 from pie_bench.errors import UserError
 from tests.construction.conftest import Made, rows, write_jsonl
@@ -31,12 +35,26 @@ def test_the_expected_pairs_are_found_and_no_others(built: Made) -> None:
     assert all(row["speedup"] > 1.1 for row in rows(built.out))
 
 
-def test_bad_input_is_counted_and_named_by_file_and_line(built: Made) -> None:
-    found = {each["what"]: each for each in built.manifest["bad_input"]}
-    names = {"empty user": "empty user_id", "status beyond the table": "a status beyond CodeNet's table"}
-    for kind, number in built.expected["dirt"].items():
-        what = {"binary": "binary program", "oversized": "oversized program", "broken": "broken line (missing columns)"}
-        assert found[names.get(kind) or what.get(kind, kind)]["count"] == number
+def test_so_they_are_in_a_larger_one_with_every_kind_of_dirt(recorded: Made) -> None:
+    found = sorted([row["problem_id"], row["src_id"], row["tgt_id"]] for row in rows(recorded.out))
+    assert len(found) > 100
+    assert found == recorded.expected["pairs"]
+
+
+def test_bad_input_is_counted_and_named_by_file_and_line(recorded: Made) -> None:
+    found = {each["what"]: each for each in recorded.manifest["bad_input"]}
+    assert len(recorded.expected["dirt"]) >= 10
+    names = {
+        "empty user": "empty user_id",
+        "status beyond the table": "a status beyond CodeNet's table",
+        "binary": "binary program",
+        "oversized": "oversized program",
+        "broken": "broken line (missing columns)",
+        "too many columns": "broken line (too many columns)",
+        "not utf-8": "broken line (invalid encoding)",
+    }
+    for kind, number in recorded.expected["dirt"].items():
+        assert found[names.get(kind, kind)]["count"] == number, kind
     file, _, line = found["negative cpu_time"]["named"][0].rpartition(":")
     assert Path(file).read_text(errors="replace").splitlines()[int(line) - 1].split(",")[8].startswith("-")
 
@@ -70,14 +88,14 @@ def test_building_again_makes_nothing_anew(built: Made, cache: Path, capsys: pyt
 def test_it_runs_in_the_harness_and_is_in_order(
     built: Made, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--environment", "cachegrind-host", "--dataset", str(built.out), "--run-dir", str(tmp_path / "run")]
+    arguments = ["--environment", "skylake", "--dataset", str(built.out), "--run-dir", str(tmp_path / "run")]
     assert main(["run", "--task", "pie_instruct", "--model", "reference", "--samples", "1", *arguments]) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["metrics"]["percent_correct"]["best@1"] == 100.0
     recorded = [(pair["recorded_source_seconds"], pair["source"]["seconds"]) for pair in results["pairs"]]
     assert recorded
     assert all(was == pytest.approx(now) for was, now in recorded), "measured again as it was measured for the dataset"
-    assert main(["dataset", "check", str(built.out), "--environment", "cachegrind-host"]) == 0
+    assert main(["dataset", "check", str(built.out), "--environment", "skylake"]) == 0
     assert load_dataset(built.out, "test").pairs[0].problem_date
     assert main(["analyse", "contamination", str(tmp_path / "run"), "--since", "2000-01-01", "--json"]) == 0
 
@@ -91,6 +109,39 @@ def test_statistics_as_table_json_and_page(built: Made, tmp_path: Path, capsys: 
     assert page.read_text().count("<svg") == 1 + len(found["splits"])
     assert main(["dataset", "stats", str(built.out)]) == 0
     assert "From submissions" not in capsys.readouterr().out
+
+
+def test_lengths_by_a_tokenizer_file_or_folder(recorded: Made, tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"int": 0, "?": 1}, unk_token="?"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    made.save(str(tmp_path / "tokenizer.json"))
+    train_rows = map(json.loads, (recorded.out / "train.jsonl").read_text().splitlines())
+    words = [len(row["src_code"].split()) for row in train_rows]
+    for given in (tmp_path, tmp_path / "tokenizer.json"):
+        found = dataset_stats(recorded.out, given)
+        assert found.tokens == str(given)
+        train = next(split for split in found.splits if split.split == "train")
+        assert train.mean_src_tokens == pytest.approx(statistics.fmean(words))
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match=r"--tokenizer .*cannot be used .*expected a tokenizer\.json, its folder"):
+        dataset_stats(recorded.out, tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"tokenizer\.json: no such file; a folder of a tokenizer holds one"):
+        dataset_stats(recorded.out, tmp_path)
+
+
+def test_lengths_by_the_embedded_models_tokenizer(
+    recorded: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], weights_path: Path
+) -> None:
+    assert main(["dataset", "stats", str(recorded.out), "--tokenizer", str(weights_path), "--json"]) == 0
+    by_file = json.loads(capsys.readouterr().out)
+    by_cpp = dataset_stats(recorded.out)
+    for split, other in zip(by_file["splits"], by_cpp.splits, strict=True):
+        # smollm2's tokens are single digits, newlines, runs of spaces and parts of words.
+        assert other.mean_src_tokens < split["mean_src_tokens"] < 4 * other.mean_src_tokens
+    assert main(["dataset", "stats", str(recorded.out), "--tokenizer", str(weights_path)]) == 0
+    assert f"Lengths in {weights_path}" in capsys.readouterr().out
 
 
 def sums(out: Path) -> dict[str, str]:
@@ -116,7 +167,7 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
             stderr=subprocess.DEVNULL,
         )
         try:
-            process.wait(chance.uniform(1.0, 3.5))
+            process.wait(chance.uniform(0.8, 2.5))
             assert process.returncode == 0
             (tmp_path / "out" / "manifest.json").unlink()  # done before all kills were: the last stage once more
             (tmp_path / "out" / "stages" / "splits" / "stage.json").unlink()
@@ -128,8 +179,58 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
     assert sums(tmp_path / "out") == sums(built.out)
 
 
-def test_a_build_that_would_lose_too_much_stops_and_says_why(source: Path, tmp_path: Path) -> None:
-    recipe = tmp_path / "strict.yaml"
+def test_what_has_changed_is_made_again_and_said_in_a_line(
+    recorded: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    shutil.copytree(recorded.source, source)
+    shutil.copytree(recorded.out, out)
+    recipe, stages = source / "recipe.yaml", out / "stages"
+
+    def build() -> tuple[list[str], list[str]]:
+        """What was said, and the stages that were made again."""
+        before = {file: file.stat().st_mtime_ns for file in stages.glob("*/stage.json")}
+        capsys.readouterr()
+        build_dataset(recipe, out)
+        said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pie-bench: ")]
+        return said, [
+            stage
+            for stage in STAGES
+            if (stages / stage / "stage.json").stat().st_mtime_ns != before.get(stages / stage / "stage.json")
+        ]
+
+    assert build()[1] == list(STAGES), "other files than those that it was built from"
+    assert build() == ([], [])
+    recipe.write_text(recipe.read_text().replace("seed: 0", "") + "pairs: {threshold: 2.5, drop_duplicates: []}\n")
+    recipe.write_text(recipe.read_text().replace("pairs: {drop_duplicates: []}\n", "", 1))
+    said, made = build()
+    assert made == ["pairs", "splits"]
+    assert said == [
+        "pie-bench: made: pairs and what follows from it is made again: the recipe's pairs changed since "
+        f"{out} was begun"
+    ]
+    program = next(path for path in sorted((source / "data").rglob("*.cpp")) if b"main" in path.read_bytes())
+    program.write_bytes(program.read_bytes() + b"// touched\n")
+    said, made = build()
+    assert made == list(STAGES[2:])
+    assert [re.search("made again: (.*) changed", line)[1] for line in said] == ["the sources' programs"]
+    metadata = next((source / "metadata").glob("p0*.csv"))
+    metadata.write_text(
+        "".join(metadata.read_text(errors="surrogateescape").splitlines(True)[:-1]), errors="surrogateescape"
+    )
+    said, made = build()
+    assert made == list(STAGES)
+    assert [re.search("made again: (.*) changed", line)[1] for line in said] == ["the sources"]
+    # The same while a stage is unfinished.
+    (stages / "pairs").rename(stages / "pairs.partial")
+    noted = json.loads((stages / "pairs.partial" / "stage.json").read_text())["made_from"]
+    (stages / "pairs.partial" / "made_from.json").write_text(json.dumps(noted))
+    recipe.write_text(recipe.read_text().replace("threshold: 2.5", "threshold: 1.5"))
+    assert "pairs and what follows from it is made again: the recipe's pairs" in build()[0][0]
+
+
+def test_a_build_that_would_lose_too_much_stops_and_says_why(recorded: Made, tmp_path: Path) -> None:
+    source, recipe = recorded.source, tmp_path / "strict.yaml"
     text = (source / "recipe.yaml").read_text().replace("max_lost: 0.2", "max_lost: 0.001")
     recipe.write_text(text.replace("path: ", f"path: {source}/").replace("problem_list: ", f"problem_list: {source}/"))
     with pytest.raises(UserError, match=r"recipe made: .* % of submissions would be lost \(.*the first .*csv:\d+"):

@@ -84,8 +84,8 @@ def test_without_any_only_what_is_said_to_be_unsafe_is_used(
 
 
 def test_what_needs_mounts_is_refused_with_the_remedy() -> None:
-    with pytest.raises(UserError, match="environment cachegrind: the sandbox unsafe shows no root file system"):
-        build_roots("cachegrind", UnsafeSandbox())
+    with pytest.raises(UserError, match="environment gem5-skylake: the sandbox unsafe shows no root file system"):
+        build_roots("gem5-skylake", UnsafeSandbox())
 
 
 def test_arguments_keep_their_length_and_quotes_their_meaning() -> None:

@@ -48,12 +48,12 @@ def _pair(problem: str) -> PairWithTests:
 
 
 def test_every_environment_has_every_comparator(checkers: Path) -> None:
-    plain = load_environment_spec("cachegrind")
-    assert load_environment_spec("cachegrind+standard") == plain
+    plain = load_environment_spec("skylake")
+    assert load_environment_spec("skylake+standard") == plain
     assert load_environment_spec("gem5-pie").comparator == "paper", "it is there for parity"
     ids = {Environment(plain, {}).environment_id}
     for comparator in ("paper", "strict", f"checker:{checkers}"):
-        spec = load_environment_spec(f"cachegrind+{comparator}")
+        spec = load_environment_spec(f"skylake+{comparator}")
         assert spec.comparator == comparator
         assert Environment(spec, {}).simulation_id == Environment(plain, {}).simulation_id
         ids.add(Environment(spec, {}).environment_id)
@@ -62,7 +62,7 @@ def test_every_environment_has_every_comparator(checkers: Path) -> None:
 
 def test_what_checkers_say_is_part_of_the_environment_not_where_they_lie(checkers: Path, tmp_path: Path) -> None:
     def environment_id() -> str:
-        return Environment(load_environment_spec(f"cachegrind+checker:{checkers}"), {}).environment_id
+        return Environment(load_environment_spec(f"skylake+checker:{checkers}"), {}).environment_id
 
     before = environment_id()
     (checkers / "check.h").write_text(HEADER + "// changed\n")
@@ -73,17 +73,17 @@ def test_what_checkers_say_is_part_of_the_environment_not_where_they_lie(checker
 
 def test_a_checkers_path_is_made_absolute(checkers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(checkers.parent)
-    assert absolute_environment(f"cachegrind+checker:{checkers.name}") == f"cachegrind+checker:{checkers}"
+    assert absolute_environment(f"skylake+checker:{checkers.name}") == f"skylake+checker:{checkers}"
 
 
-@pytest.mark.parametrize("name", ["cachegrind+loose", "+strict", "cachegrind+checker:"])
+@pytest.mark.parametrize("name", ["skylake+loose", "+strict", "skylake+checker:"])
 def test_an_unknown_comparator_is_an_unknown_environment(name: str) -> None:
     with pytest.raises(UserError):
         load_environment_spec(name)
 
 
 def test_a_checker_judges_the_problems_that_it_is_of(checkers: Path) -> None:
-    with Judge(f"cachegrind-host+checker:{checkers}") as judge:
+    with Judge(f"skylake+checker:{checkers}") as judge:
         assert judge(BACKWARDS, _pair("q1"), measured=False).outcome == "ok"
         wrong = judge(OTHERS, _pair("q1"), measured=False)
         assert wrong.outcome == "wrong_output"
@@ -96,5 +96,5 @@ def test_a_checker_judges_the_problems_that_it_is_of(checkers: Path) -> None:
 
 def test_a_checker_that_does_not_compile_is_named(checkers: Path) -> None:
     (checkers / "q1.cpp").write_text("int main( {")
-    with Judge(f"cachegrind-host+checker:{checkers}") as judge, pytest.raises(UserError, match="q1 does not compile"):
+    with Judge(f"skylake+checker:{checkers}") as judge, pytest.raises(UserError, match="q1 does not compile"):
         judge(BACKWARDS, _pair("q1"), measured=False)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_verdicts_and_measurements_are_the_same_bytes(
     if os.environ.get("PIE_BENCH_TEST_ALL") != "1":
         names = sorted(random.Random(1).sample(sorted(WORKING), 4) + random.Random(1).sample(sorted(FAILING), 5))
     limits = environment.spec.native_limits.model_copy(update={"cpu_seconds": 2, "wall_seconds": 200})
-    quick = Environment(environment.spec.model_copy(update={"native_limits": limits}), environment.facts)
+    quick = replace(environment, spec=environment.spec.model_copy(update={"native_limits": limits}))
     first = judged(quick, sandbox, tmp_path / "a", names, 1)
     again = judged(quick, sandbox, tmp_path / "b", names[::-1], 2)
     with every_core_loaded():

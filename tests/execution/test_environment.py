@@ -15,13 +15,10 @@ from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.run.verdict import Candidate
 
-FACTS = {"compiler": "c", "valgrind": "v"}
+FACTS = {"compiler": "c", "gem5": "g"}
 IDS = {  # of measurements and entries: where nothing that is measured or judged changes, neither may these
-    "cachegrind": ("7c55c8229eed94a7", "7d962930abd0ccf5"),
-    "cachegrind-host": ("55cbcda555660340", "7d962930abd0ccf5"),
-    "cachegrind-host-strict": ("b4a8067b9a355037", "7d962930abd0ccf5"),
-    "gem5-pie": ("e45ae042d262d56b", "c6940ee38c29a73a"),
-    "gem5-skylake": ("9bb55c0aa6bcce1c", "c6940ee38c29a73a"),
+    "gem5-pie": ("ec167be2fb47f21f", "d80b94cc2eea3cce"),
+    "gem5-skylake": ("0dc91f4757ff8956", "d80b94cc2eea3cce"),
 }
 TOY = '''
 from pie_bench.execution.simulators.simulator import Found
@@ -35,7 +32,6 @@ class ToySpec(SimulatorSpec):
     instructions = "steps"
     speed = Speed(1.0, 1.0, 1.0)
     seconds_a_step: float
-    after_counting = frozenset({"seconds_a_step"})
 
 
 class Toy:
@@ -66,7 +62,7 @@ class ToySimulator:
             counts = {"steps": len(data)}, {"steps": 1}
             yield Measurement(sha256(binary), sha256(data), self.simulation_id, "ok", 0, sha256(b""), *counts)
 
-    def seconds(self, counters, startup_counters):
+    def seconds(self, counters):
         return counters["steps"] * self._ruler.seconds_a_step
 
 
@@ -83,7 +79,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("toy_ruler", None)
 
 
-def own(folder: Path, name: str, *lines: str, include: str = "cachegrind-host.yaml") -> Path:
+def own(folder: Path, name: str, *lines: str, include: str = "skylake.yaml") -> Path:
     path = folder / f"{name}.yaml"
     head = [f"include: {include}", f"environment: {name}", "description: of a test"]
     if include == "_limits.yaml":
@@ -100,29 +96,44 @@ def test_ids_are_those_of_earlier_versions() -> None:
         assert (environment.environment_id[:16], environment.simulation_id[:16]) == expected, name
 
 
+def test_identities() -> None:
+    standard, strict = map(load_environment_spec, ("skylake", "skylake+strict"))
+    facts = {"compiler": "g++ 9", "plugin": "1"}
+    one, other = Environment(standard, facts), Environment(strict, facts)
+    assert (standard.comparator, strict.comparator) == ("standard", "strict")
+    assert one.environment_id != other.environment_id
+    assert one.simulation_id == other.simulation_id, "another comparator needs no new simulation"
+    newer = Environment(standard, {**facts, "plugin": "2"})
+    assert newer.simulation_id != one.simulation_id
+    assert newer.environment_id != one.environment_id
+    recompiled = Environment(standard, {**facts, "compiler": "g++ 13"})
+    assert recompiled.environment_id != one.environment_id
+    assert recompiled.simulation_id == one.simulation_id, "a binary's own sum says how it was compiled"
+
+
 def test_an_environment_of_ones_own_is_a_file_that_may_include_the_packages(tmp_path: Path) -> None:
     own(tmp_path, "_mine", "max_instructions: 7")
     path = tmp_path / "own.yaml"
-    path.write_text("include: [cachegrind-host.yaml, _mine.yaml]\nenvironment: own\ndescription: mine\n")
+    path.write_text("include: [skylake.yaml, _mine.yaml]\nenvironment: own\ndescription: mine\n")
     spec = load_environment_spec(str(path))
-    assert (spec.environment, spec.max_instructions, spec.simulator.kind) == ("own", 7, "cachegrind")
-    changed = own(tmp_path, "changed", "simulator: {seconds_per_event: {Ir: 1.0e-9}}")
-    ids = [Environment(load_environment_spec(str(name)), FACTS) for name in (changed, "cachegrind-host")]
-    assert ids[0].simulation_id == ids[1].simulation_id, "costs come after counting"
+    assert (spec.environment, spec.max_instructions, spec.simulator.kind) == ("own", 7, "qemu")
+    changed = own(tmp_path, "changed", "simulator: {fitted: {memory_cycles: 6}}")
+    ids = [Environment(load_environment_spec(str(name)), FACTS) for name in (changed, "skylake")]
+    assert ids[0].simulation_id != ids[1].simulation_id
     assert ids[0].environment_id != ids[1].environment_id
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("simulator: {kind: cachegrnd}", "own.yaml:4: simulator.kind: unknown simulator 'cachegrnd'; did you mean"),
-        ("simulator: {last_level: {size_bytes: x}}", "own.yaml:4: simulator.last_level.size_bytes: "),
+        ("simulator: {kind: quemu}", "own.yaml:4: simulator.kind: unknown simulator 'quemu'; did you mean qemu"),
+        ("simulator: {least_startup_instructions: x}", "own.yaml:4: simulator.least_startup_instructions: "),
         (
-            "simulator: {first_levl: 3}",
-            "own.yaml:4: simulator.first_levl: unknown key 'first_levl'; did you mean first_",
+            "simulator: {paramters: 3}",
+            "own.yaml:4: simulator.paramters: unknown key 'paramters'; did you mean parameters",
         ),
         ("simulator: {xyz: 3}", "own.yaml:4: simulator.xyz: unknown key 'xyz'; known: "),
-        ("simulator: {last_level: {xyz: 3}}", "own.yaml:4: simulator.last_level.xyz: unknown key 'xyz'; known: "),
+        ("native_limits: {xyz: 3}", "own.yaml:4: native_limits.xyz: unknown key 'xyz'; known: "),
         ("simulator: 3", "own.yaml:4: simulator: "),
         ("simulator: {kind: 'nowhere.at:All'}", "simulator.kind: simulator nowhere.at:All: there is no module"),
         ("max_instructions: 0", "own.yaml:4: max_instructions: "),
@@ -135,9 +146,15 @@ def test_what_is_wrong_in_a_file_is_said_with_its_line(tmp_path: Path, line: str
     assert says in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["cachegrind", "cachegrind-host", "cachegrind-host-strict", "cachegrind+paper"])
+def test_environments_that_are_gone_name_their_successor(name: str) -> None:
+    with pytest.raises(UserError, match=f"^environment {name.partition('+')[0]} is gone; use its successor: skylake$"):
+        load_environment_spec(name)
+
+
 def test_names_and_files_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown environment 'cachegrin'; did you mean cachegrind"):
-        load_environment_spec("cachegrin")
+    with pytest.raises(UserError, match="unknown environment 'skylak'; did you mean .*skylake"):
+        load_environment_spec("skylak")
     with pytest.raises(UserError, match=r"nowhere\.yaml: no such file"):
         load_environment_spec(str(tmp_path / "nowhere.yaml"))
     path = own(tmp_path, "one")

@@ -15,7 +15,7 @@ FAST = '#include <cstdio>\nint main(){ int n; scanf("%d", &n); printf("%d\\n", 2
 SLOW = "#include <iostream>\nint main(){ int n; std::cin >> n; volatile int s = 0; for (int i = 0; i < 2 * n; i++) s = s + 1; std::cout << s << '\\n'; }"  # noqa: E501
 WRONG = FAST.replace("2 * n", "n < 100 ? 2 * n : 1")
 TESTS = [("2\n", "4\n"), (b"500\n", b"1000\n")]
-HOST = "cachegrind-host"
+HOST = "skylake"
 
 
 @pytest.fixture

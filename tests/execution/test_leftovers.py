@@ -98,7 +98,7 @@ def test_a_killed_harness_leaves_nothing(
         )
     )
     command = [sys.executable, str(pytestconfig.rootpath / "harness.py"), "--task", "pie_instruct", "--samples", "1"]
-    command += ["--model", f"replay:{answers}", "--environment", "cachegrind-host", "--run-dir", str(tmp_path / "run")]
+    command += ["--model", f"replay:{answers}", "--environment", "skylake", "--run-dir", str(tmp_path / "run")]
     harness = subprocess.Popen(
         [*command, "--sandbox", mechanism],
         env=os.environ | {"PIE_BENCH_CACHE": str(tmp_path / "cache")},

@@ -16,7 +16,7 @@ TESTS = (TestCase("0", b"", b"1\n"),)
 
 def _judged(text: str, finish_reason: str, folder: Path) -> tuple[Verdict, str | None]:
     candidate = candidate_of(Generation("a-b", 0, text, finish_reason), PAIR)
-    verdict = open_executor("cachegrind-host", folder).execute(candidate, TESTS, measured=False)
+    verdict = open_executor("skylake", folder).execute(candidate, TESTS, measured=False)
     return Verdict.from_json(verdict.to_json()), candidate.judged(verdict.code_sha256)
 
 

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from pie_bench.execution.environment import EnvironmentSpec
-from pie_bench.execution.executor import open_environment
 from pie_bench.execution.sandbox import choose
 from pie_bench.execution.sandbox.cgroups import find_cgroups
 from pie_bench.execution.sandbox.sandbox import REPORT_PATH, Command, File, Finished, Limits, Sandbox, SandboxError
-from pie_bench.execution.simulators.cachegrind import CachegrindSimulator
 from pie_bench.execution.toolchain import Toolchain
 
 LIMITS = Limits(
@@ -36,9 +34,9 @@ def sandbox(mechanism: Sandbox) -> Sandbox:
 
 
 @pytest.fixture(scope="module")
-def compiled(spec: EnvironmentSpec):
+def compiled(host_spec: EnvironmentSpec):
     """Compiles a program, once for all mechanisms."""
-    return functools.cache(Toolchain(spec.toolchain, spec.compile_limits, choose.choose_sandbox()).compile)
+    return functools.cache(Toolchain(host_spec.toolchain, host_spec.compile_limits, choose.choose_sandbox()).compile)
 
 
 @pytest.fixture
@@ -136,9 +134,9 @@ def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, run) -> None:
     assert while_compiling.exit_code != 0
 
 
-def test_a_variable_can_name_a_file_that_was_given(sandbox: Sandbox, spec: EnvironmentSpec, compiled) -> None:
+def test_a_variable_can_name_a_file_that_was_given(sandbox: Sandbox, compiled) -> None:
     code = '#include <cstdio>\n__attribute__((constructor)) static void loaded() { std::puts("loaded"); }'
-    library = Toolchain(spec.toolchain, spec.compile_limits, sandbox).library(code)
+    library = compiled(code, "-shared", "-fPIC").binary
     program = compiled('#include <cstdio>\nint main() { std::puts("main"); }').binary
     files = {"/w/library.so": File(library, True), "/w/program": File(program, True)}
     command = Command(["/w/program"], files=files, environment={"LD_PRELOAD": "/w/library.so"})
@@ -209,7 +207,7 @@ def test_a_command_that_cannot_start_is_our_error(sandbox: Sandbox) -> None:
 
 
 def test_what_a_simulated_program_writes_is_gone_with_it(sandbox: Sandbox, compiled) -> None:
-    """valgrind makes temporary files, so a program in it may ask for them too; the next must not find them."""
+    """A simulator may have a folder for temporary files; the next program must not find what one left there."""
     name = f"/tmp/pie_bench-test-{os.getpid()}"
     code = f"""#include <bits/stdc++.h>
     #include <fcntl.h>
@@ -256,7 +254,7 @@ def test_no_descriptor_is_left_open(sandbox: Sandbox) -> None:
     assert counts[-1] <= counts[0], counts
 
 
-def test_every_sandbox_compiles_and_counts_alike(spec: EnvironmentSpec, sandbox: Sandbox, compiled) -> None:
+def test_every_sandbox_compiles_alike(host_spec: EnvironmentSpec, sandbox: Sandbox, compiled) -> None:
     code = """#include <cassert>
     #include <iostream>
     int main(int argc, char** argv) {
@@ -265,18 +263,11 @@ def test_every_sandbox_compiles_and_counts_alike(spec: EnvironmentSpec, sandbox:
         for (volatile int i = 0; i < n; i++);
         std::cout << __FILE__ << argv[0][0] - argv[0][0] << std::endl;
     }"""
-    toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox)
+    toolchain = Toolchain(host_spec.toolchain, host_spec.compile_limits, sandbox)
     here = toolchain.compile(code)
     assert here == compiled(code)
     assert toolchain.compile("int main() { return x; }") == compiled("int main() { return x; }")
     assert here.binary is not None
-    environment = open_environment(spec, sandbox)
-    reference = CachegrindSimulator(environment, choose.choose_sandbox())
-    inputs = [b"10\n", b"1000\n", b"x"]
-    expected = list(reference.measure(here.binary, inputs))
-    assert [measurement.outcome for measurement in expected] == ["ok", "ok", "runtime_error"]
-    for fork in (False, True):
-        assert list(CachegrindSimulator(environment, sandbox, fork).measure(here.binary, inputs)) == expected
 
 
 def test_cpu_time_counts_as_that_of_our_children(sandbox: Sandbox, compiled) -> None:

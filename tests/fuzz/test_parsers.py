@@ -21,11 +21,11 @@ from pie_bench.data.spec import DATA_DIR, load_spec
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.integrity.forbidden import Program, find, read_program
 from pie_bench.execution.sandbox.sandbox import SandboxError
-from pie_bench.execution.simulators.cachegrind import parse_counters
-from pie_bench.execution.simulators.fork_server import forking, starts_unseeing
 from pie_bench.execution.simulators.gem5.simulator import classify, parse_report
+from pie_bench.execution.simulators.gem5.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
-from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
+from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
+from pie_bench.execution.simulators.qemu.simulator import is_dynamic, main_offset
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.models.answers import Usage, completions_of
 from pie_bench.models.dialect import Dialect
@@ -44,18 +44,10 @@ from pie_bench.task import load_task
 from tests.fuzz.damage import changed, damaged
 
 ANSWER = """Here is a faster one:\n```cpp\n#include <cstdio>\nint main() { puts("}"); /* ``` */ }\n```\nIt is O(1)."""
-CACHEGRIND = b"""desc: I1 cache: 32768 B, 64 B, 8-way associative
-cmd: /w/program
-events: Ir I1mr ILmr Dr D1mr DLmr Dw D1mw DLmw Bc Bcm Bi Bim
-fl=???
-fn=???
-0 1 2 3 4 5 6 7 8 9 10 11 12 13
-summary: 1234567 1200 900 400000 3000 2000 200000 100 90 150000 4000 2000 100
-"""
-SYSCALLS = b"""SYSCALL[2,1](12) sys_brk ( 0x0 ) --> [pre-success] Success(0x4000000)
-SYSCALL[2,1](257) sys_openat ( 4294967196, 0x4029a2e(/etc/ld.so.cache), 524288 ) --> [async] ...
-SYSCALL[2,1](0) sys_read ( 3, 0x1ffefff3e8, 832 ) --> [async] ... [async] --> Success(0x340)
-SYSCALL[2,1](57) sys_fork () --> Success(0x3)
+SYSCALLS = b"""2 brk(NULL) = 0x0000004000005000
+2 openat(-100,"/etc/ld.so.cache",O_RDONLY|O_CLOEXEC) = 3
+2 read(3,0x60050b8,832) = 832
+2 exit_group(0)
 """
 STATISTICS = """
 ---------- Begin Simulation Statistics ----------
@@ -112,15 +104,8 @@ def test_completions(text: str, finish_reason: str) -> None:
         assert (extraction.code is None) == (extraction.reason is not None)
 
 
-@given(st.binary() | damaged(CACHEGRIND))
-def test_cachegrind_s_report(report: bytes) -> None:
-    counters = parse_counters(report)
-    assert not counters or counters["Ir"] >= 0
-    assert all(type(count) is int and count >= 0 for count in counters.values())
-
-
 @given(st.binary() | damaged(SYSCALLS))
-def test_valgrind_s_system_calls(trace: bytes) -> None:
+def test_qemu_s_system_calls(trace: bytes) -> None:
     assert starts_unseeing(trace) in (True, False)
 
 
@@ -170,7 +155,7 @@ def test_programs(binary: bytes, data: st.DataObject) -> None:
     program = binary[:start] + part + binary[start + 4000 :]
     for copy in (stopped_at_main(program), stopped_at_entry(program)):
         assert copy is None or len(copy) == len(program)
-    forking(program)
+    main_offset(program), is_dynamic(program)
     with contextlib.suppress(ValueError):
         find(read_program("int main() {}", program), "", TESTS, Listing(""))
 

@@ -8,14 +8,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pie_bench.execution.environment import load_environment_spec
+from pie_bench.execution.environment import ToolchainSpec, load_environment_spec
 from pie_bench.execution.sandbox.choose import MECHANISMS, choose_sandbox, probe_sandboxes
 from pie_bench.execution.toolchain import Toolchain
 from tests.hostile.test_attacks import ATTACKS, NOT_SHOWN, SECRET, SOURCE, attacked
 
+HOST = ToolchainSpec(compiler="g++", flags=("-std=c++17", "-O3"))
+
 
 def main() -> None:
-    spec = load_environment_spec("cachegrind-host")
+    spec = load_environment_spec("skylake").model_copy(update={"toolchain": HOST})
     binary = Toolchain(spec.toolchain, spec.compile_limits, choose_sandbox()).compile(SOURCE).binary
     if binary is None:
         sys.exit("the attacks do not compile")

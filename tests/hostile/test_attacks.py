@@ -45,8 +45,8 @@ LET_THROUGH = {("container", "another personality")}
 
 
 @pytest.fixture(scope="module")
-def binary(toolchain: Toolchain) -> bytes:
-    compiled = toolchain.compile(SOURCE)
+def binary(host_toolchain: Toolchain) -> bytes:
+    compiled = host_toolchain.compile(SOURCE)
     assert compiled.binary is not None, compiled.log
     return compiled.binary
 
@@ -63,22 +63,26 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         bystander.wait()
 
 
-def attacked(sandbox: Sandbox, spec: EnvironmentSpec, binary: bytes, attack: str, secret: Path) -> Finished:
+def attacked(sandbox: Sandbox, host_spec: EnvironmentSpec, binary: bytes, attack: str, secret: Path) -> Finished:
     command = Command(["/w/program", attack, str(secret)], b"1\n", {"/w/program": File(binary, True)})
-    return sandbox.run(command, spec.native_limits, "payload")
+    return sandbox.run(command, host_spec.native_limits, "payload")
 
 
-def test_there_are_enough_and_the_table_has_them_all(binary: bytes, sandbox: Sandbox, spec: EnvironmentSpec) -> None:
+def test_there_are_enough_and_the_table_has_them_all(
+    binary: bytes, sandbox: Sandbox, host_spec: EnvironmentSpec
+) -> None:
     listed = sandbox.run(
-        Command(["/w/program"], b"", {"/w/program": File(binary, True)}), spec.native_limits, "payload"
+        Command(["/w/program"], b"", {"/w/program": File(binary, True)}), host_spec.native_limits, "payload"
     )
     assert sorted(listed.stdout.decode().splitlines()) == sorted(ATTACKS)
     assert len(ATTACKS) >= 40
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_it_is_stopped(mechanism: Sandbox, spec: EnvironmentSpec, binary: bytes, secret: Path, attack: str) -> None:
-    finished = attacked(mechanism, spec, binary, attack, secret)
+def test_it_is_stopped(
+    mechanism: Sandbox, host_spec: EnvironmentSpec, binary: bytes, secret: Path, attack: str
+) -> None:
+    finished = attacked(mechanism, host_spec, binary, attack, secret)
     reached = b"REACHED" in finished.stdout
     assert reached == ((mechanism.name, attack) in LET_THROUGH), finished
 
@@ -124,11 +128,11 @@ COMPILE_TIME = {
 
 @pytest.mark.parametrize("attack", COMPILE_TIME)
 def test_compiling_is_running_foreign_input(
-    mechanism: Sandbox, spec: EnvironmentSpec, secret: Path, attack: str
+    mechanism: Sandbox, host_spec: EnvironmentSpec, secret: Path, attack: str
 ) -> None:
     code, may_compile = COMPILE_TIME[attack]
-    limits = spec.compile_limits.model_copy(update={"cpu_seconds": 5, "memory_bytes": 1 << 30})
-    compiled = Toolchain(spec.toolchain, limits, mechanism).compile(code.replace("%s", str(secret)))
+    limits = host_spec.compile_limits.model_copy(update={"cpu_seconds": 5, "memory_bytes": 1 << 30})
+    compiled = Toolchain(host_spec.toolchain, limits, mechanism).compile(code.replace("%s", str(secret)))
     assert compiled.binary is None or may_compile
     assert SECRET.encode() not in (compiled.binary or b"")
     assert len(compiled.log) < 10_000

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pie_bench.data.pair import Pair, TestCase
-from pie_bench.execution.environment import Environment, load_environment_spec
-from pie_bench.execution.executor import Executor, open_environment
+from pie_bench.execution.environment import Environment
+from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guard_inputs import grammar_of, guard_inputs, past, rows_of
 from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.sandbox.sandbox import Sandbox
@@ -112,9 +112,8 @@ def test_what_the_slow_program_does_too_is_no_finding(environment: Environment, 
     assert PairGuard(pair, TESTS, environment, sandbox).check(code, 0).sanitizer is None
 
 
-def test_in_the_pinned_file_system_too(sandbox: Sandbox, pinned_root: object) -> None:
+def test_a_sanitizer_names_the_test_and_the_fault(environment: Environment, sandbox: Sandbox) -> None:
     pair = Pair("p", "p", SLOW, FAST, ())
-    environment = open_environment(load_environment_spec("cachegrind"), sandbox)
     finding = PairGuard(pair, TESTS, environment, sandbox, n=2).check(FLAGGED["a write past the end"][1], 0)
     assert finding.sanitizer == "test 0: heap-buffer-overflow"
 

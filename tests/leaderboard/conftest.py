@@ -10,7 +10,7 @@ from pie_bench.leaderboard.signing import FILE, make_key
 from pie_bench.run.files import write_json
 from pie_bench.run.run import Run
 
-RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment cachegrind-host".split()
+RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment skylake".split()
 
 
 @pytest.fixture(scope="session")

@@ -92,13 +92,6 @@ def more_startup(verdict: dict[str, Any]) -> None:
         verdict["startup_seconds"] += test["startup_seconds"]
 
 
-def fewer_instructions(verdict: dict[str, Any]) -> None:
-    """Fewer instructions, in sum and test, without the seconds that go with them."""
-    for test in verdict["tests"]:
-        verdict["counters"]["Ir"] -= test["instructions"] // 2
-        test["instructions"] -= test["instructions"] // 2
-
-
 def half_of_all(verdict: dict[str, Any]) -> None:
     """Counts, times and sums all agree, but the same program stands there twice."""
     share = 0.5
@@ -106,13 +99,13 @@ def half_of_all(verdict: dict[str, Any]) -> None:
         verdict[name] = {event: int(count * share) for event, count in verdict[name].items()}
     for test in verdict["tests"]:
         test["instructions"] = int(test["instructions"] * share)
-    verdict["counters"]["Ir"] = sum(test["instructions"] for test in verdict["tests"])
-    spec = load_environment_spec("cachegrind-host").simulator
+    verdict["counters"]["instructions"] = sum(test["instructions"] for test in verdict["tests"])
+    spec = load_environment_spec("skylake").simulator
     for name, of_test, counts in (
         ("startup_seconds", "startup_seconds", verdict["startup_counters"]),
         ("runtime_seconds", "seconds", verdict["counters"]),
     ):
-        total = seconds_of(spec, counts, verdict["startup_counters"])
+        total = seconds_of(spec, counts)
         before, verdict[name] = verdict[name], 0.0
         for test in verdict["tests"]:
             test[of_test] *= total / before
@@ -181,39 +174,40 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "time below zero": (on_candidate(lambda v: v.update(runtime_seconds=-1.0)), "runtime_seconds: not a time"),
     "time of every test": (on_candidate(faster), r"tests: seconds: test .* instructions take at least|its counts make"),
     "instructions": (
-        on_candidate(lambda v: v["counters"].update(Ir=5)),
-        "counters: 5 Ir are not the instructions, summed over the tests",
+        on_candidate(lambda v: v["counters"].update(instructions=5)),
+        "counters: 5 instructions are not the instructions, summed over the tests",
     ),
     "seconds and start-up a tenth less": (
         on_candidate(a_tenth_less),
         r"runtime_seconds: it is .*; its counts make|tests: seconds",
     ),
     "all of it start-up": (on_candidate(more_startup), r"startup_seconds: it is .*; its counts make"),
-    "fewer instructions": (on_candidate(fewer_instructions), r"(runtime|startup)_.*: (it is .*; its counts make|Ir)"),
     "one of two twins faster": (on_candidate(half_of_all), r"tests: pair .* has not those of pair .*, its twin"),
     "start-up above the whole": (
-        on_candidate(lambda v: v["startup_counters"].update(Ir=10**15)),
-        r"startup_counters: Ir: 1000000000000000, more than the whole process",
+        on_candidate(lambda v: v["startup_counters"].update(instructions=10**15)),
+        r"startup_counters: instructions: 1000000000000000, more than the whole process",
     ),
-    "misses of the last level": (
-        on_candidate(lambda v: v["counters"].update(DLmr=0)),
+    "cycles": (
+        on_candidate(lambda v: v["counters"].update(cycles=v["counters"]["cycles"] - 100)),
         r"runtime_seconds: it is .*; its counts make",
     ),
-    "mispredictions": (
-        on_candidate(lambda v: v["counters"].update(Bcm=v["counters"]["Bcm"] + 100)),
-        r"runtime_seconds: it is .*; its counts make",
-    ),
-    "more misses than reads": (
-        on_candidate(lambda v: v["counters"].update(D1mr=v["counters"]["Dr"] + 1)),
-        r"counters: D1mr: \d+ of \d+ Dr",
+    "more forwarded loads than loads": (
+        on_candidate(lambda v: v["counters"].update(forwarded_loads=v["counters"]["loads"] + 1)),
+        r"counters: forwarded_loads: \d+ of \d+ loads",
     ),
     "more mispredictions than branches": (
-        on_candidate(lambda v: v["startup_counters"].update(Bim=10**14)),
-        r"startup_counters: Bim: \d+ of \d+ Bi",
+        on_candidate(lambda v: v["startup_counters"].update(mispredicted_indirect=10**14)),
+        r"startup_counters: mispredicted_indirect: \d+ of \d+ branches",
     ),
-    "a count below zero": (on_candidate(lambda v: v["counters"].update(Bc=-1)), "counters: Bc: -1 is no count"),
-    "a count without end": (on_candidate(lambda v: v["counters"].update(Dw=10**30)), "counters.* Dw|counters.Dw"),
-    "a count of text": (on_candidate(lambda v: v["counters"].update(Dw="many")), "counters.Dw"),
+    "a count below zero": (
+        on_candidate(lambda v: v["counters"].update(branches=-1)),
+        "counters: branches: -1 is no count",
+    ),
+    "a count without end": (
+        on_candidate(lambda v: v["counters"].update(stores=10**30)),
+        "counters.* stores|counters.stores",
+    ),
+    "a count of text": (on_candidate(lambda v: v["counters"].update(stores="many")), "counters.stores"),
     "start-up of one test": (
         on_candidate(lambda v: v["tests"][0].update(startup_seconds=v["tests"][0]["seconds"] * 2)),
         "startup_seconds: .* is not the sum|tests: startup_seconds: test",
@@ -410,14 +404,14 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "environment's id": (
         changed("manifest.json", "execution", "environment_id", to="0" * 64),
-        "manifest.json: execution.environment_id: not that of cachegrind-host",
+        "manifest.json: execution.environment_id: not that of skylake",
     ),
     "environment's facts": (
         changed("manifest.json", "execution", "facts", "compiler", to="g++ 99"),
-        "manifest.json: execution.environment_id: not that of cachegrind-host with these facts",
+        "manifest.json: execution.environment_id: not that of skylake with these facts",
     ),
     "a checker of one's own": (
-        changed("manifest.json", "settings", "environment", to="cachegrind-host+checker:mine"),
+        changed("manifest.json", "settings", "environment", to="skylake+checker:mine"),
         "environment: checkers of one's own are not known here",
     ),
     "environment's name": (
@@ -427,6 +421,10 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "an environment of one's own": (
         changed("manifest.json", "settings", "environment", to="mine"),
         "manifest.json: settings: unknown environment 'mine'",
+    ),
+    "an environment that is gone": (
+        changed("manifest.json", "settings", "environment", to="cachegrind"),
+        "manifest.json: settings: environment cachegrind is gone; use its successor: skylake",
     ),
     "no sandbox": (
         changed("manifest.json", "execution", "sandbox", to="unsafe"),

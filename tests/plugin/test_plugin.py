@@ -16,7 +16,7 @@ OWN = {"package": "pie-bench-example", "version": "1.2"}
 def test_a_run_with_one_of_each(pie_bench: Command, tmp_path: Path) -> None:
     done = pie_bench(
         *("run", "--task", "example_sums", "--model", "copy", "--model-args", "what=example"),
-        *("--environment", "cachegrind-host", "--run-dir", "run"),
+        *("--environment", "skylake", "--run-dir", "run"),
         PIE_BENCH_CACHE=str(tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr
@@ -41,14 +41,14 @@ def test_a_run_with_one_of_each(pie_bench: Command, tmp_path: Path) -> None:
 def test_an_environment_a_simulator_and_a_sandbox_of_another_package(pie_bench: Command, tmp_path: Path) -> None:
     done = pie_bench(
         *("run", "--task", "pie_instruct", "--model", "reference", "--limit", "1", "--samples", "1"),
-        *("--environment", "host-o1", "--sandbox", "first-that-works", "--run-dir", "run"),
+        *("--environment", "skylake-o1", "--sandbox", "first-that-works", "--run-dir", "run"),
         PIE_BENCH_CACHE=str(tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert results["environment"] == "host-o1"
+    assert results["environment"] == "skylake-o1"
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["plugins"] == [
-        {"kind": "environments", "name": "host-o1"} | OWN,
+        {"kind": "environments", "name": "skylake-o1"} | OWN,
         {"kind": "simulators", "name": "patient"} | OWN,
         {"kind": "sandboxes", "name": "first-that-works"} | OWN,
     ]
@@ -79,7 +79,7 @@ def test_lists_name_them(pie_bench: Command) -> None:
 def test_what_is_wrong_is_said_before_anything_is_asked(
     pie_bench: Command, arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    done = pie_bench("run", "--task", "example_sums", "--environment", "cachegrind-host", *arguments)
+    done = pie_bench("run", "--task", "example_sums", "--environment", "skylake", *arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert message in done.stderr
     assert not (tmp_path / "runs").exists()
@@ -96,7 +96,7 @@ def test_a_model_by_import_string_from_the_current_folder(pie_bench: Command, tm
     )
     done = pie_bench(
         *("generate", "--task", "pie_instruct", "--model", "mine:Silent", "--limit", "1", "--samples", "1"),
-        *("--environment", "cachegrind-host", "--run-dir", "run"),
+        *("--environment", "skylake", "--run-dir", "run"),
         PIE_BENCH_CACHE=str(tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr
@@ -106,7 +106,7 @@ def test_a_model_by_import_string_from_the_current_folder(pie_bench: Command, tm
     (tmp_path / "mine.py").write_text((tmp_path / "mine.py").read_text() + "# changed\n")
     done = pie_bench(
         *("generate", "--task", "pie_instruct", "--model", "mine:Silent", "--limit", "1", "--samples", "1"),
-        *("--environment", "cachegrind-host", "--run-dir", "run"),
+        *("--environment", "skylake", "--run-dir", "run"),
         PIE_BENCH_CACHE=str(tmp_path / "cache"),
     )
     assert done.returncode == 2 and "its answers came from mine:Silent mine sha256:" in done.stderr
@@ -128,7 +128,7 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_a_broken_plugin_is_named_with_its_package_and_so_are_two_of_one_name(pie_bench: Command, broken: Path) -> None:
-    run = ("run", "--environment", "cachegrind-host")
+    run = ("run", "--environment", "skylake")
     done = pie_bench(*run, "--task", "pie_instruct", "--model", "fragile", also=(broken,))
     assert done.returncode == 2
     assert (

@@ -220,3 +220,19 @@ def test_real_answers_all_hold_a_program() -> None:
         assert "main" in code_tokens(found)
         if "```" not in answer:
             assert code_tokens(found) == code_tokens(answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "doubtful"),
+    [
+        (f"```cpp\n{HELLO}```\n", False),
+        (f"Slow:\n```cpp\n{FAST}```\nOptimized:\n```cpp\n{HELLO}```\n", False),
+        (f"```cpp\n{FAST}```\nor\n```cpp\n{HELLO}```\n", True),
+        (f"```cpp\n{HELLO}```\n```cpp\n{HELLO}```\n", False),
+        (f"A first attempt:\n```cpp\n{HELLO}```\n", True),
+        ("```python\nprint(1)\n```\n", True),
+        ("It cannot be faster.", False),
+    ],
+)
+def test_a_reader_is_told_where_to_look(text: str, doubtful: bool) -> None:
+    assert extract_code(text, "stop").doubtful is doubtful

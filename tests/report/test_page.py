@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ def test_a_pair_shows_what_changed_and_why(page: Any) -> None:
     assert detail.locator(".diff .del").count() > 0
     assert detail.locator(".diff .add").count() > 0
     why = detail.locator(".why").inner_text()
-    for text in ("time", "start-up", "instructions", "mispredicted conditional branches"):
+    for text in ("time", "start-up", "instructions", "cycles lost to mispredictions"):
         assert text in why
     assert detail.locator("circle").count() == 3 * 5, "three programs, five tests"
     detail.locator("[role=tab]", has_text="human rewrite").first.click()
@@ -307,21 +307,28 @@ def test_runs_are_told_apart_by_as_little_as_possible(made: Path, tmp_path: Path
     assert not (tmp_path / "r.html").exists()
 
 
-def test_how_an_answer_was_read_is_one_click_away(made_folder: Path, tmp_path: Path, browser: Any) -> None:
-    shutil.copytree(made_folder / "b", tmp_path / "run")
-    path = tmp_path / "run" / "verdicts.jsonl"
+def page_with_readings(made_folder: Path, folder: Path, browser: Any, reading: Callable[[Any], Any]) -> Any:
+    """The page of a run whose answers were read as `reading` says of their records."""
+    shutil.copytree(made_folder / "b", folder)
+    path = folder / "verdicts.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
-    passed = ["thinking in <think>", "block 1: called the original"]
     for record in records:
         if record["role"] == "candidate":
-            record["reading"] = {"rule": "block 2: called <b>the answer</b>", "passed_over": passed}
+            record["reading"] = reading(record)
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIE_DATA_DIR", str(made_folder / "data"))
-        assert main(["report", str(tmp_path / "run")]) == 0
+        assert main(["report", str(folder)]) == 0
     page = browser.new_page()
-    page.goto((tmp_path / "run" / "report.html").as_uri())
+    page.goto((folder / "report.html").as_uri())
     page.wait_for_selector("body[data-ready]")
+    return page
+
+
+def test_how_an_answer_was_read_is_one_click_away(made_folder: Path, tmp_path: Path, browser: Any) -> None:
+    passed = ["thinking in <think>", "block 1: called the original"]
+    reading = {"rule": "block 2: called <b>the answer</b>", "passed_over": passed}
+    page = page_with_readings(made_folder, tmp_path / "run", browser, lambda record: reading)
     page.locator("tr.pair").first.click()
     section = page.locator("tr.detail details.reading")
     summary = section.locator("summary").inner_text()
@@ -334,6 +341,27 @@ def test_how_an_answer_was_read_is_one_click_away(made_folder: Path, tmp_path: P
     assert [text for text in listed if text.startswith("passed over: ")] == 2 * [
         f"passed over: {each}" for each in passed
     ]
+    page.close()
+
+
+def test_answers_that_were_read_doubtfully_are_found(made_folder: Path, tmp_path: Path, browser: Any) -> None:
+    verdicts = (made_folder / "b" / "verdicts.jsonl").read_text().splitlines()
+    last = max(json.loads(line)["pair_id"] for line in verdicts)
+
+    def reading(record: Any) -> dict[str, Any]:
+        doubtful = record["pair_id"] == last and record["sample_index"] == 1
+        return {"rule": "block 2: a complete program", "passed_over": [], "doubtful": doubtful}
+
+    page = page_with_readings(made_folder, tmp_path / "run", browser, reading)
+    page.check("#doubtful")
+    expect(page.locator("tr.pair")).to_have_count(1)
+    assert shown(page) == [last]
+    assert (
+        page.locator("tr.pair .flag", has_text="doubtfully").get_attribute("title")
+        == "answer 1: block 2: a complete program"
+    )
+    page.locator("tr.pair").click()
+    expect(page.locator("tr.detail li", has_text="? answer 1").locator(".raw")).to_be_visible()
     page.close()
 
 

@@ -66,9 +66,7 @@ def test_a_notebook_shows_the_headline_and_runs_nothing() -> None:
     assert "<script>" not in shown
     assert "pie_instruct, &lt;script&gt;" in shown
     assert "<th>best@1</th><td>12.5 [8.5, 16.5]</td><td>1.062 [1.012, 1.113]</td>" in shown
-    assert repr(RESULTS).startswith(
-        "Results(pie_instruct, smollm2, mini/test, cachegrind-host: 8 pairs of 6 problems: "
-    )
+    assert repr(RESULTS).startswith("Results(pie_instruct, smollm2, mini/test, skylake: 8 pairs of 6 problems: ")
     assert str(RESULTS) == repr(RESULTS)
 
 

@@ -48,11 +48,11 @@ def test_a_run_is_confirmed_in_another_environment(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--task", "pie_instruct", "--model", "reference", "--limit", "1", "--samples", "1"]
-    assert main(["run", *options, "--run-dir", str(tmp_path / "run"), "--confirm", "cachegrind-host"]) == 0
+    assert main(["run", *options, "--run-dir", str(tmp_path / "run"), "--confirm", "skylake"]) == 0
     said = capsys.readouterr().out
-    assert "confirmed in cachegrind-host" in said
+    assert "confirmed in skylake" in said
     assert "optimised or not: the same for 2 of 2" in said
-    record = json.loads((tmp_path / "run" / "confirmation-cachegrind-host.json").read_text())
+    record = json.loads((tmp_path / "run" / "confirmation-skylake.json").read_text())
     assert record["unconfirmed"] == []
     assert [one["program"] for one in record["programs"]] == ["target", "sample 0"]
     for one in record["programs"]:  # another compiler and C library, the same kind of ruler

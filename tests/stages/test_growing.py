@@ -9,7 +9,7 @@ from pie_bench.cli.main import main
 from pie_bench.data.load import PairDataset
 from pie_bench.run.files import read_jsonl
 
-OPTIONS = "--task pie_instruct --environment cachegrind-host".split()
+OPTIONS = "--task pie_instruct --environment skylake".split()
 
 
 def run(folder: Path, *options: str, model: str = "reference") -> int:

@@ -10,7 +10,7 @@ from pie_bench.cli.main import main
 from pie_bench.data.load import PairDataset
 from pie_bench.run.files import read_jsonl
 
-OPTIONS = "--task pie_instruct --samples 2 --limit 1 --environment cachegrind-host".split()
+OPTIONS = "--task pie_instruct --samples 2 --limit 1 --environment skylake".split()
 SHRUNK = """```cpp
 %s
 static int past_the_end = [] {

@@ -239,7 +239,7 @@ def test_a_failure_ends_a_run_that_waits_for_an_answer(
         "        yield from ()\n"
     )
     began = time.monotonic()
-    arguments = ["--task", "pie_instruct", "--limit", "1", "--environment", "cachegrind-host"]
+    arguments = ["--task", "pie_instruct", "--limit", "1", "--environment", "skylake"]
     assert main(["run", *arguments, "--model", "never_answers:Model", "--run-dir", str(directory)]) == 2
     assert time.monotonic() - began < 50
     assert f"{directory}/verdicts.jsonl: cannot be written" in capsys.readouterr().err
@@ -297,7 +297,7 @@ def test_a_models_own_thinking_tags_and_hidden_reasoning_are_read_end_to_end(cac
         "--samples",
         "3",
         "--environment",
-        "cachegrind-host",
+        "skylake",
         "--model-args",
         "reasoning=<<T>>…<</T>>",
     ]

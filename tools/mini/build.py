@@ -35,7 +35,7 @@ TARGET = HERE.parents[1] / "pie_bench" / "data" / "mini"
 SPLITS = {"m0": "test", "m1": "train"}
 KINDS = ("algorithm", "input_output", "data_structure", "other")
 TIMEOUT_S = 20  # one native run
-MIN_SPEEDUP, MIN_LARGE_TESTS, LARGE_IR, MAX_IR = 1.25, 4, 8_000_000, 60_000_000
+MIN_SPEEDUP, MIN_LARGE_TESTS, LARGE_INSTRUCTIONS, MAX_INSTRUCTIONS = 1.25, 4, 8_000_000, 60_000_000
 MAX_INPUT_BYTES, MAX_PROBLEM_BYTES, TEST_COUNT = 60_000, 150_000, range(8, 11)
 
 
@@ -132,10 +132,10 @@ def measure(problems: list[Problem]) -> bool:
             continue
         counts = [[test.instructions or 0 for test in verdict.tests] for verdict in (src, tgt)]
         speedup = src.runtime_seconds / tgt.runtime_seconds
-        large = [count for count in counts[0] if count >= LARGE_IR]
+        large = [count for count in counts[0] if count >= LARGE_INSTRUCTIONS]
         flags = "  speedup too low" if speedup < MIN_SPEEDUP else ""
         flags += f"  {len(large)} large tests" if len(large) < MIN_LARGE_TESTS else ""
-        flags += "  src too long" if max(counts[0]) > MAX_IR else ""
+        flags += "  src too long" if max(counts[0]) > MAX_INSTRUCTIONS else ""
         name = f"{row_id(problem, pair['src'])} -> {row_id(problem, pair['tgt'])}"
         most = " ".join(f"{max(side) / 1e6:8.2f} M" for side in counts)
         print(f"{name:<44} {pair['kind']:<15} {most} {speedup:7.2f}x{flags}")
@@ -146,7 +146,7 @@ def measure(problems: list[Problem]) -> bool:
 def open_executor() -> Executor:
     """pie_bench's own, in its default environment; measurements are kept in its cache folder."""
     sandbox = choose_sandbox()
-    environment = open_environment(load_environment_spec("cachegrind-host"), sandbox)
+    environment = open_environment(load_environment_spec("skylake"), sandbox)
     return Executor(environment, sandbox, MeasurementStore(cache_dir() / "measurements.sqlite"))
 
 

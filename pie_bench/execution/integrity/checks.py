@@ -33,14 +33,11 @@ def clock_independent(subject: Subject, workshop: Workshop) -> Subject | Verdict
     """The clock does not decide what an answer, right so far, does. Most look at no clock."""
     if not subject.tests or not subject.imports & forbidden.CLOCKS:
         return subject
-    spec = workshop.environment.spec
     evidence = clock_decides(
-        subject.binary,
+        subject.candidate.code or "",
         [test.input for test in subject.tests],
         workshop.toolchain,
-        workshop.sandbox,
-        spec.simulator_limits,
-        workshop.environment.root,
-        spec.program_environment,
+        workshop.simulator,
+        workshop.environment.spec.simulator.instructions,
     )
     return subject if evidence is None else workshop.verdict(subject, "forbidden", evidence)

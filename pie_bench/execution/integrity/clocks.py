@@ -1,22 +1,20 @@
-"""Whether a program's way depends on the clock: run twice under valgrind, with a clock that all but stands and one that
-runs away, it must execute about the same instructions. A seed taken from the clock does not matter; a program that
-times itself to find out where it runs, or computes until its time is up, does.
+"""Whether a program's way depends on the clock: with a clock that all but stands and with one that runs away it must
+execute about the same instructions in the simulator. A seed taken from the clock does not matter; a program that times
+itself to find out where it runs, or computes until its time is up, does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from pie_bench.execution.sandbox.sandbox import PROGRAM, REPORT_PATH, Command, File, Limits, Sandbox
-from pie_bench.execution.simulators.cachegrind import parse_counters
+from pie_bench.execution.sandbox.sandbox import SandboxError
+from pie_bench.execution.simulators.simulator import Simulator
 from pie_bench.execution.toolchain import Toolchain
 
 WORLDS = {"slow": 1_000, "fast": 1_000_000_000}  # nanoseconds that pass from one look at the clock to the next
 MAX_RATIO = 1.5  # of instructions; another seed changes a hash table by a few percent
 _NOISE = 100_000  # instructions that do not matter
-_CPU_SECONDS = 20
-_PRELOAD = "/w/clock.so"
+# Linked into the program, where the C library's own are looked for last; weak, so that a program may have its own.
 _CLOCK = """
 #include <ctime>
 #include <cstring>
@@ -26,15 +24,16 @@ _CLOCK = """
 #include <sys/timeb.h>
 static long long now() { static long long looks = 0; return 1700000000000000000LL + STEP * looks++; }
 static timespec spec() { long long t = now(); return {(time_t)(t / 1000000000), (long)(t % 1000000000)}; }
+#define OWN __attribute__((weak))
 extern "C" {
-int clock_gettime(clockid_t, timespec* t) noexcept { *t = spec(); return 0; }
-int timespec_get(timespec* t, int base) noexcept { *t = spec(); return base; }
-int gettimeofday(timeval* t, void*) noexcept { timespec s = spec(); *t = {s.tv_sec, s.tv_nsec / 1000}; return 0; }
-time_t time(time_t* t) noexcept { time_t s = spec().tv_sec; if (t) *t = s; return s; }
-clock_t clock() noexcept { return (clock_t)((now() - 1700000000000000000LL) / 1000); }
-clock_t times(tms* t) noexcept { memset(t, 0, sizeof *t); return t->tms_utime = now() / 10000000; }
-int ftime(timeb* t) { memset(t, 0, sizeof *t); timespec s = spec(); t->time = s.tv_sec; return 0; }
-int getrusage(__rusage_who_t, rusage* r) noexcept {
+OWN int clock_gettime(clockid_t, timespec* t) noexcept { *t = spec(); return 0; }
+OWN int timespec_get(timespec* t, int base) noexcept { *t = spec(); return base; }
+OWN int gettimeofday(timeval* t, void*) noexcept { timespec s = spec(); *t = {s.tv_sec, s.tv_nsec / 1000}; return 0; }
+OWN time_t time(time_t* t) noexcept { time_t s = spec().tv_sec; if (t) *t = s; return s; }
+OWN clock_t clock() noexcept { return (clock_t)((now() - 1700000000000000000LL) / 1000); }
+OWN clock_t times(tms* t) noexcept { memset(t, 0, sizeof *t); return t->tms_utime = now() / 10000000; }
+OWN int ftime(timeb* t) { memset(t, 0, sizeof *t); timespec s = spec(); t->time = s.tv_sec; return 0; }
+OWN int getrusage(__rusage_who_t, rusage* r) noexcept {
     memset(r, 0, sizeof *r); timespec s = spec(); r->ru_utime = {s.tv_sec - 1700000000, s.tv_nsec / 1000}; return 0;
 }
 }
@@ -42,40 +41,26 @@ int getrusage(__rusage_who_t, rusage* r) noexcept {
 
 
 def clock_decides(
-    binary: bytes,
-    inputs: Sequence[bytes],
-    toolchain: Toolchain,
-    sandbox: Sandbox,
-    limits: Limits,
-    root: Path | None,
-    environment: Mapping[str, str],
+    code: str, inputs: Sequence[bytes], toolchain: Toolchain, simulator: Simulator, counter: str
 ) -> str | None:
     """The evidence that the clock decides what a program does, on its shortest and its longest input; None when there
-    is none. SandboxError when it could not be run."""
-    clocks = {world: toolchain.library(f"#define STEP {step}LL\n{_CLOCK}") for world, step in WORLDS.items()}
-    limits = limits.model_copy(update={"cpu_seconds": min(limits.cpu_seconds, _CPU_SECONDS)})
+    is none. `counter` is the simulator's of instructions. SandboxError when it could not be run."""
+    programs = {}
+    for world, step in WORLDS.items():
+        compiled = toolchain.compile(code, beside=f"#define STEP {step}LL\n{_CLOCK}")
+        if compiled.binary is None:
+            raise SandboxError(f"the program does not compile with a {world} clock: {compiled.log[:300]}")
+        programs[world] = compiled.binary
     for data in dict.fromkeys((min(inputs, key=len), max(inputs, key=len))):
-        counted = {}
-        for world, clock in clocks.items():
-            finished = sandbox.run(
-                Command(
-                    ["/usr/bin/valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={REPORT_PATH}"]
-                    + ["--vgdb=no", PROGRAM],
-                    data,
-                    {PROGRAM: File(binary, True), _PRELOAD: File(clock, True)},
-                    {**environment, "LD_PRELOAD": _PRELOAD},
-                    root,
-                ),
-                limits,
-                "simulator",
-            )
-            if finished.cpu_limit or finished.stalled:
-                return f"it does not end with a {world} clock"
-            counted[world] = (parse_counters(finished.report).get("Ir", 0), finished.stdout, finished.exit_code)
-        slow, fast = counted["slow"], counted["fast"]
-        if slow[1:] != fast[1:]:
+        (slow,), (fast,) = (simulator.measure(programs[world], [data]) for world in WORLDS)
+        for run in (slow, fast):
+            if run.outcome == "infra_error":
+                raise SandboxError(run.detail)
+        if (slow.outcome == "instruction_limit") != (fast.outcome == "instruction_limit"):
+            return f"it does not end with a {'slow' if slow.outcome == 'instruction_limit' else 'fast'} clock"
+        if (slow.outcome, slow.stdout_sha256, slow.exit_code) != (fast.outcome, fast.stdout_sha256, fast.exit_code):
             return "its output depends on the clock"
-        more, less = max(slow[0], fast[0]), min(slow[0], fast[0])
-        if more > MAX_RATIO * less and more - less > _NOISE:
-            return f"the clock decides its way: {slow[0]} instructions with a slow one, {fast[0]} with a fast one"
+        counts = [run.counters.get(counter, 0) for run in (slow, fast)]
+        if max(counts) > MAX_RATIO * min(counts) and max(counts) - min(counts) > _NOISE:
+            return f"the clock decides its way: {counts[0]} instructions with a slow one, {counts[1]} with a fast one"
     return None

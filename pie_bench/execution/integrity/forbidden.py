@@ -1,7 +1,7 @@
 """Cheating that can be seen in a program before it runs: probes of what it runs in, and the tests' answers in it.
 
 Each function returns the evidence in a few words, or None. What the pair's slow program does too is no evidence.
-Sources: gem5's m5ops (pseudo-instructions 0F 04), valgrind.h (client requests), Intel's manual (the instructions).
+Sources: gem5's m5ops (pseudo-instructions 0F 04), Intel's manual (the instructions).
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ _INSTRUCTIONS = {
     "sysenter": (rb"\x0f\x34", "sysenter"),
     "int $0x80": (rb"\xcd\x80", "int"),
 }
-# rol $3, $13, $61, $51 of rdi: does nothing, and tells valgrind that a request follows.
-_VALGRIND_REQUEST = bytes.fromhex("48c1c703 48c1c70d 48c1c73d 48c1c733")
 _INSTRUCTION = re.compile(r" *[0-9a-f]+:\t((?:[0-9a-f]{2} )+) *\t(\S.*)")
 _X87 = re.compile(r"f(?!wait|xsave|xrstor|emms)")
 # libgcc's, behind __builtin_cpu_supports and target_clones: they ask for the processor, and only they may.
@@ -61,7 +59,7 @@ CLOCKS = frozenset(
 )
 _TEXTS = re.compile(
     rb"/proc/|/sys/|/etc/|/dev/(?!(?:std(?:in|out|err)|fd/[012]|null|tty|u?random)(?![\w/]))"
-    rb"|ld_preload|ld_library|valgrind|vgpreload|gem5"
+    rb"|ld_preload|ld_library|gem5"
 )
 
 
@@ -196,8 +194,6 @@ def look(what: Look) -> Seen:
 
 
 def _instructions(program: Program, toolchain: Disassembler) -> str | None:
-    if any(_VALGRIND_REQUEST in section for section in program.executable):
-        return "a valgrind client request in its code"
     if program.writable_code:
         return "memory that is both writable and executable"
     suspects = {
@@ -217,7 +213,7 @@ def _instructions(program: Program, toolchain: Disassembler) -> str | None:
 
 
 def computes_in_80_bits(binary: bytes, toolchain: Disassembler) -> bool:
-    """Whether a program uses the x87 unit, as `long double` does: valgrind and gem5 compute in 64 bits there."""
+    """Whether a program uses the x87 unit, as `long double` does: gem5 computes in 64 bits there."""
     toolchain.disassembled(USES_COMPILERS_OWN)
     try:
         listing = toolchain.disassemble(binary)

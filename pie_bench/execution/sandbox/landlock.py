@@ -84,7 +84,6 @@ class LandlockSandbox(UnmountedSandbox):
             "writable_bytes": job.limits.tmp_bytes,
             "devices": _DEVICES,
             "filter": seccomp.filter_program(job.profile),
-            "temporary_filter": seccomp.temporary_files() if job.stage == "simulator" else b"",
             "status": job.files.status,
         }
         spec = stack.enter_context(memory_file("job", marshal.dumps(told)))

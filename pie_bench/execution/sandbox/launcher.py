@@ -3,16 +3,13 @@
     python -I -S launcher.py FD
 
 FD is a file with the job (see landlock.py), as `marshal` writes it. Nothing of pie_bench is imported, and little else:
-every run waits for this to start. The launcher stays outside as the one that inherits what the child leaves running,
-and that gives memory files to those who ask for temporary ones (see `_give_memory_file`).
+every run waits for this to start. The launcher stays outside as the one that inherits what the child leaves running.
 """
 
 from __future__ import annotations
 
-import _socket
 import ctypes
 import errno
-import fcntl
 import marshal
 import os
 import resource
@@ -30,12 +27,10 @@ else:
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
-_SECCOMP, _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 317, 444, 445, 446  # system calls, x86-64
-_SET_MODE_FILTER, _NEW_LISTENER, _MODE_FILTER = 1, 8, 2
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # system calls, x86-64
+_MODE_FILTER = 2
 _NO_RANDOM_ADDRESSES = 0x0040000
-_RECEIVE, _SEND, _ADD_DESCRIPTOR = 0xC0502100, 0xC0182101, 0x40182103  # ioctls of a seccomp listener
 _LOOK_EVERY_MS = 50
-_TEMPORARY_FILES = 4  # valgrind makes two
 
 _FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl of devices
 _RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
@@ -63,13 +58,10 @@ def main() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
     if os.getppid() != job["parent"]:
         os._exit(1)
-    ours, theirs = _socket.socketpair()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     child = os.fork()
     if child == 0:
-        ours.close()
-        _become(job, theirs)
-    theirs.close()
+        _become(job)
     status = 128 + signal.SIGKILL
     try:
         signal.signal(signal.SIGTERM, _stop)
@@ -77,7 +69,7 @@ def main() -> None:
         nothing = os.open("/dev/null", os.O_RDWR)
         for stream in (0, 1):
             os.dup2(nothing, stream)
-        status = _wait_for(child, _listener(ours) if job["temporary_filter"] else None, job)
+        status = _wait_for(child, job)
     except Stopped:
         pass
     finally:
@@ -92,14 +84,11 @@ def _stop(number: int, frame: object) -> None:
     raise Stopped
 
 
-def _wait_for(child: int, listener: int | None, job: Mapping[str, Any]) -> int:
+def _wait_for(child: int, job: Mapping[str, Any]) -> int:
     """The child's exit status as a shell gives it; what fills its temporary folder is ended."""
     handle = os.pidfd_open(child)
     poll = select.poll()
     poll.register(handle, select.POLLIN)
-    if listener is not None:
-        poll.register(listener, select.POLLIN)
-    given = 0
     while True:
         ready = [descriptor for descriptor, _ in poll.poll(_LOOK_EVERY_MS if job["writable"] else None)]
         if any(_size_of(folder) > job["writable_bytes"] for folder in job["writable"]):
@@ -107,9 +96,6 @@ def _wait_for(child: int, listener: int | None, job: Mapping[str, Any]) -> int:
         if handle in ready:
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             return code if code >= 0 else 128 - code
-        if listener in ready:
-            assert listener is not None
-            given += _give_memory_file(listener, given < _TEMPORARY_FILES)
 
 
 def _size_of(folder: str) -> int:
@@ -121,38 +107,6 @@ def _size_of(folder: str) -> int:
         except OSError:  # gone by now
             continue
     return size
-
-
-def _give_memory_file(listener: int, allowed: bool) -> int:
-    """Answers one exclusive creation of a file: whatever its name, it is a nameless file in memory.
-
-    valgrind must make two such files, in /tmp, which is not to be opened to foreign programs. 1 when one was given.
-    """
-    request = bytearray(80)
-    try:
-        fcntl.ioctl(listener, _RECEIVE, request)
-    except OSError:  # who asked has ended
-        return 0
-    (identity,) = struct.unpack_from("Q", request)
-    try:
-        if not allowed:
-            fcntl.ioctl(listener, _SEND, struct.pack("QqiI", identity, 0, -errno.ENOSPC, 0))
-            return 0
-        file = os.memfd_create("temporary")
-        try:
-            fcntl.ioctl(listener, _ADD_DESCRIPTOR, struct.pack("QIIII", identity, 2, file, 0, 0))
-        finally:
-            os.close(file)
-    except OSError:
-        return 0
-    return 1
-
-
-def _listener(channel: _socket.socket) -> int | None:
-    """The descriptor that the child sends; None when it has ended before."""
-    _, ancillary, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(4))
-    channel.close()
-    return struct.unpack("i", ancillary[0][2])[0] if ancillary else None
 
 
 def _end_all() -> None:
@@ -179,7 +133,7 @@ def _children() -> Iterator[int]:
                 continue
 
 
-def _become(job: Mapping[str, Any], channel: _socket.socket) -> None:
+def _become(job: Mapping[str, Any]) -> None:
     """Turns this process into the job's."""
     try:
         os.setsid()
@@ -201,15 +155,6 @@ def _become(job: Mapping[str, Any], channel: _socket.socket) -> None:
         _libc.personality(_NO_RANDOM_ADDRESSES)  # where that is refused, addresses differ from run to run
         _checked("landlock_restrict_self", _libc.syscall(_RESTRICT_SELF, ruleset, 0))
         os.close(ruleset)
-        if job["temporary_filter"]:
-            listener = _checked(
-                "seccomp listener",
-                _libc.syscall(_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER, _program(job["temporary_filter"])),
-            )
-            os.set_inheritable(listener, False)
-            channel.sendmsg([b"x"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", listener))])
-            os.close(listener)
-        channel.close()
         arguments, environment, program = job["argv"], job["environment"], _program(job["filter"])
         for name, limit in limits.items():
             resource.setrlimit(getattr(resource, "RLIMIT_" + name), limit)

@@ -1,6 +1,6 @@
 """System call filters, one profile a stage, as BPF programs for bubblewrap's `--seccomp`.
 
-`payload` and `simulator` allow what a contest program (and valgrind around it) needs and refuse the rest with EPERM;
+`payload` and `simulator` allow what a contest program (and QEMU around it) needs and refuse the rest with EPERM;
 no process can be forked and no call can wait, so idle time cannot pass for work. `compile` must fork (g++ starts
 cc1plus, as and ld) and refuses what reaches into other processes, the network or the kernel's administration.
 `server` is `simulator` and what a process that serves inputs needs to fork a child for each; a child gives that up, by
@@ -19,7 +19,6 @@ from pie_bench.execution.sandbox.sandbox import Stage
 
 Filter = Literal[Stage, "server", "gem5"]
 
-_EXCLUSIVE = os.O_CREAT | os.O_EXCL
 _CLONE_THREAD = 0x00010000
 _CLONE_FORK = 0x01200011  # CHILD_SETTID, CHILD_CLEARTID and SIGCHLD: the C library's fork
 _CLONE_NEW_NAMESPACES = 0x7E020000  # NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
@@ -33,13 +32,12 @@ rt_sigpending rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield set_robu
 sigaltstack stat statfs fstatfs statx sysinfo tgkill time times tkill uname wait4 write writev
 """
 
-_VALGRIND = """
-chdir getdents getdents64 kill link mkdir mknod mknodat pipe pipe2 prctl rename rt_sigsuspend unlink unlinkat
-"""
+_QEMU = "kill prctl rt_sigsuspend"
 
 _SERVER = "fork recvfrom recvmsg seccomp sendto"
 
 _GEM5 = """
+chdir getdents getdents64 link mkdir mknod mknodat pipe pipe2 rename unlink unlinkat
 clone vfork pselect6 select poll ppoll sendmsg getsockname getsockopt shutdown fchmod
 fchown umask setitimer getitimer timer_create timer_settime timer_delete clock_nanosleep nanosleep
 """
@@ -58,9 +56,9 @@ swapoff swapon syslog umount2 unshare userfaultfd vhangup
 
 _OF_PROFILE = {
     "payload": "",
-    "simulator": _VALGRIND,
-    "server": _VALGRIND + _SERVER,
-    "gem5": _VALGRIND + _SERVER + _GEM5,
+    "simulator": _QEMU,
+    "server": f"{_QEMU} {_SERVER}",
+    "gem5": f"{_QEMU} {_SERVER} {_GEM5}",
 }
 
 
@@ -111,21 +109,6 @@ def docker_profile(stage: Stage) -> dict[str, Any]:
 
 def _masked(bits: int) -> dict[str, Any]:
     return {"index": 0, "value": bits, "valueTwo": bits, "op": "SCMP_CMP_MASKED_EQ"}
-
-
-@functools.cache
-def temporary_files() -> bytes:
-    """A filter for a simulator where /tmp is closed: a file's exclusive creation is left to a listener to answer.
-
-    What such a file's maker then does, to remove it by its name, succeeds without doing anything.
-    """
-    import pyseccomp as seccomp
-
-    rules = seccomp.SyscallFilter(seccomp.ALLOW)
-    for name, flags in (("open", 1), ("openat", 2)):
-        rules.add_rule(seccomp.NOTIFY, name, seccomp.Arg(flags, seccomp.MASKED_EQ, _EXCLUSIVE, _EXCLUSIVE))
-    rules.add_rule(seccomp.ERRNO(0), "unlink")
-    return _exported(rules)
 
 
 def _exported(rules: Any) -> bytes:

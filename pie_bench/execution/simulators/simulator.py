@@ -49,8 +49,8 @@ class Simulator(Protocol):
         """One measurement an input, in order. All inputs of a program come in one call, so work can be shared."""
         ...
 
-    def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
-        """Simulated seconds of a whole process; those of its start-up are `seconds(startup, startup)`."""
+    def seconds(self, counters: Mapping[str, int]) -> float:
+        """Simulated seconds of a whole process, or of its start-up, from its counters."""
         ...
 
 

@@ -21,20 +21,11 @@ class Speed:
     simulated_second: float
 
 
-@dataclass(frozen=True)
-class EventCosts:
-    """Simulated seconds an event, by counter, where a cost model turns counts into time."""
-
-    after_main: Mapping[str, float]
-    startup: Mapping[str, float]
-
-
 class SimulatorSpec(Strict):
     """Base of a simulator's part of an environment. A subclass adds its fields, and says:
 
     - `labels`: what its counters are called; `instructions`: the counter of executed instructions;
     - `where_from`: fields that only say where to find it: no part of any id (what was found is among the facts);
-    - `after_counting`: fields that turn counts into seconds: measurements outlive their change;
     - `pages`: the counter of pages of 4 KiB in use at once, at most;
     - `profiles`: whether it knows where in a program the cycles go;
     - `needs_mounts`: whether the environment's root file system must be mounted for it;
@@ -44,18 +35,12 @@ class SimulatorSpec(Strict):
     labels: ClassVar[Mapping[str, str]] = {}
     instructions: ClassVar[str] = "instructions"
     where_from: ClassVar[frozenset[str]] = frozenset()
-    after_counting: ClassVar[frozenset[str]] = frozenset()
     pages: ClassVar[str | None] = None
     profiles: ClassVar[bool] = False
     needs_mounts: ClassVar[bool] = True
     speed: ClassVar[Speed | None] = None
 
     kind: str
-
-    @property
-    def costs(self) -> EventCosts | None:
-        """The cost model's; None where time is simulated itself."""
-        return None
 
     @property
     def stalls(self) -> Mapping[str, float]:

@@ -1,10 +1,10 @@
 "use strict";
 // Texts of programs come from models and are hostile: they only ever become text nodes.
 const data = JSON.parse(document.getElementById("data").textContent);
-for (const pair of data.pairs) pair.runs.forEach((run, index) => { // cycles that are no stalls are another kind of cost
-  const cost = data.costs[index].after_main, stalls = Object.keys(cost).filter((name) => name.startsWith("stall_"));
+for (const pair of data.pairs) pair.runs.forEach((run, index) => { // cycles that are no stalls are another kind
+  const cost = data.stalls[index], stalls = Object.keys(cost).filter((name) => name !== "busy");
   if (!stalls.length) return;
-  cost.busy = data.costs[index].startup.busy = cost[stalls[0]];
+  cost.busy = cost[stalls[0]];
   data.counters.busy = "cycles that finish instructions";
   for (const program of run?.programs ?? []) for (const counters of program ? [program.counters, program.startupCounters] : []) {
     counters.busy = stalls.reduce((left, name) => left - (counters[name] ?? 0), counters.cycles ?? 0);
@@ -67,6 +67,7 @@ function row(pair) {
   const speedup = run.best === null ? null : run.samples[run.best][2 + timed()];
   const human = run.human[timed()];
   return { pair, run, id: pair.id, problem: pair.problem, speedup, human, kind: run.kind ?? "", flagged: run.shrunk.length > 0,
+    doubtful: run.readings.flatMap((reading, index) => (reading?.[2] ? [`answer ${index}: ${reading[0]}`] : [])),
     over: speedup !== null && human !== null ? speedup / human : null };
 }
 const haystacks = new Map();
@@ -80,7 +81,7 @@ function haystack(pair) {
 }
 function wanted() {
   const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const [outcome, kind, problem, flagged] = [$("outcome").value, $("kind").value, $("problem").value, $("flagged").checked];
+  const [outcome, kind, problem, flagged, doubtful] = [$("outcome").value, $("kind").value, $("problem").value, $("flagged").checked, $("doubtful").checked];
   const rows = [];
   for (const pair of data.pairs) {
     if (problem && pair.problem !== problem) continue;
@@ -88,6 +89,7 @@ function wanted() {
     if (!found) continue;
     if (kind && found.kind !== kind) continue;
     if (flagged && !found.flagged) continue;
+    if (doubtful && !found.doubtful.length) continue;
     if (outcome === "unusable" ? found.run.usable : outcome && !found.run.samples.some((sample) => sample[1] === outcome)) continue;
     if (words.length && !words.every((word) => haystack(pair).includes(word))) continue;
     rows.push(found);
@@ -118,6 +120,7 @@ function list() {
     const name = el("button", { type: "button", "aria-expanded": "false" }, found.id);
     const first = el("td", { class: "left" }, name);
     if (found.flagged) first.append(el("span", { class: "flag", title: "a constant or an array was made smaller" }, "⚑ smaller constant"));
+    if (found.doubtful.length) first.append(el("span", { class: "flag", title: found.doubtful.join("\n") }, "? read doubtfully"));
     if (!found.run.usable) first.append(el("span", { class: "flag", title: "its source fails its tests here: in no metric" }, "not in the metrics"));
     const line = el("tr", { class: "pair", "data-id": found.id }, first, el("td", { class: "left" }, found.problem), el("td", { class: "left" }, squares),
       el("td", { class: found.speedup >= 1.1 ? "up" : found.speedup !== null && found.speedup < 0.99 ? "down" : "" }, times(found.speedup)),
@@ -195,22 +198,22 @@ function detail(pair, run) {
   }
   return inside;
 }
-/** How each answer was read: the rule that chose its program, what was passed over, and the shown answer's whole text. */
+/** How each answer was read: the rule that chose its program, what was passed over, and the whole text of the one shown
+ * and of those read doubtfully. It is open where there are such. */
 function reading(run) {
   const [rule, passed] = run.readings[run.shown] ?? ["", []];
   const others = passed.length ? ` (${passed.length} passed over)` : "";
+  const doubtful = run.readings.some((found) => found?.[2]);
   const list = el("ul", {});
   run.readings.forEach((found, index) => {
-    if (found) list.append(el("li", {}, `answer ${index}: ${found[0]}`, ...(found[1].length ? [el("ul", {}, ...found[1].map((each) => el("li", {}, `passed over: ${each}`)))] : [])));
+    const text = run.texts[index] === undefined ? [] : [el("div", { class: "raw" }, run.texts[index])];
+    if (found) list.append(el("li", {}, `${found[2] ? "? " : ""}answer ${index}: ${found[0]}`, ...(found[1].length ? [el("ul", {}, ...found[1].map((each) => el("li", {}, `passed over: ${each}`)))] : []), ...text));
+    else if (text.length) list.append(el("li", {}, `answer ${index}`, ...text));
   });
-  return el("details", { class: "reading" }, el("summary", {}, `How answer ${run.shown} was read${rule ? `: ${rule}` : ""}${others}`), list, el("div", { class: "raw" }, run.text));
+  return el("details", { class: "reading", open: doubtful }, el("summary", {}, `How answer ${run.shown} was read${rule ? `: ${rule}` : ""}${others}`), list);
 }
-/** Seconds that the cost model puts down to a program's events of one kind; start-up's may cost otherwise. */
-function spent(program, name) {
-  const { after_main, startup } = data.costs[state.run];
-  const before = program.startupCounters[name] ?? 0;
-  return after_main[name] * ((program.counters[name] ?? 0) - before) + startup[name] * before;
-}
+/** Seconds of a program's cycles of one kind. */
+const spent = (program, name) => data.stalls[state.run][name] * (program.counters[name] ?? 0);
 function sentence(run, source, answer) {
   if (!run.usable) return "The source program fails its tests here, so this pair is in no metric.";
   if (run.best === null) {
@@ -221,7 +224,7 @@ function sentence(run, source, answer) {
   const saved = source.seconds - answer.seconds;
   const start = source.startup - answer.startup;
   let text = `Answer ${run.best} takes ${seconds(answer.seconds)} where the source takes ${seconds(source.seconds)}: ${times(run.samples[run.best][2])} (${times(run.samples[run.best][3])} without start-up).`;
-  const parts = Object.keys(data.costs[state.run].after_main).map((name) => [name, spent(source, name) - spent(answer, name)]).sort((a, b) => b[1] - a[1]);
+  const parts = Object.keys(data.stalls[state.run]).map((name) => [name, spent(source, name) - spent(answer, name)]).sort((a, b) => b[1] - a[1]);
   if (saved > 0 && parts.length && Object.keys(source.counters).length) {
     const [name, most] = parts[0];
     if (most > 0.05 * saved) {
@@ -361,7 +364,7 @@ function testTimes(pair, ...programs) {
 function why(source, human, answer) {
   const compared = answer ?? human;
   if (!compared) return el("p", { class: "note" }, "Nothing else was measured.");
-  const cost = data.costs[state.run].after_main;
+  const cost = data.stalls[state.run];
   const names = Object.keys(source.counters);
   const saved = source.seconds - compared.seconds;
   const order = Object.keys(data.counters);

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 
-from pie_bench.execution.environment import Environment, load_environment_spec
-from pie_bench.execution.executor import open_environment
-from pie_bench.execution.roots import build_roots
+from pie_bench.execution.environment import Environment
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.qemu.simulator import QemuSimulator
 from pie_bench.execution.toolchain import Toolchain
@@ -20,10 +17,8 @@ Compiled = Callable[..., bytes]
 
 
 @pytest.fixture(scope="session")
-def ruler(sandbox: Sandbox, pinned_root: Path) -> Environment:
-    spec = load_environment_spec("skylake")
-    build_roots("skylake", sandbox)
-    return open_environment(spec, sandbox)
+def ruler(environment: Environment) -> Environment:
+    return environment
 
 
 @pytest.fixture(scope="session")

@@ -320,7 +320,7 @@ def test_pages_are_counted(compiled, measured):
 
 def test_seconds_are_cycles_of_whole_picoseconds(ruler: Environment, sandbox: Sandbox):
     assert period_ps("3.5GHz") == 286
-    assert QemuSimulator(ruler, sandbox).seconds({"cycles": 1000}, {}) == pytest.approx(286e-9)
+    assert QemuSimulator(ruler, sandbox).seconds({"cycles": 1000}) == pytest.approx(286e-9)
 
 
 def test_the_machine_is_told_by_name():

@@ -20,15 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.execution.environment import Environment, EnvironmentSpec
+from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.memory import content_of, memory_file
+from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Sandbox, SandboxError
-from pie_bench.execution.simulators.fork_server import EXIT_CALL, starts_unseeing
 from pie_bench.execution.simulators.gem5.launch import Gem5
 from pie_bench.execution.simulators.gem5.spec import Gem5Spec
+from pie_bench.execution.simulators.gem5.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
+from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
+from pie_bench.execution.simulators.qemu.build import TOOLS
 from pie_bench.execution.simulators.simulator import MeasurementMismatchError, is_verified
-from pie_bench.execution.simulators.startup import stopped_at_entry, stopped_at_main
 from pie_bench.hashing import sha256
+from pie_bench.paths import roots_dir
 from pie_bench.run.measurement import Measurement
 
 SECONDS_PER_TICK = 1e-12  # gem5's ticks are picoseconds
@@ -64,7 +68,7 @@ class Gem5Simulator:
         self._spec: Gem5Spec = environment.spec.simulator
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
 
-    def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
+    def seconds(self, counters: Mapping[str, int]) -> float:
         """Simulated seconds of a whole process."""
         return counters.get("ticks", 0) * SECONDS_PER_TICK
 
@@ -141,23 +145,24 @@ class Gem5Simulator:
     def _copies(self, binary: bytes) -> dict[str, bytes]:
         """Copies of the program that end where it is to be forked and at `main`; those that can be made.
 
-        It is forked at `main` when nothing before that can have looked at its input: valgrind lists the system calls of
-        the start-up, and only those that load libraries and get memory are allowed. Otherwise at the entry point.
+        It is forked at `main` when nothing before that can have looked at its input: QEMU lists the system calls of the
+        start-up, and only those that load libraries and get memory are allowed. Otherwise at the entry point.
         """
         at_main = stopped_at_main(binary)
         copies = {"stopped_at_main": at_main, "stopped_at_fork": stopped_at_entry(binary)}
-        if at_main is not None and starts_unseeing(self._trace(at_main), EXIT_CALL):
+        if at_main is not None and starts_unseeing(self._trace(at_main)):
             copies["stopped_at_fork"] = at_main
         return {name: copy for name, copy in copies.items() if copy is not None}
 
     def _trace(self, binary: bytes) -> bytes:
-        valgrind = ["/usr/bin/valgrind", "--tool=none", "--trace-syscalls=yes", "--vgdb=no", PROGRAM]
+        qemu = [*loader(Path(TOOLS)), f"{TOOLS}/usr/bin/qemu-x86_64", "-cpu", "max", "-strace", "-0", PROGRAM, PROGRAM]
         limits = self._environment.spec.simulator_limits
         command = Command(
-            valgrind,
+            qemu,
             files={PROGRAM: File(binary, executable=True)},
             environment=self._environment.spec.program_environment,
             root=self._environment.root,
+            shown={TOOLS: find_root(load_root_spec(self._spec.tools), roots_dir())},
         )
         return self._sandbox.run(command, limits, "simulator").stderr
 

@@ -16,7 +16,8 @@ class Gem5Spec(SimulatorSpec):
     `versions` are the releases that may serve (as `20.1`; the exact one is part of the hash); `golden_ticks` are, by
     version, the ticks that a fixed program takes: what shows that another build of gem5 measures the same.
     `max_host_seconds` stops a run by the clock, as PIE did (two minutes); results then depend on the machine.
-    `parameters` are machine.py's.
+    `parameters` are machine.py's. `tools` names the root file system with the QEMU that lists
+    the system calls of start-ups.
     """
 
     labels: ClassVar[Mapping[str, str]] = {
@@ -30,12 +31,17 @@ class Gem5Spec(SimulatorSpec):
         "l2_misses": "L2 misses",
         "l3_misses": "L3 misses",
     }
-    where_from = frozenset({"versions", "images", "golden_ticks"})
+    where_from = frozenset({"versions", "images", "golden_ticks", "tools"})
 
     kind: Literal["gem5"]
+    tools: str
     versions: tuple[str, ...] = Field(min_length=1)
     images: tuple[str, ...]
     max_host_seconds: int | None = Field(default=None, ge=1)
     golden_ticks: Mapping[str, int]
     max_ticks: int = Field(ge=1)
     parameters: Mapping[str, Any]
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return (self.tools,)

@@ -85,7 +85,7 @@ class QemuSimulator:
         for data, (finished, report) in zip(inputs, runs, strict=True):
             yield self._measurement(binary, data, finished, report, least)
 
-    def seconds(self, counters: Mapping[str, int], startup_counters: Mapping[str, int]) -> float:
+    def seconds(self, counters: Mapping[str, int]) -> float:
         """Simulated seconds of a whole process."""
         return counters.get(CYCLES, 0) * self._period_ps / 10**12
 

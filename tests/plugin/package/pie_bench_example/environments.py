@@ -2,4 +2,4 @@
 
 from pathlib import Path
 
-HOST_O1 = Path(__file__).with_name("host-o1.yaml")
+SKYLAKE_O1 = Path(__file__).with_name("skylake-o1.yaml")

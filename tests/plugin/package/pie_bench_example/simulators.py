@@ -4,18 +4,19 @@ own with another name and another idea of its speed."""
 from collections.abc import Mapping
 from typing import Literal
 
-from pie_bench.execution.simulators.cachegrind import Cachegrind, CachegrindSpec
+from pie_bench.execution.simulators.qemu.kind import QemuKind
+from pie_bench.execution.simulators.qemu.spec import QemuSpec
 from pie_bench.execution.simulators.spec import Speed
 
 
-class PatientSpec(CachegrindSpec):
+class PatientSpec(QemuSpec):
     speed = Speed(program=2.0, test=1.0, simulated_second=40.0)
 
     kind: Literal["patient"]  # type: ignore[assignment]
 
 
-class Patient(Cachegrind):
+class Patient(QemuKind):
     spec = PatientSpec
 
     def version(self, facts: Mapping[str, str]) -> str:
-        return f"patient {facts['valgrind']}"
+        return f"patient {facts['plugin'][:12]}"

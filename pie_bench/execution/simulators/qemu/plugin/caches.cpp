@@ -47,9 +47,39 @@ Dram::Dram(const Machine& m) : m_(m), banks_(32) {
     next_refresh_[0] = next_refresh_[1] = m.tREFI;
 }
 
+// The first time from `command` on at which a burst of a group of banks keeps its distance to the others; it is taken.
+uint64_t Dram::on_the_bus(uint64_t command, unsigned group) {
+    if (command < bus_free_)
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (const Burst& other : bursts_) {
+                const uint64_t distance = other.group == group             ? m_.tCCD_L
+                                          : other.group >> 2 == group >> 2 ? m_.tBURST
+                                                                           : m_.tBURST + m_.tCS;
+                if (other.command < command + distance && command < other.command + distance)
+                    command = other.command + distance, moved = true;
+            }
+        }
+    bursts_[next_burst_++ % BURSTS] = Burst{command, group};
+    if (bus_free_ < command + m_.tCCD_L) bus_free_ = command + m_.tCCD_L;
+    return command;
+}
+
+// Stores leave the core late, loads behind them execute early: requests do not come in the order of time. One that is
+// earlier than its bank's last one finds the bank free and leaves it as it is.
+uint64_t Dram::in_a_gap(const Bank& bank, unsigned group, uint64_t row, uint64_t at) {
+    if (bank.row == row) {
+        ++row_hits;
+        return on_the_bus(at, group);
+    }
+    ++row_conflicts;
+    return on_the_bus(at + m_.tRP + m_.tRCD, group);
+}
+
 uint64_t Dram::read(uint64_t address, uint64_t at) {
     // RoRaBaCoCh: 128 bursts of 64 bytes a row, 16 banks, 2 ranks
     uint64_t bank_number = (address >> 13) & 15, rank = (address >> 17) & 1, row = address >> 18;
+    const unsigned group = unsigned(rank << 2 | (bank_number & 3));
     if (at >= next_refresh_[rank]) {
         uint64_t periods = (at - next_refresh_[rank]) / m_.tREFI;
         uint64_t began = next_refresh_[rank] + periods * m_.tREFI;
@@ -62,6 +92,8 @@ uint64_t Dram::read(uint64_t address, uint64_t at) {
         ++refreshes;
     }
     Bank& bank = banks_[rank * 16 + bank_number];
+    if (at < bank.last) return in_a_gap(bank, group, row, at) + m_.tCL + m_.tBURST;
+    bank.last = at;
     uint64_t command = at;
     if (bank.row == row) {
         ++row_hits;
@@ -81,8 +113,7 @@ uint64_t Dram::read(uint64_t address, uint64_t at) {
         bank.precharge_allowed = activate + m_.tRAS;
     }
     if (command < bank.read_allowed) command = bank.read_allowed;
-    if (command < bus_free_) command = bus_free_;
-    bus_free_ = command + m_.tBURST;
+    command = on_the_bus(command, group);
     if (bank.precharge_allowed < command + m_.tRTP) bank.precharge_allowed = command + m_.tRTP;
     if (++bank.accesses == m_.max_accesses_per_row) {
         bank.row = ~0ull;
@@ -197,12 +228,14 @@ uint64_t Memory::access(Cache& l1, uint64_t latency, uint64_t address, uint64_t 
             ++l1.hits;
             return hit;
         }
-        ++l1.misses;  // merged with the miss that is under way
-        return found->ready;
+        ++l1.misses;  // merged with the miss that is under way, or before a later store's, which then finds the line
+        if (asked + found->takes < found->ready) found->ready = asked + found->takes;
+        return found->ready > hit ? found->ready : hit;
     }
     ++l1.misses;
     const uint64_t done = beyond_l1(line, asked);
     victim_of_l1(l1.insert(line, done, writes), asked);
+    l1.find(line)->takes = uint32_t(done - asked);
     return done > hit ? done : hit;
 }
 

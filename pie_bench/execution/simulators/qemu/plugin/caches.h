@@ -18,6 +18,7 @@ class Cache {
         uint64_t tag = ~0ull;  // address / 64
         uint64_t ready = 0;
         bool dirty = false;
+        uint32_t takes = 0;  // cycles from the request that brings it to `ready`
     };
 
     /// The line if it is there; it is then the most recently used.
@@ -70,11 +71,17 @@ class Dram {
 
   private:
     struct Bank {
-        uint64_t row = ~0ull, read_allowed = 0, activate_allowed = 0, precharge_allowed = 0;
+        uint64_t row = ~0ull, read_allowed = 0, activate_allowed = 0, precharge_allowed = 0, last = 0;
         uint32_t accesses = 0;
     };
+    uint64_t in_a_gap(const Bank&, unsigned group, uint64_t row, uint64_t at);
+    uint64_t on_the_bus(uint64_t command, unsigned group);
     const Machine& m_;
     std::vector<Bank> banks_;
+    static constexpr unsigned BURSTS = 64;
+    struct Burst { uint64_t command = 0; unsigned group = 0; };
+    Burst bursts_[BURSTS];  // the last ones; groups of banks are numbered through both ranks
+    unsigned next_burst_ = 0;
     uint64_t bus_free_ = 0, next_refresh_[2];
 };
 

@@ -5,6 +5,16 @@
 namespace {
 // x86's architectural and micro-code registers, which hold physical ones for good (src/arch/x86/regs/int.hh, float.hh)
 constexpr uint32_t ARCHITECTURAL_INTEGERS = 38, ARCHITECTURAL_FLOATS = 56;
+
+// The wrong path is not executed here; what it does is estimated, alike for all programs. Values picked by gem5 24's runs of
+// small programs and of mini's and PIE's (docs/ruler.md):
+// micro-operations renamed a cycle, and the share of the free registers that they take, both in eighths;
+constexpr uint64_t WRONG_PATH_RATE = 24, WRONG_PATH_ROOM = 6;
+// lines of code that it asks for after the first one;
+constexpr uint64_t WRONG_PATH_LINES = 1;
+// up to how many bytes ahead both ways meet again soon, and from how many cycles on that is worth a look.
+constexpr uint64_t WRONG_PATH_REACH = 256, WRONG_PATH_LEAST = 12;
+
 inline uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
 }  // namespace
 
@@ -35,13 +45,10 @@ Core::Core(const Machine& m)
         if (entries < shortest_) shortest_ = entries;
     commit_delay_ = m.iewToCommitDelay + 1;
     // commit hears of a wrong branch iewToCommitDelay later, fetch a cycle after it, and asks for code in the next one
-    mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 + uint32_t(m.fit("mispredict_cycles", 0));
-    fault_delay_ = m.trapLatency + m.commitToFetchDelay + 1 + uint32_t(m.fit("trap_cycles", 0));
+    mispredict_delay_ = m.iewToCommitDelay + m.commitToFetchDelay + 1 ;
+    fault_delay_ = m.trapLatency + m.commitToFetchDelay + 1;
     serialize_delay_ = m.commitToRenameDelay + 1;
-    wrong_path_reach_ = uint32_t(m.fit("wrong_path_bytes", 256));
-    wrong_path_least_ = uint32_t(m.fit("wrong_path_least_cycles", 12));
-    startup_ = uint64_t(m.fit("startup_cycles_less", 0));
-    decode_resolves_ = uint32_t(m.fit("decode_resolves", 1));
+    cycles_per_1000_ = uint64_t(m.fit("cycles_per_1000_instructions", 0));
 }
 
 void Core::redirect(uint64_t request, Why why) {
@@ -56,7 +63,11 @@ void Core::fetch_blocks(uint64_t pc, unsigned size) {
     uint64_t first = pc >> block_shift_, last = (pc + size - 1) >> block_shift_;
     for (uint64_t block = first; block <= last; ++block) {
         if (block == fetch_block_) continue;
-        uint64_t address = block << block_shift_, request = redirected_ ? request_ : fetch_cycle_;
+        // A new block is asked for as soon as an instruction ends. One that goes on in the next block is looked at first, in
+        // the next cycle if this one's width is used up.
+        uint64_t address = block << block_shift_, request = fetch_cycle_;
+        if (redirected_) request = request_;
+        else if (block > first) request = next_fetch() >> EIGHTHS;
         redirected_ = false;
         if (address >> 12 != fetch_page_) {
             fetch_page_ = address >> 12;
@@ -77,6 +88,19 @@ void Core::fetch_blocks(uint64_t pc, unsigned size) {
         uint64_t there = memory.fetch(frame << 12 | (address & 4095), request, asked);
         fetch_at(there);
         fetch_block_ = block;
+    }
+}
+
+// Until fetch hears of a misprediction it goes on the other way, and the lines of code that it asks for stay in the cache:
+// straight on from `pc`, four bytes an instruction, as far as there is room for what it fetches.
+void Core::fetch_wrong_path(uint64_t pc, uint64_t until) {
+    constexpr unsigned LINE = 6;
+    const uint64_t last = (pc >> LINE) + WRONG_PATH_LINES;
+    uint64_t cycle = fetch_cycle_ + 1;
+    for (uint64_t line = pc >> LINE; line <= last && cycle < until; ++line) {
+        const uint64_t frame = pages.find(line >> (12 - LINE));
+        if (frame == ~0ull) return;
+        cycle = memory.fetch(frame << 12 | (line << LINE & 4095), cycle, cycle) + 4;
     }
 }
 
@@ -219,10 +243,14 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
     const bool is_store = other ? op.flags & MicroOp::STORE : WAY == MicroOp::SIMPLE_STORE;
     for (;;) {
         // fetch
-        uint64_t place = later(fetch_next_, renamed_[uint8_t(counts.ops - front_room_)] << EIGHTHS);
+        uint64_t place = next_fetch();
         fetch_next_ = place + fetch_step_;
         fetch_cycle_ = place >> EIGHTHS;
         // decode
+        if (__builtin_expect(fetch_cycle_ > sent_before_, 0)) {
+            decode_next_ = later(decode_next_, (decode_cycle_ + m_.fetchToDecodeDelay + m_.decodeToFetchDelay) << EIGHTHS);
+            sent_before_ = ~0ull;
+        }
         place = later(decode_next_, fetch_cycle_ << EIGHTHS);
         decode_next_ = place + decode_step_;
         decode_cycle_ = place >> EIGHTHS;
@@ -230,7 +258,8 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
         const uint64_t arrives = decode_cycle_ + front_delay_;
         uint64_t rename = arrives;
         if (other && (serialize_ || op.flags & MicroOp::SERIALIZE_BEFORE)) {
-            rename = later(rename, last_commit_ + serialize_delay_);
+            // until the reorder buffer is empty and all stores have left
+            rename = later(rename, later(last_commit_, store_complete_) + serialize_delay_);
             serialize_ = false;
         }
         const bool full = committed_[uint8_t(commits_ - shortest_)] + 2 > rename;  // perhaps
@@ -260,8 +289,7 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
             if (set && set->issued > dispatch) from = later(from, set->done);
         }
         if (other && op.flags & (MicroOp::NON_SPECULATIVE | MicroOp::BARRIER)) {
-            from = later(from, last_commit_ + 2);
-            if (op.flags & MicroOp::BARRIER) from = later(from, store_complete_ + 1);
+            from = later(from, later(last_commit_ + 2, store_complete_ + 1));
         }
         const uint64_t issued = issue(op.op_class, from);
         const uint64_t executes = issued + m_.issueToExecuteDelay;
@@ -346,10 +374,34 @@ uint64_t Core::asked_in_shadow(const MicroOp& op, uint64_t dispatch, uint64_t ex
     return from + 1 < shadow_end_ && from + 1 < executes ? from + 1 : executes;
 }
 
+// After a misprediction or a fault, which commit hears of in `heard`, the reorder buffer is squashed a few micro-operations a
+// cycle (src/cpu/o3/rob.cc). Meanwhile dispatch blocks rename, rename blocks decode and decode blocks fetch, each a cycle
+// later, and they unblock one after the other in the same way. What fetch had sent before it heard waits in front of decode;
+// what it sends afterwards is on its way again for a few cycles, in which decode has nothing to do.
+// How many there are to squash: what was renamed behind the last one until rename heard of it, as far as the window had room.
+void Core::squash(uint64_t heard) {
+    const uint64_t renamed = renamed_[uint8_t(counts.ops - 1)];
+    if (heard < renamed) return;
+    uint64_t older = 0, registers = 0;
+    while (older < m_.numROBEntries && committed_[uint8_t(commits_ - 1 - older)] > heard) ++older;
+    while (registers < free_integers_ && integers_[uint8_t(integers_made_ - 1 - registers)] > heard) ++registers;
+    uint64_t entries = (heard + m_.commitToRenameDelay - renamed) * WRONG_PATH_RATE >> EIGHTHS;
+    if (entries > m_.numROBEntries - older) entries = m_.numROBEntries - older;
+    const uint64_t room = (free_integers_ - registers) * WRONG_PATH_ROOM >> EIGHTHS;
+    if (entries > room) entries = room;
+    counts.squashed += entries;
+    const uint64_t cycles = (entries + m_.squashWidth - 1) / m_.squashWidth;
+    if (cycles < 2) return;
+    // commit to dispatch to rename to decode: blocked from `sent_before_` on
+    sent_before_ = heard + m_.commitToIEWDelay + m_.iewToRenameDelay + 2;
+    decode_cycle_ = heard + cycles + m_.commitToIEWDelay + m_.iewToRenameDelay + 1 - m_.fetchToDecodeDelay;
+    decode_next_ = later(decode_next_, decode_cycle_ << EIGHTHS);
+}
+
 void Core::begin_shadow(uint64_t resolved) {
     if (shadow() && shadow_end_ > fetch_cycle_) return;  // inside another one's
     uint64_t restart = resolved + mispredict_delay_ + 1;
-    if (restart < fetch_cycle_ + wrong_path_least_) return;
+    if (restart < fetch_cycle_ + WRONG_PATH_LEAST) return;
     shadow_end_ = resolved + mispredict_delay_ - 1;
     shadow_shift_ = restart - fetch_cycle_;
     shadow_until_ = counts.ops + m_.numROBEntries;
@@ -365,14 +417,17 @@ void Core::branch(const Instruction& in, uint64_t pc, bool taken, uint64_t targe
     if (!right) {
         if (predictor_.missed_target()) ++counts.missed_targets;
         bool direct = kind == BranchKind::Direct || kind == BranchKind::Call;
-        if (direct && decode_resolves_) {
+        if (direct) {
             // decode finds out: it knows the target of a direct jump
             redirect(decode_cycle_ + m_.fetchToDecodeDelay + m_.decodeToFetchDelay + 1, MISPREDICT);
+            fetch_wrong_path(predictor_.guess(), request_ - 1);
         } else {
             if (kind == BranchKind::Conditional) ++counts.mispredicted_conditional;
             else ++counts.mispredicted_indirect;
             redirect(done + mispredict_delay_, MISPREDICT);
-            if (kind == BranchKind::Conditional && in.target > pc && in.target - pc <= wrong_path_reach_) begin_shadow(done);
+            fetch_wrong_path(predictor_.guess(), request_ - 1);
+            squash(done + commit_delay_);
+            if (kind == BranchKind::Conditional && in.target > pc && in.target - pc <= WRONG_PATH_REACH) begin_shadow(done);
         }
     } else if (taken) {
         // fetch stops at a branch that is predicted taken; the next block is asked for in the same cycle
@@ -415,6 +470,7 @@ void Core::execute(const Instruction& in, const MicroOp* ops, const Access* acce
         default: done = any(*op, pc, left.next(*op));
         }
     }
+    if (in.system_call) redirect(later(last_commit_, store_complete_) + fault_delay_, TRAP);  // a fault that is always taken
     if (in.branch != BranchKind::None) {
         const uint64_t after = pc + in.size;
         bool taken = in.branch != BranchKind::Conditional || next != after || in.target == after;

@@ -25,7 +25,7 @@ struct Access {
 
 struct Counts {
     uint64_t instructions = 0, ops = 0, branches = 0, mispredicted_conditional = 0, mispredicted_indirect = 0;
-    uint64_t missed_targets = 0, page_faults = 0, order_violations = 0, forwarded = 0, loads = 0, stores = 0;
+    uint64_t missed_targets = 0, page_faults = 0, order_violations = 0, squashed = 0, forwarded = 0, loads = 0, stores = 0;
     // cycles in which nothing committed, by what the next micro-operation waited for
     uint64_t stall_mispredict = 0, stall_fetch = 0, stall_memory = 0, stall_stores = 0, stall_window = 0, stall_execute = 0,
              stall_trap = 0;
@@ -42,8 +42,8 @@ class Core {
     void execute(const Instruction&, const MicroOp* ops, const Access* accesses, unsigned n, uint64_t next,
                  uint64_t quotient);
 
-    /// Up to the last commit. The start-up's fitted correction goes in evenly over the first cycles: time never turns back.
-    uint64_t cycles() const { return last_commit_ > 2 * startup_ ? last_commit_ - startup_ : last_commit_ / 2; }
+    /// Up to the last commit, and what each instruction is fitted to take longer.
+    uint64_t cycles() const { return last_commit_ + counts.instructions * cycles_per_1000_ / 1000; }
     void kernel_wrote(uint64_t address, uint64_t bytes);
     void unmapped(uint64_t address, uint64_t bytes);
 
@@ -66,6 +66,7 @@ class Core {
     void fetch_blocks(uint64_t pc, unsigned size);
     uint64_t inside(const Instruction&, const MicroOp*, const Access*, const Access*, uint64_t quotient);
     void redirect(uint64_t request, Why);
+    void fetch_wrong_path(uint64_t pc, uint64_t until);
     template <unsigned WAY> uint64_t step(const MicroOp&, uint64_t pc, const Access*);
     uint64_t any(const MicroOp&, uint64_t pc, const Access*);
     uint64_t issue(unsigned op_class, uint64_t from);
@@ -108,6 +109,11 @@ class Core {
     uint64_t fetch_next_ = 0, decode_next_ = 0, rename_next_ = 0, commit_next_ = 0;
     uint32_t fetch_step_, decode_step_, rename_step_, commit_step_;
     void fetch_at(uint64_t cycle) { fetch_cycle_ = cycle, fetch_next_ = cycle << EIGHTHS; }
+    // Where the next micro-operation is fetched: when the stage has width left and the queue behind it room.
+    uint64_t next_fetch() const {
+        const uint64_t room = renamed_[uint8_t(counts.ops - front_room_)] << EIGHTHS;
+        return room > fetch_next_ ? room : fetch_next_;
+    }
     void end_fetch_cycle() { fetch_next_ = (fetch_cycle_ + 1) << EIGHTHS; }
     bool redirected_ = false, serialize_ = false;
     Why why_ = FETCH;
@@ -154,10 +160,11 @@ class Core {
     uint64_t shadow_until_ = 0;  // the micro-operation that does not fit into the window any more
     bool shadow() const { return counts.ops < shadow_until_; }
     uint64_t shadow_ready_[REGISTERS] = {};
-    uint32_t wrong_path_reach_, wrong_path_least_;
-    uint64_t startup_;  // fitted: cycles by which every program's start-up is shorter than it is timed
     void begin_shadow(uint64_t resolved);
+    void squash(uint64_t heard);
+    uint64_t sent_before_ = ~0ull;  // by fetch, to a decode that is blocked
     uint64_t asked_in_shadow(const MicroOp&, uint64_t dispatch, uint64_t executes) const;
 
-    uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_, decode_resolves_;
+    uint64_t cycles_per_1000_;
+    uint32_t commit_delay_, mispredict_delay_, fault_delay_, serialize_delay_;
 };

@@ -206,7 +206,8 @@ void Cracker::multiply() {
         to = reg(0);
         high = -1;
     }
-    add(OpClass::IntMult, {first, second, CFOF}, {PROD_LOW, PROD_HIGH, CFOF});
+    // gem5's flags of a product make the product before it a source, too (mul1s in microops/regop.isa)
+    add(OpClass::IntMult, {first, second, PROD_LOW, PROD_HIGH}, {PROD_LOW, PROD_HIGH, CFOF});
     alu({PROD_LOW, merge(to, bytes_)}, {to});
     alu({PROD_HIGH, high >= 0 ? merge(high, bytes_) : -1}, {high});
 }
@@ -877,7 +878,7 @@ void Cracker::crack() {
     case ZYDIS_MNEMONIC_MOVSXD: return extend(false);
     case ZYDIS_MNEMONIC_LEA:
         address();
-        alu({base_, index_, merge(reg(0), bytes_)}, {reg(0)});
+        alu({base_, index_, reg(0)}, {reg(0)});  // merges with what was there, whatever its width (microops/ldstop.isa)
         return;
     case ZYDIS_MNEMONIC_PUSH:
         address();
@@ -985,7 +986,7 @@ void Cracker::crack() {
         add(OpClass::None, {}, {}, MicroOp::NON_SPECULATIVE | MicroOp::SERIALIZE_AFTER);
         return;
     case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_XGETBV:
-        add(OpClass::IntAlu, {RAX, RCX}, {RAX, RBX, RCX, RDX}, MicroOp::NON_SPECULATIVE | MicroOp::SERIALIZE_AFTER);
+        add(OpClass::IntAlu, {RAX, RCX}, {RAX, RBX, RCX, RDX}, MicroOp::SERIALIZE_AFTER);
         return;
     case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP:
         add(OpClass::IntAlu, {}, {T1}, MicroOp::SERIALIZE_BEFORE);

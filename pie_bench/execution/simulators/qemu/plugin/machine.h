@@ -56,7 +56,7 @@ struct Machine {
     // src/mem/XBar.py: cycles in a crossbar towards memory and back
     uint32_t l2xbar_request = 1, l2xbar_response = 1, system_xbar_request = 8, system_xbar_response = 2;
     // src/mem/DRAMInterface.py, DDR4_2400_16x4, and src/mem/MemCtrl.py; picoseconds
-    uint32_t tRCD = 14160, tCL = 14160, tRP = 14160, tRAS = 32000, tBURST = 3332, tRFC = 350000, tREFI = 7800000;
+    uint32_t tRCD = 14160, tCL = 14160, tRP = 14160, tRAS = 32000, tBURST = 3332, tCCD_L = 5000, tCS = 1666, tRFC = 350000, tREFI = 7800000;
     uint32_t tRTP = 7500, tWR = 15000, static_latency = 20000, max_accesses_per_row = 16;
 
     // What the configuration does not say; fitted against gem5 and published times, never per program.

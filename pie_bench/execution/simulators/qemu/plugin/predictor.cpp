@@ -179,12 +179,10 @@ bool Predictor::predict(uint64_t pc, BranchKind kind, bool taken, uint64_t targe
     if (kind == BranchKind::Call || kind == BranchKind::IndirectCall) {
         if (++top_ == stack_.size()) top_ = 0;
         stack_[top_] = fall_through;
-        if (used_ < stack_.size()) ++used_;
-    } else if (kind == BranchKind::Return && used_) {
+    } else if (kind == BranchKind::Return && stack_[top_]) {  // however often it went round: what is there is used again
         found = true;
         guess = stack_[top_];
         top_ = (top_ ? top_ : unsigned(stack_.size())) - 1;
-        --used_;
     }
     bool indirect = kind == BranchKind::Indirect || kind == BranchKind::IndirectCall;
     uint32_t set = 0;
@@ -208,6 +206,7 @@ bool Predictor::predict(uint64_t pc, BranchKind kind, bool taken, uint64_t targe
     }
     bool went = found;  // as predicted; without a target it goes straight on
     uint64_t next = taken ? target : fall_through;
+    guess_ = guess;
     bool right = guess == next && went == taken;
     if (guess == next) right = true;
     if (!right) {

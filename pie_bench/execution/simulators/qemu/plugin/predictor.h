@@ -44,6 +44,8 @@ class Predictor {
 
     /// Was the last prediction wrong only because the target buffer did not know a direct branch?
     bool missed_target() const { return missed_target_; }
+    /// Where fetch went on after the last prediction.
+    uint64_t guess() const { return guess_; }
 
     /// The last predicted branch commits in `cycle`; tables learn it once the front end has come to that cycle.
     void commit_at(uint64_t cycle);
@@ -84,13 +86,13 @@ class Predictor {
     std::vector<Target> btb_;
     unsigned btb_shift_, btb_tag_mask_;
     std::vector<uint64_t> stack_;
-    unsigned top_ = 0, used_ = 0;
+    unsigned top_ = 0;
     std::vector<Target> indirect_;
     unsigned indirect_sets_, indirect_ways_, indirect_tag_mask_, path_length_;
     uint64_t targets_[16] = {};
     unsigned n_targets_ = 0;
     std::vector<Prediction> pending_;
     uint64_t first_ = 0, last_ = 0;
-    uint64_t random_ = 1;
+    uint64_t random_ = 1, guess_ = 0;
     bool missed_target_ = false, conditional_ = false;
 };

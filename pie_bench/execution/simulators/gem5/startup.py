@@ -13,7 +13,7 @@ from typing import Any
 from pie_bench.execution.elf import main_address, of_elf
 
 # mov edi, 0; mov eax, 231 (exit_group); syscall
-EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
+_EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
 
 
 def stopped_at_main(binary: bytes) -> bytes | None:
@@ -29,9 +29,9 @@ def stopped_at_entry(binary: bytes) -> bytes | None:
 def _stopped_at(binary: bytes, address_in: Callable[[Any], int | None]) -> bytes | None:
     def offset_in(elf: Any) -> int | None:
         address = address_in(elf)
-        return next(iter(elf.address_offsets(address, len(EXIT))), None) if address is not None else None
+        return next(iter(elf.address_offsets(address, len(_EXIT))), None) if address is not None else None
 
     offset = of_elf(binary, offset_in)
-    if offset is None or offset + len(EXIT) > len(binary):
+    if offset is None or offset + len(_EXIT) > len(binary):
         return None
-    return binary[:offset] + EXIT + binary[offset + len(EXIT) :]
+    return binary[:offset] + _EXIT + binary[offset + len(_EXIT) :]
