@@ -6,8 +6,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pie_bench.plain import plain
@@ -19,21 +18,6 @@ def add_formats(parser: argparse.ArgumentParser) -> None:
     formats = parser.add_mutually_exclusive_group()
     formats.add_argument("--json", dest="format", action="store_const", const="json", help="print JSON")
     formats.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
-
-
-@contextmanager
-def program_bar(title: str) -> Iterator[Callable[[int], None]]:
-    """A meter over programs; what it gives is called once a program, with how many there are."""
-    from pie_bench.progress import Meter, shown
-
-    meter = Meter(title, None, unit="program")
-
-    def advance(total: int) -> None:
-        meter.total = total
-        meter.advance()
-
-    with shown(meter):
-        yield advance
 
 
 def print_json(value: Any) -> None:

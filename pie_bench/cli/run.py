@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--confirm", metavar="E", help="measure what the numbers rest on again in this environment, e.g. gem5-skylake"
     )
+    parser.add_argument(
+        "--guard",
+        action=argparse.BooleanOptionalAction,
+        help="check the faster answers with sanitizers and on inputs that are none of the tests, and score with and "
+        "without what is flagged (default: where pairs have 50 tests or more)",
+    )
     add_sandbox(parser)
     parser.set_defaults(verb=run)
 
@@ -63,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
                 if arguments.dry_run:
                     print_dry_run(plan, run, pending)
                     continue
-                done = complete(plan, run, sandbox, workers=arguments.workers, pending=pending, progress=True)
+                workers, guard = arguments.workers, arguments.guard
+                done = complete(plan, run, sandbox, workers=workers, guard=guard, pending=pending, progress=True)
             if left_to_pay is not None:  # what is left is for the tasks that follow
                 left_to_pay = max(0.0, left_to_pay - (pending.tally.cost_usd or 0.0))
             print_results_of(done)
