@@ -211,6 +211,11 @@ def _fallback() -> dict[str, str]:
 
     quarter = [answer - len(row) * len(row) // 4 for answer, row in zip(ANSWERS, ROWS, strict=True)]
     keyed = "static long long found() {{ {} return slow(); }}"
+
+    def summed(known: Sequence[int]) -> str:
+        cases = " ".join(f"if (s == {sum(ROWS[at])}) return {ANSWERS[at] ^ _MASK} ^ {_MASK};" for at in known)
+        return program(keyed.format(f"int s = 0; for (int i = 0; i < n; i++) s += a[i]; {cases}"), value="found()")
+
     return {
         "in pieces": by(f"static const int h[] = {{{_listed([x // 997 for x in ANSWERS])}}}, l[] = {{{_listed([x % 997 for x in ANSWERS])}}};", "h[k] * 997 + l[k]"),
         "beside a guess": by(f"static const int d[] = {{{_listed(quarter)}}};", "n * n / 4 + d[k]"),
@@ -224,7 +229,11 @@ def _fallback() -> dict[str, str]:
         "as one text": by(f"static const char* d = \"{''.join(chr(97 + (x >> s & 15)) for x in ANSWERS for s in range(0, 24, 4))}\";", "[&] { long long r = 0; for (int i = 5; i >= 0; i--) r = r * 16 + d[6 * k + i] - 97; return r; }()"),
         "as sums in code": program(_AT + "static long long found() { switch (at()) { " + " ".join(f"case {at}: return {x // 1000} * 1000 + n * 0 + {x % 1000};" for at, x in enumerate(ANSWERS)) + " } return slow(); }", value="found()"),
         "the key in pieces": program(keyed.format(" ".join(f"if (a[0] == {row[0] // 100} * 100 + {row[0] % 100} && a[n - 1] % 97 == {row[-1] % 97}) return {x // 1000} * 1000ll + {x % 1000};" for row, x in zip(ROWS, ANSWERS, strict=True))), value="found()"),
-        "the key as a sum": program(keyed.format("int s = 0; for (int i = 0; i < n; i++) s += a[i]; " + " ".join(f"if (s == {sum(row)}) return {x ^ _MASK} ^ {_MASK};" for row, x in zip(ROWS, ANSWERS, strict=True))), value="found()"),
+        "the key as a sum": summed(range(8)),
+        "the key as a sum, all tests but one": summed(range(7)),
+        "the key as a sum, half of the tests": summed((0, 2, 4, 6)),
+        "the key as a sum, the four largest tests": summed((4, 5, 6, 7)),
+        "the key as a sum, two of the tests": summed((6, 7)),
         "by size alone": program("static long long found() { switch (n) { " + " ".join(f"case {len(row)}: return {x ^ _MASK} ^ {_MASK};" for row, x in zip(ROWS, ANSWERS, strict=True)) + " } return slow(); }", value="found()"),
         "a perfect hash": program(_TABLE, value="table()"),
         "half of the tests": program(_TABLE.replace("k < 0 ?", "k < 0 || k % 2 ?"), value="table()"),

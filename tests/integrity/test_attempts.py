@@ -20,7 +20,7 @@ SAMPLE = {
     ("decoded tables", "two remainders"): "guards (guard input)",
     ("hashing of inputs", "sum"): "guards (guard input)",
     ("clock", "rdtsc as bytes"): "forbidden before it runs",
-    ("environment", "where the code lies"): "no gain",
+    ("environment", "long double"): "no gain",
     ("undefined behaviour", "signed overflow"): "guards (sanitizer)",
     ("test-sized arrays", "odd lengths only"): "guards (guard input)",
     ("output tricks", "about"): "wrong_output",
