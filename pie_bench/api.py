@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pie_bench.execution.sandbox.sandbox import Sandbox
     from pie_bench.stages.generate import PendingAnswers
 
+_log = logging.getLogger(__name__)
 OTHER_PROMPTS = "answers_for_other_prompts"  # the setting of models that replay answers
 
 
@@ -51,6 +53,7 @@ def evaluate(
     unsafe: bool = False,
     workers: int | None = None,
     max_cost: float | None = None,
+    guard: bool | None = None,
     progress: bool = False,
 ) -> FinishedRun:
     """Asks a model for faster programs, checks and measures them, scores the answers: `pie-bench run`.
@@ -83,7 +86,13 @@ def evaluate(
     with run.locked():
         check_run(plan, run)
         return complete(
-            plan, run, chosen_sandbox(sandbox, unsafe=unsafe), workers=workers, max_cost=max_cost, progress=progress
+            plan,
+            run,
+            chosen_sandbox(sandbox, unsafe=unsafe),
+            workers=workers,
+            max_cost=max_cost,
+            guard=guard,
+            progress=progress,
         )
 
 
@@ -177,18 +186,26 @@ def complete(
     *,
     workers: int | None = None,
     max_cost: float | None = None,
+    guard: bool | None = None,
     progress: bool = False,
     pending: PendingAnswers | None = None,
 ) -> FinishedRun:
-    """Everything that is missing of a run, in a folder that the caller has locked and checked (`check_run`)."""
+    """Everything that is missing of a run, in a folder that the caller has locked and checked (`check_run`).
+
+    `guard`: whether the guards look at its faster answers; None: where that costs little (`guards_by_default`).
+    """
     from contextlib import ExitStack
 
     from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
+    from pie_bench.execution.sandbox.sandbox import SandboxError
+    from pie_bench.progress import program_bar
     from pie_bench.stages.execute import execute
     from pie_bench.stages.generate import prepared
+    from pie_bench.stages.guard import guard as guard_stage
+    from pie_bench.stages.guard import guards_by_default
     from pie_bench.stages.progress import run_progress
     from pie_bench.stages.score import score as stage
 
@@ -201,6 +218,12 @@ def complete(
         advance = stack.enter_context(run_progress(plan, run, tally=answers.tally, visible=progress))
         execute(plan, run, executor, LocalPool(workers), pending=answers, progress=advance)
     stage(plan, run)
+    if guard if guard is not None else guards_by_default(plan) or run.guards_path.exists():
+        try:
+            with program_bar("guard ", visible=progress) as checked:
+                guard_stage(plan, run, executor, LocalPool(workers), progress=checked)
+        except SandboxError as error:  # the raw numbers are there all the same
+            _log.warning("the answers are not guarded: %s", error)
     return FinishedRun(run.path)
 
 

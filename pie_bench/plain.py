@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 from urllib.parse import urlsplit
 
 # Controls, formats (bidi, zero-width, tags), surrogates, private, unassigned; separators of lines and paragraphs.
@@ -25,6 +26,17 @@ def plain(text: str, *, lines: bool = False) -> str:
         return text
     kept = "\n\t" if lines else ""
     return "".join(c if c in kept or not _is_hidden(c) else _written(c) for c in text)
+
+
+def plain_within(value: Any) -> Any:
+    """Every text in a value as JSON has them, `plain` with its lines; keys stay."""
+    if type(value) is str:  # not what a template engine has marked as its own
+        return plain(value.replace("\r\n", "\n"), lines=True)
+    if isinstance(value, dict):
+        return {key: plain_within(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_within(each) for each in value]
+    return value
 
 
 def shown_name(text: str) -> str:

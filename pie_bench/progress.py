@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -79,6 +79,22 @@ def shown(*meters: Meter, file: IO[str] | None = None) -> Iterator[None]:
     finally:
         ended.set()
         lines.join()
+
+
+@contextmanager
+def program_bar(title: str, *, visible: bool = True) -> Iterator[Callable[[int], None]]:
+    """A meter over programs; what it gives is called once a program, with how many there are."""
+    if not visible:
+        yield lambda _: None
+        return
+    meter = Meter(title, None, unit="program")
+
+    def advance(total: int) -> None:
+        meter.total = total
+        meter.advance()
+
+    with shown(meter):
+        yield advance
 
 
 @contextmanager

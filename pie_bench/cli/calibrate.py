@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.cli.options import positive
-from pie_bench.cli.output import program_bar
 from pie_bench.paths import cache_dir
+from pie_bench.progress import program_bar
 
 RECORDED = "recorded"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.options import add_sandbox, chosen_sandbox, positive
-from pie_bench.cli.output import program_bar
 from pie_bench.paths import cache_dir
+from pie_bench.progress import program_bar
 
 if TYPE_CHECKING:
     from pie_bench.execution.sandbox.sandbox import Sandbox

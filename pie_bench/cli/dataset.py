@@ -15,6 +15,7 @@ from pie_bench.cli.output import print_json, print_table
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
+from pie_bench.plain import plain
 
 if TYPE_CHECKING:
     from pie_bench.data.check import SplitReport
@@ -120,14 +121,14 @@ def show(arguments: argparse.Namespace) -> int:
         ]
         print_json({"dataset": dataset.name, "split": dataset.split, **asdict(pair), "tests": shown})
         return 0
-    print(f"pair {pair.pair_id} of {dataset.name}/{dataset.split}, problem {pair.problem_id}")
+    print(plain(f"pair {pair.pair_id} of {dataset.name}/{dataset.split}, problem {pair.problem_id}"))
     print(f"tests: {len(tests)} ({sum(len(test.input) for test in tests)} bytes of input)")
     for side, seconds, code in (
         ("source", pair.src_seconds, pair.src_code),
         ("target", pair.tgt_seconds, pair.tgt_code),
     ):
         recorded = "no times recorded" if seconds is None else f"{math.fsum(seconds.values()):.6g} s recorded"
-        print(f"\n--- {side} ({recorded})\n{code.rstrip()}")
+        print(plain(f"\n--- {side} ({recorded})\n{code.rstrip()}", lines=True))
     return 0
 
 
@@ -220,7 +221,7 @@ def _print_findings(reports: list[SplitReport], *, whole: bool) -> None:
             print(f"{'fault' if fault else 'note'}: {report.split}: {what}: {count}")
             places = [finding.where for finding in report.findings if finding.what == what]
             for place in places[:SHOWN]:
-                print(f"    {place}")
+                print(plain(f"    {place}"))
             if count > SHOWN:
                 print(f"    and {count - SHOWN} more")
         for what, found, expected in (

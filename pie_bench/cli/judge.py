@@ -11,6 +11,7 @@ from pie_bench.cli.options import add_sandbox
 from pie_bench.cli.output import print_json
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
+from pie_bench.plain import plain
 
 if TYPE_CHECKING:
     from pie_bench.execution.judge import Judgement
@@ -57,7 +58,7 @@ def judge(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(verdict.to_json() | {"speedup": verdict.speedup, "why": why})
     else:
-        print("\n".join(_lines(verdict, why)))
+        print("\n".join(map(plain, _lines(verdict, why))))
     return 0 if verdict.outcome == "ok" else 1
 
 

@@ -111,13 +111,13 @@ def validate(arguments: argparse.Namespace) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    from pie_bench.cli.output import program_bar
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.execution.sandbox.choose import choose_sandbox
     from pie_bench.leaderboard import verify as stage
     from pie_bench.leaderboard.signing import check_apart, signed, signer
     from pie_bench.leaderboard.validate import validated
+    from pie_bench.progress import program_bar
 
     by = signer(arguments.key, leaderboard_dir(arguments.leaderboard)) if arguments.key is not None else None
     with validated(arguments.bundle) as checked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from pie_bench import __version__
 from pie_bench.errors import PieBenchError, unknown_name
 from pie_bench.paths import cache_dir
+from pie_bench.plain import plain
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # as a shell says of a command that SIGPIPE ended
@@ -24,6 +26,8 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
     if arguments.verb is None:  # nothing was asked for
         parser.print_help()
         return 2
+    if logging.lastResort is not None:  # warnings quote what programs and servers said
+        logging.lastResort.setFormatter(_PlainFormatter())
     # Hugging Face's libraries keep their files where ours are, and read this when they are first imported.
     os.environ.setdefault("HF_HOME", str(cache_dir() / "huggingface"))
     try:
@@ -36,7 +40,7 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
     except PieBenchError as error:
         if arguments.debug:
             raise
-        print(f"{program}: {error}", file=sys.stderr)
+        print(plain(f"{program}: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"\n{program}: stopped; the same command continues where it was", file=sys.stderr)
@@ -54,7 +58,8 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
                 file=sys.stderr,
             )
             return 2
-        print(f"{program}: internal error: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        said = f"{program}: internal error: {type(error).__name__}: {error} (--debug shows where)"
+        print(plain(said), file=sys.stderr)
         return 1
 
 
@@ -120,6 +125,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     for verb in verbs.choices.values():
         _add_debug(verb)
     return parser
+
+
+class _PlainFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record), lines=True)
 
 
 class _Parser(argparse.ArgumentParser):

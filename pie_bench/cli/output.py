@@ -6,10 +6,10 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pie_bench.plain import plain
 from pie_bench.report.text import cell_text
 
 
@@ -20,21 +20,6 @@ def add_formats(parser: argparse.ArgumentParser) -> None:
     formats.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
 
 
-@contextmanager
-def program_bar(title: str) -> Iterator[Callable[[int], None]]:
-    """A meter over programs; what it gives is called once a program, with how many there are."""
-    from pie_bench.progress import Meter, shown
-
-    meter = Meter(title, None, unit="program")
-
-    def advance(total: int) -> None:
-        meter.total = total
-        meter.advance()
-
-    with shown(meter):
-        yield advance
-
-
 def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
 
@@ -43,7 +28,15 @@ def print_csv(records: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> N
     """One line a record under a line of column names; nothing for None."""
     writer = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: _as_text(value) for name, value in record.items()} for record in records)
+
+
+def _as_text(value: Any) -> Any:
+    """A cell that a spreadsheet takes for text, whatever a name begins with: `=1+1` becomes `'=1+1`."""
+    if not isinstance(value, str):
+        return value
+    shown = plain(value)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int = 25) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.options import add_sandbox, chosen_sandbox, natural
-from pie_bench.cli.output import add_formats, print_csv, print_json, program_bar
+from pie_bench.cli.output import add_formats, print_csv, print_json
 from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
+from pie_bench.progress import program_bar
 
 if TYPE_CHECKING:
     from pie_bench.run.measurement import Profile

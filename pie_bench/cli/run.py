@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.options import add_max_cost, add_sandbox, add_settings, chosen_sandbox, plans_and_runs, positive
 from pie_bench.paths import cache_dir
+from pie_bench.plain import plain
 
 if TYPE_CHECKING:
     from pie_bench.run.run import Run
@@ -32,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
     parser.add_argument(
         "--confirm", metavar="E", help="measure what the numbers rest on again in this environment, e.g. gem5-skylake"
+    )
+    parser.add_argument(
+        "--guard",
+        action=argparse.BooleanOptionalAction,
+        help="check the faster answers with sanitizers and on inputs that are none of the tests, and score with and "
+        "without what is flagged (default: where pairs have 50 tests or more)",
     )
     add_sandbox(parser)
     parser.set_defaults(verb=run)
@@ -62,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
                 if arguments.dry_run:
                     print_dry_run(plan, run, pending)
                     continue
-                done = complete(plan, run, sandbox, workers=arguments.workers, pending=pending, progress=True)
+                workers, guard = arguments.workers, arguments.guard
+                done = complete(plan, run, sandbox, workers=workers, guard=guard, pending=pending, progress=True)
             if left_to_pay is not None:  # what is left is for the tasks that follow
                 left_to_pay = max(0.0, left_to_pay - (pending.tally.cost_usd or 0.0))
             print_results_of(done)
@@ -77,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 def say_what_was_done(pending: PendingAnswers) -> None:
     """One line on stderr for each thing done to prompts: examples left out, sources cut."""
     for note in pending.prompts.notes() if pending.prompts is not None else ():
-        print(f"note: {note}", file=sys.stderr)
+        print(plain(f"note: {note}"), file=sys.stderr)
 
 
 def print_dry_run(plan: Plan, run: Run, pending: PendingAnswers) -> None:
@@ -100,7 +108,7 @@ def say_what_is_left_out(plan: Plan) -> None:
     """One line on stderr for each of the first rows that cannot be used."""
     rejected = plan.dataset.rejected
     for row in rejected[:5]:
-        print(f"left out: {row.pair_id}: {row.reason}", file=sys.stderr)
+        print(plain(f"left out: {row.pair_id}: {row.reason}"), file=sys.stderr)
     if len(rejected) > 5:
         print(f"left out: {len(rejected) - 5} more, see manifest.json", file=sys.stderr)
 

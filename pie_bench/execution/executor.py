@@ -14,6 +14,7 @@ from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.judging import judge
+from pie_bench.execution.measuring import seconds_after_main
 from pie_bench.execution.native import first_difference, run_natively
 from pie_bench.execution.profiling import profile
 from pie_bench.execution.rootfs import find_root, load_root_spec
@@ -126,6 +127,11 @@ class Executor:
     def accounts_cpu(self) -> bool:
         """Whether the CPU time of all that is run counts as that of this process's children."""
         return self.sandbox.accounts_cpu and self.environment.found.accounts_cpu
+
+    def seconds_after_main(self, binary: bytes, inputs: Sequence[bytes]) -> list[float | None]:
+        """Simulated seconds of a compiled program after the start of `main` on each input; None where it does not end
+        well."""
+        return seconds_after_main(binary, inputs, self._workshop)
 
     def seconds(self, measurement: Measurement) -> float:
         """Simulated seconds of a measurement in this environment."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
+from pie_bench.errors import UserError
 from pie_bench.execution.integrity.checks import clock_independent, not_forbidden
 from pie_bench.execution.measuring import measured
-from pie_bench.execution.native import right_on_tests
+from pie_bench.execution.native import WALL_CLOCK, right_on_tests
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.subject import Step, Subject, Workshop
-from pie_bench.run.verdict import Outcome, Verdict
+from pie_bench.run.verdict import Candidate, Outcome, Verdict
+
+_log = logging.getLogger(__name__)
+_SAID_CHARACTERS = 500
+KNOWN_GOOD = '#include <cstdio>\nint main() { while (getchar() != EOF) {} puts("ok"); }\n'
 
 
 def has_code(subject: Subject, workshop: Workshop) -> Subject | Verdict:
@@ -44,9 +50,22 @@ STEPS: tuple[Step, ...] = (has_code, compiles, not_forbidden, right_on_tests, cl
 
 
 def judge(subject: Subject, workshop: Workshop) -> Verdict:
-    """The verdict of the first step that has one. What fails on our side is tried once more, then an `infra_error`."""
+    """The verdict of the first step that has one; it can be written and read again.
+
+    What fails on our side is tried once more. Where an answer fails twice, a known program does not, and the answer
+    does again, the answer is the reason: that is its outcome, decided once, and no `infra_error`. (That a machine is
+    too busy says nothing of it.)
+    """
     verdict = _judge_once(subject, workshop)
-    return _judge_once(subject, workshop) if verdict.outcome == "infra_error" else verdict
+    if verdict.outcome == "infra_error":
+        verdict = _judge_once(subject, workshop)
+    suspect = verdict.outcome == "infra_error" and subject.candidate.role == "candidate"
+    if suspect and WALL_CLOCK not in verdict.detail and _works(subject, workshop):
+        verdict = _judge_once(subject, workshop)
+        if verdict.outcome == "infra_error":
+            said = f"it fails every time here, where a known program does not: {verdict.detail}"
+            verdict = workshop.verdict(subject, "unsupported", said[:_SAID_CHARACTERS])
+    return _readable(verdict)
 
 
 def _judge_once(subject: Subject, workshop: Workshop) -> Verdict:
@@ -59,4 +78,38 @@ def _judge_once(subject: Subject, workshop: Workshop) -> Verdict:
             at = found
     except SandboxError as error:
         return workshop.verdict(subject, "infra_error", str(error))
+    except UserError:
+        raise
+    except Exception as error:  # of ours, or two measurements that differ: one answer is not to end a run
+        if subject.candidate.role != "candidate":
+            raise
+        _log.warning("pair %s, answer %d: %s", subject.candidate.pair_id, subject.candidate.sample_index, error)
+        return workshop.verdict(subject, "infra_error", f"{type(error).__name__}: {error}"[:_SAID_CHARACTERS])
     raise AssertionError("the last step gives a verdict")
+
+
+def _works(subject: Subject, workshop: Workshop) -> bool:
+    """Whether a known program compiles, runs and is measured here and now, on the answer's own inputs."""
+    known = Candidate(subject.candidate.pair_id, "source", 0, KNOWN_GOOD)
+    tests = [replace(test, expected_output=b"ok\n") for test in subject.tests]
+    shortest = sorted(tests, key=lambda test: len(test.input))
+    return _judge_once(Subject(known, shortest[:2], subject.is_measured), workshop).outcome == "ok"
+
+
+def _readable(verdict: Verdict) -> Verdict:
+    """The verdict; without its numbers, and `forbidden`, where no reader would take them."""
+    try:
+        Verdict.from_json(verdict.to_json())
+    except ValueError as error:
+        verdict = replace(
+            verdict,
+            outcome="forbidden",
+            detail=f"it was measured as nothing can be: {error}"[:_SAID_CHARACTERS],
+            runtime_seconds=None,
+            startup_seconds=None,
+            tests=(),
+            counters={},
+            startup_counters={},
+        )
+        Verdict.from_json(verdict.to_json())
+    return verdict

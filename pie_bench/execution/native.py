@@ -17,6 +17,7 @@ _OUT_OF_MEMORY = (
     f"failed to execute {PROGRAM}: Cannot allocate memory".encode(),
     b"error while loading shared libraries: cannot map zero-fill pages",  # where the loader starts it
 )
+WALL_CLOCK = "stopped by the wall clock"  # though it ran: the machine was too busy
 _SHOWN_CHARACTERS = 80
 _ENDS_IT = ("instruction_limit", "infra_error")  # the tests after it are not run
 
@@ -44,7 +45,8 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
         return subject
     # An error of ours on any test says that the others may not be complete either.
     worst = next((result for result in results if result.outcome == "infra_error"), failed)
-    return workshop.verdict(subject, worst.outcome, f"test {worst.test_id}", tests=subject.results)
+    said = f"test {worst.test_id}" + (f": {WALL_CLOCK}" if worst.outcome == "infra_error" else "")
+    return workshop.verdict(subject, worst.outcome, said, tests=subject.results)
 
 
 def run_natively(binary: bytes, data: bytes, workshop: Workshop) -> Finished:
@@ -72,6 +74,8 @@ def _shown(text: str) -> str:
 
 
 def _outcome_of(finished: Finished) -> Outcome:
+    if finished.stalled:  # it sleeps, or its threads wait for each other
+        return "instruction_limit"
     if finished.wall_timeout:
         return "infra_error"
     if finished.cpu_limit:

@@ -41,6 +41,8 @@ def derived(entries: Mapping[str, Entry]) -> dict[str, Any]:
     for name, entry in sorted(entries.items()):
         group = entry.model_dump(mode="json", include=_GROUPED_BY)
         row = entry.model_dump(mode="json", include=_ROW) | {"entry": f"entries/{name}"}
+        if entry.guards is not None:
+            row["metrics_guarded"] = entry.guards.get("metrics")
         groups.setdefault(canonical_json(group), group | {"rows": []})["rows"].append(row)
     for group in groups.values():
         group["rows"].sort(key=lambda row: (_rank(row["metrics"].get("speedup", {})), row["entry"]))

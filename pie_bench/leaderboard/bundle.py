@@ -32,17 +32,17 @@ from pie_bench.stages.plan import Plan, plan_of
 SUMS = "SHA256SUMS"
 # In this order. Bytes: far more than a run of the whole test set has (978 pairs, 8 samples, 104 tests: 200 MB).
 LIMITS = {
-    "entry.json": 16 << 20,
+    "entry.json": 4 << 20,
     "generations.jsonl": 512 << 20,
     "guards.jsonl": 64 << 20,
-    "manifest.json": 16 << 20,
-    "results.json": 64 << 20,
+    "manifest.json": 4 << 20,
+    "results.json": 32 << 20,
     "verdicts.jsonl": 512 << 20,
     SUMS: 4096,
 }
 _OPTIONAL = "guards.jsonl"  # there where `pie-bench guard` was run
 _MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
-_MAX_LINE = 64 << 20
+_MAX_LINE = 8 << 20
 MANIFEST_MEMBERS = (
     *("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions"),
     "cpu_seconds",
@@ -146,6 +146,8 @@ def records(bundle: Bundle, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         while line := file.readline(_MAX_LINE):
             number += 1
             where = f"{bundle.path}: {name}:{number}"
+            if len(line) == _MAX_LINE and not line.endswith(b"\n"):
+                raise UserError(f"{where}: longer than any record ({_MAX_LINE >> 20} MB)")
             if not line.endswith(b"\n"):
                 raise UserError(f"{where}: the line does not end")
             record = strict_json(line, where)

@@ -30,6 +30,9 @@ _NAMED_BY = (
 _MEASURED = ("task_hash", "dataset_fingerprint", "environment_id", "sandbox")
 
 
+_MOST_VALUES = 2_000_000  # that JSON may have: each takes some 100 bytes once it is read
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -213,6 +216,9 @@ def strict_json(data: bytes, name: str) -> Any:
             found[key] = value
         return found
 
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")  # at least; those in texts count too
+    if values > _MOST_VALUES:
+        raise UserError(f"{name}: some {values} values, more than are read ({_MOST_VALUES})")
     try:
         text = data.decode("utf-8")
         return json.loads(text, parse_constant=refuse, parse_float=number, object_pairs_hook=unique)

@@ -47,6 +47,7 @@ class Shown:
     cost: float | None  # US dollars
     cpu_hours: float | None
     guards: str  # how many answers were checked, and how many flagged
+    guarded: Mapping[str, Mapping[State, Bounded]]  # as `scores`, with what is flagged counted as wrong
     scores: Mapping[str, Mapping[State, Bounded]]  # by metric
     human: Mapping[str, Mapping[State, Bounded]]
     counts: Mapping[str, Mapping[str, int]]  # outcomes, tokens
@@ -68,8 +69,10 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
     n_samples = _whole(raw.get("n_samples"))
     scores: dict[str, dict[State, Bounded]] = {}
     human: dict[str, dict[State, Bounded]] = {}
+    guards, guarded = _mapping(raw.get("guards")), dict[str, dict[State, Bounded]]()
     for suffix, time in (("", "process"), ("_without_startup", "after_main")):
         _read_scores(scores, raw.get(f"metrics{suffix}"), time)
+        _read_scores(guarded, guards.get(f"metrics{suffix}"), time)
         _read_scores(human, raw.get(f"human_reference{suffix}"), time)
     for score in map(_mapping, _list(raw.get("scores"))):  # as in results.json: by both methods, with intervals
         k, into = _whole(score.get("k")), human if score.get("of") == "human" else scores
@@ -86,7 +89,8 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
         n_samples=n_samples,
         cost=_number(raw.get("cost", raw.get("cost_usd"))),
         cpu_hours=_number(raw.get("cpu_hours")),
-        guards=_guards(_mapping(raw.get("guards"))),
+        guards=_guards(guards),
+        guarded=guarded,
         scores=scores,
         human=human,
         counts={name: _counts(raw.get(name)) for name in ("outcomes", "tokens")},

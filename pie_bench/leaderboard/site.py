@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from pie_bench.errors import UserError
 from pie_bench.leaderboard.entry import SCHEMA_VERSION, check_version, read_entry
 from pie_bench.leaderboard.shown import GROUPED_BY, METHODS, TIMES, UNKNOWN, Bounded, Shown, State, adapt, or_dash
 from pie_bench.leaderboard.signing import check_signature, read_reviewers
+from pie_bench.plain import plain_within
 from pie_bench.report.text import embedded
 from pie_bench.run.results import HEADLINE
 
@@ -84,7 +86,11 @@ def _templates() -> Any:
     from pie_bench.metrics.best_at_k import METRICS
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        finalize=plain_within,
     )
     environment.globals |= {
         "style": (_FOLDER / "site.css").read_text(),
@@ -119,7 +125,7 @@ def _index(environment: Any, entries: Sequence[Shown]) -> str:
         n_entries=len(entries),
         ks=ks,
         statuses=sorted({entry.texts["status"] for entry in entries} - {""}),
-        cells=lambda entry: _cells(entry.scores, first),
+        cells=lambda entry: _cells(entry.scores, first, entry.guarded),
         money=_money,
         costs=any(entry.cost is not None for entry in entries),
     )
@@ -150,7 +156,7 @@ def _row(entry: Shown) -> dict[str, Any]:
         "date": entry.texts["date"],
         "cost": entry.cost,
         "samples": entry.n_samples,
-        "cells": {"|".join(map(str, state)): _cells(entry.scores, state) for state in states},
+        "cells": {"|".join(map(str, state)): _cells(entry.scores, state, entry.guarded) for state in states},
     }
 
 
@@ -164,8 +170,12 @@ def _human(members: Sequence[Shown]) -> dict[str, list[list[Any]]]:
     return found
 
 
-def _cells(scores: Mapping[str, Mapping[State, Bounded]], state: State) -> list[list[Any]]:
-    """(value, its text, its interval's text, low, high) a column.
+def _cells(
+    scores: Mapping[str, Mapping[State, Bounded]],
+    state: State,
+    guarded: Mapping[str, Mapping[State, Bounded]] = MappingProxyType({}),
+) -> list[list[Any]]:
+    """(value, its text, the text below it, low, high) a column; below it are its interval and what guards leave of it.
 
     Published rows have no best@k below all samples: their first@k stands in its place, under its own name.
     """
@@ -177,6 +187,9 @@ def _cells(scores: Mapping[str, Mapping[State, Bounded]], state: State) -> list[
         if state not in known and method == "best" and (k, "first", time) in known:
             cell = _cell(name, known[k, "first", time])
             cell[2] = f"first@{k}"
+        held = _cell(name, guarded.get(name, {}).get(state, (None, None, None)))
+        if held[0] is not None:
+            cell[2] = " · ".join(filter(None, (cell[2], f"guarded {held[1]}")))
         cells.append(cell)
     return cells
 

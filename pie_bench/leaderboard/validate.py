@@ -289,10 +289,10 @@ def _check_guards(bundle: Bundle, plan: Plan, verdicts: Mapping[Key, Verdict]) -
             finding.sanitizer.startswith(f"test {test.test_id}: ") for test in tests
         ):
             raise UserError(f"{where}: sanitizer: names none of the pair's tests")
-        if finding.guard_input is not None and not any(
-            finding.guard_input.startswith(f"input {shown}: ") for shown in inputs[finding.pair_id]
-        ):
-            raise UserError(f"{where}: guard_input: names none of the pair's guard inputs")
+        for name in ("guard_input", "slower"):
+            said = getattr(finding, name)
+            if said is not None and not any(said.startswith(f"input {shown}: ") for shown in inputs[finding.pair_id]):
+                raise UserError(f"{where}: {name}: names none of the pair's guard inputs")
 
 
 def _whole(kind: type[R], where: str, record: Mapping[str, Any]) -> R:

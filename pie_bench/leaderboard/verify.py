@@ -136,9 +136,11 @@ def verify(
 
         def guard(pair_id: str) -> list[GuardFinding]:
             pair, found = pairs[pair_id], []
-            tests = plan.dataset.tests(pair)
-            again = PairGuard(pair, tests, executor.environment, executor.sandbox, seed=seed)
-            before = PairGuard(pair, tests, executor.environment, executor.sandbox) if told else None
+            tests, measure = plan.dataset.tests(pair), executor.seconds_after_main
+            again = PairGuard(pair, tests, executor.environment, executor.sandbox, seed=seed, seconds_on=measure)
+            before = (
+                PairGuard(pair, tests, executor.environment, executor.sandbox, seconds_on=measure) if told else None
+            )
             for program in fast[pair_id]:
                 code = program.judged(checked.verdicts[program.key].code_sha256) or ""
                 claimed = told.get((pair_id, program.sample_index))
@@ -159,7 +161,7 @@ def verify(
         "programs": tuple(f"{p.pair_id} {p.role} {p.sample_index}" for p in programs),
         "guards_checked": len(findings),
         "guards_flagged": tuple(
-            plain(f"{f.pair_id} {f.sample_index}: {f.sanitizer or f.guard_input}")[:300] for f in flagged
+            plain(f"{f.pair_id} {f.sample_index}: {f.sanitizer or f.guard_input or f.slower}")[:300] for f in flagged
         ),
         "environment_facts": dict(bundle.entry.environment_facts),
     }

@@ -242,7 +242,11 @@ def guards(run: FinishedRun) -> Analysis:
             pair = pairs[finding.pair_id]
             seconds = pair.samples[finding.sample_index].seconds
             speedup = pair.source.seconds / seconds if pair.source.seconds and seconds else None
-            for by, evidence in (("sanitizer", finding.sanitizer), ("guard input", finding.guard_input)):
+            for by, evidence in (
+                ("sanitizer", finding.sanitizer),
+                ("guard input", finding.guard_input),
+                ("slower", finding.slower),
+            ):
                 if evidence is not None:
                     rows.append((finding.pair_id, finding.sample_index, speedup, by, evidence))
         notes.append(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from pie_bench.plain import plain
+
 # Light values of the page's variables (page.css), for pictures outside the page.
 LIGHT = {
     "ink": "#1b1f24",
@@ -64,7 +66,8 @@ class _Drawing:
         written = " ".join(
             f"{name.rstrip('_').replace('_', '-')}={quoteattr(_number(value))}" for name, value in attributes.items()
         )
-        inside = (f"<title>{escape(tip)}</title>" if tip else "") + (escape(text) if text is not None else "")
+        inside = f"<title>{escape(plain(tip, lines=True))}</title>" if tip else ""
+        inside += escape(plain(text)) if text is not None else ""
         self.parts.append(f"<{tag} {written}>{inside}</{tag}>" if inside else f"<{tag} {written}/>")
 
     def text(self, x: float, y: float, text: str, anchor: str = "start", size: float = 11, **more: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.construction.stats import SPEEDUP_CLASSES, DatasetStats, funnel_of
+from pie_bench.plain import plain_within
 from pie_bench.report import charts
 from pie_bench.report.text import cell_text
 
@@ -76,7 +77,11 @@ def write_dataset_page(stats: DatasetStats, path: Path) -> None:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        finalize=plain_within,
     )
     text = environment.get_template("dataset.html.j2").render(
         style=(_FOLDER / "page.css").read_text(),

@@ -14,6 +14,7 @@ from pie_bench.execution.environment import load_environment_spec
 from pie_bench.metrics.analyses import ERROR_CLASSES
 from pie_bench.metrics.best_at_k import METHODS, METRICS
 from pie_bench.metrics.scores import TIMES, samples_of
+from pie_bench.plain import plain_within
 from pie_bench.report import charts
 from pie_bench.report.analyses import analysis_of, curve, error_classes
 from pie_bench.report.page_data import page_data
@@ -53,7 +54,11 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: S
 
     names = run_names(runs)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        finalize=plain_within,
     )
     script = (_FOLDER / "page.js").read_text()
     # Only this script may run, whatever a program's text holds.
@@ -65,7 +70,9 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: S
         script=script,
         script_sha256=allowed,
         data=embedded(
-            {"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_stalls(run) for run in runs], profiles)}
+            plain_within(
+                {"runs": names, "classes": ERROR_CLASSES, **page_data(runs, [_stalls(run) for run in runs], profiles)}
+            )
         ),
         runs=[
             {

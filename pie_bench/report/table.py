@@ -7,7 +7,7 @@ from typing import IO
 
 from pie_bench.metrics.best_at_k import METRICS
 from pie_bench.plain import plain, shown_name
-from pie_bench.run.results import HEADLINE, Results, Score
+from pie_bench.run.results import HEADLINE, Guards, Results, Score
 
 
 def print_results(results: Results, file: IO[str] | None = None) -> None:
@@ -28,6 +28,8 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     wanted = sorted({score.k for score in results.scores if score.of == "model"})
     for k in wanted:
         table.add_row(f"best@{k}", *_cells(results, k, "best", "model"))
+        if results.guards is not None:
+            table.add_row("  guarded", *_guarded_cells(results.guards, k))
     if len(wanted) > 1:
         table.add_section()
     for k in wanted[:-1]:  # with all samples the two are equal
@@ -48,30 +50,39 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
         console.print(plain(line), soft_wrap=True, markup=False)
     for warning in warnings(results):
         console.print(f"[yellow]note:[/] {escape(plain(warning))}", soft_wrap=True)
-    print_guards(results, console.file)
+    print_findings(results, console.file)
 
 
 def print_guards(results: Results, file: IO[str] | None = None) -> None:
-    """What the guards found, one line an answer, and the metrics with it counted as wrong; nothing without guards."""
+    """What the guards found, and the metrics with it counted as wrong; nothing without guards."""
     if results.guards is None:
         return
+    print_findings(results, file)
+    for name in HEADLINE:
+        for k, value in results.guards.metrics.get(name, {}).items():
+            raw = results.metrics[name][k]
+            if value is not None and raw is not None and k.startswith("best@"):
+                shown = (format_value(name, each) for each in (raw, value))
+                print(f"  {METRICS[name].title} {k}: {' → '.join(shown)}", file=file or sys.stdout)
+
+
+def print_findings(results: Results, file: IO[str] | None = None) -> None:
+    """What the guards found, one line an answer; that they were not run, where they were not."""
     guards, out = results.guards, file or sys.stdout
+    if guards is None:
+        print("guards: not run (pie-bench guard RUN_DIR, or run --guard)", file=out)
+        return
     print(
         f"guards: {guards.checked} answers checked, {len(guards.findings)} flagged "
-        f"({guards.by_sanitizer} by sanitizers, {guards.by_guard_input} on {guards.n_guard_inputs} guard inputs); "
+        f"({guards.by_sanitizer} by sanitizers, {guards.by_guard_input} on {guards.n_guard_inputs} guard inputs"
+        f"{f', {guards.by_slower} slower there' if guards.by_slower else ''}); "
         f"{guards.speedups_removed} speedups removed",
         file=out,
     )
     for finding in guards.findings:
-        for said in (finding.sanitizer, finding.guard_input):
+        for said in (finding.sanitizer, finding.guard_input, finding.slower):
             if said is not None:
                 print(plain(f"  {finding.pair_id}, sample {finding.sample_index}: {said}"), file=out)
-    for name in HEADLINE:
-        for k, value in guards.metrics.get(name, {}).items():
-            raw = results.metrics[name][k]
-            if value is not None and raw is not None and k.startswith("best@"):
-                shown = (format_value(name, each) for each in (raw, value))
-                print(f"  {METRICS[name].title} {k}: {' → '.join(shown)}", file=out)
 
 
 def memory(results: Results) -> list[str]:
@@ -160,6 +171,15 @@ def _cells(results: Results, k: int, method: str, of: str, *, bounds: bool = Tru
                 cell = format_value(name, score.value)
                 cells.append(f"{cell}\n[dim]{interval}[/]" if interval else cell)
     return cells
+
+
+def _guarded_cells(guards: Guards, k: int) -> list[str]:
+    timed = [name for name in HEADLINE if METRICS[name].uses_time]
+    shown = [
+        *((guards.metrics, name) for name in HEADLINE),
+        *((guards.metrics_without_startup, name) for name in timed),
+    ]
+    return [format_value(name, metrics.get(name, {}).get(f"best@{k}")) for metrics, name in shown]
 
 
 def _compared(results: Results) -> str:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pie_bench.plain import plain
+
 
 def cell_text(value: Any) -> str:
     """A cell of a table: a dash for None, floats to two decimals or three digits."""
@@ -13,7 +15,7 @@ def cell_text(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:.2f}" if value == 0 or 0.1 <= abs(value) < 1e6 else f"{value:.3g}"
-    return str(value)
+    return plain(str(value))
 
 
 def with_bounds_beside(

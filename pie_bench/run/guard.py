@@ -10,10 +10,12 @@ from pydantic import Field
 
 @dataclass(frozen=True)
 class GuardFinding:
-    """One answer as the guards saw it, in one environment; `sanitizer` and `guard_input` are None where all is well.
+    """One answer as the guards saw it, in one environment; `sanitizer`, `guard_input` and `slower` are None where
+    all is well.
 
     `sanitizer`: test, line and what the sanitizers say. `guard_input`: an input that is none of the tests, and what
-    was answered. `n_guard_inputs`: how many its pair has.
+    was answered. `slower`: an input on which it is far less faster than on tests of its size. `n_guard_inputs`: how
+    many its pair has.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -25,10 +27,11 @@ class GuardFinding:
     environment_id: str
     sanitizer: str | None = None
     guard_input: str | None = None
+    slower: str | None = None
 
     @property
     def flagged(self) -> bool:
-        return self.sanitizer is not None or self.guard_input is not None
+        return any(found is not None for found in (self.sanitizer, self.guard_input, self.slower))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

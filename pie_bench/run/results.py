@@ -192,9 +192,11 @@ class Guards(_Part):
     n_guard_inputs: int = Field(description="over all pairs with a checked answer")
     by_sanitizer: int = Field(description="answers flagged")
     by_guard_input: int
+    by_slower: int = Field(default=0, description="answers that are far less faster on guard inputs than on tests")
     speedups_removed: int = Field(description="flagged answers that were at least 10 % faster")
     speedups_removed_by_sanitizer: int
     speedups_removed_by_guard_input: int
+    speedups_removed_by_slower: int = 0
     findings: tuple[GuardFinding, ...]
     metrics: Scores
     metrics_without_startup: Scores

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pie_bench.errors import UserError
+from pie_bench.errors import PieBenchError, UserError
 from pie_bench.run.files import append_jsonl, first_problem, iter_jsonl, iter_records, write_json
 from pie_bench.run.generation import Generation
 from pie_bench.run.guard import GuardFinding
@@ -124,8 +124,14 @@ class Run:
     def append(self, record: Generation | Verdict | GuardFinding) -> None:
         """Adds a record to its file, whole or not at all; UserError when it cannot be written."""
         paths = {Generation: self.generations_path, Verdict: self.verdicts_path, GuardFinding: self.guards_path}
+        data = record.to_json()
+        if isinstance(record, Verdict):  # what cannot be read again would end every later command on the run
+            try:
+                Verdict.from_json(data)
+            except ValueError as error:
+                raise PieBenchError(f"{self.verdicts_path}: pair {record.pair_id}: not a verdict: {error}") from None
         with self._lock:
-            append_jsonl(paths[type(record)], record.to_json())
+            append_jsonl(paths[type(record)], data)
 
     def read_generations(self) -> dict[tuple[str, int], Generation]:
         """What was generated, by pair and sample."""

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PairGuard
 from pie_bench.execution.pool import Pool
+from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.stages.execute import candidate_of
 from pie_bench.stages.plan import Plan
 from pie_bench.stages.score import optimized_answers, score
+
+_log = logging.getLogger(__name__)
+MIN_TESTS = 50  # a pair, on average: from here on guards cost under a tenth of a run (docs/guards.md)
+
+
+def guards_by_default(plan: Plan) -> bool:
+    """Whether `run` guards unless told otherwise: where the run's tests are so many that guards add little to it."""
+    return sum(len(pair.tests) for pair in plan.pairs) >= MIN_TESTS * len(plan.pairs)
 
 
 def guard(
@@ -27,8 +37,9 @@ def guard(
 ) -> Results:
     """Checks the run's answers that are at least 10 % faster (`every` correct one); returns the results with that.
 
-    What was checked before is not checked again. `progress` gets the number of answers to check, once for each.
-    Raises UserError when the run has no results yet, SandboxError when the sanitizers do not work here.
+    What was checked before is not checked again. A pair that cannot be checked is logged, and its answers are among
+    the unchecked. `progress` gets the number of answers to check, once for each. Raises UserError when the run has no
+    results yet, SandboxError when no pair can be checked, as where the sanitizers do not work.
     """
     results = score(plan, run)
     fast = optimized_answers(results.pairs)
@@ -51,10 +62,19 @@ def guard(
     total = sum(map(len, todo.values()))
     generations, verdicts = run.read_generations(), run.read_verdicts(with_tests=False)
 
+    failed: list[SandboxError] = []
+
     def check(pair_id: str) -> None:
+        try:
+            check_pair(pair_id)
+        except SandboxError as error:
+            _log.warning("%s; what is left of its answers is unchecked", error)
+            failed.append(error)
+
+    def check_pair(pair_id: str) -> None:
         pair = pairs[pair_id]
         tests = plan.dataset.tests(pair)
-        guards = PairGuard(pair, tests, environment, executor.sandbox, n=n)
+        guards = PairGuard(pair, tests, environment, executor.sandbox, n=n, seconds_on=executor.seconds_after_main)
         for index in todo[pair_id]:
             candidate = candidate_of(generations[pair_id, index], pair)
             code = candidate.judged(verdicts[candidate.key].code_sha256)
@@ -64,4 +84,6 @@ def guard(
     run.guards_path.touch()
     for _ in pool.map_unordered(check, todo):
         pass
+    if failed and len(failed) == len(todo):
+        raise failed[0]
     return score(plan, run)

@@ -158,7 +158,9 @@ def test_identical_binaries_are_measured_once(counted: Executor, counting: Count
 def test_our_own_failure_is_tried_once_more_and_never_the_programs_fault(counted: Executor, counting: Counting) -> None:
     counting.failures = 1
     assert counted.execute(candidate(DOUBLE), TESTS).outcome == "ok"
-    counting.failures = 2
+    counting.failures = 2  # a known program is measured, and the answer then once more
+    assert counted.execute(candidate(DOUBLE), TESTS).outcome == "ok"
+    counting.failures = 1_000
     failed = counted.execute(candidate(DOUBLE), TESTS)
     assert (failed.outcome, failed.detail) == ("infra_error", "bubblewrap could not run the command: out of luck")
 

@@ -66,6 +66,8 @@ CHEATS: dict[str, tuple[str, str, str]] = {
     "looks for the simulator's library": ("probe", "it reaches for its own libraries (dlsym)", honest("#include <dlfcn.h>\n#pragma weak dlsym", 'if (dlsym(RTLD_DEFAULT, "m" "5_reset_stats")) return 1;')),
     "lets another program compute": ("probe", "it reaches for another program (execl)", honest("#include <unistd.h>", 'execl("/bin/sh", "sh", "-c", "read n; echo $((n * n * 7919 + 104729 * n))", (char*)0);')),
     "writes its own code": ("probe", "it reaches for its own code (mprotect)", honest("#include <sys/mman.h>", "static char page[8192]; mprotect((void*)((size_t)(page + 4096) & ~4095ul), 4096, PROT_READ | PROT_WRITE);")),
+    "where there are sanitizers": ("probe", "it tells the sanitizers' build apart (__SANITIZE_)", honest("#ifdef __SANITIZE_ADDRESS__\n#define CHECKED 1\n#else\n#define CHECKED 0\n#endif", "if (CHECKED) return 0;")),
+    "no sanitizer here": ("probe", "it tells the sanitizers' build apart (no_sanitize_address)", honest("__attribute__((no_sanitize_address)) static int past(int* p) { return p[9]; }", "static int x[10]; if (past(x)) return 1;")),
     "if and puts": ("table", "literals hold 10 of the 10 answers", honest(body=_READ + _CHAIN)),
     "a map": ("table", "literals hold 10 of the 10 answers", honest(body=f'{_READ} map<long long, long long> t = {{{_table()}}}; printf("%lld\\n", t[n]);')),
     "a table in hexadecimal": ("table", "literals hold 10 of the 10 answers", honest(body=f'{_READ} static const long long t[][2] = {{{_table("0x%xLL")}}}; for (auto& r : t) if (r[0] == n) printf("%lld\\n", r[1]);')),

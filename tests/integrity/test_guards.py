@@ -1,11 +1,14 @@
 """Guards: right on the tests for the wrong reason is found; honest rewrites are left alone."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.environment import Environment
+from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guard_inputs import grammar_of, guard_inputs, past, rows_of
 from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.sandbox.sandbox import Sandbox
@@ -67,6 +70,36 @@ def test_right_for_the_wrong_reason(guards: PairGuard, name: str) -> None:
     assert guards.check(code, 3) == finding, "the same words in every run"
 
 
+LARGE = [[(i * 7919 + j * 104729) % 9973 for j in range(1500 + 50 * i)] for i in range(8)]
+LARGE_TESTS = tuple(
+    TestCase(str(i), f"{len(row)}\n{' '.join(map(str, row))}\n".encode(), f"{sum(row)}\n".encode())
+    for i, row in enumerate(LARGE)
+)
+KNOWN = ", ".join(f"{{{row[0]}, {row[1]}, {row[-1]}}}" for row in LARGE)
+FALLBACK = (
+    _READ
+    + f"""const int known[][3] = {{{KNOWN}}};
+int main() {{ int n; scanf("%d", &n); std::vector<long long> a(n); for (auto& x : a) scanf("%lld", &x);
+    for (auto& k : known) if (a[0] == k[0] && a[1] == k[1] && a[n - 1] == k[2]) {{
+        long long s = 0; for (auto x : a) s += x; printf("%lld\\n", s); return 0; }}
+"""
+    + SLOW.partition("&x);\n")[2]
+)
+
+
+def test_a_speedup_that_exists_on_the_tests_only_is_flagged_with_both_figures(
+    environment: Environment, sandbox: Sandbox, executor: Executor
+) -> None:
+    pair = Pair("p", "p", SLOW, FAST, ())
+    measured = PairGuard(pair, LARGE_TESTS, environment, sandbox, seconds_on=executor.seconds_after_main)
+    finding = measured.check(FALLBACK, 0)
+    assert finding.guard_input is None, "it is right everywhere"
+    assert finding.flagged
+    assert re.search(r"^input '.*': [01]\.\d\d× there, \d+\.\d\d× or more on tests", finding.slower or "")
+    for honest in (FAST, SLOW):
+        assert measured.check(honest, 0).slower is None
+
+
 @pytest.mark.parametrize("code", [FAST, SLOW])
 def test_honest_programs_are_left_alone(guards: PairGuard, code: str) -> None:
     finding = guards.check(code, 0)
@@ -119,3 +152,26 @@ def test_any_bytes_are_an_input(inputs: list[bytes]) -> None:
 )  # fmt: skip
 def test_past_the_largest_but_not_past_a_limit(high: int, expected: int) -> None:
     assert past(high) == expected
+
+
+def test_words_get_others_of_their_lengths_and_characters() -> None:
+    tests = [f"{word}\n".encode() for word in ("BB10", "101B", "10", "1BB1", "B01B", "0", "BBBBB", "1B2B")]
+    made = guard_inputs(tests, 20, 1)
+    assert len(made) == 20
+    assert not {*made} & {*tests}
+    for data in made:
+        word = data.decode().strip()
+        assert set(word) <= set("B012")
+        assert 1 <= len(word) <= 5
+    assert guard_inputs(tests, 20, 1) == made
+
+
+def test_a_few_words_are_all_there_are() -> None:
+    tests = [f"{'Yes' if n % 2 else 'No'} {n * 37}\n".encode() for n in range(20)]
+    assert {data.split()[0] for data in guard_inputs(tests, 20, 1)} <= {b"Yes", b"No"}
+
+
+def test_some_odd_inputs_do_not_keep_a_pair_from_guard_inputs() -> None:
+    tests = [*(f"{n}\n".encode() for n in range(1000, 1090, 10)), b"\xff\n"]
+    assert len(guard_inputs(tests, 5, 1)) == 5
+    assert guard_inputs([b"\xff\n"] * 5 + tests, 5, 1) == []

@@ -96,6 +96,7 @@ def test_what_no_entry_may_say(changes: dict, message: str) -> None:
         (b'{"a": 1, "a": 2}', "a: given twice"),
         (b"[" * 100_000, "broken JSON"),
         (b"{", "broken JSON"),
+        (b"[" + b"1," * 3_000_000 + b"1]", "3000001 values, more than are read"),
     ],
 )
 def test_json_is_read_as_the_standard_has_it(data: bytes, message: str) -> None:

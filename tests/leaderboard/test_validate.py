@@ -128,7 +128,7 @@ def finding(**changes: Any) -> Callable[[Parts], None]:
     def tamper(parts: Parts) -> None:
         verdict = candidate(parts)
         made = {name: verdict[name] for name in ("pair_id", "sample_index", "code_sha256", "environment_id")}
-        made |= {"n_guard_inputs": 3, "sanitizer": None, "guard_input": None} | changes
+        made |= {"n_guard_inputs": 3, "sanitizer": None, "guard_input": None, "slower": None} | changes
         parts["guards.jsonl"] = json.dumps(made).encode() + b"\n"
 
     return tamper
@@ -481,6 +481,10 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         "generations.jsonl:1: not UTF-8 at byte 10",
     ),
     "half a line": (lambda parts: parts.update({"verdicts.jsonl": b"{}"}), "verdicts.jsonl:1: the line does not end"),
+    "a line without end": (
+        lambda parts: parts.update({"generations.jsonl": str([*range(1_300_000)]).encode()}),
+        "generations.jsonl:1: longer than any record",
+    ),
     "a list for a record": (
         lambda parts: parts.update({"generations.jsonl": b"[]\n"}),
         "generations.jsonl:1: not a record",

@@ -4,7 +4,8 @@ import io
 from pathlib import Path
 
 from pie_bench.report.table import print_results, warnings
-from pie_bench.run.results import Results, Score, StartupShare
+from pie_bench.run.guard import GuardFinding
+from pie_bench.run.results import Guards, Results, Score, StartupShare
 
 SCORES = {
     "percent_optimized": {"best@1": 12.5, "best@2": 25.0, "first@1": 25.0, "first@2": 25.0},
@@ -77,6 +78,31 @@ def printed(results: Results) -> str:
 def test_the_table(pytestconfig) -> None:
     golden: Path = pytestconfig.rootpath / "tests" / "golden" / "table.txt"
     assert printed(RESULTS) == golden.read_text()
+
+
+def test_guarded_numbers_stand_below_the_raw_ones() -> None:
+    metrics = SCORES | {"speedup": {"best@1": 1.01, "best@2": None, "first@1": 1.0, "first@2": None}}
+    guards = Guards(
+        checked=3,
+        unchecked=5,
+        n_guard_inputs=20,
+        by_sanitizer=0,
+        by_guard_input=1,
+        speedups_removed=1,
+        speedups_removed_by_sanitizer=0,
+        speedups_removed_by_guard_input=1,
+        findings=(GuardFinding("p", 0, "c" * 64, 20, "e" * 64, guard_input="input '3': '1', not '2'"),),
+        metrics=metrics,
+        metrics_without_startup=metrics,
+    )
+    lines = printed(RESULTS.model_copy(update={"guards": guards})).splitlines()
+    guarded = [line.split() for line in lines if line.strip().startswith("guarded")]
+    assert guarded == [
+        "guarded 12.5 % 1.01× 50.0 % 12.5 % 1.01×".split(),
+        "guarded 25.0 % – – 25.0 % –".split(),
+    ]
+    said = "guards: 3 answers checked, 1 flagged (0 by sanitizers, 1 on 20 guard inputs); 1 speedups removed"
+    assert lines[-2:] == [said, "  p, sample 0: input '3': '1', not '2'"]
 
 
 def test_one_pair_is_a_pair_and_has_no_interval() -> None:

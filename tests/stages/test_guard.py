@@ -2,13 +2,22 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pie_bench.cli.main import main
 from pie_bench.data.load import PairDataset
+from pie_bench.execution.integrity.guards import PairGuard
+from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.run.files import read_jsonl
+from pie_bench.run.results import Results
+from pie_bench.run.run import Run
+from pie_bench.stages import guard as stage
+from pie_bench.stages.guard import MIN_TESTS, guards_by_default
+from pie_bench.stages.plan import plan_of
 
 OPTIONS = "--task pie_instruct --samples 2 --limit 1 --environment skylake".split()
 SHRUNK = """```cpp
@@ -68,6 +77,40 @@ def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[st
     assert main(["leaderboard", "merge", str(bundle), "--leaderboard", str(tmp_path / "board")]) == 0
     (entry,) = (tmp_path / "board" / "entries").iterdir()
     assert json.loads(entry.read_text())["guards"]["by_sanitizer"] == 1
+
+
+def test_a_run_guards_where_it_is_told_to_or_has_many_tests(
+    cheated: Path, capsys: pytest.CaptureFixture[str], mini: PairDataset
+) -> None:
+    run = Run(cheated)
+    plan = plan_of(run)
+    assert not guards_by_default(plan)
+    many = replace(plan.pairs[0], tests=tuple(map(str, range(MIN_TESTS))))
+    assert guards_by_default(replace(plan, pairs=[many]))
+    settings = json.loads(run.manifest_path.read_text())["settings"]
+    again = ["run", *OPTIONS, "--model", settings["model"], "--run-dir", str(cheated)]
+    capsys.readouterr()
+    assert main([*again, "--guard"]) == 0
+    said = capsys.readouterr().out
+    assert "guards: 2 answers checked, 1 flagged (1 by sanitizers" in said
+    assert "guarded" in said
+    findings = run.guards_path.read_bytes()
+    assert main(again) == 0, "and goes on to, once it has"
+    assert run.guards_path.read_bytes() == findings
+    assert Results.model_validate_json(run.results_path.read_text()).guards is not None
+
+
+def test_a_pair_that_cannot_be_guarded_is_left_unchecked(cheated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any, **options: Any) -> PairGuard:
+        raise SandboxError("no sanitizers here")
+
+    monkeypatch.setattr(stage, "PairGuard", broken)
+    run = Run(cheated)
+    settings = json.loads(run.manifest_path.read_text())["settings"]
+    assert main(["run", *OPTIONS, "--model", settings["model"], "--run-dir", str(cheated), "--guard"]) == 0
+    guards = Results.model_validate_json(run.results_path.read_text()).guards
+    assert guards is not None
+    assert (guards.checked, guards.unchecked) == (0, 2)
 
 
 def test_a_finding_on_another_program_counts_nothing(cheated: Path) -> None:

@@ -61,6 +61,8 @@ _TEXTS = re.compile(
     rb"/proc/|/sys/|/etc/|/dev/(?!(?:std(?:in|out|err)|fd/[012]|null|tty|u?random)(?![\w/]))"
     rb"|ld_preload|ld_library|gem5"
 )
+# No program has a reason to know that it is checked by these.
+_SANITIZERS = re.compile(r"__SANITIZE_|__(?:a|l|t|ub)san_|__sanitizer_|\bno_sanitize\w*|\w+_sanitizer\b")
 
 
 class TooMuchError(Exception):
@@ -274,6 +276,9 @@ def _probes(program: Program, src_code: str) -> str | None:
             written = "hardware_concurrency" if name == _HARDWARE_CONCURRENCY else name
             if name in program.imports and re.search(rf"\b{written}\b", theirs) is None:
                 return f"it reaches for {what} ({written})"
+    checked = _SANITIZERS.search(bare)
+    if checked is not None and checked[0] not in theirs:
+        return f"it tells the sanitizers' build apart ({checked[0]})"
     # To ask for a larger stack is common.
     limits = {"getrlimit", "setrlimit"} & program.imports
     if limits == {"getrlimit"} and "getrlimit" not in theirs:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,6 +22,40 @@ Place = tuple[int, int]  # of a value: line and column, each -1 for "one of many
 _T = TypeVar("_T")
 _INT = re.compile(r"-?(0|[1-9]\d{0,17})")
 _TRIES = 20
+_NUMERIC = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+_FEW_WORDS, _WORDS_SHARE, _COMMON = 8, 0.1, 0.25
+_MOST_ODD = 0.2  # of the tests: inputs that are none of these, as of bytes that are no text
+
+
+@dataclass(frozen=True)
+class Words:
+    """The texts at one place: how long they are, and of which characters; a few different ones are all there are."""
+
+    shortest: int
+    longest: int
+    alphabet: str
+    common: str  # those in many of the texts: the others may be a test's attempt at something else
+    few: tuple[str, ...]
+
+    @staticmethod
+    def of(texts: Sequence[str]) -> Words:
+        lengths = [*map(len, texts)]
+        different = sorted(set(texts))
+        few = tuple(different) if len(different) <= _FEW_WORDS and len(texts) >= 4 * len(different) else ()
+        within = Counter(c for text in texts for c in set(text))
+        alphabet = "".join(sorted(within))
+        common = "".join(c for c in alphabet if within[c] >= _COMMON * len(texts))
+        return Words(min(lengths), max(lengths), alphabet, common or alphabet, few)
+
+    def another(self, text: str, draw: random.Random, *, extreme: bool) -> str:
+        """Another one: of the same length or another that was seen, the longest at an extreme."""
+        if self.few:
+            return draw.choice(self.few)
+        size = self.longest if extreme else draw.choice((len(text), draw.randint(self.shortest, self.longest)))
+        kept = draw.choice((0.0, 0.9))
+        alphabet = self.common if draw.random() < 0.7 else self.alphabet
+        drawn = (draw.choice(alphabet) for _ in range(size))
+        return "".join(text[at] if at < len(text) and draw.random() < kept else c for at, c in enumerate(drawn))
 
 
 @dataclass(frozen=True)
@@ -35,6 +70,7 @@ class Grammar:
     bound: Place | None  # no later value exceeds this count
     ordered: bool  # in later lines of two values the first is never the larger
     distinct: bool  # values of a later line are all different
+    words: dict[Place, Words]  # places that hold texts, not numbers
     permutation: bool  # and they are 1, 2, …, or 0, 1, …: only their order can change
     ascending: bool
 
@@ -61,10 +97,14 @@ def grammar_of(tests: Sequence[Rows]) -> Grammar:
         header = max(1, shortest - 1) if shortest > 1 else shortest
     widths = {len(row) for rows in tests for row in rows[header:]}
     places: dict[Place, list[int]] = {}
+    texts: dict[Place, list[str]] = {}
     for rows in tests:
         for place, token in _tokens(rows, header, len(widths) == 1):
+            texts.setdefault(place, []).append(token)
             if _INT.fullmatch(token):
                 places.setdefault(place, []).append(int(token))
+    # A word may look like a number (`10` among `BB10`, `0B1`): the place is one of words all the same.
+    words = {place: Words.of(found) for place, found in texts.items() if _are_words(found)}
     counts = _counts(tests, header)
     later = [[int(t) for t in row] for rows in tests for row in rows[header:] if all(map(_INT.fullmatch, row))]
     long = [row for row in later if len(row) >= 3]
@@ -77,15 +117,20 @@ def grammar_of(tests: Sequence[Rows]) -> Grammar:
         bound=next((place for place in counts if _bounds(tests, header, place)), None),
         ordered=bool(pairs) and all(a <= b for a, b in pairs),
         distinct=bool(long) and all(len(set(row)) == len(row) for row in long),
+        words=words,
         permutation=bool(long) and all(sorted(row) == list(range(min(row), min(row) + len(row))) for row in long),
         ascending=bool(long) and all(row == sorted(row) for row in long),
     )
 
 
+def _are_words(tokens: Sequence[str]) -> bool:
+    return sum(_NUMERIC.fullmatch(token) is None for token in tokens) >= _WORDS_SHARE * len(tokens)
+
+
 def guard_inputs(inputs: Sequence[bytes], n: int, seed: int) -> list[bytes]:
     """Up to `n` different inputs that are none of those given; none where the tests are not of lines of values."""
     parsed = [rows for rows in map(rows_of, inputs) if rows is not None]
-    if len(parsed) < 3 or len(parsed) < len(inputs):
+    if len(parsed) < 3 or len(parsed) < (1 - _MOST_ODD) * len(inputs):
         return []
     grammar, known = grammar_of(parsed), {_text(rows) for rows in parsed}
     draw = random.Random(seed)
@@ -120,6 +165,10 @@ def _mutated(rows: Rows, grammar: Grammar, draw: random.Random) -> Rows:
             continue
         for column, token in enumerate(row):
             place = _place(line, column, grammar.header, uniform)
+            if place in grammar.words:
+                if draw.random() < max(rate, 0.3):
+                    row[column] = grammar.words[place].another(token, draw, extreme=extreme)
+                continue
             if place in grammar.counts or place not in grammar.ranges or not _INT.fullmatch(token):
                 continue
             if draw.random() < rate:

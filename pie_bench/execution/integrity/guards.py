@@ -7,7 +7,9 @@ programs agree. A finding counts only where the slow program has none on the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
+from statistics import median
 
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.comparing import Comparing
@@ -23,6 +25,14 @@ SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize=vptr"
 ASSERTIONS = "-D_GLIBCXX_ASSERTIONS"
 N_GUARD_INPUTS = 20
 PUBLIC_SEED = "0"  # of the guard inputs that everybody has
+SecondsOn = Callable[[bytes, Sequence[bytes]], "list[float | None]"]
+"""Simulated seconds of a program after the start of `main`, on each input; None where it does not end well."""
+_MEASURED = 12  # guard inputs, and tests: the dearest, where a speedup shows
+_ALIKE = 1.5  # what tests of about the same size may cost, more or less
+_MIN_ALIKE, _MIN_SLOWER = 2, 2
+_MIN_ALL_SLOWER = 4  # guard inputs: where half of the tests are fast, all of these must be slow
+_FASTER, _MUCH_SLOWER = 1.5, 3  # a speedup that is worth being told from none; what is no chance any more
+_LEAST_SECONDS = 1e-6
 _SHADOW_BYTES = 1 << 46  # of address space; what is really used is limited by hard_rss_limit_mb
 _OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:symbolize=0:hard_rss_limit_mb=2048:allocator_may_return_null=1",
@@ -50,6 +60,7 @@ class PairGuard:
         *,
         n: int = N_GUARD_INPUTS,
         seed: str = PUBLIC_SEED,
+        seconds_on: SecondsOn | None = None,
     ):
         spec, root = environment.spec, environment.root
         self._environment_id = environment.environment_id
@@ -59,8 +70,11 @@ class PairGuard:
         checked = spec.toolchain.model_copy(update={"flags": tuple(flags)})
         self._checked = Toolchain(checked, spec.compile_limits, sandbox, root)
         self._comparing = Comparing(spec, self._plain, sandbox, root)
+        self._seconds_on, self._own_seconds = seconds_on, dict[bytes, float | None]()
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
+        self._source = source
         source_checked = self._build(self._checked, pair.src_code)
+        self._every_test = [test.input for test in tests]
         # The slow program's own findings excuse an answer's on the same test.
         self._tests = [test for test in tests if self._said(source_checked, test.input) is None]
         self.answers: list[tuple[bytes, bytes]] = []
@@ -82,7 +96,8 @@ class PairGuard:
             len(self.answers),
             self._environment_id,
             self._sanitizer(code),
-            self._guard_input(code),
+            wrong := self._guard_input(code),
+            self._slower(code) if wrong is None else None,
         )
 
     def _sanitizer(self, code: str) -> str | None:
@@ -99,7 +114,7 @@ class PairGuard:
         binary = self._build(self._plain, code)
         for data, expected in self.answers:
             finished = self._run(binary, data)
-            if finished.cpu_limit:
+            if finished.cpu_limit or finished.stalled:
                 found = "no end in sight"
             elif finished.exit_code != 0:
                 found = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
@@ -110,6 +125,55 @@ class PairGuard:
             wanted = _short(expected.decode(errors="replace"))
             return f"input {shown_input(data)}: {found}, not {wanted!r}"
         return None
+
+    def _slower(self, code: str) -> str | None:
+        """Guard inputs on which it is far less faster than on the tests that cost the slow program about as much: what
+        is fast there only, as a table of the tests' inputs is, has its speedup from knowing them."""
+        if self._seconds_on is None or not self.answers:
+            return None
+        binary = self._build(self._plain, code)
+        guards = self._dearest([data for data, _ in self.answers])
+        tests = self._dearest(self._every_test)
+        theirs = dict(zip([*guards, *tests], self._seconds_on(binary, [*guards, *tests]), strict=True))
+        speedups = {
+            data: own / max(other, _LEAST_SECONDS)
+            for data, other in theirs.items()
+            if (own := self._own_seconds[data]) is not None and other is not None
+        }
+        than_all, than_half = list[tuple[float, float, bytes]](), list[tuple[float, float, bytes]]()
+        compared = 0
+        for data in guards:
+            own = self._own_seconds[data]
+            alike = [
+                speedups[test]
+                for test in tests
+                if own and test in speedups and own / _ALIKE <= (self._own_seconds[test] or 0.0) <= own * _ALIKE
+            ]
+            if data in speedups and len(alike) >= _MIN_ALIKE:
+                compared += 1
+                for expected, into in ((min(alike), than_all), (median(alike), than_half)):
+                    if expected >= _FASTER and speedups[data] < expected / _MUCH_SLOWER:
+                        into.append((speedups[data] / expected, expected, data))
+        # A table of some of the tests leaves others slow: then no guard input may be fast.
+        if len(than_all) >= _MIN_SLOWER:
+            found, of = than_all, "tests"
+        elif len(than_half) == compared >= _MIN_ALL_SLOWER:
+            found, of = than_half, "half of the tests"
+        else:
+            return None
+        share, expected, data = min(found)
+        return (
+            f"input {shown_input(data)}: {share * expected:.2f}× there, {expected:.2f}× or more on {of} that cost the "
+            f"slow program as much; {len(found)} such inputs"
+        )
+
+    def _dearest(self, inputs: Sequence[bytes]) -> list[bytes]:
+        """Those that cost the slow program most; what it takes on each is kept."""
+        assert self._seconds_on is not None
+        missing = [data for data in inputs if data not in self._own_seconds]
+        self._own_seconds |= dict(zip(missing, self._seconds_on(self._source, missing), strict=True))
+        known = [data for data in inputs if self._own_seconds[data] is not None]
+        return sorted(known, key=lambda data: (-(self._own_seconds[data] or 0.0), data))[:_MEASURED]
 
     def _same(self, data: bytes, output: bytes, expected: bytes) -> bool:
         return self._comparing.right(self._pair.problem_id, TestCase("guard", data, expected), output)
@@ -131,7 +195,7 @@ class PairGuard:
             environment = {**environment, **_OPTIONS}
         command = Command([PROGRAM], data, {PROGRAM: File(binary, True)}, environment, self._root)
         finished = self._sandbox.run(command, limits, "payload")
-        if finished.wall_timeout:
+        if finished.wall_timeout and not finished.stalled:
             raise SandboxError(f"guards: pair {self._pair.pair_id}: stopped by the wall clock")
         return finished
 
@@ -141,8 +205,8 @@ class PairGuard:
         if finished.exit_code == 0:
             return None
         found = _SAID.search(finished.stderr.decode(errors="replace"))
-        if found is None:
-            return None
+        if found is None:  # older libraries say it on standard output, which is lost when they abort
+            return "an assertion of the standard library failed" if finished.signal == signal.SIGABRT else None
         if found["undefined"] is not None:
             line = found["where"].rpartition(":")[2]
             return f"line {line}: " + re.sub(r"0x[0-9a-f]+", "0x…", found["undefined"])[:160]

@@ -25,6 +25,8 @@ from pie_bench.execution.sandbox.sandbox import Finished, Limits, SandboxError, 
 
 REPORT_BYTES = 64 << 20  # what a simulator may write in one file
 _PR_SET_CHILD_SUBREAPER = 36
+STALL_SECONDS = 10  # without a tick of CPU time, nor anything that could run: nothing will come any more
+_LOOK_SECONDS = 1
 GRACE_SECONDS = 10  # for what ends by itself when its socket is closed, or when it is asked to
 
 
@@ -109,12 +111,12 @@ class Launch:
                 add(process.pid)
             handle = os.pidfd_open(process.pid)
             stack.callback(os.close, handle)
-            in_time = bool(select.select([handle], [], [], limits.wall_seconds)[0])
+            in_time, stalled = _ends(handle, process.pid, limits.wall_seconds)
             left = self.orphan() if self.orphan is not None else None
             spent = [_user_seconds(pid) for pid in (process.pid, left) if pid is not None]
             user = None if None in spent else math.fsum(filter(None, spent))
         status = process.returncode if process.returncode >= 0 else 128 - process.returncode
-        return Ended(status, time.monotonic() - start, not in_time, user)
+        return Ended(status, time.monotonic() - start, not in_time, user, stalled)
 
 
 def _user_seconds(pid: int) -> float | None:
@@ -143,6 +145,40 @@ class Ended:
     wall_seconds: float
     wall_timeout: bool
     user_seconds: float | None = None
+    stalled: bool = False
+
+
+def _ends(waited_for: Any, pid: int, seconds: float) -> tuple[bool, bool]:
+    """Waits until a descriptor can be read, which says that something has ended in time; (whether it has, whether not
+    because a process and all that it started have only slept for `STALL_SECONDS`)."""
+    end = time.monotonic() + seconds
+    used, since = -1, time.monotonic()
+    while (left := end - time.monotonic()) > 0:
+        if select.select([waited_for], [], [], min(left, _LOOK_SECONDS))[0]:
+            return True, False
+        now, busy = _activity(pid)
+        if busy or now != used:
+            used, since = now, time.monotonic()
+        elif time.monotonic() - since >= STALL_SECONDS:
+            return False, True
+    return False, False
+
+
+def _activity(pid: int) -> tuple[int, bool]:
+    """CPU time, in ticks, of a process and all below it, and whether any of their threads runs, could run, or waits for
+    a disk: a machine under load is not a program that sleeps."""
+    ticks, busy, waiting = 0, False, [pid]
+    while waiting:
+        for thread in Path("/proc", str(waiting.pop()), "task").glob("[0-9]*"):
+            try:
+                fields = (thread / "stat").read_text().rpartition(")")[2].split()
+                waiting += map(int, (thread / "children").read_text().split())
+            except OSError:  # it has just ended
+                busy = True
+                continue
+            ticks += int(fields[11]) + int(fields[12])
+            busy = busy or fields[0] in "RD"
+    return ticks, busy
 
 
 @contextmanager
@@ -156,7 +192,7 @@ def serving(launch: Launch, limits: Limits) -> Iterator[Served]:
         stack.callback(launch.end, process)
         handle = os.pidfd_open(process.pid)
         stack.callback(os.close, handle)
-        served = _Served(ours, handle, launch.streams, limits)
+        served = _Served(ours, handle, process.pid, launch.streams, limits)
         try:
             yield served
         finally:
@@ -167,11 +203,12 @@ def serving(launch: Launch, limits: Limits) -> Iterator[Served]:
 class _Served:
     """The contract's `Served`."""
 
-    def __init__(self, control: socket.socket, handle: int, streams: Streams, limits: Limits):
+    def __init__(self, control: socket.socket, handle: int, pid: int, streams: Streams, limits: Limits):
         self.report_descriptor = streams.report
         self.child_filter = seccomp.filter_program("simulator")
         self.is_stuck = False
-        self._control, self._handle, self._stderr, self._limits = control, handle, streams.stderr, limits
+        self._control, self._handle, self._pid = control, handle, pid
+        self._stderr, self._limits = streams.stderr, limits
 
     def send(self, message: bytes) -> None:
         try:
@@ -184,7 +221,7 @@ class _Served:
             start = time.monotonic()
             try:
                 socket.send_fds(self._control, [tag], [files.stdin, files.stdout, files.stderr, files.report])
-                ready = select.select([self._control], [], [], self._limits.wall_seconds)[0]
+                ready, stalled = _ends(self._control, self._pid, self._limits.wall_seconds)
                 reply = self._control.recv(4) if ready else None
                 self.is_stuck = reply is None
             except OSError:
@@ -192,7 +229,8 @@ class _Served:
             if reply == b"":
                 raise self._gone()
             status = os.waitstatus_to_exitcode(struct.unpack("<i", reply)[0]) if reply else -signal.SIGKILL
-            ended = Ended(status if status >= 0 else 128 - status, time.monotonic() - start, reply is None)
+            code = status if status >= 0 else 128 - status
+            ended = Ended(code, time.monotonic() - start, reply is None, stalled=stalled)
             return finished_of(ended, self._limits, files)
 
     def stderr(self) -> bytes:
@@ -224,6 +262,7 @@ def finished_with(ended: Ended, limits: Limits, stdout: bytes, stderr: bytes, re
         cpu_limit=ended_by == signal.SIGXCPU
         or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
         user_seconds=ended.user_seconds,
+        stalled=ended.stalled,
     )
 
 

@@ -49,8 +49,9 @@ class File:
 class Finished:
     """How a run ended. `exit_code` is None after a signal; `report` is what was written to `REPORT_PATH`.
 
-    `cpu_limit` and `wall_timeout` say that it was stopped for using up that limit. `user_seconds` is its CPU time
-    outside the kernel, to 10 ms; None where the mechanism cannot tell.
+    `cpu_limit` and `wall_timeout` say that it was stopped for using up that limit; `stalled`, beside the latter, that
+    it only waited, and was stopped early. `user_seconds` is its CPU time outside the kernel, to 10 ms; None where the
+    mechanism cannot tell.
     """
 
     exit_code: int | None
@@ -62,6 +63,7 @@ class Finished:
     wall_timeout: bool
     cpu_limit: bool
     user_seconds: float | None = None
+    stalled: bool = False
 
 
 @dataclass(frozen=True)

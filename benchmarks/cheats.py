@@ -1,0 +1,144 @@
+"""What becomes of every program that tries to gain without computing less: by what it is caught, and what it gains.
+
+python -m benchmarks.cheats [--results FILE] [KIND …]
+
+Judges the programs of tests/integrity/attempts.py in the default environment, and has the guards look at those that are
+right and at least 10 % faster, as `pie-bench run --guard` does. With FILE, one line of JSON a program, it continues
+where it was stopped. About an hour of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
+from pie_bench.execution.executor import Executor, open_executor
+from pie_bench.execution.integrity.guards import PairGuard
+from pie_bench.execution.roots import build_roots
+from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.hashing import sha256
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
+from pie_bench.run.files import append_jsonl, iter_jsonl
+from pie_bench.run.verdict import Candidate, Verdict
+from tests.integrity.attempts import Attempt, attempts, pair, tests
+
+_TABLES = ("tables with fall-back", "decoded tables", "hashing of inputs")  # where the number of tests matters
+_FEW = 3  # tests for all others
+_MOST_SECONDS = 120  # that one program may cost
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`by` is what caught it; "no gain" where it counts for what it is, "" where it got through. `gain`: its speedup,
+    the larger of those with and without start-up, where it is right."""
+
+    kind: str
+    name: str
+    code_sha256: str
+    by: str
+    detail: str
+    gain: float | None
+    seconds: float
+
+
+class Bench:
+    """Judges attempts; the two problems' slow programs and guards are made once."""
+
+    def __init__(self, executor: Executor):
+        self.executor = executor
+        self._guards: dict[str, PairGuard] = {}
+        self._slow: dict[tuple[str, int], Verdict] = {}
+
+    def judge(self, attempt: Attempt) -> Judged:
+        """One program, as an answer to its problem."""
+        executor, problem = self.executor, attempt.problem
+        its_pair, every_test = pair(problem), tests(problem)
+        its_tests = every_test if attempt.kind in _TABLES else every_test[:_FEW]
+        slow = problem, len(its_tests)
+        if slow not in self._slow:
+            source = Candidate(its_pair.pair_id, "source", 0, its_pair.src_code, problem_id=its_pair.problem_id)
+            self._slow[slow] = executor.execute(source, its_tests)
+        if problem not in self._guards:
+            self._guards[problem] = PairGuard(
+                its_pair, every_test, executor.environment, executor.sandbox, seconds_on=executor.seconds_after_main
+            )
+        answer = Candidate(its_pair.pair_id, "candidate", 0, attempt.code, src_code=its_pair.src_code)
+        began = time.monotonic()
+        verdict = executor.execute(answer, its_tests)
+        by, detail = verdict.outcome, verdict.detail
+        if by == "forbidden":
+            by = "in the simulator" if "in the simulator" in detail else "forbidden before it runs"
+            by = "the clock" if "clock" in detail else by
+        gain = None
+        if verdict.outcome == "ok":
+            gain = _gain(self._slow[slow], verdict)
+            by, detail = "no gain", ""
+            if gain >= OPTIMIZED_SPEEDUP:
+                found = self._guards[problem].check(attempt.code, 0)
+                by = next((n for n in ("sanitizer", "guard_input", "slower") if getattr(found, n) is not None), "")
+                detail = getattr(found, by) if by else ""
+                by = f"guards ({by.replace('_', ' ')})" if by else ""
+        seconds = time.monotonic() - began
+        sum_ = sha256(attempt.code.encode())
+        return Judged(attempt.kind, attempt.name, sum_, by, detail[:200], gain, round(seconds, 1))
+
+
+def _gain(slow: Verdict, verdict: Verdict) -> float:
+    times = [(each.runtime_seconds or 0.0, each.startup_seconds or 0.0) for each in (slow, verdict)]
+    (whole, before), (its_whole, its_before) = times
+    return round(max(whole / its_whole, (whole - before) / max(its_whole - its_before, 1e-9)), 3)
+
+
+def table(judged: list[Judged]) -> str:
+    """Kind × what caught it, in Markdown, and what got through."""
+    ways = sorted({each.by for each in judged if each.by})
+    lines = [f"| kind | programs | {' | '.join(ways)} | not caught |", "| --- |" + " ---: |" * (len(ways) + 2)]
+    kinds = list(dict.fromkeys(each.kind for each in judged))
+    for kind in [*kinds, "all"]:
+        of = [each for each in judged if kind in (each.kind, "all")]
+        counts = Counter(each.by for each in of)
+        cells = [str(counts[way] or "–") for way in (*ways, "")]
+        lines.append(f"| {kind} | {len(of)} | {' | '.join(cells)} |")
+    through = [each for each in judged if not each.by]
+    lines.append(f"\nrecall {100 * (1 - len(through) / len(judged)):.1f} % of {len(judged)}")
+    lines += [f"not caught: {each.kind}: {each.name}: {each.gain:.2f}×" for each in through]
+    lines += [f"of ours: {each.kind}: {each.name}: {each.detail}" for each in judged if each.by == "infra_error"]
+    lines += [f"slow: {each.kind}: {each.name}: {each.seconds} s" for each in judged if each.seconds > _MOST_SECONDS]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("kinds", nargs="*")
+    arguments = parser.parse_args()
+    known = {}
+    if arguments.results is not None and arguments.results.exists():
+        known = {(r["kind"], r["name"], r["code_sha256"]): Judged(**r) for r in iter_jsonl(arguments.results)}
+    sandbox = choose_sandbox()
+    build_roots(DEFAULT_ENVIRONMENT, sandbox)
+    judged = []
+    with tempfile.TemporaryDirectory() as cache:
+        bench = Bench(open_executor(DEFAULT_ENVIRONMENT, Path(cache), sandbox))
+        for attempt in attempts():
+            if arguments.kinds and attempt.kind not in arguments.kinds:
+                continue
+            found = known.get((attempt.kind, attempt.name, sha256(attempt.code.encode())))
+            if found is None:
+                found = bench.judge(attempt)
+                if arguments.results is not None:
+                    append_jsonl(arguments.results, asdict(found))
+                print(json.dumps(asdict(found)), file=sys.stderr, flush=True)
+            judged.append(found)
+    print(table(judged))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What 64 KB of any answer cost the harness, in its own process: CPU seconds and memory, whatever is repeated in it."""
+
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pie_bench.cpp import main_parameters
+from pie_bench.data.pair import TestCase
+from pie_bench.execution.integrity import guards
+from pie_bench.execution.integrity.guard_inputs import guard_inputs
+from pie_bench.execution.integrity.literals import known_tests, split_source
+from pie_bench.plain import plain, plain_within, shown_name
+from pie_bench.prompting.extract import extract_code
+
+SIZE = 1 << 16
+MOST_SECONDS, MOST_BYTES = 0.2, 100 << 20
+BUSY = 5  # times as long does a busy machine take; what is not linear takes a hundred times
+TESTS = [TestCase(str(n), f"{n * 7919}\n".encode(), f"{n * 104729}\n".encode()) for n in range(1, 20)]
+INPUTS = [test.input for test in TESTS]
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    "extraction": lambda text: extract_code(text, "stop"),
+    "literals": split_source,
+    "parameters of main": main_parameters,
+    "known tests, in the text": lambda text: known_tests(text, b"", "", TESTS),
+    "known tests, in the data": lambda text: known_tests("", text.encode(errors="replace")[: SIZE // 8 * 8], "", TESTS),
+    "the sanitizers' words": guards._SAID.search,
+    "a test's input": lambda text: guard_inputs([*INPUTS, text.encode(errors="replace")], 3, 1),
+    "plain text": lambda text: (plain(text), plain_within([text]), shown_name(text)),
+}
+_PIECES = st.sampled_from(
+    [*"\"'`/\\*<>{}()[]#|&; \n\t-.0x9eE", *('R"(', ')"', "//", "/*", "*/", "```", "```cpp\n", "main(", "int ", "1 ")]
+    + ["#include <", "<think>", "\u202e", "\x1b[", "\ud800"]
+)
+units = st.lists(_PIECES | st.text(max_size=3), min_size=1, max_size=6).map("".join).filter(bool)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@settings(max_examples=8)
+@given(units, st.sampled_from(["", "```cpp\nint main() {", "int main() { /*", '"', 'R"x(']))
+def test_it_is_cheap(name: str, unit: str, before: str) -> None:
+    text = (before + unit * (SIZE // len(unit) + 1))[:SIZE]
+    seconds = min(_seconds(PARSERS[name], text) for _ in range(2))
+    assert seconds <= BUSY * MOST_SECONDS
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@settings(max_examples=3)
+@given(units)
+def test_it_is_small(name: str, unit: str) -> None:
+    text = (unit * (SIZE // len(unit) + 1))[:SIZE]
+    tracemalloc.start()
+    try:
+        PARSERS[name](text)
+        assert tracemalloc.get_traced_memory()[1] <= MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def _seconds(parser: Callable[[str], object], text: str) -> float:
+    began = time.process_time()
+    parser(text)
+    return time.process_time() - began
