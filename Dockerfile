@@ -20,7 +20,8 @@ RUN apt-get update -q \
 COPY --from=wheel /opt/pie_bench /opt/pie_bench
 ENV PATH=/opt/pie_bench/bin:$PATH PIE_BENCH_ROOTS=/opt/pie_bench/roots PYTHONUNBUFFERED=1
 # Debian's packages, checked against the sums that the environment pins.
-RUN pie-bench environment build && rm -rf /root/.cache \
+# doctor ends with an error unless the environment really runs, and leaves its plugin beside the roots.
+RUN pie-bench environment build && pie-bench doctor && rm -rf /root/.cache \
     && useradd --create-home --uid 1000 pie
 USER pie
 WORKDIR /home/pie

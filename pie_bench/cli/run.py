@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--confirm", metavar="E", help="measure what the numbers rest on again in this environment, e.g. gem5-skylake"
     )
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        metavar="TRACKER",
+        help="log the finished run to wandb, trackio or mlflow; repeatable: docs/publishing.md",
+    )
     add_sandbox(parser)
     parser.set_defaults(verb=run)
 
@@ -48,6 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
     todo = plans_and_runs(arguments)
     if arguments.confirm is not None:
         load_environment_spec(arguments.confirm)  # an unknown name is said before anything is paid for
+    if arguments.log:
+        from pie_bench.publish import tracking
+
+        for tracker in arguments.log:
+            tracking.check_tracker(tracker)
     sandbox = chosen_sandbox(arguments)
     finished = []
     left_to_pay = arguments.max_cost
@@ -67,6 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
                 left_to_pay = max(0.0, left_to_pay - (pending.tally.cost_usd or 0.0))
             print_results_of(done)
             finished.append((done.results, done.results_path))
+            for tracker in arguments.log:
+                tracking.log(tracking.record_of(done.results, done.read_manifest()), tracker)
+                print(f"logged: {tracker}")
             if arguments.confirm is not None:
                 confirm_and_print(plan, run, arguments.confirm, arguments.workers, sandbox)
     if len(finished) > 1:
