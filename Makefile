@@ -1,8 +1,9 @@
 # make run    sets everything up, then runs the main job on the embedded defaults: four pairs, two answers each
 # make test   sets everything up, then checks style and types and runs the whole test suite
-# make lint   style, types and layers only: needs no compiler, sandbox or browser
+# make lint   style, types and layers only: needs no compiler, sandbox or browser, and installs nothing
+# make docs   sets up what the documentation's site needs, and builds it in site/, strictly
 
-.PHONY: run test lint setup-run setup-test setup-lint
+.PHONY: run test lint docs setup-run setup-test setup-docs has-linters
 PYTHON_BIN := .venv/bin
 
 define LINT
@@ -18,10 +19,13 @@ run: setup-run
 
 test: setup-test
 	$(LINT)
-	$(PYTHON_BIN)/python -m pytest -x -q --cov --cov-fail-under=90
+	$(PYTHON_BIN)/python -m pytest -q --cov --cov-fail-under=90
 
-lint: setup-lint
+lint: has-linters
 	$(LINT)
+
+docs: setup-docs
+	$(PYTHON_BIN)/mkdocs build --strict
 
 setup-run:
 	@tools/setup.sh
@@ -29,5 +33,9 @@ setup-run:
 setup-test:
 	@tools/setup.sh test
 
-setup-lint:
-	@tools/setup.sh lint
+setup-docs:
+	@tools/setup.sh docs
+
+has-linters:
+	@for tool in ruff mypy lint-imports; do test -x $(PYTHON_BIN)/$$tool || \
+		{ echo "lint: no $$tool in $(PYTHON_BIN); set up with: tools/setup.sh lint" >&2; exit 2; }; done

@@ -1,10 +1,18 @@
-"""The Python in the documentation runs as it stands."""
+"""What the documentation shows runs as it stands, and its site is whole."""
 
+from __future__ import annotations
+
+import os
 import re
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tools.docs_site import PAGES, ROOT, relinked
+from tools.task_cards import PAGE, page
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -44,3 +52,98 @@ def test_the_recipes_for_clusters_are_sound(tmp_path: Path) -> None:
     assert job["spec"]["completions"] == 16
     assert [shard(slurm, SLURM_ARRAY_TASK_ID=str(i), SLURM_ARRAY_TASK_MAX="16") for i in range(1, 17)] == wanted
     assert [shard(container["args"][0], JOB_COMPLETION_INDEX=str(i)) for i in range(16)] == wanted
+
+
+def commands(text: str) -> Iterator[str]:
+    """What stands behind `$ ` in blocks marked `console`; lines without a `$` belong to the command before."""
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield from re.findall(r"^\$ (.*\n(?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+
+
+def test_commands_are_found() -> None:
+    text = "```console\n$ one\n$ cat <<'E'\na\nE\n$ two\n```\n```\n$ not this\n```\n"
+    assert list(commands(text)) == ["one\n", "cat <<'E'\na\nE\n", "two\n"]
+
+
+@pytest.mark.slow
+def test_the_tutorial_leads_to_a_board_entry(cache: Path, weights_path: Path, tmp_path: Path) -> None:
+    """Each command in turn, in an empty folder, as a reader would type it."""
+    (tmp_path / "bin").mkdir()
+    launcher = tmp_path / "bin" / "pie-bench"
+    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m pie_bench.cli "$@"\n')
+    launcher.chmod(0o755)
+    (cache / "models").exists() or (cache / "models").symlink_to(weights_path.parent)
+    path = os.pathsep.join([str(launcher.parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    folder = tmp_path / "work"
+    folder.mkdir()
+    said = {}
+    for command in commands((DOCS / "tutorial.md").read_text()):
+        done = subprocess.run(
+            ["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}{done.stdout}{done.stderr}"
+        said[command] = done.stdout
+    (judged,) = (out for command, out in said.items() if command.startswith("pie-bench judge"))
+    assert "ok" in judged
+    assert "1 pair" in (folder / "runs" / "first" / "report.html").read_text()
+    (entry,) = (folder / "board" / "entries").glob("*.json")
+    assert entry.stem in "".join(path.name for path in (folder / "site" / "entries").iterdir())
+
+
+def test_task_cards_are_what_the_tasks_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python tools/task_cards.py"
+
+
+def test_links_lead_where_they_did() -> None:
+    text = (
+        "[a](docs/models.md#x) ![b](docs/p.png) [c](setup.cfg) [d](https://e.org) [e](#f) [g](no/such.md)\n"
+        "```\n[h](docs/models.md)\n```\n[`i`](tasks/README.md)\n"
+    )
+    assert relinked(text, "README.md", "index.md", os.path.exists) == (
+        "[a](models.md#x) ![b](p.png) c [d](https://e.org) [e](#f) [g](no/such.md)\n"
+        "```\n[h](docs/models.md)\n```\n[`i`](tasks.md)\n"
+    )
+    assert relinked("[a](../README.md#b)", "docs/x.md", "x.md", os.path.exists) == "[a](index.md#b)"
+
+
+def test_links_between_the_files_of_a_clone_lead_somewhere() -> None:
+    missing = []
+    for path in [*DOCS.glob("*.md"), *map(ROOT.joinpath, PAGES)]:
+        text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s#]+)", text):
+            if "://" not in target and not (path.parent / target).exists():
+                missing.append(f"{path.relative_to(ROOT)}: {target}")
+    assert missing == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built strictly: a broken link or anchor, or a page that nothing leads to, is an error."""
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install -e '.[docs]')")
+    pytest.importorskip("mkdocstrings", reason="mkdocstrings is not installed (pip install -e '.[docs]')")
+    target = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(target)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def test_the_site_asks_nobody_for_anything(site: Path) -> None:
+    pattern = r"<(?:script|img|link|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?((?:https?:)?//[^\"'\s>]+)"
+    asked = {
+        (str(path.relative_to(site)), url)
+        for path in site.rglob("*.html")
+        for url in re.findall(pattern, path.read_text(encoding="utf-8"))
+    }
+    assert asked == set()
+    sheets = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.css"))
+    assert re.findall(r"(?:url\(|@import\s+)[\"']?(?:https?:)?//[^)\"']+", sheets) == []
+
+
+def test_the_reference_has_all_that_the_package_offers(site: Path) -> None:
+    import pie_bench
+
+    text = (site / "reference.html").read_text(encoding="utf-8")
+    documented = {name.rpartition(".")[2] for name in re.findall(r'id="(pie_bench\.[\w.]+)"', text)}
+    assert set(pie_bench.__all__) - documented == {"DEFAULT_ENVIRONMENT"}

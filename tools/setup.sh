@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sets up everything that `make run`, `make test` and `make lint` need: Debian packages (only those missing) and the
+# Sets up everything that `make run`, `make test`, `make lint` and `make docs` need: Debian packages (only those missing) and the
 # virtual environment .venv in this folder. Quick to repeat: a second run checks and does nothing.
-# usage: tools/setup.sh EXTRAS      EXTRAS: comma-separated extras of setup.cfg, e.g. "test", "lint" or ""
+# usage: tools/setup.sh EXTRAS      EXTRAS: comma-separated extras of setup.cfg, e.g. "test", "lint", "docs" or ""
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extras=${1:-}
@@ -12,7 +12,7 @@ command -v "$python" >/dev/null || { echo "setup: $python not found; install Pyt
     || { echo "setup: $("$python" --version) is too old; 3.10+ is needed (set PYTHON=/path/to/python3.10)" >&2; exit 2; }
 
 packages=()
-if [ "$extras" != lint ]; then  # lint reads programs and runs none
+if [ "$extras" != lint ] && [ "$extras" != docs ]; then  # these read programs and run none
     command -v bwrap >/dev/null || packages+=(bubblewrap)
     ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || [ -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2 ] \
         || packages+=(libseccomp2)

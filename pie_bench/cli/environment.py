@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.output import print_json
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import PieBenchError
+
+if TYPE_CHECKING:
+    from pie_bench.execution.rootfs import RootSpec
 
 
 def add_verbs(verbs: Any) -> None:
@@ -23,6 +28,7 @@ def add_verbs(verbs: Any) -> None:
     action.set_defaults(verb=build)
     parser = verbs.add_parser("doctor", help="what works on this machine, and what to do about the rest")
     parser.add_argument("--sandbox", metavar="NAME", help="examine the environments in this one")
+    parser.add_argument("--build", action="store_true", help="first build the default environment, if it is not there")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(verb=doctor)
 
@@ -66,9 +72,18 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """One line for each thing that is needed; exit code 1 when the default environment cannot be used."""
-    from pie_bench.execution.doctor import examine
+    """One line for each thing that is needed; exit code 1 when the default environment cannot be used.
 
+    Where only its root file systems are missing, `--build`, or a yes at the terminal, makes them first.
+    """
+    from pie_bench.execution.doctor import examine
+    from pie_bench.execution.rootfs import root_path
+    from pie_bench.execution.roots import roots_of
+    from pie_bench.paths import roots_dir
+
+    missing = [spec for spec in roots_of(DEFAULT_ENVIRONMENT) if not root_path(spec, roots_dir()).is_dir()]
+    if missing and (arguments.build or (not arguments.json and _wanted(missing))):
+        _build_default(arguments.sandbox)
     usable = False
     found = []
     for finding in examine(arguments.sandbox):
@@ -79,5 +94,31 @@ def doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"usable": usable, "default_environment": DEFAULT_ENVIRONMENT, "findings": found})
     if not usable:
-        raise PieBenchError(f"the default environment, {DEFAULT_ENVIRONMENT}, cannot be used here: see its line above")
+        remedy = "; pie-bench doctor --build builds it" if missing and not arguments.build else ""
+        raise PieBenchError(
+            f"the default environment, {DEFAULT_ENVIRONMENT}, cannot be used here: see its line above{remedy}"
+        )
     return 0
+
+
+def _wanted(missing: Sequence[RootSpec]) -> bool:
+    """Whether the user wants them built: asked at a terminal only."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    size = sum(package.bytes for spec in missing for package in spec.packages)
+    asked = f"{DEFAULT_ENVIRONMENT} is not built yet: {size / 1e6:.0f} MB from Debian's mirrors. Build it now? [Y/n] "
+    try:
+        return input(asked).strip().lower() in ("", "y", "yes")
+    except EOFError:
+        return False
+
+
+def _build_default(sandbox: str | None) -> None:
+    from pie_bench.execution.roots import build_roots
+    from pie_bench.execution.sandbox.choose import choose_sandbox
+
+    try:
+        chosen = choose_sandbox(sandbox)
+    except PieBenchError:
+        return  # no sandbox works: what follows says so
+    build_roots(DEFAULT_ENVIRONMENT, chosen)

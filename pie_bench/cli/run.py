@@ -40,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="check the faster answers with sanitizers and on inputs that are none of the tests, and score with and "
         "without what is flagged (default: where pairs have 50 tests or more)",
     )
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        metavar="TRACKER",
+        help="log the finished run to wandb, trackio or mlflow; repeatable: docs/publishing.md",
+    )
     add_sandbox(parser)
     parser.set_defaults(verb=run)
 
@@ -55,6 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
     todo = plans_and_runs(arguments)
     if arguments.confirm is not None:
         load_environment_spec(arguments.confirm)  # an unknown name is said before anything is paid for
+    if arguments.log:
+        from pie_bench.publish import tracking
+
+        for tracker in arguments.log:
+            tracking.check_tracker(tracker)
     sandbox = chosen_sandbox(arguments)
     finished = []
     left_to_pay = arguments.max_cost
@@ -75,6 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
                 left_to_pay = max(0.0, left_to_pay - (pending.tally.cost_usd or 0.0))
             print_results_of(done)
             finished.append((done.results, done.results_path))
+            for tracker in arguments.log:
+                tracking.log(tracking.record_of(done.results, done.read_manifest()), tracker)
+                print(f"logged: {tracker}")
             if arguments.confirm is not None:
                 confirm_and_print(plan, run, arguments.confirm, arguments.workers, sandbox)
     if len(finished) > 1:

@@ -45,7 +45,7 @@ def score(plan: Plan, run: Run) -> Results:
         )
     pages = load_environment_spec(plan.settings.environment).simulator.pages
     by_id = sorted(plan.pairs, key=lambda pair: pair.pair_id)
-    pairs = [_pair_result(pair, verdicts, samples, pages) for pair in by_id]
+    pairs = [pair_result(pair, verdicts, samples, pages) for pair in by_id]
     # Without a measured source there is nothing to compare with; an error of ours on it is reported as such.
     usable = [pair for pair in pairs if pair.source.outcome == "ok"]
     scores = all_scores(usable, added_metrics(plan.task.metrics))
@@ -175,7 +175,7 @@ def answered_prompts(generations: Iterable[Generation]) -> Literal["these", "unk
     return "other" if found - {"unknown"} else "unknown" if found else "these"
 
 
-def _pair_result(pair: Pair, verdicts: Verdicts, samples: int, pages: str | None) -> PairResult:
+def pair_result(pair: Pair, verdicts: Verdicts, samples: int, pages: str | None) -> PairResult:
     """`pages` is the counter of pages of memory, where there is one."""
 
     def result(role: str, index: int = 0) -> SampleResult:

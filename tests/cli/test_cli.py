@@ -115,7 +115,7 @@ def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list"]) == 0
     assert capsys.readouterr().out == listed
     rows = {line.split()[0]: line.split() for line in listed.splitlines() if line.strip()}
-    assert rows["gpt-3.5"][1:6] == ["openai", "gpt-3.5-turbo-0613", "1.50", "2.00", "2023-06"]
+    assert rows["gpt-3.5"][1:6] == ["openai", "gpt-3.5-turbo-0125", "0.50", "1.50", "2024-01"]
     assert rows["codellama-13b"][1:] == ["vllm", "codellama/CodeLlama-13b-hf"]
     assert rows["smollm2"][1:3] == ["llama_cpp", "SmolLM2-135M-Instruct.Q4_1.gguf"]
     assert "or ADAPTER:ID: hf:ID_OR_FOLDER, " in listed and "openai:MODEL_ID, " in listed

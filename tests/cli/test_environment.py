@@ -1,5 +1,6 @@
 """`environment` and `doctor`: what can be measured in here, and what to do about the rest."""
 
+import io
 import json
 from pathlib import Path
 
@@ -36,6 +37,46 @@ def test_doctor_fails_when_the_default_environment_cannot_be_used(
     by_name = {finding["what"]: finding for finding in said["findings"] if finding["is_environment"]}
     assert not said["usable"]
     assert "pie-bench environment build" in by_name["skylake"]["says"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "builds"), [("\n", True), ("yes\n", True), ("n\n", False), ("", False)])
+def test_doctor_offers_to_build_at_a_terminal(
+    answer: str, builds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is built goes to a file, so that a build cannot be: it fails with the place where it was tried."""
+    (tmp_path / "roots").write_text("no folder")
+    monkeypatch.setenv("PIE_BENCH_ROOTS", str(tmp_path / "roots"))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    monkeypatch.setattr("sys.stdout", screen)
+    errors = io.StringIO()
+    monkeypatch.setattr("sys.stderr", errors)
+    code = main(["doctor"])
+    assert "skylake is not built yet: " in screen.getvalue()
+    assert ("the root file system debian-11 cannot be built there" in errors.getvalue()) == builds
+    assert code == (2 if builds else 1)
+
+
+def test_doctor_asks_nothing_without_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIE_BENCH_ROOTS", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(["doctor"]) == 1
+    out, err = capsys.readouterr()
+    assert "Build it now?" not in out
+    assert "see its line above; pie-bench doctor --build builds it" in err
+    (tmp_path / "roots").write_text("no folder")
+    monkeypatch.setenv("PIE_BENCH_ROOTS", str(tmp_path / "roots"))
+    assert main(["doctor", "--build"]) == 2
+    assert "cannot be built there" in capsys.readouterr().err
 
 
 def test_building_says_where_and_with_which_sum(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,18 +32,36 @@ def answer_of(spec: str, cache_dir: Path) -> str:
 def test_the_papers_models_have_their_exact_ids():
     models = named_entries()
     assert {name: getattr(models[name], "id", None) for name in models if name.startswith(("gpt-3.5", "gpt-4", "code"))}
-    ids = {name: models[name].id for name in ("gpt-3.5", "gpt-4", "codellama-7b", "codellama-13b", "codellama-34b")}
+    papers = ("gpt-3.5-turbo-0613", "gpt-4", "codellama-7b", "codellama-13b", "codellama-34b")
+    ids = {name: models[name].id for name in papers}
     assert ids == {
-        "gpt-3.5": "gpt-3.5-turbo-0613",
+        "gpt-3.5-turbo-0613": "gpt-3.5-turbo-0613",
         "gpt-4": "gpt-4-0613",
         "codellama-7b": "codellama/CodeLlama-7b-hf",
         "codellama-13b": "codellama/CodeLlama-13b-hf",
         "codellama-34b": "codellama/CodeLlama-34b-hf",
     }
     assert {models[name].prompting for name in ids} == {"chat", "text"}
-    for name, entry in models.items():
+    assert models["gpt-3.5"].id == "gpt-3.5-turbo-0125", "its successor, the last that answered"
+    assert "the paper's was gpt-3.5-turbo-0613" in models["gpt-3.5"].note
+
+
+def test_a_price_has_a_date_and_a_missing_price_a_reason():
+    for name, entry in named_entries().items():
         if isinstance(entry, OpenAIEntry):
-            assert entry.price_in is not None and entry.price_date, name
+            assert (entry.price_in is None) == (entry.price_date is None), name
+            assert entry.price_in is not None or "no price here, since " in entry.note, name
+
+
+def test_a_key_goes_to_its_own_provider_only():
+    """A model at another provider's address takes that provider's key, not OPENAI_API_KEY."""
+    for name, entry in named_entries().items():
+        if isinstance(entry, OpenAIEntry):
+            assert (entry.base_url is None) == (entry.api_key_env == "OPENAI_API_KEY"), name
+
+
+def test_the_oldest_name_of_an_id_is_the_one_that_an_id_finds():
+    assert find_model("openai:gpt-3.5-turbo-0125", {}) == find_model("gpt-3.5", {})
 
 
 def test_any_model_of_an_adapter():

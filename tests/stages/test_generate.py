@@ -317,7 +317,7 @@ def test_the_estimate_makes_no_call(tmp_path, capsys):
     assert "answers     80 (8 a prompt, at most 1,024 tokens each)" in said
     assert "(estimated, 2.3 characters a token)" in said
     assert "at most 81,920" in said
-    assert "at $1.5 in and $2 out a million tokens, as published 2023-06: check them" in said
+    assert "at $0.5 in and $1.5 out a million tokens, as published 2024-01: check them" in said
     assert main(["estimate", *options, "--model", "openai:mine"]) == 0
     assert "price       unknown: --model-args price_in=" in capsys.readouterr().out
     assert main(["estimate", *options, "--model", "openai:mine", "--model-args", "price_in=2,price_out=0"]) == 0

@@ -1,0 +1,69 @@
+"""Hooks of mkdocs: pages that lie outside docs/ become pages of the site, and every link leads where it did.
+
+In a clone README.md and others link to files by their place. On the site those that are pages are linked as pages, and
+those that are not (sources, folders) become text: the site has no copy of them.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+# Where a file of the clone stands on the site; docs/ itself is the site's root.
+PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security-policy.md",
+    "examples/README.md": "examples.md",
+    "integrations/inspect_ai/README.md": "inspect.md",
+    "leaderboard/README.md": "leaderboard.md",
+    "tasks/README.md": "tasks.md",
+}
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
+_FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    from mkdocs.structure.files import File
+
+    for source, page in PAGES.items():
+        files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    sources = {target: source for source, target in PAGES.items()}
+    uri = page.file.src_uri
+    return relinked(markdown, sources.get(uri, f"docs/{uri}"), uri, os.path.exists)
+
+
+def relinked(markdown: str, source: str, page: str, exists: Any) -> str:
+    """The text of `source`, a file of the clone, with its links as they must be on `page` of the site.
+
+    A link to nothing is left as it is: the site's own check then names it. Fenced code is left alone.
+    """
+
+    def link(match: re.Match[str]) -> str:
+        image, text, target = match.groups()
+        path, hash_sign, anchor = target.partition("#")
+        if not path or "://" in path or path.startswith("mailto:"):
+            return match[0]
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        if place in PAGES:
+            there = PAGES[place]
+        elif place.startswith("docs/"):
+            there = place.removeprefix("docs/")
+        elif exists(ROOT / place):
+            return text
+        else:
+            return match[0]
+        relative = posixpath.relpath(there, posixpath.dirname(page) or ".")
+        return f"{image}[{text}]({relative}{hash_sign}{anchor})"
+
+    parts = _FENCE.split(markdown)  # text and fenced code in turns
+    return "".join(_LINK.sub(link, part) if number % 2 == 0 else part for number, part in enumerate(parts))
