@@ -27,20 +27,20 @@ KINDS = {
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "analyse",
-        help="look into a finished run: errors, samples, edits, …",
+        help="analyse a finished run: errors, samples, edits, …",
         description="The paper's analyses over a finished run.",
         epilog="Analyses: " + "; ".join(f"{name}: {text}" for name, text in KINDS.items()) + ".",
     )
     parser.add_argument("analysis", choices=[*KINDS, "all"], metavar="ANALYSIS", help=f"{', '.join(KINDS)} or all")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--since", type=_date, metavar="DATE", help="contamination: from when on problems are new")
+    parser.add_argument("--since", type=_date, metavar="DATE", help="contamination: problems from this date on are new")
     parser.add_argument(
         "--new",
         type=Path,
         action="append",
         default=[],
         metavar="RUN_DIR",
-        help="contamination: a run of the same on other problems, e.g. the new ones",
+        help="contamination: a run of the same task and model on other problems, e.g. newer ones",
     )
     add_formats(parser)
     parser.set_defaults(verb=analyse)

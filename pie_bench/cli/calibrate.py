@@ -17,7 +17,7 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "calibrate",
         help="fit the embedded ruler's free numbers to gem5's times",
-        description="Fit the ruler's free numbers to gem5's times; problems are left out in turn for the errors.",
+        description="Fit the ruler's free numbers to gem5's times; errors are leave-one-problem-out.",
     )
     parser.add_argument(
         "--environment",

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "confirm",
-        help="measure a run's best programs again in another environment",
-        description="Measure again what a finished run's numbers rest on, and say how far the two rulers agree.",
+        help="re-measure a run's best programs in another environment",
+        description="Repeat the measurements that decide a run's score, and report how well the two rulers agree.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("--environment", default="gem5-skylake", metavar="E", help="default: %(default)s")
-    parser.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="programs executed at once (default: one per core)"
+    )
     add_sandbox(parser)
     parser.set_defaults(verb=confirm)
 

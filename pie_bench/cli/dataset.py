@@ -28,58 +28,58 @@ NO_FAULT = "no fault that changes scores"
 
 
 def add_verbs(verbs: Any) -> None:
-    parser = verbs.add_parser("dataset", help="list, check and show datasets, get the published one")
+    parser = verbs.add_parser("dataset", help="build, list, check and show datasets; get PIE")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     action = actions.add_parser(
-        "check", help="what is wrong with a dataset", description="Exit code 1 when something would change scores."
+        "check", help="find a dataset's faults", description="Exits with 1 if a fault would change scores."
     )
-    action.add_argument("name", nargs="?", default="pie", metavar="D", help="as --dataset takes it; default: pie")
-    action.add_argument("--split", action="append", metavar="S", help="train, val or test; default: those there are")
+    action.add_argument("name", nargs="?", default="pie", metavar="D", help="a dataset, as for --dataset; default: pie")
+    action.add_argument("--split", action="append", metavar="S", help="train, val or test; default: all that exist")
     action.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs of a split")
     action.add_argument(
-        "--pairs", metavar="P", help="only these pairs: ids with commas between, or @FILE, an id a line"
+        "--pairs", metavar="P", help="only these pairs: comma-separated ids, or @FILE with one id per line"
     )
     action.add_argument("--quick", action="store_true", help="run no program")
     action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
-    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one a core)")
+    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
     add_sandbox(action)
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=check)
-    action = actions.add_parser("list", help="the datasets that have a name")
+    action = actions.add_parser("list", help="list the named datasets")
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=list_names)
-    action = actions.add_parser("show", help="a pair: its programs, tests and recorded times")
-    action.add_argument("name", metavar="D", help="as --dataset takes it")
-    action.add_argument("--pair", metavar="ID", help="which; default: the first")
+    action = actions.add_parser("show", help="show a pair: its programs, tests and recorded times")
+    action.add_argument("name", metavar="D", help="a dataset, as for --dataset")
+    action.add_argument("--pair", metavar="ID", help="pair to show; default: the first")
     action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
     action.add_argument("--json", action="store_true", help="print JSON, with the tests themselves")
     action.set_defaults(verb=show)
     action = actions.add_parser(
         "build",
         help="build a dataset from submissions, as PIE was from CodeNet",
-        description="Continues where it was stopped; what was made from the same is not made again.",
+        description="Resumes where it stopped; stages whose inputs have not changed are not repeated.",
     )
     action.add_argument("recipe", metavar="RECIPE", help="a YAML file, or pie: docs/dataset-building.md")
-    action.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the dataset goes")
-    action.add_argument("--environment", metavar="E", help="what programs are measured in; default: the recipe's")
-    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one a core)")
+    action.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write the dataset")
+    action.add_argument("--environment", metavar="E", help="environment to measure in; default: the recipe's")
+    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
     add_sandbox(action)
     action.add_argument("--json", action="store_true", help="print the manifest")
     action.set_defaults(verb=build)
-    action = actions.add_parser("stats", help="problems, pairs, lengths and duplicates (the paper's A.5 and A.9)")
-    action.add_argument("name", metavar="D", help="as --dataset takes it")
+    action = actions.add_parser("stats", help="count problems, pairs, lengths and duplicates (the paper's A.5 and A.9)")
+    action.add_argument("name", metavar="D", help="a dataset, as for --dataset")
     action.add_argument(
         "--tokenizer",
         metavar="T",
         help="count with a tokenizer.json, the folder of one, a GGUF file, smollm2, or a name on the Hugging Face hub "
         "(gpt2: as in the paper); default: tokens of C++",
     )
-    action.add_argument("--page", type=Path, metavar="FILE", help="also write a page with pictures")
+    action.add_argument("--page", type=Path, metavar="FILE", help="also write an HTML page with charts")
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=stats)
-    action = actions.add_parser("fetch", help="where PIE's files are; verify those that arrived, lay them out")
-    action.add_argument("--from", dest="source", metavar="X", help="the folder or URL (http, file) that holds them")
-    action.add_argument("--to", type=Path, metavar="DIR", help="where they belong; default: PIE_DATA_DIR")
+    action = actions.add_parser("fetch", help="say where to get PIE's files; verify and lay out those you have")
+    action.add_argument("--from", dest="source", metavar="X", help="folder or URL (http, file) that holds them")
+    action.add_argument("--to", type=Path, metavar="DIR", help="where to put them; default: PIE_DATA_DIR")
     action.set_defaults(verb=fetch)
 
 

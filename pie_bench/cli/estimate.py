@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "estimate",
-        help="tokens, price and time of a run, without a call",
-        description="What a run will take: from the dataset and the registry, without a call.",
+        help="predict a run's tokens, cost and time without calling the model",
+        description="Predict a run's tokens, cost and time from dataset and registry, without calling the model.",
     )
     options.add_settings(parser)
     parser.set_defaults(verb=estimate)

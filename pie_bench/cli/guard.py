@@ -14,14 +14,14 @@ from pie_bench.progress import program_bar
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "guard",
-        help="check a run's speedups with sanitizers and on inputs that are none of the tests",
+        help="re-check a run's speedups with sanitizers and on new inputs",
         description="Build a run's answers again with sanitizers, run them on inputs that are none of the tests, and "
         "score the run with what is flagged counted as wrong.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("--all", action="store_true", help="every correct answer, not only those 10 %% faster")
-    parser.add_argument("--inputs", type=positive, metavar="N", help="guard inputs a pair (default: 20)")
-    parser.add_argument("--workers", type=positive, metavar="N", help="pairs checked at once (default: one a core)")
+    parser.add_argument("--inputs", type=positive, metavar="N", help="guard inputs per pair (default: 20)")
+    parser.add_argument("--workers", type=positive, metavar="N", help="pairs checked at once (default: one per core)")
     add_sandbox(parser)
     parser.set_defaults(verb=guard)
 

@@ -11,14 +11,16 @@ from typing import Any
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "import-answers",
-        help="make answers published by the paper's authors replayable",
-        description="Makes a file with a column of generated answers into one that --model replay:FILE takes.",
+        help="convert the paper's published answers for replay",
+        description="Convert a file with a column of generated answers to one for --model replay:FILE.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="JSON Lines, a row a pair")
-    parser.add_argument("--dataset", default="pie", metavar="D", help="what was asked about (default: %(default)s)")
+    parser.add_argument("file", type=Path, metavar="FILE", help="JSON Lines, one row per pair")
+    parser.add_argument(
+        "--dataset", default="pie", metavar="D", help="dataset the answers are for (default: %(default)s)"
+    )
     parser.add_argument("--split", default="test", metavar="S", help="default: %(default)s")
     parser.add_argument("--column", default="generated_answers", metavar="C", help="default: %(default)s")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: FILE with the ending .answers.jsonl")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: FILE with the suffix .answers.jsonl")
     parser.set_defaults(verb=import_answers)
 
 

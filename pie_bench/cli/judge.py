@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "judge",
-        help="say of one program whether it is right and how fast",
+        help="judge one program: is it correct, how fast is it?",
         description="Compile, check, run and measure one C++ program, on a pair's tests or on your own.",
         epilog="Exit code: 0 if the program is right; 1 if it is not (the outcome says why, and infra_error that it "
         "could not be judged); 2 if the command is wrong.",

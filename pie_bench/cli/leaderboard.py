@@ -13,58 +13,68 @@ from pie_bench.paths import leaderboard_dir
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
-        "leaderboard", help="submit a run, check one, make the site", description="The leaderboard."
+        "leaderboard", help="submit, check and verify runs; build the site", description="The leaderboard."
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     action = actions.add_parser("submit", help="pack a finished run into a bundle that others can check")
     action.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    action.add_argument("--submitter", required=True, metavar="NAME", help="who answers for it")
+    action.add_argument("--submitter", required=True, metavar="NAME", help="who vouches for it")
     action.add_argument("--link", action="append", default=[], metavar="URL", help="paper, model card, …; repeatable")
     action.add_argument("--out", type=Path, metavar="FILE", help="default: in the run's folder")
     action.set_defaults(verb=submit)
 
-    action = actions.add_parser("validate", help="check that a bundle holds together; nothing is run")
+    action = actions.add_parser("validate", help="recompute every number in a bundle; runs nothing")
     action.add_argument("bundle", type=Path, metavar="BUNDLE")
     action.set_defaults(verb=validate)
 
-    action = actions.add_parser("verify", help="measure again what a bundle's score hangs on and a sample, and sign")
+    action = actions.add_parser("verify", help="re-measure what decides a bundle's score, and a sample, and sign")
     action.add_argument("bundle", type=Path, metavar="BUNDLE")
-    action.add_argument("--key", type=Path, metavar="FILE", help="your private key; without, nothing is signed")
+    action.add_argument("--key", type=Path, metavar="FILE", help="your private key; without it nothing is signed")
     action.add_argument(
-        "--sample", type=share, default=0.02, metavar="P%", help="of the programs that carry no score (default: 2%%)"
+        "--sample",
+        type=share,
+        default=0.02,
+        metavar="P%",
+        help="share of the other programs to re-measure (default: 2%%)",
     )
-    action.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
+    action.add_argument(
+        "--workers", type=positive, metavar="N", help="programs executed at once (default: one per core)"
+    )
     action.add_argument("--sandbox", metavar="NAME", help="default: the first of doctor's list that works here")
     _add_leaderboard(action)
     action.set_defaults(verb=verify)
 
-    action = actions.add_parser("key", help="make a reviewer's key, for verify --key")
-    action.add_argument("file", type=Path, metavar="FILE", help="where the private key is written; keep it to yourself")
+    action = actions.add_parser("key", help="create a reviewer's key, for verify --key")
+    action.add_argument("file", type=Path, metavar="FILE", help="where to write the private key; keep it secret")
     action.set_defaults(verb=key)
 
-    action = actions.add_parser("reviewers", help="list who may verify, and how many entries each has verified")
+    action = actions.add_parser("reviewers", help="list the reviewers and how many entries each has verified")
     _add_leaderboard(action)
     action.set_defaults(verb=reviewers)
 
-    action = actions.add_parser("merge", help="add a bundle's entry to the board, verified if a reviewer signed it")
+    action = actions.add_parser(
+        "merge", help="add a bundle's entry to the board; it counts as verified if a reviewer signed it"
+    )
     action.add_argument("bundle", type=Path, metavar="BUNDLE")
     _add_leaderboard(action)
     action.set_defaults(verb=merge)
 
-    action = actions.add_parser("rebuild", help="make leaderboard.json and schema.json from the entries")
-    action.add_argument("--check", action="store_true", help="change nothing; fail where they are not so")
+    action = actions.add_parser("rebuild", help="regenerate leaderboard.json and schema.json from the entries")
+    action.add_argument("--check", action="store_true", help="change nothing; fail if they are out of date")
     _add_leaderboard(action)
     action.set_defaults(verb=rebuild)
 
-    action = actions.add_parser("render", help="make a static site from the entries: index.html and a page an entry")
+    action = actions.add_parser(
+        "render", help="build a static site from the entries: index.html and one page per entry"
+    )
     action.add_argument("--out", type=Path, metavar="DIR", help="default: site/ in the leaderboard's folder")
     _add_leaderboard(action)
     action.set_defaults(verb=render)
 
 
 def _add_leaderboard(action: argparse.ArgumentParser) -> None:
-    action.add_argument("--leaderboard", type=Path, metavar="DIR", help="default: the clone's")
+    action.add_argument("--leaderboard", type=Path, metavar="DIR", help="default: this clone's")
 
 
 def share(text: str) -> float:

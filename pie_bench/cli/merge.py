@@ -12,11 +12,11 @@ from pie_bench.cli.run import print_results_of
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "merge",
-        help="put the shards of a run together",
+        help="join the shards of a run",
         description="Put runs of parts of a run together: all shards of run --shard I/N, or runs over different pairs. "
         "The results are those that a single run would have. See docs/scale.md.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="the folders of finished runs")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="directories of finished runs")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new folder for the whole run")
     parser.set_defaults(verb=merge)
 

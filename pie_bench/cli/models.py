@@ -10,20 +10,22 @@ from pie_bench.paths import cache_dir
 
 
 def add_verbs(verbs: Any) -> None:
-    parser = verbs.add_parser("models", help="list models, fetch weights", description="The models that can be asked.")
+    parser = verbs.add_parser(
+        "models", help="list models, fetch weights", description="List the models, or fetch weights."
+    )
     _add_json(parser)
     parser.set_defaults(verb=list_models)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
-    action = actions.add_parser("list", help="what --model takes (the default)")
+    action = actions.add_parser("list", help="list what --model accepts (the default action)")
     _add_json(action)
     action.set_defaults(verb=list_models)
-    action = actions.add_parser("get", help="fetch a model's weights into the cache folder")
+    action = actions.add_parser("get", help="download a model's weights into the cache")
     action.add_argument("name", metavar="MODEL")
     action.set_defaults(verb=get)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def list_models(arguments: argparse.Namespace) -> int:

@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "noise",
-        help="how far a stopwatch is off: identical programs timed twice",
+        help="how noisy a stopwatch is: identical programs, timed twice",
         description="Times each program against itself with hyperfine on this machine and in the simulator: every "
         "speedup it shows is one that is not there (the paper, Section 2). Needs Debian's hyperfine.",
     )
-    parser.add_argument("--dataset", default="mini", metavar="D", help="whose programs to time; default: %(default)s")
+    parser.add_argument(
+        "--dataset", default="mini", metavar="D", help="dataset whose programs to time; default: %(default)s"
+    )
     parser.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
-    parser.add_argument("--pairs", type=positive, default=40, metavar="N", help="identical pairs; default: %(default)s")
-    parser.add_argument("--runs", type=positive, default=10, metavar="N", help="runs a side; default: %(default)s")
+    parser.add_argument(
+        "--pairs", type=positive, default=40, metavar="N", help="number of identical pairs; default: %(default)s"
+    )
+    parser.add_argument("--runs", type=positive, default=10, metavar="N", help="runs per side; default: %(default)s")
     add_sandbox(parser)
     add_formats(parser)
     parser.set_defaults(verb=noise)

@@ -40,28 +40,33 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--environment",
         metavar="E",
         default=DEFAULT_ENVIRONMENT,
-        help="a name (pie-bench environment list) or a YAML file of your own; default: %(default)s",
+        help="a name (pie-bench environment list) or your own YAML file; default: %(default)s",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs")
     parser.add_argument(
-        "--pairs", metavar="P", help="only these pairs: ids with commas between, or @FILE, an id a line"
+        "--pairs", metavar="P", help="only these pairs: comma-separated ids, or @FILE with one id per line"
     )
     parser.add_argument(
-        "--shard", metavar="I/N", help="only the I-th of N parts of the pairs; pie-bench merge puts them together"
+        "--shard", metavar="I/N", help="only the I-th of N parts of the pairs; pie-bench merge joins them"
     )
-    parser.add_argument("--samples", type=positive, metavar="K", help="answers a pair (default: the task's)")
+    parser.add_argument("--samples", type=positive, metavar="K", help="answers per pair (default: the task's)")
     parser.add_argument(
-        "--context", type=positive, metavar="N", help="tokens the model has room for, where it does not say so itself"
+        "--context",
+        type=positive,
+        metavar="N",
+        help="the model's context length in tokens, where its server does not report it",
     )
     parser.add_argument(
         "--answers-for-other-prompts",
         dest="other_prompts",
         action="store_true",
-        help="take replayed answers that were given to other prompts; every result says so, no leaderboard takes it",
+        help="accept replayed answers to other prompts; results say so, and the leaderboard refuses them",
     )
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: a folder of its own under runs/")
     parser.add_argument(
-        "--dry-run", action="store_true", help="prepare everything and say what would be asked, but ask nothing"
+        "--run-dir", type=Path, metavar="DIR", help="default: a folder under runs/ named after the settings"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="prepare everything and print the prompts, without calling the model"
     )
 
 
@@ -73,21 +78,23 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         help="mini (bundled), pie (in PIE_DATA_DIR), hf:OWNER/NAME, your own rows (JSONL, parquet, a folder) or a YAML "
         "file; default: the task's",
     )
-    parser.add_argument("--include-path", metavar="DIR", help="a folder with tasks of your own")
+    parser.add_argument("--include-path", metavar="DIR", help="a folder with your own tasks")
     parser.add_argument(
-        "--encoder", metavar="X", help="what finds examples: tfidf, codebert-cpp or st:MODEL; default: the task's"
+        "--encoder", metavar="X", help="encoder for retrieval: tfidf, codebert-cpp or st:MODEL; default: the task's"
     )
 
 
 def add_max_cost(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--max-cost", type=dollars, metavar="USD", help="stop before the run's answers cost more")
+    parser.add_argument("--max-cost", type=dollars, metavar="USD", help="stop before the answers cost more than this")
 
 
 def add_sandbox(parser: argparse.ArgumentParser) -> None:
     """The options that say what foreign code runs in: docs/security.md."""
     parser.add_argument("--sandbox", metavar="NAME", help="default: the first of doctor's list that works here")
     parser.add_argument(
-        "--unsafe", action="store_true", help="where no sandbox works, run programs without; no leaderboard takes it"
+        "--unsafe",
+        action="store_true",
+        help="run programs without a sandbox where none works; the leaderboard refuses such runs",
     )
 
 

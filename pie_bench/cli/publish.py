@@ -12,8 +12,8 @@ from pie_bench.errors import UserError
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "export",
-        help="a finished run in another tool's format",
-        description="Writes a finished run in another tool's format: docs/publishing.md.",
+        help="export a finished run to another tool's format",
+        description="Write export a finished run to another tool's format: docs/publishing.md.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
@@ -26,7 +26,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument(
         "--benchmark", metavar="OWNER/DATASET", help="eval-results: the benchmark's dataset on the Hub (needed)"
     )
-    parser.add_argument("--source-url", metavar="URL", help="eval-results: where the run can be seen")
+    parser.add_argument("--source-url", metavar="URL", help="eval-results: a page that shows the run")
     parser.set_defaults(verb=export)
     parser = verbs.add_parser(
         "push",
@@ -36,8 +36,8 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("target", metavar="hf:OWNER/DATASET")
-    parser.add_argument("--submitter", metavar="NAME", help="who answers for it; default: OWNER")
-    parser.add_argument("--private", action="store_true", help="make the dataset private, where it is made")
+    parser.add_argument("--submitter", metavar="NAME", help="who vouches for it; default: OWNER")
+    parser.add_argument("--private", action="store_true", help="if the dataset is created, make it private")
     parser.set_defaults(verb=push)
 
 

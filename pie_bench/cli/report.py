@@ -25,14 +25,14 @@ _PROFILED = 20  # pairs: three programs each, about ten seconds a program
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "report",
-        help="one HTML file with everything about one or more runs",
+        help="write one HTML file about one or more runs",
         description="A page with scores, pictures and every pair, in one file that needs no network. With --json or "
         "--csv, the numbers of its headline table instead. Where the run's environment can tell and is there, the "
         "programs of some pairs run once more to show where their cycles go, line by line; that is kept.",
     )
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the first RUN_DIR")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="also write the pictures there, as SVG and PNG")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="also write the charts there, as SVG and PNG")
     parser.add_argument(
         "--profile",
         type=natural,

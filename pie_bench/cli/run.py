@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from pie_bench.stages.plan import Plan
 
 DESCRIPTION = "Ask a model for faster programs, check and measure them, and score the answers."
-EPILOG = (
-    "An interrupted run is continued by the same command. Example: --task pie_retrieval_k2 --model smollm2 --limit 2"
-)
+EPILOG = "The same command resumes an interrupted run. Example: --task pie_retrieval_k2 --model smollm2 --limit 2"
 
 
 def add_verbs(verbs: Any) -> None:
@@ -30,15 +28,19 @@ def add_verbs(verbs: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     add_max_cost(parser)
-    parser.add_argument("--workers", type=positive, metavar="N", help="programs executed at once (default: one a core)")
     parser.add_argument(
-        "--confirm", metavar="E", help="measure what the numbers rest on again in this environment, e.g. gem5-skylake"
+        "--workers", type=positive, metavar="N", help="programs executed at once (default: one per core)"
+    )
+    parser.add_argument(
+        "--confirm",
+        metavar="E",
+        help="repeat the measurements that decide the score in this environment, e.g. gem5-skylake",
     )
     parser.add_argument(
         "--guard",
         action=argparse.BooleanOptionalAction,
-        help="check the faster answers with sanitizers and on inputs that are none of the tests, and score with and "
-        "without what is flagged (default: where pairs have 50 tests or more)",
+        help="re-check the faster answers with sanitizers and on new inputs, and score with and "
+        "without what they flag (default: where pairs have 50 tests or more)",
     )
     parser.add_argument(
         "--log",

@@ -20,25 +20,31 @@ def add_verbs(verbs: Any) -> None:
         description="Judge programs over HTTP: POST /v1/judge; /docs has the interface. See docs/scale.md.",
         epilog="SIGTERM and Ctrl-C end it in order. Needs the extra: pip install 'pie_bench[serve]'",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="any but loopback needs tokens; default: %(default)s")
+    parser.add_argument("--host", default="127.0.0.1", help="anything but loopback needs tokens; default: %(default)s")
     parser.add_argument("--port", type=natural, default=DEFAULT_PORT, help="0: a free one; default: %(default)s")
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="who may ask: tokens, one a line")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="tokens of those who may ask, one per line")
     parser.add_argument(
         "--environment", action="append", metavar="E", help=f"may be repeated; default: {DEFAULT_ENVIRONMENT}"
     )
-    parser.add_argument("--dataset", action="append", metavar="D", help="whose pairs; may be repeated; default: mini")
+    parser.add_argument("--dataset", action="append", metavar="D", help="datasets to use; repeatable; default: mini")
     parser.add_argument("--split", default="test", metavar="S", help="of the datasets; default: %(default)s")
-    parser.add_argument("--workers", type=positive, metavar="N", help="programs judged at once (default: one a core)")
+    parser.add_argument("--workers", type=positive, metavar="N", help="programs judged at once (default: one per core)")
     parser.add_argument(
-        "--queue", type=natural, default=256, metavar="N", help="programs that wait; default: %(default)s"
+        "--queue", type=natural, default=256, metavar="N", help="programs that may wait; default: %(default)s"
     )
-    parser.add_argument("--rate", type=positive, metavar="N", help="programs a minute and client (default: any number)")
+    parser.add_argument(
+        "--rate", type=positive, metavar="N", help="programs per minute and client (default: unlimited)"
+    )
     parser.add_argument("--max-body", type=positive, default=32, metavar="MIB", help="default: %(default)s")
     parser.add_argument(
-        "--cache", type=natural, default=64, metavar="MIB", help="of replies kept; default: %(default)s"
+        "--cache", type=natural, default=64, metavar="MIB", help="size of the reply cache; default: %(default)s"
     )
     parser.add_argument(
-        "--grace", type=natural, default=30, metavar="S", help="to finish what was asked for; default: %(default)s"
+        "--grace",
+        type=natural,
+        default=30,
+        metavar="S",
+        help="seconds to finish accepted jobs on shutdown; default: %(default)s",
     )
     add_sandbox(parser)
     parser.set_defaults(verb=serve)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
-        "show", help="print a prompt as the model gets it", description="The prompt of a task for a pair; asks nothing."
+        "show",
+        help="print a prompt exactly as the model sees it",
+        description="Print a task's prompt for one pair, without calling the model.",
     )
     parser.add_argument("--task", required=True, metavar="T", help="one task")
     parser.add_argument(
@@ -27,7 +29,7 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("--sample", type=positive, metavar="N", default=1, help="which answer's prompt (default: 1)")
     add_sources(parser)
-    parser.add_argument("--messages", action="store_true", help="as chat models get it: JSON, a message an object")
+    parser.add_argument("--messages", action="store_true", help="as chat models get it: JSON, one object per message")
     parser.set_defaults(verb=show)
 
 

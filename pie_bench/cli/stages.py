@@ -12,14 +12,18 @@ from pie_bench.paths import cache_dir
 
 
 def add_verbs(verbs: Any) -> None:
-    parser = verbs.add_parser("generate", help="only ask the model", description="Ask the model; execute nothing.")
+    parser = verbs.add_parser(
+        "generate", help="ask the model; execute nothing", description="Ask the model; execute nothing."
+    )
     options.add_settings(parser)
     options.add_max_cost(parser)
     parser.set_defaults(verb=generate)
-    parser = verbs.add_parser("execute", help="judge what was generated", description="Compile, check and measure.")
+    parser = verbs.add_parser(
+        "execute", help="judge the generated answers", description="Compile, check and measure the answers."
+    )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
-        "--workers", type=options.positive, metavar="N", help="programs executed at once (default: one a core)"
+        "--workers", type=options.positive, metavar="N", help="programs executed at once (default: one per core)"
     )
     options.add_sandbox(parser)
     parser.set_defaults(verb=execute)

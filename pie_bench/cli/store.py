@@ -10,11 +10,11 @@ from pie_bench.paths import cache_dir
 
 
 def add_verbs(verbs: Any) -> None:
-    parser = verbs.add_parser("store", help="bring measurements and answers of several machines together")
+    parser = verbs.add_parser("store", help="join the measurements and answers of several machines")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     action = actions.add_parser(
         "merge",
-        help="copy what other cache folders know into this machine's",
+        help="copy other machines' measurements and answers into this cache",
         description="Copy measurements, profiles and answers of other cache folders (PIE_BENCH_CACHE) into this "
         "machine's: nothing of it is simulated or asked for again. Stores that disagree on a measurement are refused.",
     )

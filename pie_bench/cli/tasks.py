@@ -9,9 +9,9 @@ from typing import Any
 
 
 def add_verbs(verbs: Any) -> None:
-    parser = verbs.add_parser("tasks", help="list tasks and groups", description="What --task takes.")
-    parser.add_argument("--include-path", type=Path, metavar="DIR", help="a folder with tasks of your own")
-    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    parser = verbs.add_parser("tasks", help="list tasks and groups", description="List what --task accepts.")
+    parser.add_argument("--include-path", type=Path, metavar="DIR", help="a folder with your own tasks")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(verb=tasks)
 
 
