@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pie_bench.cli.main import main
 from pie_bench.errors import UserError
+from pie_bench.publish import tracking
 from pie_bench.publish.tracking import Record, check_tracker, log, record_of
 from pie_bench.stages.finished import FinishedRun
 
@@ -38,6 +40,22 @@ def test_a_tracker_that_is_not_there_is_said_before_the_run(monkeypatch: pytest.
     monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
     with pytest.raises(UserError, match=r"--log mlflow: .*; install it: pip install 'pie_bench\[mlflow\]'"):
         check_tracker("mlflow")
+
+
+def test_an_unknown_tracker_ends_a_run_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--task", "pie_instruct", "--model", "reference", "--run-dir", str(tmp_path / "run")]
+    assert main(["run", *options, "--log", "tensorbord"]) == 2
+    assert "unknown tracker 'tensorbord'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_client_that_fails_leaves_the_run_whole(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Record) -> None:
+        raise RuntimeError("no login\nand more lines")
+
+    monkeypatch.setitem(tracking.TRACKERS, "json", refuse)  # a module that is there
+    with pytest.raises(UserError, match="^--log json: RuntimeError: no login; the run is whole: give the same command"):
+        log(record, "json")
 
 
 def test_mlflow(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""pie_bench's tasks for Inspect: `inspect eval pie_bench/pie -T task=pie_instruct`."""
+"""pie_bench's tasks for Inspect: `inspect eval pie_bench_inspect/pie -T task=pie_instruct`."""
 
 from __future__ import annotations
 
