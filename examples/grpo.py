@@ -1,6 +1,6 @@
 """Trains a model to make programs faster, with TRL's GRPO and pie_bench's rewards (docs/rewards.md).
 
-usage: python examples/grpo.py MODEL [--dataset D] [--judge URL] [--steps N] [--out DIR]
+usage: python examples/grpo.py MODEL [--dataset D] [--judge URL] [--steps N] [--cpu] [--out DIR]
 
 MODEL is a name on the Hugging Face Hub or a folder. Needs TRL: pip install trl
 """
@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--answers", type=int, default=8, help="to each prompt")
     parser.add_argument("--tokens", type=int, default=1024, help="the most that an answer may have")
+    parser.add_argument("--cpu", action="store_true", help="train without a GPU, for trying things out")
     parser.add_argument("--out", default="grpo")
     options = parser.parse_args()
 
@@ -38,6 +39,8 @@ def main() -> None:
             max_completion_length=options.tokens,
             logging_steps=1,
             report_to="none",
+            use_cpu=options.cpu,
+            bf16=not options.cpu,
         ),
     )
     trainer.train()
