@@ -50,7 +50,10 @@ def listening(host: str, port: int, access: Access) -> socket.socket:
         raise UserError(f"--host {host}: others can reach it: a token is needed; give --token-file FILE")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=1024)
+        sock = socket.create_server(address[:2], family=family, backlog=1024)
+        # asyncio sets it only where the protocol is named; without it a kept connection waits 40 ms for every reply.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
     except (OSError, OverflowError) as error:
         raise UserError(f"{host}:{port}: cannot be listened on ({error}); give another --host or --port") from None
 
