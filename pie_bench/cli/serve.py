@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from pathlib import Path
@@ -58,7 +59,7 @@ def serve(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise UserError(f"serve: the package {error.name} is missing; run: pip install 'pie_bench[serve]'") from None
     from pie_bench.serve.app import Access
-    from pie_bench.serve.run import listening, read_tokens, run
+    from pie_bench.serve.run import listening, read_tokens, run, server_of
     from pie_bench.serve.service import Service
 
     tokens = () if arguments.token_file is None else read_tokens(arguments.token_file)
@@ -77,13 +78,10 @@ def serve(arguments: argparse.Namespace) -> int:
         host, port, *_ = sock.getsockname()
         offered = ", ".join(f"{name} ({hash_[:12]})" for name, hash_ in service.environment_ids.items())
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        run(
-            service,
-            access,
-            sock,
-            grace_seconds=arguments.grace,
-            started=lambda: print(f"serving http://{address}: {offered}; {service.workers} workers", flush=True),
+        started = functools.partial(
+            print, f"serving http://{address}: {offered}; {service.workers} workers", flush=True
         )
+        run(server_of(service, access, grace_seconds=arguments.grace, started=started), service, sock)
     print("stopped", file=sys.stderr, flush=True)
     sys.stdout.flush()
     # What was cut off still has its threads; their sandboxes die with this process, so there is nothing to wait for.

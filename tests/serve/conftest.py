@@ -1,16 +1,22 @@
-"""A real judge server on loopback, in a process of its own."""
+"""Real judge servers on loopback."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
+from pie_bench.serve.app import Access
+from pie_bench.serve.run import listening, server_of
+from pie_bench.serve.service import Service
 
 TOKENS = ("first-token-of-the-tests", "another-token-of-the-tests", "a-third-token-of-the-tests")
 
@@ -30,20 +36,36 @@ def serving(cache: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[
             process.terminate()
 
 
+@contextmanager
+def serving_here(cache: Path, access: Access, **options: Any) -> Iterator[str]:
+    """The address of a server in a thread of this process."""
+    listens = threading.Event()
+    with pytest.MonkeyPatch.context() as patch, listening("127.0.0.1", 0, access) as sock:
+        patch.setenv("PIE_BENCH_CACHE", str(cache))
+        service = Service(**options)
+        server = server_of(service, access, grace_seconds=60, started=listens.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        try:
+            assert listens.wait(60)
+            host, port = sock.getsockname()
+            yield f"http://{host}:{port}"
+        finally:
+            server.should_exit = True
+            thread.join()
+            service.close()
+
+
 @pytest.fixture(scope="module")
 def server(measured_cache: Path, pinned_root: Path) -> Iterator[str]:
-    with serving(measured_cache, "--workers", "2") as (url, _):
+    with serving_here(measured_cache, Access(), workers=2) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def guarded_server(measured_cache: Path, pinned_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def guarded_server(measured_cache: Path, pinned_root: Path) -> Iterator[str]:
     """One that asks for tokens and takes little."""
-    tokens = tmp_path_factory.mktemp("tokens") / "tokens"
-    tokens.write_text("# who may ask\n" + "\n".join(TOKENS) + "\n")
-    tokens.chmod(0o600)
-    options = ("--token-file", str(tokens), "--rate", "6", "--max-body", "1", "--workers", "1", "--queue", "2")
-    with serving(measured_cache, *options) as (url, _):
+    with serving_here(measured_cache, Access(TOKENS, 6, 1 << 20), workers=1, queue=2) as url:
         yield url
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.judge import Judgement, PairWithTests
 from pie_bench.execution.subject import Locks
 from pie_bench.run.verdict import Verdict
-from pie_bench.serve.app import _Rate, is_loopback
+from pie_bench.serve.app import Access, _Rate, is_loopback
 from pie_bench.serve.protocol import Job, parse
+from pie_bench.serve.run import listening, read_tokens
 from pie_bench.serve.service import BusyError, Service, _Kept
 
 BUSY = "int main() { for (volatile long i = 0; i < 1500000000; i = i + 1) {} }"  # a second or more
@@ -101,6 +103,20 @@ def test_a_rate_is_kept_for_each_client(monkeypatch: pytest.MonkeyPatch) -> None
 )  # fmt: skip
 def test_loopback_is_known(host: str, own: bool) -> None:
     assert is_loopback(host) == own
+
+
+def test_replies_on_kept_connections_do_not_wait() -> None:
+    with listening("127.0.0.1", 0, Access()) as sock, socket.create_connection(sock.getsockname()):
+        accepted, _ = sock.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_tokens_are_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text("# who may ask\nfirst-token-of-the-tests\n\nanother-token-of-the-tests\n")
+    path.chmod(0o600)
+    assert read_tokens(path) == ("first-token-of-the-tests", "another-token-of-the-tests")
 
 
 def test_locks_are_kept_only_while_they_are_used() -> None:

@@ -118,6 +118,17 @@ def test_findings_of_the_guards_are_merged_too(run_a: FinishedRun, tmp_path: Pat
     assert api.merge(parts, tmp_path / "all").results == expected
 
 
+def test_what_was_done_to_prompts_is_known_of_all_shards(shards: list[Path], tmp_path: Path) -> None:
+    for number, folder in enumerate(shards):
+        cut = {"source_characters_cut": {f"pair {number}": number}} if number else {}
+        examples = {"strategy": "none", **cut}
+        change(
+            folder, folder / "manifest.json", lambda it, examples=examples: it["generation"].update(examples=examples)
+        )
+    merged = api.merge(shards, tmp_path / "all").results
+    assert merged.examples == {"strategy": "none", "source_characters_cut": {"pair 1": 1, "pair 2": 2}}
+
+
 def test_runs_over_other_pairs_are_merged_too(run_a: FinishedRun, shards: list[Path], tmp_path: Path) -> None:
     ids = [pair.pair_id for pair in run_a.plan.pairs]
     for folder, pairs in zip(shards, (ids[:12], ids[10:20]), strict=False):
