@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--guard",
         action=argparse.BooleanOptionalAction,
         help="check the faster answers with sanitizers and on inputs that are none of the tests, and score with and "
-        "without what is flagged (default: where pairs have 50 tests or more)",
+        "without what is flagged (default: where pairs have 80 tests or more)",
     )
     add_sandbox(parser)
     parser.set_defaults(verb=run)

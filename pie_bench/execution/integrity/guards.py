@@ -150,7 +150,7 @@ class PairGuard:
                 if own and test in speedups and own / _ALIKE <= (self._own_seconds[test] or 0.0) <= own * _ALIKE
             ]
             if data in speedups and len(alike) >= _MIN_ALIKE:
-                compared += 1
+                compared += median(alike) >= _FASTER
                 for expected, into in ((min(alike), than_all), (median(alike), than_half)):
                     if expected >= _FASTER and speedups[data] < expected / _MUCH_SLOWER:
                         into.append((speedups[data] / expected, expected, data))
