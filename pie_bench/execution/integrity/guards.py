@@ -74,6 +74,7 @@ class PairGuard:
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
         self._source = source
         source_checked = self._build(self._checked, pair.src_code)
+        target_checked = self._checked.compile(pair.tgt_code).binary
         self._every_test = [test.input for test in tests]
         # The slow program's own findings excuse an answer's on the same test.
         self._tests = [test for test in tests if self._said(source_checked, test.input) is None]
@@ -86,28 +87,43 @@ class PairGuard:
             if other is None or not self._same(data, other, answer):
                 continue
             self.answers.append((data, answer))
+        # Where the human rewrite has a finding too, the input may lie outside the problem.
+        self._faultless = [
+            data for data, _ in self.answers if target_checked and self._said(target_checked, data) is None
+        ]
 
     def check(self, code: str, sample_index: int) -> GuardFinding:
         """What the guards find in an answer that passed its tests."""
+        checked = self._checked.compile(code).binary
+        # None: inline assembly that leaves the sanitizers no register, say; nothing is known.
+        sanitizer = self._sanitizer(checked) if checked is not None else None
+        wrong = self._guard_input(code)
+        if checked is not None and sanitizer is None and wrong is None:
+            wrong = self._fault(checked)
         return GuardFinding(
             self._pair.pair_id,
             sample_index,
             sha256(code.encode(errors="replace")),
             len(self.answers),
             self._environment_id,
-            self._sanitizer(code),
-            wrong := self._guard_input(code),
+            sanitizer,
+            wrong,
             self._slower(code) if wrong is None else None,
         )
 
-    def _sanitizer(self, code: str) -> str | None:
-        binary = self._checked.compile(code).binary
-        if binary is None:  # inline assembly that leaves the sanitizers no register, say: nothing is known
-            return None
+    def _sanitizer(self, checked: bytes) -> str | None:
         for test in self._tests:
-            said = self._said(binary, test.input)
+            said = self._said(checked, test.input)
             if said is not None:
                 return f"test {test.test_id}: {said}"
+        return None
+
+    def _fault(self, checked: bytes) -> str | None:
+        """The sanitizers' finding on a guard input, where the answer is right all the same."""
+        for data in self._faultless:
+            said = self._said(checked, data)
+            if said is not None:
+                return f"input {shown_input(data)}: {said}"
         return None
 
     def _guard_input(self, code: str) -> str | None:
