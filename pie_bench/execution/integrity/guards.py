@@ -27,7 +27,7 @@ N_GUARD_INPUTS = 20
 PUBLIC_SEED = "0"  # of the guard inputs that everybody has
 SecondsOn = Callable[[bytes, Sequence[bytes]], "list[float | None]"]
 """Simulated seconds of a program after the start of `main`, on each input; None where it does not end well."""
-_MEASURED = 12  # guard inputs, and tests: the dearest, where a speedup shows
+_MEASURED, _MEASURED_TESTS = 6, 12  # guard inputs, the longest, and tests, the dearest: where a speedup shows
 _ALIKE = 1.5  # what tests of about the same size may cost, more or less
 _MIN_ALIKE, _MIN_SLOWER = 2, 2
 _MIN_ALL_SLOWER = 4  # guard inputs: where half of the tests are fast, all of these must be slow
@@ -148,8 +148,10 @@ class PairGuard:
         if self._seconds_on is None or not self.answers:
             return None
         binary = self._build(self._plain, code)
-        guards = self._dearest([data for data, _ in self.answers])
-        tests = self._dearest(self._every_test)
+        # Tests were measured before, these were not: the longest stand for the dearest.
+        longest = sorted((data for data, _ in self.answers), key=lambda data: (len(data), data), reverse=True)
+        guards = self._dearest(longest[:_MEASURED], _MEASURED)
+        tests = self._dearest(self._every_test, _MEASURED_TESTS)
         theirs = dict(zip([*guards, *tests], self._seconds_on(binary, [*guards, *tests]), strict=True))
         speedups = {
             data: own / max(other, _LEAST_SECONDS)
@@ -183,13 +185,13 @@ class PairGuard:
             f"slow program as much; {len(found)} such inputs"
         )
 
-    def _dearest(self, inputs: Sequence[bytes]) -> list[bytes]:
+    def _dearest(self, inputs: Sequence[bytes], most: int) -> list[bytes]:
         """Those that cost the slow program most; what it takes on each is kept."""
         assert self._seconds_on is not None
         missing = [data for data in inputs if data not in self._own_seconds]
         self._own_seconds |= dict(zip(missing, self._seconds_on(self._source, missing), strict=True))
         known = [data for data in inputs if self._own_seconds[data] is not None]
-        return sorted(known, key=lambda data: (-(self._own_seconds[data] or 0.0), data))[:_MEASURED]
+        return sorted(known, key=lambda data: (-(self._own_seconds[data] or 0.0), data))[:most]
 
     def _same(self, data: bytes, output: bytes, expected: bytes) -> bool:
         return self._comparing.right(self._pair.problem_id, TestCase("guard", data, expected), output)
