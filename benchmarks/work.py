@@ -5,8 +5,9 @@ usage: python -m benchmarks.work record FILE [--dataset D]... [--programs N] [--
 
 PIE's own tests are too small: most programs do less than 10 µs of work on them. `record` makes larger inputs of a test
 (its first number grows, or its first word), as long as the program still ends well, takes up to 13 with 50 to 450 µs of
-work, and measures them in gem5: a line of JSON each. It goes on where it was stopped. `compare` measures the same in
-the ruler and says how far it is off: whole times, start-up, work.
+work, and measures them in gem5: a line of JSON each; then each pair's other program on two of them. It goes on where it
+was stopped. `compare` measures the same in the ruler and says how far it is off: whole times, start-up, work, and the
+speedups of pairs on the inputs that both programs were measured on.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
-from pie_bench.data.load import SCORED, load_dataset
+from scipy.stats import spearmanr
+
+from pie_bench.data.load import PairDataset, load_dataset
+from pie_bench.data.pair import Pair
+from pie_bench.data.spec import SCORED
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import open_environment
@@ -29,36 +34,46 @@ from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.simulators.kind import open_simulator
 from pie_bench.execution.toolchain import Toolchain
+from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.run.measurement import Measurement
 
-LEAST, MOST, INPUTS = 50e-6, 450e-6, 13
+LEAST, MOST, INPUTS = 50e-6, 450e-6, 13  # seconds of work, inputs a program
+PAIRED = 2  # inputs of a slow program that its fast one is measured on too
 Item = TypeVar("Item")
 Times = tuple[float, float]  # whole, start-up (seconds)
+
+
+def loaded(datasets: list[str]) -> Iterator[PairDataset]:
+    """What is scored of each dataset, and what it has to learn from."""
+    for name in datasets:
+        yield load_dataset(name, SCORED)
+        try:
+            train = load_dataset(name, "train")
+        except UserError:
+            continue  # a dataset need not have more than what is scored
+        yield train
 
 
 def programs(datasets: list[str]) -> Iterator[tuple[str, str, str, list[bytes]]]:
     """Problem, name, text and tests' inputs (shortest first) of the programs: one of each problem, then the others."""
     by_problem: dict[str, dict[str, tuple[str, list[bytes]]]] = {}
-    for name in datasets:
-        for split in (SCORED, "train"):
-            try:
-                dataset = load_dataset(name, split, with_tests=True)
-            except UserError:
-                if split == SCORED:
-                    raise
-                continue  # a dataset need not have more than what is scored
-            for pair in dataset.pairs:
-                inputs = sorted({test.input for test in dataset.tests(pair)}, key=lambda each: (len(each), each))
-                names = pair.pair_id.split("-", 1)
-                for identifier, code in zip(names, (pair.src_code, pair.tgt_code), strict=True):
-                    by_problem.setdefault(pair.problem_id, {})[identifier] = (code, inputs)
+    for dataset in loaded(datasets):
+        for pair in dataset.pairs:
+            inputs = sorted({test.input for test in dataset.tests(pair)}, key=lambda each: (len(each), each))
+            for identifier, code in zip(names(pair), (pair.src_code, pair.tgt_code), strict=True):
+                by_problem.setdefault(pair.problem_id, {})[identifier] = (code, inputs)
     turns = []
     for problem, found in by_problem.items():
-        names = sorted(found)
-        random.Random(problem).shuffle(names)
-        turns += [(turn, problem, name, *found[name]) for turn, name in enumerate(names)]
+        identifiers = sorted(found)
+        random.Random(problem).shuffle(identifiers)
+        turns += [(turn, problem, name, *found[name]) for turn, name in enumerate(identifiers)]
     for _, problem, name, code, inputs in sorted(turns, key=lambda each: each[:3]):
         yield problem, name, code, inputs
+
+
+def names(pair: Pair) -> tuple[str, str]:
+    slow, fast = pair.pair_id.split("-", 1)
+    return slow, fast
 
 
 def spread(items: list[Item], n: int) -> list[Item]:
@@ -84,8 +99,7 @@ class Lab:
         return [self._times(each) if each.outcome == "ok" else None for each in self._simulator.measure(binary, inputs)]
 
     def _times(self, measurement: Measurement) -> Times:
-        whole = self._simulator.seconds(measurement.counters, measurement.startup_counters)
-        return whole, self._simulator.seconds(measurement.startup_counters, measurement.startup_counters)
+        return self._simulator.seconds(measurement.counters), self._simulator.seconds(measurement.startup_counters)
 
 
 def larger_inputs(test: bytes, work: Callable[[bytes], float | None]) -> list[bytes]:
@@ -123,66 +137,114 @@ def larger_inputs(test: bytes, work: Callable[[bytes], float | None]) -> list[by
 
 
 def record(file: Path, datasets: list[str], limit: int | None, environment: str, ruler: str) -> None:
-    lines = file.read_text().splitlines() if file.exists() else []
-    done = {tuple(row[:2]) for row in map(json.loads, lines)}
     gem5, quick = Lab(environment), Lab(ruler)
-    with file.open("a") as out:
-        for number, (problem, name, code, inputs) in enumerate(programs(datasets)):
-            if limit is not None and number >= limit:
-                break
-            binary = gem5.toolchain.compile(code).binary if (problem, name) not in done else None
-            if binary is None or not inputs:
-                continue
+    codes: dict[tuple[str, str], str] = {}
 
-            def work(data: bytes, binary: bytes = binary) -> float | None:
-                found = quick.times(binary, [data])[0]
-                return None if found is None else found[0] - found[1]
-
-            found = [each for test in (inputs[-1], inputs[len(inputs) // 2]) for each in larger_inputs(test, work)]
-            chosen = list(dict.fromkeys(found))
-            chosen = spread(chosen, INPUTS)
-            for data, times in zip(chosen, gem5.times(binary, chosen), strict=True):
+    def measure(problem: str, name: str, inputs: list[bytes]) -> None:
+        binary = gem5.toolchain.compile(codes[problem, name]).binary
+        found = zip(inputs, gem5.times(binary, inputs), strict=True) if binary is not None else ()
+        with file.open("a") as out:
+            for data, times in found:
                 if times is not None:
                     out.write(json.dumps([problem, name, data.decode("latin-1"), *times]) + "\n")
-            out.flush()
-            print(f"{problem} {name}: {len(chosen)} inputs", flush=True)
+        print(f"{problem} {name}: {len(inputs)} inputs", flush=True)
+
+    known = recorded(file)
+    for number, (problem, name, code, inputs) in enumerate(programs(datasets)):
+        if limit is not None and number >= limit:
+            break
+        codes[problem, name] = code
+        binary = quick.toolchain.compile(code).binary if (problem, name) not in known else None
+        if binary is None or not inputs:
+            continue
+
+        def work(data: bytes, binary: bytes = binary) -> float | None:
+            found = quick.times(binary, [data])[0]
+            return None if found is None else found[0] - found[1]
+
+        chosen = [each for test in (inputs[-1], inputs[len(inputs) // 2]) for each in larger_inputs(test, work)]
+        measure(problem, name, spread(list(dict.fromkeys(chosen)), INPUTS))
+    known = recorded(file)
+    for problem, slow, fast in pairs(datasets):
+        if (problem, fast) in codes and (problem, slow) in known:
+            lacking = [
+                data
+                for data in spread(list(known[problem, slow]), PAIRED)
+                if data not in known.get((problem, fast), {})
+            ]
+            if lacking:
+                measure(problem, fast, lacking)
+
+
+def recorded(file: Path) -> dict[tuple[str, str], dict[bytes, Times]]:
+    """What was measured in gem5, by problem and program, by input."""
+    found: dict[tuple[str, str], dict[bytes, Times]] = {}
+    for line in file.read_text().splitlines() if file.exists() else ():
+        problem, name, data, whole, startup = json.loads(line)
+        found.setdefault((problem, name), {})[data.encode("latin-1")] = (whole, startup)
+    return found
+
+
+def pairs(datasets: list[str]) -> list[tuple[str, str, str]]:
+    """Problem, slow and fast program of every pair."""
+    return sorted({(pair.problem_id, *names(pair)) for dataset in loaded(datasets) for pair in dataset.pairs})
 
 
 def compare(file: Path, datasets: list[str], ruler: str, per_program: int | None) -> None:
-    by_program: dict[tuple[str, str], list[tuple[bytes, Times]]] = {}
-    for problem, name, data, whole, startup in map(json.loads, file.read_text().splitlines()):
-        by_program.setdefault((problem, name), []).append((data.encode("latin-1"), (whole, startup)))
+    known = recorded(file)
     lab = Lab(ruler)
     errors: dict[str, list[float]] = {"whole times": [], "start-up": [], "work": []}
     by_name: list[tuple[float, str]] = []
+    measured: dict[tuple[str, str], dict[bytes, Times]] = {}
     for problem, name, code, _ in programs(datasets):
-        rows = by_program.pop((problem, name), None)
+        rows = known.get((problem, name))
         binary = lab.toolchain.compile(code).binary if rows else None
         if not rows or binary is None:
             continue
-        if per_program is not None:
-            rows = spread(rows, per_program)
+        inputs = list(rows) if per_program is None else spread(list(rows), per_program)
+        ours = {data: times for data, times in zip(inputs, lab.times(binary, inputs), strict=True) if times is not None}
+        measured[problem, name] = ours
         found = []
-        for (_, gem5), ours in zip(rows, lab.times(binary, [data for data, _ in rows]), strict=True):
-            if ours is None or gem5[0] - gem5[1] < LEAST:
-                continue
-            errors["whole times"].append(ours[0] / gem5[0] - 1)
-            errors["start-up"].append(ours[1] / gem5[1] - 1)
-            found.append((ours[0] - ours[1]) / (gem5[0] - gem5[1]) - 1)
+        for data, (whole, startup) in ours.items():
+            gem5 = rows[data]
+            if gem5[0] - gem5[1] >= LEAST:
+                errors["whole times"].append(whole / gem5[0] - 1)
+                errors["start-up"].append(startup / gem5[1] - 1)
+                found.append((whole - startup) / (gem5[0] - gem5[1]) - 1)
         errors["work"] += found
         if found:
             by_name.append((max(map(abs, found)), f"{problem} {name}"))
             print(f"{problem} {name}: work {min(found):+.1%} to {max(found):+.1%} ({len(found)} runs)", flush=True)
-    for missing in by_program:
+    for missing in known.keys() - measured.keys():
         print(f"{' '.join(missing)}: in no dataset that was given", file=sys.stderr)
     for what, all_ in errors.items():
-        size = sorted(map(abs, all_))
-        if size:
-            print(
-                f"{what}: {len(size)} runs of {len(by_name)} programs: median {median(size):.2%}, "
-                f"p90 {size[int(0.9 * len(size))]:.2%}, worst {size[-1]:.2%}"
-            )
+        tell(f"{what}: {len(all_)} runs of {len(by_name)} programs", all_)
     print("worst programs: " + ", ".join(f"{name} {error:.1%}" for error, name in sorted(by_name, reverse=True)[:6]))
+    ratios: dict[str, list[tuple[float, float]]] = {"whole times": [], "work": []}  # gem5's speedup, the ruler's
+    for problem, slow, fast in pairs(datasets):
+        both = measured.get((problem, slow), {}).keys() & measured.get((problem, fast), {}).keys()
+        for data in sorted(both):
+            times = [table[problem, name][data] for table in (known, measured) for name in (slow, fast)]
+            ratios["whole times"].append((times[0][0] / times[1][0], times[2][0] / times[3][0]))
+            a, b, c, d = (whole - startup for whole, startup in times)
+            if min(a, b) >= LEAST:
+                ratios["work"].append((a / b, c / d))
+    for what, found_ in ratios.items():
+        if len(found_) > 2:
+            gem5s, ours_ = zip(*found_, strict=True)
+            rank = spearmanr(gem5s, ours_).statistic
+            crossed = sum((a >= OPTIMIZED_SPEEDUP) != (b >= OPTIMIZED_SPEEDUP) for a, b in found_)
+            tell(
+                f"speedups in {what}: {len(found_)} inputs of pairs, rank correlation {rank:.4f}, "
+                f"{crossed} on the other side of {OPTIMIZED_SPEEDUP}",
+                [b / a - 1 for a, b in found_],
+            )
+
+
+def tell(what: str, errors: list[float]) -> None:
+    size = sorted(map(abs, errors))
+    if size:
+        print(f"{what}: median {median(size):.2%}, p90 {size[int(0.9 * len(size))]:.2%}, worst {size[-1]:.2%}")
 
 
 def main() -> int:

@@ -71,8 +71,8 @@ def calibrate(observations: Sequence[Observation]) -> Calibration:
 
         scale = (weights / seconds)[chosen]
         numbers: np.ndarray = nnls(slopes[chosen] * scale[:, None], (seconds - plain)[chosen] * scale)[0]
-        rounded: np.ndarray = np.rint(numbers)
-        return rounded
+        whole: np.ndarray = np.rint(numbers)
+        return whole
 
     numbers = fit(np.ones(len(problems), bool))
     left_out = np.empty_like(seconds)

@@ -19,7 +19,8 @@ class Comparing:
     """Says whether outputs are right. Safe for several threads; a checker is compiled when it is first needed.
 
     A checker is called as testlib's are, `checker INPUT OUTPUT ANSWER`, in a sandbox of its own, which the program that
-    is judged never sees. It ends with 0 for a right output, 1 or 2 for a wrong one; anything else is an error of ours.
+    is judged never sees. It ends with 0 for a right output; 1, 2 or 7 (testlib's points) for a wrong one; anything
+    else is an error of ours.
     """
 
     def __init__(self, spec: EnvironmentSpec, toolchain: Toolchain, sandbox: Sandbox, root: Path | None):

@@ -87,7 +87,7 @@ def test_an_edited_board_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_the_shipped_board_and_schema_are_what_its_entries_and_types_say() -> None:
-    assert check(LEADERBOARD_DIR) >= 48
+    assert check(LEADERBOARD_DIR) >= 45
     # Byte for byte: a change that nobody made would be one in every pull request.
     for name, value in derived({}).items():
         if name == "schema.json":

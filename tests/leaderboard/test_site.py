@@ -180,7 +180,7 @@ def test_plot_against_cost_where_it_is_known(page: Any) -> None:
     made(page).locator("figure select").select_option("cost")
     assert made(page).locator("circle").count() == 2, "only two entries know their cost"
     assert "Speedup against cost" in made(page).locator("svg").get_attribute("aria-label")
-    others = page.locator("section.group", has_text="cachegrind")
+    others = page.locator("section.group", has_text="in skylake")
     assert others.locator("figure select").count() == 0
     assert others.first.locator("figure").is_visible()
 
@@ -223,7 +223,7 @@ def test_an_entry_s_page_says_where_the_numbers_are_from(page: Any) -> None:
     (entry,) = (
         json.loads(path.read_text())
         for path in (LEADERBOARD_DIR / "entries").glob("*smollm2*")
-        if json.loads(path.read_text())["environment"] == "cachegrind"
+        if json.loads(path.read_text())["environment"] == "skylake"
     )
     for value in ("task_hash", "dataset_fingerprint", "environment_id", "model_resolved"):
         assert entry[value] in text
@@ -231,10 +231,10 @@ def test_an_entry_s_page_says_where_the_numbers_are_from(page: Any) -> None:
         assert f"{name}\t{version}" in text
     command = page.inner_text("pre")
     assert command == (
-        "python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --environment cachegrind "
+        "python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --environment skylake "
         "--samples 2 --limit 4"
     )
-    page.get_by_role("link", name="pie_retrieval_k2 in cachegrind").click()
+    page.get_by_role("link", name="pie_retrieval_k2 in skylake").click()
     page.wait_for_selector("body[data-ready]")
     assert page.locator("section.group:visible").count() == 1
 
