@@ -1,4 +1,4 @@
-"""The notebooks in examples/ run from top to bottom, as a user's Jupyter runs them, and its scripts do what they say."""
+"""The notebooks in examples/ run from top to bottom, as a user's Jupyter runs them; its scripts do what they say."""
 
 from __future__ import annotations
 

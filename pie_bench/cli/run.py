@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--guard",
         action=argparse.BooleanOptionalAction,
         help="re-check the faster answers with sanitizers and on new inputs, and score with and "
-        "without what they flag (default: where pairs have 50 tests or more)",
+        "without what they flag (default: where pairs have 80 tests or more)",
     )
     parser.add_argument(
         "--log",

@@ -220,7 +220,7 @@ def _page_of(entry: Shown) -> dict[str, Any]:
     return {
         "entry": entry,
         "group": _group_id(_group_key(entry)),
-        "rows": [(state, _cells(entry.scores, state)) for state in states],
+        "rows": [(state, _cells(entry.scores, state, entry.guarded)) for state in states],
         "human": [(time, cells) for time, cells in _human([entry]).items()],
         "answers": sum(entry.counts["outcomes"].values()),
         "cost": _money(entry.cost),

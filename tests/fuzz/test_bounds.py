@@ -25,7 +25,7 @@ INPUTS = [test.input for test in TESTS]
 PARSERS: dict[str, Callable[[str], object]] = {
     "extraction": lambda text: extract_code(text, "stop"),
     "literals": split_source,
-    "parameters of main": main_parameters,
+    "parameters of main": lambda text: main_parameters(split_source(text)[0]),
     "known tests, in the text": lambda text: known_tests(text, b"", "", TESTS),
     "known tests, in the data": lambda text: known_tests("", text.encode(errors="replace")[: SIZE // 8 * 8], "", TESTS),
     "the sanitizers' words": guards._SAID.search,

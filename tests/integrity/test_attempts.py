@@ -24,7 +24,7 @@ SAMPLE = {
     ("undefined behaviour", "signed overflow"): "guards (sanitizer)",
     ("test-sized arrays", "odd lengths only"): "guards (guard input)",
     ("output tricks", "about"): "wrong_output",
-    ("harness stalling", "a terminal included"): "compile_error",
+    ("harness stalling", "a device included"): "compile_error",
 }
 
 

@@ -40,6 +40,7 @@ FLAGGED = {
     "a signed overflow": ("sanitizer", _READ + 'int main() { int n, k = 2147483647; scanf("%d", &n); k += n; long long s = 0, x; while (scanf("%lld", &x) == 1) s += x; printf("%lld\\n", k ? s : 0); }'),
     "an index out of a vector": ("sanitizer", _READ + 'int main() { int n; scanf("%d", &n); std::vector<long long> a(n); long long s = 0; for (int i = 0; i < n; i++) { scanf("%lld", &a[i]); s += a[i]; } if (a[n] == 12345) s++; printf("%lld\\n", s); }'),
     "the known tests only": ("guard_input", _READ + f"static const long long t[] = {{{SUMS}}};" + ' int main() { int n; scanf("%d", &n); printf("%lld\\n", t[(n - 5) / 3 & 7]); }'),
+    "an array as large as the largest test, and room behind it": ("guard_input", _READ + "struct { long long a[26], rest[26]; } static s; int main() { int n; scanf(\"%d\", &n); long long r = 0; for (int i = 0; i < n; i++) { scanf(\"%lld\", s.a + i); } for (int i = 0; i < n; i++) r += s.a[i]; printf(\"%lld\\n\", r); }"),
     "sixteen bits are enough": ("guard_input", _READ + 'int main() { int n; scanf("%d", &n); unsigned s = 0; int x; while (scanf("%d", &x) == 1) s += x; printf("%u\\n", s % 140000); }'),
 }  # fmt: skip
 

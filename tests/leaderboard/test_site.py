@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from pie_bench.cli.main import main
 from pie_bench.leaderboard.shown import adapt
+from pie_bench.leaderboard.site import write_site
 from pie_bench.paths import leaderboard_dir
 from pie_bench.plain import shown_name
 from tests.report.browser import chromium
@@ -407,3 +408,17 @@ def test_any_fields_are_read(raw: dict[str, Any]) -> None:
     for of in (*shown.scores.values(), *shown.human.values()):
         for bounded in of.values():
             assert all(value is None or abs(value) < float("inf") for value in bounded)
+
+
+def test_guarded_numbers_stand_below_the_raw_ones(tmp_path: Path) -> None:
+    guards = {"checked": 2, "findings": [{}], "n_guard_inputs": 20, "speedups_removed": 1}
+    guards |= {"metrics": {"speedup": {"best@1": 1.2}}, "metrics_without_startup": {}}
+    board = tmp_path / "board"
+    (board / "entries").mkdir(parents=True)
+    (board / "reviewers.json").write_text('{"reviewers": []}')
+    (board / "entries" / "a.json").write_text(json.dumps(made_entries()["middle"] | {"guards": guards}))
+    write_site(board, tmp_path / "site")
+    for page in ("index.html", "entries/a.html"):
+        text = (tmp_path / "site" / page).read_text()
+        assert "<b>2.00×</b><small>1.75–2.25 · guarded 1.20×</small>" in text
+        assert text.count("guarded 1.20×") <= 2, "at best@1 only (and in the index's data)"

@@ -184,7 +184,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "all of it start-up": (on_candidate(more_startup), r"startup_seconds: it is .*; its counts make"),
     "one of two twins faster": (on_candidate(half_of_all), r"tests: pair .* has not those of pair .*, its twin"),
     "start-up above the whole": (
-        on_candidate(lambda v: v["startup_counters"].update(instructions=10**15)),
+        on_candidate(lambda v: v["startup_counters"].update(instructions=10**15, uops=10**15)),
         r"startup_counters: instructions: 1000000000000000, more than the whole process",
     ),
     "cycles": (
@@ -302,7 +302,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         lambda parts: parts["results.json"]["pairs"].pop(),
         "results.json.pairs: it is ",
     ),
-    "memory": (changed("results.json", "memory", to={"model": {}}), "results.json.memory: it is"),
+    "memory": (changed("results.json", "memory", to={"model": {}}), "results.json.memory.human: missing"),
     "guards that were not run": (
         lambda parts: parts["entry.json"].update(
             guards={"checked": 4, "findings": [], "unchecked": 0, "metrics": {}, "metrics_without_startup": {}}

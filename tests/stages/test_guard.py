@@ -80,8 +80,12 @@ def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_run_guards_where_it_is_told_to_or_has_many_tests(
-    cheated: Path, capsys: pytest.CaptureFixture[str], mini: PairDataset
+    cheated: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def of_few_inputs(*arguments: Any, **options: Any) -> PairGuard:
+        return PairGuard(*arguments, **options | {"n": 2})
+
+    monkeypatch.setattr(stage, "PairGuard", of_few_inputs)  # each costs seconds
     run = Run(cheated)
     plan = plan_of(run)
     assert not guards_by_default(plan)

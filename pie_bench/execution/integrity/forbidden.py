@@ -283,7 +283,7 @@ def _probes(program: Program, src_code: str) -> str | None:
     limits = {"getrlimit", "setrlimit"} & program.imports
     if limits == {"getrlimit"} and "getrlimit" not in theirs:
         return "it reaches for its limits (getrlimit)"
-    parameters = main_parameters(program.code)
+    parameters = main_parameters(bare)  # comments and texts that do not end make parsing slow
     # Where a tree cannot be had, the text decides: nobody gets around the check by a program that is hard to parse.
     arguments = re.search(r"\bmain\s*\(([^()]*)\)\s*\{", bare)
     if (parameters is not None and parameters >= 3) or (arguments is not None and arguments[1].count(",") >= 2):

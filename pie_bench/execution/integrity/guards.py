@@ -27,7 +27,7 @@ N_GUARD_INPUTS = 20
 PUBLIC_SEED = "0"  # of the guard inputs that everybody has
 SecondsOn = Callable[[bytes, Sequence[bytes]], "list[float | None]"]
 """Simulated seconds of a program after the start of `main`, on each input; None where it does not end well."""
-_MEASURED = 12  # guard inputs, and tests: the dearest, where a speedup shows
+_MEASURED, _MEASURED_TESTS = 6, 12  # guard inputs, the longest, and tests, the dearest: where a speedup shows
 _ALIKE = 1.5  # what tests of about the same size may cost, more or less
 _MIN_ALIKE, _MIN_SLOWER = 2, 2
 _MIN_ALL_SLOWER = 4  # guard inputs: where half of the tests are fast, all of these must be slow
@@ -74,6 +74,7 @@ class PairGuard:
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
         self._source = source
         source_checked = self._build(self._checked, pair.src_code)
+        target_checked = self._checked.compile(pair.tgt_code).binary
         self._every_test = [test.input for test in tests]
         # The slow program's own findings excuse an answer's on the same test.
         self._tests = [test for test in tests if self._said(source_checked, test.input) is None]
@@ -86,28 +87,43 @@ class PairGuard:
             if other is None or not self._same(data, other, answer):
                 continue
             self.answers.append((data, answer))
+        # Where the human rewrite has a finding too, the input may lie outside the problem.
+        self._faultless = [
+            data for data, _ in self.answers if target_checked and self._said(target_checked, data) is None
+        ]
 
     def check(self, code: str, sample_index: int) -> GuardFinding:
         """What the guards find in an answer that passed its tests."""
+        checked = self._checked.compile(code).binary
+        # None: inline assembly that leaves the sanitizers no register, say; nothing is known.
+        sanitizer = self._sanitizer(checked) if checked is not None else None
+        wrong = self._guard_input(code)
+        if checked is not None and sanitizer is None and wrong is None:
+            wrong = self._fault(checked)
         return GuardFinding(
             self._pair.pair_id,
             sample_index,
             sha256(code.encode(errors="replace")),
             len(self.answers),
             self._environment_id,
-            self._sanitizer(code),
-            wrong := self._guard_input(code),
+            sanitizer,
+            wrong,
             self._slower(code) if wrong is None else None,
         )
 
-    def _sanitizer(self, code: str) -> str | None:
-        binary = self._checked.compile(code).binary
-        if binary is None:  # inline assembly that leaves the sanitizers no register, say: nothing is known
-            return None
+    def _sanitizer(self, checked: bytes) -> str | None:
         for test in self._tests:
-            said = self._said(binary, test.input)
+            said = self._said(checked, test.input)
             if said is not None:
                 return f"test {test.test_id}: {said}"
+        return None
+
+    def _fault(self, checked: bytes) -> str | None:
+        """The sanitizers' finding on a guard input, where the answer is right all the same."""
+        for data in self._faultless:
+            said = self._said(checked, data)
+            if said is not None:
+                return f"input {shown_input(data)}: {said}"
         return None
 
     def _guard_input(self, code: str) -> str | None:
@@ -132,8 +148,10 @@ class PairGuard:
         if self._seconds_on is None or not self.answers:
             return None
         binary = self._build(self._plain, code)
-        guards = self._dearest([data for data, _ in self.answers])
-        tests = self._dearest(self._every_test)
+        # Tests were measured before, these were not: the longest stand for the dearest.
+        longest = sorted((data for data, _ in self.answers), key=lambda data: (len(data), data), reverse=True)
+        guards = self._dearest(longest[:_MEASURED], _MEASURED)
+        tests = self._dearest(self._every_test, _MEASURED_TESTS)
         theirs = dict(zip([*guards, *tests], self._seconds_on(binary, [*guards, *tests]), strict=True))
         speedups = {
             data: own / max(other, _LEAST_SECONDS)
@@ -150,7 +168,7 @@ class PairGuard:
                 if own and test in speedups and own / _ALIKE <= (self._own_seconds[test] or 0.0) <= own * _ALIKE
             ]
             if data in speedups and len(alike) >= _MIN_ALIKE:
-                compared += 1
+                compared += median(alike) >= _FASTER
                 for expected, into in ((min(alike), than_all), (median(alike), than_half)):
                     if expected >= _FASTER and speedups[data] < expected / _MUCH_SLOWER:
                         into.append((speedups[data] / expected, expected, data))
@@ -167,13 +185,13 @@ class PairGuard:
             f"slow program as much; {len(found)} such inputs"
         )
 
-    def _dearest(self, inputs: Sequence[bytes]) -> list[bytes]:
+    def _dearest(self, inputs: Sequence[bytes], most: int) -> list[bytes]:
         """Those that cost the slow program most; what it takes on each is kept."""
         assert self._seconds_on is not None
         missing = [data for data in inputs if data not in self._own_seconds]
         self._own_seconds |= dict(zip(missing, self._seconds_on(self._source, missing), strict=True))
         known = [data for data in inputs if self._own_seconds[data] is not None]
-        return sorted(known, key=lambda data: (-(self._own_seconds[data] or 0.0), data))[:_MEASURED]
+        return sorted(known, key=lambda data: (-(self._own_seconds[data] or 0.0), data))[:most]
 
     def _same(self, data: bytes, output: bytes, expected: bytes) -> bool:
         return self._comparing.right(self._pair.problem_id, TestCase("guard", data, expected), output)
