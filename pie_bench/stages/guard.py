@@ -84,6 +84,7 @@ def guard(
     run.guards_path.touch()
     for _ in pool.map_unordered(check, todo):
         pass
+    results = score(plan, run)
     if failed and len(failed) == len(todo):
         raise failed[0]
-    return score(plan, run)
+    return results
