@@ -1,5 +1,6 @@
 """Who brings an entry does not say in the same change who may verify it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from tools.reviewers_apart import ENTRIES, REVIEWERS
 
 ROOT = Path(__file__).parents[2]
+ENTRY = f"{ENTRIES}a.json"
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -16,30 +18,38 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+def listed(*names: str) -> str:
+    return json.dumps({"reviewers": [{"name": name, "key": "k"} for name in names]})
+
+
 @pytest.mark.parametrize(
-    ("changed", "refused"),
+    ("before", "changes", "refused"),
     [
-        ([REVIEWERS], False),
-        ([f"{ENTRIES}a.json"], False),
-        ([f"{ENTRIES}a.json", "README.md"], False),
-        ([REVIEWERS, f"{ENTRIES}a.json"], True),
+        (None, {REVIEWERS: listed("a")}, False),
+        (None, {ENTRY: "1", "README.md": "x"}, False),
+        (None, {REVIEWERS: listed(), ENTRY: "1"}, False),  # the board begins: nobody may verify yet
+        (listed("a"), {REVIEWERS: listed(), ENTRY: "1"}, False),  # a key goes, its entries are made anew
+        (None, {REVIEWERS: listed("a"), ENTRY: "1"}, True),
+        (listed("a"), {REVIEWERS: listed("a", "b"), ENTRY: "1"}, True),
+        (listed("a"), {ENTRY: "1", REVIEWERS: listed("a").replace("k", "l")}, True),
+        (listed("a"), {REVIEWERS: "no JSON", ENTRY: "1"}, True),
     ],
 )
-def test_entries_and_keys_come_apart(tmp_path: Path, changed: list[str], refused: bool) -> None:
+def test_entries_and_keys_come_apart(
+    tmp_path: Path, before: str | None, changes: dict[str, str], refused: bool
+) -> None:
     git(tmp_path, "init", "-q")
-    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "base")
-    base = git(tmp_path, "rev-parse", "HEAD").strip()
-    for at, name in enumerate(changed):  # over several commits, too
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(f"{at}\n")
+    for at, (name, text) in enumerate([(REVIEWERS, before), *changes.items()]):  # over several commits, too
+        if text is not None:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
         git(tmp_path, "add", "-A")
-        git(tmp_path, "commit", "-q", "-m", name)
+        git(tmp_path, "commit", "-q", "--allow-empty", "-m", str(at))
+    base = git(tmp_path, "rev-list", "--max-parents=0", "HEAD").strip()
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "reviewers_apart.py", base], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == refused, done.stderr
     if refused:
-        assert (
-            done.stderr
-            == f"{REVIEWERS}: changed together with {ENTRIES}a.json; a key comes in a pull request of its own\n"
-        )
+        said = f"a key is added together with {ENTRY}; it comes in a pull request of its own"
+        assert done.stderr == f"{REVIEWERS}: {said}\n"
