@@ -44,7 +44,7 @@ def make_answers(path: Path, prompts: dict[str, str]) -> None:
                 unsynced,
                 pair.tgt_code if number % 3 == 1 else source.replace(";", "", 1),
                 source.replace("<=", "<", 1) if "<=" in source else source.replace("0;", "1;", 1),
-                pair.tgt_code if number % 4 == 0 else source,
+                pair.tgt_code if number % 4 == 0 else f"// the same\n{source}",
             ]
             for index, code in enumerate(answers):
                 record = {"pair_id": pair.pair_id, "sample_index": index, "text": f"```cpp\n{code}```"}
@@ -66,7 +66,7 @@ def take_pictures(report: Path, site: Path, docs: Path) -> None:
             page.wait_for_selector("body[data-ready]")
             page.screenshot(path=docs / f"report-{scheme}.png")
             page.click("th button[data-sort=speedup]")
-            page.locator("tr.pair").first.click()
+            page.locator("tr.pair", has_not_text="read doubtfully").first.click()
             page.wait_for_selector("tr.detail")
             page.evaluate("window.scrollBy(0, -14)")  # the heads of the columns stand free
             page.mouse.move(0, 0)
