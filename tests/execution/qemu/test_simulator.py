@@ -196,14 +196,19 @@ def test_a_static_program_and_one_without_symbols(compiled, measured):
     for binary in (static, stripped):
         forked, alone = measured(binary), measured(binary, fork=False)
         assert forked == alone and [m.outcome for m in forked] == ["ok", "ok"]
-        assert all(m.counters["cycles"] > m.startup_counters["cycles"] > 0 for m in forked)
+        # The C library of a static program looks for the program's path before `main`, and no loader runs before that.
+        least = 0 if binary is static else 1
+        assert all(m.counters["cycles"] > m.startup_counters["cycles"] >= least for m in forked)
 
 
 def test_reading_input_before_main_is_not_startup(compiled, measured):
+    """Nor is what is prepared for it: the buffer that scanf makes, half of a small C program's run."""
     work = "for (volatile int i = 0; i < 100000; i++) {}"
     (early,) = measured(compiled(BEFORE_MAIN.replace("&n);", f"&n); {work}")), [b"1\n"])
     (late,) = measured(compiled(BEFORE_MAIN.replace("main() {", f"main() {{ {work}")), [b"1\n"])
-    assert early.startup_counters["instructions"] == pytest.approx(late.startup_counters["instructions"], rel=0.01)
+    (usual,) = measured(compiled(BEFORE_MAIN.replace("__attribute__((constructor))", "")), [b"1\n"])
+    assert early.startup_counters == late.startup_counters
+    assert 0 < early.startup_counters["cycles"] < usual.startup_counters["cycles"]
     assert early.counters["instructions"] > early.startup_counters["instructions"] + 100_000
 
 

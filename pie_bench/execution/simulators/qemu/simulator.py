@@ -19,7 +19,7 @@ import dataclasses
 import logging
 import secrets
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,8 @@ class QemuSimulator:
         spec = self._ruler_spec
         plugin = [_PLUGIN, *options, f"key={key.hex()}", f"machine={_MACHINE}", f"period_ps={self._period_ps}"]
         plugin += [f"max_instructions={self._spec.max_instructions}", f"memory={self._spec.native_limits.memory_bytes}"]
-        plugin += [f"main={main}"] if main is not None else []
+        places = {"main": main, "entry": entry_offset(binary)}
+        plugin += [f"{name}={offset}" for name, offset in places.items() if offset is not None]
         qemu = [f"{TOOLS}/usr/bin/qemu-x86_64", "-plugin", ",".join(plugin), "-cpu", spec.cpu, "-r", spec.kernel]
         if not self._sandbox.shows_roots:  # the program's loader and libraries are looked for there
             qemu += ["-L", str(self._environment.root)]
@@ -256,10 +257,18 @@ def _flat(prefix: str, value: Any) -> Iterator[str]:
 
 def main_offset(binary: bytes) -> int | None:
     """Of `main`, from the beginning of the lowest segment that is executed; None when there is no such symbol."""
+    return _offset(binary, main_address)
 
+
+def entry_offset(binary: bytes) -> int | None:
+    """Of the program's first own instruction, from the same place."""
+    return _offset(binary, lambda elf: int(elf.header["e_entry"]))
+
+
+def _offset(binary: bytes, address_in: Callable[[Any], int | None]) -> int | None:
     def offset(elf: Any) -> int | None:
-        main, code = main_address(elf), lowest_code(elf)
-        return main - code if main is not None and main >= code else None
+        address, code = address_in(elf), lowest_code(elf)
+        return address - code if address is not None and address >= code else None
 
     return of_elf(binary, offset)
 

@@ -36,7 +36,7 @@ constexpr uint8_t EVEX = 0x62;   // what instructions of AVX-512 begin with
 constexpr uint8_t RDTSCP_END = 0xf9;
 
 uint64_t limit = ~0ull, period_ps = 286;
-uint64_t main_offset = ~0ull, main_address = ~0ull;
+uint64_t main_offset = ~0ull, main_address = ~0ull, entry_offset = ~0ull, entry_address = ~0ull;
 int report_descriptor = -1;
 bool serves, forked, at_first = true, startup_ended;
 std::vector<uint8_t> child_filter;
@@ -175,9 +175,17 @@ void serve() {
     leave(0);
 }
 
-// Start-up ends at `main`, or where the program first looks at what differs from run to run: what it does with its
-// input is not start-up.
-void end_startup() {
+// Start-up ends at `main`. In a program that looks before that at what differs from run to run it ends at the program's
+// entry point, so that nothing of its own passes as start-up: neither what it does with its input nor what it prepares.
+report::Counters at_entry_point;
+
+void at_entry(unsigned, void*) {
+    if (startup_ended) return;
+    model::settle();
+    at_entry_point = counters();
+}
+
+void at_main(unsigned, void*) {
     if (startup_ended) return;
     startup_ended = true;
     model::settle();
@@ -185,7 +193,11 @@ void end_startup() {
     report::startup(counters());
 }
 
-void at_main(unsigned, void*) { end_startup(); }
+void at_first_look() {
+    if (startup_ended) return;
+    startup_ended = true;
+    report::startup(at_entry_point);
+}
 
 // After a system call: what the guest sees as its result.
 extern "C" void ruler_after_call_with_registers(unsigned, void*, CPUX86State* guest) {
@@ -306,7 +318,7 @@ void on_call(qemu_plugin_id_t, unsigned vcpu, int64_t number, uint64_t a, uint64
     const bool ends = number == EXIT_GROUP || (number == EXIT && !threads::are_several());
     model::settle();
     guest::called(vcpu, number, arguments);
-    if (guest::has_seen()) end_startup();
+    if (guest::has_seen()) at_first_look();
     if (serves && (guest::has_seen() || ends)) serve();
     guest::tell_sizes();
     if (!ends) return;
@@ -360,6 +372,7 @@ void install(qemu_plugin_id_t id, int argc, char** argv) {
         }
         else if (name == "key") report::set_key(value);
         else if (name == "main") main_offset = number();
+        else if (name == "entry") entry_offset = number();
         else if (name == "serve") serves = number() != 0;
         else if (name == "max_instructions") limit = number();
         else if (name == "memory") limits.memory_bytes = number();
@@ -376,6 +389,7 @@ void translated(qemu_plugin_tb* block) {
     size_t count = qemu_plugin_tb_n_insns(block);
     uint64_t begin = qemu_plugin_tb_vaddr(block);
     if (main_address == ~0ull && main_offset != ~0ull) main_address = qemu_plugin_start_code() + main_offset;
+    if (entry_address == ~0ull && entry_offset != ~0ull) entry_address = qemu_plugin_start_code() + entry_offset;
     if (at_first)
         qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(block, 0), at_start, QEMU_PLUGIN_CB_NO_REGS,
                                                nullptr);
@@ -398,6 +412,7 @@ void translated(qemu_plugin_tb* block) {
         if (before == Asks::Cpuid) on(ruler_after_cpuid, QEMU_PLUGIN_CB_RW_REGS, 0);
         if (before == Asks::Clock) on(ruler_after_clock, QEMU_PLUGIN_CB_RW_REGS, last_byte);
         if (bytes[0] == EVEX) on(on_avx512, QEMU_PLUGIN_CB_NO_REGS, address + guest_base);
+        if (address == entry_address) on(at_entry, QEMU_PLUGIN_CB_NO_REGS, 0);
         if (address == main_address) on(at_main, QEMU_PLUGIN_CB_NO_REGS, 0);
         before = asks(bytes, size);
         if (before == Asks::Call32) on(on_call32, QEMU_PLUGIN_CB_NO_REGS, 0);
