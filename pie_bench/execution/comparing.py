@@ -9,18 +9,18 @@ from pie_bench.data.pair import TestCase
 from pie_bench.errors import UserError
 from pie_bench.execution.checker import CHECKER, STANDARD, checker_sources, same_output
 from pie_bench.execution.environment import EnvironmentSpec
-from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished, Sandbox, SandboxError
 from pie_bench.execution.toolchain import Toolchain
 
 _RIGHT, _WRONG = 0, (1, 2, 7)  # testlib's exit codes: ok; wrong answer, presentation error, points
+_KNOWN = (_RIGHT, *_WRONG)
 
 
 class Comparing:
     """Says whether outputs are right. Safe for several threads; a checker is compiled when it is first needed.
 
     A checker is called as testlib's are, `checker INPUT OUTPUT ANSWER`, in a sandbox of its own, which the program that
-    is judged never sees. It ends with 0 for a right output; 1, 2 or 7 (testlib's points) for a wrong one; anything
-    else is an error of ours.
+    is judged never sees. It ends with 0 for a right output; 1, 2 or 7 (testlib's points) for a wrong one.
     """
 
     def __init__(self, spec: EnvironmentSpec, toolchain: Toolchain, sandbox: Sandbox, root: Path | None):
@@ -31,31 +31,42 @@ class Comparing:
         self._compiling = threading.Lock()
 
     def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
-        """Whether a test's output is right. SandboxError for a checker that fails."""
+        """Whether a test's output is right; errors as `compare`'s."""
         return self.compare(problem_id, test, output)[0]
 
     def compare(self, problem_id: str, test: TestCase, output: bytes) -> tuple[bool, str]:
-        """Whether a test's output is right, and what the problem's checker said of it ("" where none is asked)."""
+        """Whether a test's output is right, and what the problem's checker said of it ("" where none is asked).
+
+        An output that makes a checker fail which takes the expected one is wrong. UserError for a checker that fails
+        on the expected output, too; SandboxError where it could not be asked.
+        """
         source = self._sources.get(problem_id, self._sources.get(""))
         if source is None:
             name = STANDARD if self._name.startswith(CHECKER) else self._name
             return same_output(name, output, test.expected_output), ""
+        checker = self._checker(problem_id, source)
+        finished = self._ask(checker, test, output)
+        said = " ".join(finished.stderr.decode(errors="replace").split())[:200]
+        if finished.exit_code in _KNOWN:
+            return finished.exit_code == _RIGHT, said
+        how = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
+        failed = f"the checker of {problem_id or 'this problem'} failed on test {test.test_id}: {how} {said}".strip()
+        if finished.wall_timeout:
+            raise SandboxError(f"{failed}: {WALL_CLOCK}")
+        if self._ask(checker, test, test.expected_output).exit_code not in _KNOWN:
+            raise UserError(f"{self._name}: {failed}, and on the test's expected output; correct the checker")
+        return False, failed
+
+    def _ask(self, checker: bytes, test: TestCase, output: bytes) -> Finished:
         files = {
-            PROGRAM: File(self._checker(problem_id, source), True),
+            PROGRAM: File(checker, True),
             "/w/input": File(test.input),
             "/w/output": File(output),
             "/w/answer": File(test.expected_output),
         }
         argv = [PROGRAM, "/w/input", "/w/output", "/w/answer"]
         command = Command(argv, b"", files, self._spec.program_environment, self._root)
-        finished = self._sandbox.run(command, self._spec.native_limits, "payload")
-        said = " ".join(finished.stderr.decode(errors="replace").split())[:200]
-        if finished.exit_code != _RIGHT and finished.exit_code not in _WRONG:
-            how = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
-            raise SandboxError(
-                f"the checker of {problem_id or 'this problem'} failed on test {test.test_id}: {how} {said}"
-            )
-        return finished.exit_code == _RIGHT, said
+        return self._sandbox.run(command, self._spec.native_limits, "payload")
 
     def _checker(self, problem_id: str, source: str) -> bytes:
         with self._compiling:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pie_bench.errors import UserError
 from pie_bench.execution.integrity.checks import clock_independent, not_forbidden
 from pie_bench.execution.measuring import measured
-from pie_bench.execution.native import WALL_CLOCK, right_on_tests
-from pie_bench.execution.sandbox.sandbox import SandboxError
+from pie_bench.execution.native import right_on_tests
+from pie_bench.execution.sandbox.sandbox import WALL_CLOCK, SandboxError
 from pie_bench.execution.subject import Step, Subject, Workshop
 from pie_bench.run.verdict import Candidate, Outcome, Verdict
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from pie_bench.execution.checker import CHECKER, STANDARD, same_output
-from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished
+from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished
 from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.hashing import sha256
 from pie_bench.run.verdict import Outcome, TestResult, Verdict
@@ -17,7 +17,6 @@ _OUT_OF_MEMORY = (
     f"failed to execute {PROGRAM}: Cannot allocate memory".encode(),
     b"error while loading shared libraries: cannot map zero-fill pages",  # where the loader starts it
 )
-WALL_CLOCK = "stopped by the wall clock"  # though it ran: the machine was too busy
 _SHOWN_CHARACTERS = 80
 _ENDS_IT = ("instruction_limit", "infra_error")  # the tests after it are not run
 

@@ -88,10 +88,20 @@ def test_a_checker_judges_the_problems_that_it_is_of(checkers: Path) -> None:
         wrong = judge(OTHERS, _pair("q1"), measured=False)
         assert wrong.outcome == "wrong_output"
         assert judge.explain(OTHERS, wrong, _pair("q1").tests, "q1") == "wrong answer other numbers"
-        broken = judge(BREAKS_IT, _pair("q1"), measured=False)
-        assert (broken.outcome, "checker of q1 failed on test 0: exit code 3" in broken.detail) == ("infra_error", True)
+        breaks = judge(BREAKS_IT, _pair("q1"), measured=False)
+        assert breaks.outcome == "wrong_output", "an answer cannot make it an error of ours"
+        assert "checker of q1 failed on test 0: exit code 3" in judge.explain(
+            BREAKS_IT, breaks, _pair("q1").tests, "q1"
+        )
         # Another problem has no checker: its outputs are compared.
         assert judge(BACKWARDS, _pair("q2"), measured=False).outcome == "wrong_output"
+
+
+def test_a_checker_that_fails_on_every_output_is_named(checkers: Path) -> None:
+    (checkers / "q1.cpp").write_text("int main() { return 3; }")
+    said = "checker of q1 failed on test 0: exit code 3, and on the test's expected output; correct the checker"
+    with Judge(f"skylake+checker:{checkers}") as judge, pytest.raises(UserError, match=said):
+        judge(BACKWARDS, _pair("q1"), measured=False)
 
 
 def test_a_checker_that_does_not_compile_is_named(checkers: Path) -> None:

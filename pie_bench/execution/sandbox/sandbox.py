@@ -86,6 +86,7 @@ class Command:
 
 REPORT_PATH = "{report}"
 PROGRAM = "/w/program"  # where a program lies in every sandbox: argv[0] is part of what is measured
+WALL_CLOCK = "stopped by the wall clock"  # though it ran: the machine was too busy
 CHANNEL = "{channel}"
 
 

@@ -7,7 +7,7 @@ and directory are fixed by the sandbox. What the host is, and how busy, does not
 
 A program gets once to where it first looks at its input, the clock, its process or anything else that differs from run
 to run, and is forked there for each input, in QEMU's own process (plugin/server.cpp): what it computes before is the
-same for all. Start-up is what is counted up to `main`, or up to that look if it comes earlier.
+same for all. Start-up is what is counted up to `main`; where that look comes earlier, up to the program's entry point.
 
 The plugin refuses, as `forbidden` with the address or call as evidence, whatever is not the program's own (see
 plugin/guest.h), and the harness refuses counts that cannot be.
