@@ -78,12 +78,13 @@ def test_a_path_is_no_public_name(cache: Path, finished_run: Path, tmp_path: Pat
 
 
 def test_another_machine_measures_the_same(packed: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    """Another home, folder and cache, another environment; nothing measured before."""
+    """Another home, folder and cache, other variables; nothing measured before, but the root file systems built."""
     (tmp_path / "home").mkdir()
     shutil.copy(packed, tmp_path / "home" / "theirs.zip")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIE_", "XDG_", "HF_"))}
     environment |= {"HOME": str(tmp_path / "home"), "PIE_BENCH_CACHE": str(tmp_path / "cache"), "LANG": "C"}
     environment |= {"PYTHONPATH": str(pytestconfig.rootpath), "SOMETHING": "else " * 50}
+    environment |= {"PIE_BENCH_ROOTS": os.environ["PIE_BENCH_ROOTS"]}  # the sandbox's user cannot reach this folder
     arguments = "leaderboard verify theirs.zip --sample 100%".split()
     verified = subprocess.run(
         [sys.executable, "-m", "pie_bench.cli", *arguments],
