@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +14,7 @@ from pie_bench.errors import UserError
 from pie_bench.execution.judge import Judge, Judgement, PairWithTests
 from pie_bench.execution.pool import LocalPool
 from pie_bench.hashing import sha256
+from pie_bench.latest import Latest
 from pie_bench.paths import cache_dir
 from pie_bench.prompting.extract import extract_code
 from pie_bench.run.guard import GuardFinding
@@ -126,8 +126,7 @@ class Speedup:
             judge = Client(judge)
         self._judge = judge or Judge(environment)
         self._pool = LocalPool(workers or (_CONNECTIONS if isinstance(self._judge, Client) else None))
-        self._known: dict[tuple[str, str], float] = {}
-        self._lock = threading.Lock()
+        self._known = Latest[tuple[str, str], float](_REMEMBERED)
 
     def __call__(
         self, completions: Sequence[Any], pair_id: Sequence[str] | None = None, **_: Any
@@ -199,14 +198,15 @@ class Speedup:
         for pair_id, _ in answers:
             self._dataset.pair(pair_id)
         keys = [(pair_id, sha256(text.encode(errors="replace"))) for pair_id, text in answers]
-        with self._lock:
-            found: dict[tuple[str, str], float | None] = {key: self._known[key] for key in keys if key in self._known}
+        found: dict[tuple[str, str], float | None] = {
+            key: reward for key in keys if (reward := self._known.get(key)) is not None
+        }
         missing = {key: answer for key, answer in zip(keys, answers, strict=True) if key not in found}
         found |= self._pool.map_unordered(lambda item: (item[0], self._reward(*item[1])), missing.items())
-        with self._lock:
-            self._known |= {key: reward for key, reward in found.items() if reward is not None}
-            while len(self._known) > _REMEMBERED:
-                del self._known[next(iter(self._known))]
+        for key in missing:
+            reward = found[key]
+            if reward is not None:
+                self._known.put(key, reward)
         return [found[key] for key in keys]
 
     def _reward(self, pair_id: str, text: str) -> float | None:

@@ -13,7 +13,7 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "export",
         help="export a finished run to another tool's format",
-        description="Write export a finished run to another tool's format: docs/publishing.md.",
+        description="Write a finished run in another tool's format: docs/publishing.md.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
@@ -31,7 +31,7 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "push",
         help="upload a finished run to a dataset on the Hugging Face Hub",
-        description="Uploads a finished run, with a card, to a dataset on the Hugging Face Hub, which is made where it "
+        description="Upload a finished run, with a card, to a dataset on the Hugging Face Hub, which is created if it "
         "does not exist. Uses HF_TOKEN or the login of `hf auth login`.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")

@@ -49,10 +49,8 @@ class Comparing:
         said = " ".join(finished.stderr.decode(errors="replace").split())[:200]
         if finished.exit_code in _KNOWN:
             return finished.exit_code == _RIGHT, said
-        how = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
-        failed = f"the checker of {problem_id or 'this problem'} failed on test {test.test_id}: {how} {said}".strip()
-        if finished.wall_timeout:
-            raise SandboxError(f"{failed}: {WALL_CLOCK}")
+        of = problem_id or "this problem"
+        failed = f"the checker of {of} failed on test {test.test_id}: {finished.how} {said}".strip()
         if self._ask(checker, test, test.expected_output).exit_code not in _KNOWN:
             raise UserError(f"{self._name}: {failed}, and on the test's expected output; correct the checker")
         return False, failed
@@ -66,7 +64,10 @@ class Comparing:
         }
         argv = [PROGRAM, "/w/input", "/w/output", "/w/answer"]
         command = Command(argv, b"", files, self._spec.program_environment, self._root)
-        return self._sandbox.run(command, self._spec.native_limits, "payload")
+        finished = self._sandbox.run(command, self._spec.native_limits, "payload")
+        if finished.wall_timeout:
+            raise SandboxError(f"a checker, test {test.test_id}: {WALL_CLOCK}")
+        return finished
 
     def _checker(self, problem_id: str, source: str) -> bytes:
         with self._compiling:

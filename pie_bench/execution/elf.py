@@ -31,6 +31,11 @@ def lowest_code(elf: Any) -> int:
     return min(int(s["p_vaddr"]) for s in elf.iter_segments("PT_LOAD") if s["p_flags"] & P_FLAGS.PF_X)
 
 
+def entry_address(elf: Any) -> int:
+    """Of the program's first own instruction, in the file's own addresses."""
+    return int(elf.header["e_entry"])
+
+
 def main_address(elf: Any) -> int | None:
     """Of `main`, in the file's own addresses; None when there is no such symbol."""
     table = elf.get_section_by_name(".symtab")

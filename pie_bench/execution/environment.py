@@ -134,10 +134,10 @@ def load_environment_spec(name: str) -> EnvironmentSpec:
             checker_sources(comparator)  # there must be some
         named = f"{spec.environment}+{shown_comparator(comparator)}"
         return spec.model_copy(update={"comparator": comparator, "environment": named})
-    if name.startswith(_GONE):
-        raise UserError(f"environment {name} is gone; use its successor: {DEFAULT_ENVIRONMENT}")
     if _is_file_name(name):
         path = Path(name).expanduser()
+    elif name.startswith(_GONE):
+        raise UserError(f"environment {name} is gone; use its successor: {DEFAULT_ENVIRONMENT}")
     elif name in names_in(ENVIRONMENTS_DIR):
         path = ENVIRONMENTS_DIR / f"{name}.yaml"
     elif (found := registry.find_if_there("environments", name)) is not None and registry.is_import_string(name):

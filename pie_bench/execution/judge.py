@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pie_bench.data.load import load_dataset
 from pie_bench.data.pair import Pair, TestCase
@@ -22,6 +21,7 @@ from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.subject import Locks
 from pie_bench.hashing import hash_of, sha256
+from pie_bench.latest import Latest
 from pie_bench.paths import cache_dir
 from pie_bench.run.guard import GuardFinding
 from pie_bench.run.verdict import Candidate, TestResult, Verdict
@@ -107,8 +107,8 @@ class Judge:
         self._pool = LocalPool(workers)
         self._opened: Executor | None = None
         self._opening = threading.Lock()
-        self._sources: _Latest[Verdict] = _Latest(_SOURCES_KEPT)
-        self._guards: _Latest[PairGuard] = _Latest(_GUARDS_KEPT)
+        self._sources = Latest[str, Verdict](_SOURCES_KEPT)
+        self._guards = Latest[str, PairGuard](_GUARDS_KEPT)
         self._making = Locks()
 
     def __enter__(self) -> Judge:
@@ -199,8 +199,7 @@ class Judge:
         if failed.outcome == "wrong_output":
             return self._executor.why_wrong(problem_id, case, finished.stdout)
         said = finished.stderr.decode(errors="replace").strip().splitlines()
-        how = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
-        return f"{how}: {said[-1][:_SHOWN_CHARACTERS]}" if said else how
+        return f"{finished.how}: {said[-1][:_SHOWN_CHARACTERS]}" if said else finished.how
 
     @property
     def _executor(self) -> Executor:
@@ -237,27 +236,6 @@ class Judge:
             if verdict.outcome != "infra_error":
                 self._sources.put(key, verdict)
             return verdict
-
-
-class _Latest(Generic[T]):
-    """What was used last, by key, so many at most. Safe for threads."""
-
-    def __init__(self, most: int):
-        self._most = most
-        self._kept: OrderedDict[str, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> T | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def put(self, key: str, value: T) -> None:
-        with self._lock:
-            self._kept[key] = value
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
 
 
 def _key_of(given: PairWithTests) -> str:

@@ -18,7 +18,7 @@ from pie_bench.errors import UserError
 from pie_bench.leaderboard.entry import SCHEMA_VERSION, check_version, read_entry
 from pie_bench.leaderboard.shown import GROUPED_BY, METHODS, TIMES, UNKNOWN, Bounded, Shown, State, adapt, or_dash
 from pie_bench.leaderboard.signing import check_signature, read_reviewers
-from pie_bench.plain import plain_within
+from pie_bench.report.templates import templates_in
 from pie_bench.report.text import embedded
 from pie_bench.run.results import HEADLINE
 
@@ -81,17 +81,9 @@ def write_site(leaderboard: Path, folder: Path) -> tuple[Path, int]:
 
 
 def _templates() -> Any:
-    import jinja2
-
     from pie_bench.metrics.best_at_k import METRICS
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        finalize=plain_within,
-    )
+    environment = templates_in(_FOLDER)
     environment.globals |= {
         "style": (_FOLDER / "site.css").read_text(),
         "generator": _GENERATOR.decode(),

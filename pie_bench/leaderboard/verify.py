@@ -161,7 +161,7 @@ def verify(
         "programs": tuple(f"{p.pair_id} {p.role} {p.sample_index}" for p in programs),
         "guards_checked": len(findings),
         "guards_flagged": tuple(
-            plain(f"{f.pair_id} {f.sample_index}: {f.sanitizer or f.guard_input or f.slower}")[:300] for f in flagged
+            plain(f"{f.pair_id} {f.sample_index}: {next(iter(f.evidence.values()))}")[:300] for f in flagged
         ),
         "environment_facts": dict(bundle.entry.environment_facts),
     }

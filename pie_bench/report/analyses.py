@@ -242,13 +242,7 @@ def guards(run: FinishedRun) -> Analysis:
             pair = pairs[finding.pair_id]
             seconds = pair.samples[finding.sample_index].seconds
             speedup = pair.source.seconds / seconds if pair.source.seconds and seconds else None
-            for by, evidence in (
-                ("sanitizer", finding.sanitizer),
-                ("guard input", finding.guard_input),
-                ("slower", finding.slower),
-            ):
-                if evidence is not None:
-                    rows.append((finding.pair_id, finding.sample_index, speedup, by, evidence))
+            rows += [(finding.pair_id, finding.sample_index, speedup, *found) for found in finding.evidence.items()]
         notes.append(
             f"{found.checked} correct answers checked, on {found.n_guard_inputs} guard inputs; {found.unchecked} not"
         )

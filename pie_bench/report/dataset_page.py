@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.construction.stats import SPEEDUP_CLASSES, DatasetStats, funnel_of
-from pie_bench.plain import plain_within
 from pie_bench.report import charts
+from pie_bench.report.templates import templates_in
 from pie_bench.report.text import cell_text
 
 _FOLDER = Path(__file__).with_name("page")
@@ -74,15 +74,7 @@ def pictures(stats: DatasetStats) -> list[tuple[str, str]]:
 
 def write_dataset_page(stats: DatasetStats, path: Path) -> None:
     """Writes the page."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        finalize=plain_within,
-    )
+    environment = templates_in(_FOLDER)
     text = environment.get_template("dataset.html.j2").render(
         style=(_FOLDER / "page.css").read_text(),
         dataset=stats.dataset,

@@ -20,6 +20,7 @@ from pie_bench.report.analyses import analysis_of, curve, error_classes
 from pie_bench.report.page_data import page_data
 from pie_bench.report.paper import paper_numbers
 from pie_bench.report.table import format_interval, format_value, memory, warnings
+from pie_bench.report.templates import templates_in
 from pie_bench.report.text import cell_text, embedded, with_bounds_beside
 from pie_bench.run.measurement import Profile
 from pie_bench.run.results import HEADLINE, PairResult, Time
@@ -50,16 +51,8 @@ def write_report(
 
 def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: Sequence[Mapping[Key, Profile]]) -> str:
     """The page's text."""
-    import jinja2
-
     names = run_names(runs)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        finalize=plain_within,
-    )
+    environment = templates_in(_FOLDER)
     script = (_FOLDER / "page.js").read_text()
     # Only this script may run, whatever a program's text holds.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -80,9 +80,8 @@ def print_findings(results: Results, file: IO[str] | None = None) -> None:
         file=out,
     )
     for finding in guards.findings:
-        for said in (finding.sanitizer, finding.guard_input, finding.slower):
-            if said is not None:
-                print(plain(f"  {finding.pair_id}, sample {finding.sample_index}: {said}"), file=out)
+        for said in finding.evidence.values():
+            print(plain(f"  {finding.pair_id}, sample {finding.sample_index}: {said}"), file=out)
 
 
 def memory(results: Results) -> list[str]:

@@ -30,8 +30,14 @@ class GuardFinding:
     slower: str | None = None
 
     @property
+    def evidence(self) -> dict[str, str]:
+        """What was found, by the kind of guard; nothing where all is well."""
+        found = {"sanitizer": self.sanitizer, "guard input": self.guard_input, "slower": self.slower}
+        return {by: said for by, said in found.items() if said is not None}
+
+    @property
     def flagged(self) -> bool:
-        return any(found is not None for found in (self.sanitizer, self.guard_input, self.slower))
+        return bool(self.evidence)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,7 +7,6 @@ import math
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pie_bench.errors import UserError, unknown_name
 from pie_bench.execution.judge import Judge, Judgement, PairWithTests
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.hashing import canonical_json, hash_of, sha256
+from pie_bench.latest import Latest
 from pie_bench.serve.protocol import Job, plain_text
 
 LONGEST_WAIT_SECONDS = 60  # that a client is told to wait before it asks again
@@ -101,7 +101,7 @@ class Service:
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="pie-bench")
         self._lock = threading.RLock()  # a future that is done calls back at once
         self._making: dict[str, Ticket] = {}
-        self._kept = _Kept(cache_bytes)
+        self._kept = Latest[str, bytes](cache_bytes, len)
         self._mean_seconds = 1.0
 
     def check(self, job: Job) -> None:
@@ -117,7 +117,7 @@ class Service:
         """
         keys = [self._key(job) for job in jobs]
         with self._lock:
-            new = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._kept.replies}
+            new = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._kept}
             new = {key: job for key, job in new.items() if key not in self._making}
             if len(self._making) + len(new) > self.capacity:
                 raise BusyError(self._wait_seconds(len(self._making)))
@@ -209,23 +209,3 @@ def _chosen(kind: str, name: str | None, offered: dict[str, Any]) -> Any:
     if name not in offered:
         raise UserError(f"{unknown_name(kind, name, offered)} (what this server was started with)")
     return offered[name]
-
-
-class _Kept:
-    """Replies by key, the least recently used given up first. Its caller locks."""
-
-    def __init__(self, most_bytes: int):
-        self.replies: OrderedDict[str, bytes] = OrderedDict()
-        self._most = most_bytes
-        self._bytes = 0
-
-    def get(self, key: str) -> bytes | None:
-        if key in self.replies:
-            self.replies.move_to_end(key)
-        return self.replies.get(key)
-
-    def put(self, key: str, reply: bytes) -> None:
-        self._bytes += len(reply) - len(self.replies.pop(key, b""))
-        self.replies[key] = reply
-        while self._bytes > self._most:
-            self._bytes -= len(self.replies.popitem(last=False)[1])

@@ -152,6 +152,11 @@ def test_environments_that_are_gone_name_their_successor(name: str) -> None:
         load_environment_spec(name)
 
 
+def test_a_file_may_be_called_what_is_gone(tmp_path: Path) -> None:
+    path = str(own(tmp_path, "cachegrind-like"))
+    assert load_environment_spec(path).environment == "cachegrind-like"
+
+
 def test_names_and_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown environment 'skylak'; did you mean .*skylake"):
         load_environment_spec("skylak")

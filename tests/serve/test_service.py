@@ -18,7 +18,7 @@ from pie_bench.run.verdict import Verdict
 from pie_bench.serve.app import Access, _Rate, is_loopback
 from pie_bench.serve.protocol import Job, parse
 from pie_bench.serve.run import listening, read_tokens
-from pie_bench.serve.service import BusyError, Service, _Kept
+from pie_bench.serve.service import BusyError, Service
 
 BUSY = "int main() { for (volatile long i = 0; i < 1500000000; i = i + 1) {} }"  # a second or more
 
@@ -70,15 +70,6 @@ def test_what_nobody_waits_for_is_not_judged_and_what_is_asked_for_twice_is_judg
 
 def _tests() -> tuple[dict[str, str], ...]:
     return ({"input": "", "output": "x"},)
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 60)), max_size=40))
-def test_no_more_is_kept_than_there_is_room_for(given: list[tuple[int, int]]) -> None:
-    kept = _Kept(100)
-    for key, size in given:
-        kept.put(str(key), b"x" * size)
-        assert kept.get(str(key)) == b"x" * size
-        assert sum(map(len, kept.replies.values())) == kept._bytes <= 100
 
 
 def test_a_rate_is_kept_for_each_client(monkeypatch: pytest.MonkeyPatch) -> None:

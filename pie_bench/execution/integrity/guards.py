@@ -15,7 +15,7 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.integrity.guard_inputs import guard_inputs
-from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished, Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished, Sandbox, SandboxError
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256
 from pie_bench.run.guard import GuardFinding
@@ -133,7 +133,7 @@ class PairGuard:
             if finished.cpu_limit or finished.stalled:
                 found = "no end in sight"
             elif finished.exit_code != 0:
-                found = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
+                found = finished.how
             else:
                 if self._same(data, finished.stdout, expected):
                     continue
@@ -214,7 +214,7 @@ class PairGuard:
         command = Command([PROGRAM], data, {PROGRAM: File(binary, True)}, environment, self._root)
         finished = self._sandbox.run(command, limits, "payload")
         if finished.wall_timeout and not finished.stalled:
-            raise SandboxError(f"guards: pair {self._pair.pair_id}: stopped by the wall clock")
+            raise SandboxError(f"guards: pair {self._pair.pair_id}: {WALL_CLOCK}")
         return finished
 
     def _said(self, sanitized: bytes, data: bytes) -> str | None:

@@ -65,6 +65,11 @@ class Finished:
     user_seconds: float | None = None
     stalled: bool = False
 
+    @property
+    def how(self) -> str:
+        """How it ended, in words."""
+        return f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
+
 
 @dataclass(frozen=True)
 class Command:

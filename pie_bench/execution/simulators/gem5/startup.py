@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pie_bench.execution.elf import main_address, of_elf
+from pie_bench.execution.elf import entry_address, main_address, of_elf
 
 # mov edi, 0; mov eax, 231 (exit_group); syscall
 _EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
@@ -23,7 +23,7 @@ def stopped_at_main(binary: bytes) -> bytes | None:
 
 def stopped_at_entry(binary: bytes) -> bytes | None:
     """The binary with its entry point replaced by `exit_group(0)`; None when it is no ELF file with room for that."""
-    return _stopped_at(binary, lambda elf: elf.header["e_entry"])
+    return _stopped_at(binary, entry_address)
 
 
 def _stopped_at(binary: bytes, address_in: Callable[[Any], int | None]) -> bytes | None:

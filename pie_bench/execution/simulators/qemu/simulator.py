@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pie_bench.execution.elf import code_address, lowest_code, main_address, of_elf
+from pie_bench.execution.elf import code_address, entry_address, lowest_code, main_address, of_elf
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import (
@@ -262,7 +262,7 @@ def main_offset(binary: bytes) -> int | None:
 
 def entry_offset(binary: bytes) -> int | None:
     """Of the program's first own instruction, from the same place."""
-    return _offset(binary, lambda elf: int(elf.header["e_entry"]))
+    return _offset(binary, entry_address)
 
 
 def _offset(binary: bytes, address_in: Callable[[Any], int | None]) -> int | None:
