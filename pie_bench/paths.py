@@ -20,7 +20,7 @@ def leaderboard_dir(given: Path | None) -> Path:
     if given is not None:
         return given
     if CLONE_DIR is None:
-        raise UserError("an installed pie_bench has no leaderboard; give --leaderboard DIR, a clone's folder")
+        raise UserError("an installed pie_bench has no leaderboard; give --leaderboard DIR, from a clone")
     return CLONE_DIR / "leaderboard"
 
 

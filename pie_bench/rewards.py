@@ -233,7 +233,7 @@ def text_of(completion: Any) -> str:
     try:
         content = completion[-1]["content"]
     except (KeyError, IndexError, TypeError):
-        raise UserError(f"rewards: {completion!r:.80} is no completion; expected text, or messages") from None
+        raise UserError(f"rewards: {completion!r:.80} is no completion; expected text or messages") from None
     if isinstance(content, str):
         return content
     parts: Iterable[Any] = content or ()

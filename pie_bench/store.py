@@ -207,7 +207,9 @@ def _copied(path: Path, target: sqlite3.Connection) -> dict[str, int]:
                 rows = source.execute(f"SELECT {', '.join(columns)} FROM {table}")
                 added[table] = sum(_copy_row(table, columns, row, path, target) for row in rows)
     except sqlite3.DatabaseError as error:
-        raise UserError(f"{path}: cannot be read as a store ({error}); leave its folder out, or copy it anew") from None
+        raise UserError(
+            f"{path}: cannot be read as a store ({error}); leave its folder out, or copy it again"
+        ) from None
     return added
 
 
@@ -249,7 +251,7 @@ def _open_database(path: Path, schema: str, what: str) -> tuple[sqlite3.Connecti
             _warn(f"{path}: the {what} cannot be written ({error}); is there room, and leave to write?")
             return _to_read(path, schema), False
     except sqlite3.DatabaseError as error:
-        raise UserError(f"{path}: not a usable {what} ({error}); delete it to start anew") from None
+        raise UserError(f"{path}: not a usable {what} ({error}); delete it to start over") from None
 
 
 def _prepared(connection: sqlite3.Connection, schema: str) -> sqlite3.Connection:

@@ -291,7 +291,7 @@ def fetch(arguments: argparse.Namespace) -> int:
             _print_arrived(verify(spec, target))
         return 0
     if target is None:
-        raise UserError("where to? give --to DIR, or set PIE_DATA_DIR")
+        raise UserError("no target folder; give --to DIR, or set PIE_DATA_DIR")
     arrived = lay_out(spec, arguments.source, target)
     _print_arrived(arrived)
     names = {file.name for file in arrived}

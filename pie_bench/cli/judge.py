@@ -46,7 +46,7 @@ def judge(arguments: argparse.Namespace) -> int:
     with Judge(arguments.environment, sandbox=arguments.sandbox, unsafe=arguments.unsafe) as judge:
         if arguments.pair is not None:
             if arguments.source is not None:
-                raise UserError("--source: a pair has its own slow program; it goes with --tests")
+                raise UserError("--source: a pair already has a slow program; use --source with --tests only")
             pair = load_pair(arguments.dataset, arguments.pair)
             tests, verdict, problem = pair.tests, judge(code, pair), pair.pair.problem_id
         else:

@@ -154,7 +154,7 @@ def pair_ids(text: str | None) -> tuple[str, ...] | None:
             ) from None
     found = tuple(name.strip() for name in ids if name.strip())
     if not found:
-        raise UserError(f"--pairs {text}: names no pair")
+        raise UserError(f"--pairs {text}: matches no pair")
     return found
 
 

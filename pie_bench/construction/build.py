@@ -213,7 +213,7 @@ def _locked(folder: Path) -> Iterator[None]:
         (folder / "stages").mkdir(parents=True, exist_ok=True)
         file = (folder / "stages" / ".lock").open("w")
     except OSError as error:
-        raise UserError(f"{folder}: nothing can be kept there ({error.strerror}); give another --out") from None
+        raise UserError(f"{folder}: nothing can be stored there ({error.strerror}); give another --out") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

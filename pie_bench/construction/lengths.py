@@ -59,7 +59,7 @@ def _loaded(name: str, path: Path) -> Any:
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        raise UserError(f"{name}: counting with it needs a package: pip install tokenizers") from None
+        raise UserError(f"{name}: counting its tokens needs a package: pip install tokenizers") from None
     if path.is_dir():
         path /= _FILE
         if not path.is_file():

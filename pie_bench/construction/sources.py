@@ -69,7 +69,7 @@ def read_sources(workplace: Workplace, into: Path) -> Outcome:
     findings = Findings.merged(found)
     stop_if_lost(findings, counts.get("submissions", 0), recipe, "submissions")
     if not counts.get("submissions"):
-        raise UserError(f"recipe {recipe.dataset}: its sources hold no submission")
+        raise UserError(f"recipe {recipe.dataset}: its sources contain no submissions")
     return Outcome(counts, findings, {})
 
 

@@ -168,7 +168,7 @@ class _CodeContests:
         recipe = workplace.recipe
         files = files_at(path, (".parquet",))
         if not files:
-            raise UserError(f"recipe {recipe.dataset}: {path}: no file .parquet is there")
+            raise UserError(f"recipe {recipe.dataset}: {path}: no .parquet file there")
         names = {} if tests.problem_list is None else _names_of_problems(path_of(tests.problem_list, workplace.base))
         self._file = into / f"code_contests-{sha256(str(path).encode())[:8]}.tests"
         unsorted = self._file.with_suffix(".unsorted")

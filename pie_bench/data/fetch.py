@@ -127,7 +127,7 @@ class _Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
         if not path.is_dir():
-            raise UserError(f"{path}: not a folder; give the one with the files you downloaded, or a URL")
+            raise UserError(f"{path}: not a folder; give the folder with the downloaded files, or a URL")
 
     def sums(self) -> dict[str, str]:
         return read_sums(self._path / SUMS)

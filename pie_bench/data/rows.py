@@ -45,7 +45,7 @@ def rows_of(spec: DatasetSpec, split: str) -> Rows:
     if path.is_file():
         if split == "train":
             raise UserError(
-                f"dataset {spec.dataset}: no split 'train': {path} is a single file, which holds the pairs to be asked "
+                f"dataset {spec.dataset}: no split 'train': {path} is a single file, which holds the pairs to optimize "
                 "about; a task that shows examples needs a folder with train.jsonl and test.jsonl"
             )
         return _file_rows(path)
@@ -171,7 +171,7 @@ def _saved_rows(spec: DatasetSpec, folder: Path, split: str) -> Rows:
         return Rows(f"{folder}/{name}", "row", _numbered(saved[name]))
     if split == "train":
         raise UserError(
-            f"dataset {spec.dataset}: no split 'train': {folder} holds a single dataset, the pairs to be asked about; "
+            f"dataset {spec.dataset}: no split 'train': {folder} holds a single dataset, the pairs to optimize; "
             "a task that shows examples needs a DatasetDict with train and test"
         )
     return Rows(str(folder), "row", _numbered(saved))
@@ -185,7 +185,7 @@ def _hub_rows(spec: DatasetSpec, split: str) -> Rows:
         rows: datasets.Dataset = datasets.load_dataset(spec.hub_name, split=name)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise UserError(
-            f"dataset {spec.dataset}: cannot be had ({_one_line(error)}); "
+            f"dataset {spec.dataset}: cannot be loaded ({_one_line(error)}); "
             "check the name and the connection to the Hugging Face hub"
         ) from None
     return Rows(f"{spec.source}:{split}", "row", _numbered(rows))

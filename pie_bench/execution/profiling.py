@@ -28,7 +28,7 @@ def profile(code: str, data: bytes, workshop: Workshop) -> Profile | None:
         return None
     content = elf.loaded(binary)
     if content is None or content != elf.loaded(with_lines):
-        raise SandboxError(f"program {sha256(binary)[:12]}: with -g it is another")
+        raise SandboxError(f"program {sha256(binary)[:12]}: compiling it with -g changes its code")
     # The program's own functions are those that begin in its text, whatever was inlined there.
     functions = elf.functions(binary)
     begins = toolchain.source_lines(with_lines, [begin for begin, _ in functions])

@@ -71,16 +71,18 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     """
     plan, results = plan_of(run), run.read_results()
     if results.infra_errors:
-        raise UserError(f"{run.path}: {results.infra_errors} executions failed on our side; run the command again")
+        raise UserError(
+            f"{run.path}: {results.infra_errors} executions failed through no fault of the programs; run the command again"
+        )
     if not results.n_pairs:
-        raise UserError(f"{run.path}: no usable pair, nothing to enter")
+        raise UserError(f"{run.path}: no usable pair, nothing to submit")
     if results.sandbox not in MECHANISMS:
-        raise UserError(f"{run.path}: sandbox: run with {results.sandbox!r}, which proves nothing; run it in one")
+        raise UserError(f"{run.path}: sandbox: run with {results.sandbox!r}, which proves nothing; run it in a sandbox")
     if results.answered_prompts != "these":
         said = "were given to other prompts" if results.answered_prompts == "other" else "do not say what they answered"
         raise UserError(f"{run.path}: answers {said}: nobody can check them; replay answers with their prompts' sums")
     if plan.settings.include_path is not None:
-        raise UserError(f"{run.path}: task {plan.task.task} is your own; propose it to the project first")
+        raise UserError(f"{run.path}: task {plan.task.task} is your own; submit the task to the project first")
     manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in MANIFEST_MEMBERS}
     manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are the user's affair
     manifest, results = _public(manifest, results, plan)
@@ -167,7 +169,7 @@ def _unpack(path: Path, folder: Path) -> None:
                     while data := source.read(1 << 20):
                         left -= len(data)
                         if left < 0:
-                            raise UserError(f"{path}: {member.filename}: larger than it says")
+                            raise UserError(f"{path}: {member.filename}: larger than its header says")
                         target.write(data)
     except FileNotFoundError:
         raise UserError(f"{path}: no such bundle; make one: pie-bench leaderboard submit RUN_DIR") from None
@@ -186,15 +188,15 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     for member in members[: len(LIMITS) + 1]:
         name = member.filename
         if name not in LIMITS:
-            raise UserError(f"{path}: {name!r}: no member of a bundle has this name")
+            raise UserError(f"{path}: {name!r}: not a file that a bundle may hold")
         if name in seen:
-            raise UserError(f"{path}: {name}: there are two of it")
+            raise UserError(f"{path}: {name}: appears twice")
         seen.add(name)
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG) or member.flag_bits & 1:
             raise UserError(f"{path}: {name}: not a plain file")
         if member.file_size > LIMITS[name]:
-            raise UserError(f"{path}: {name}: {member.file_size} bytes, more than any run has ({LIMITS[name]})")
+            raise UserError(f"{path}: {name}: {member.file_size} bytes, more than any run needs ({LIMITS[name]})")
         if member.file_size > _MAX_RATIO * max(member.compress_size, 1 << 12):
             raise UserError(f"{path}: {name}: {member.compress_size} bytes that become {member.file_size}: a bomb")
     for name in LIMITS:

@@ -52,9 +52,9 @@ def check_numbers(verdict: Verdict, spec: SimulatorSpec) -> None:
     for name, of_test in (("runtime_seconds", "seconds"), ("startup_seconds", "startup_seconds")):
         total, parts = getattr(verdict, name), [getattr(test, of_test) for test in verdict.tests]
         if not all(is_time(value) for value in (total, *parts)):
-            raise UserError(f"{name}: not a time, nor are all of its tests'")
+            raise UserError(f"{name}: not a time, although all of its tests have one")
         if not same(total, sum(parts)):
-            raise UserError(f"{name}: {total} is not the sum over the tests, {sum(parts)}")
+            raise UserError(f"{name}: {total} does not equal the sum over the tests, {sum(parts)}")
     for test in verdict.tests:
         if (test.startup_seconds or 0.0) > (test.seconds or 0.0):
             raise UserError(f"tests: startup_seconds: test {test.test_id}: more than the whole process")

@@ -61,7 +61,7 @@ def read_reviewers(leaderboard: Path) -> dict[str, Reviewer]:
         raise UserError(f"{path}: {first_problem(error)}") from None
     found = {reviewer.key: reviewer for reviewer in reviewers}
     if len(found) != len(reviewers):
-        raise UserError(f"{path}: reviewers: a key stands there twice")
+        raise UserError(f"{path}: reviewers: a key is listed twice")
     return found
 
 

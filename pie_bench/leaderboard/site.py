@@ -38,9 +38,9 @@ def shown_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
         try:
             raw = json.loads(text)
         except ValueError as error:
-            raise UserError(f"{path}: not an entry: {error}; mend or remove the file") from None
+            raise UserError(f"{path}: not an entry: {error}; fix or remove the file") from None
         if not isinstance(raw, dict):
-            raise UserError(f"{path}: not an entry: {type(raw).__name__}, not an object; mend or remove the file")
+            raise UserError(f"{path}: not an entry: {type(raw).__name__}, not an object; fix or remove the file")
         check_version(raw.get("schema_version", SCHEMA_VERSION), str(path))
         if raw.get("status") == "verified":
             check_signature(read_entry(text, str(path)), reviewers, str(path))
@@ -102,7 +102,7 @@ def _index(environment: Any, entries: Sequence[Shown]) -> str:
     ks = sorted({k for entry in entries for of in entry.scores.values() for k, _, _ in of}) or [1]
     first: State = (ks[0], "best", "process")
     groups = []
-    for key, members in sorted(grouped.items(), key=lambda item: str(item[0])):
+    for key, members in sorted(grouped.items(), key=lambda item: (_published(item[1]), str(item[0]))):
         members.sort(key=lambda entry: (-(_cells(entry.scores, first)[0][0] or -math.inf), entry.id))
         groups.append((_group_id(key), members, _human(members)))
     rows = [
@@ -114,6 +114,8 @@ def _index(environment: Any, entries: Sequence[Shown]) -> str:
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         data=embedded({"ks": ks, "groups": rows}),
         groups=groups,
+        measured=[group for group in groups if not _published(group[1])],
+        published=[group for group in groups if _published(group[1])],
         n_entries=len(entries),
         ks=ks,
         statuses=sorted({entry.texts["status"] for entry in entries} - {""}),
@@ -127,6 +129,11 @@ def _index(environment: Any, entries: Sequence[Shown]) -> str:
 def _group_key(entry: Shown) -> tuple[Any, ...]:
     """What must be the same for entries to be ranked against each other."""
     return (*(entry.texts[name] for name in GROUPED_BY), entry.n_pairs)
+
+
+def _published(members: Sequence[Shown]) -> bool:
+    """Whether a table holds nothing but numbers copied from a paper, which no one measured here."""
+    return all(entry.texts["status"] == "published" for entry in members)
 
 
 def _group_id(key: tuple[Any, ...]) -> str:

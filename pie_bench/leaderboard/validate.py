@@ -68,16 +68,16 @@ def validated(path: Any) -> Iterator[Checked]:
 
 
 def _check_names(bundle: Bundle) -> None:
-    """That names are as they are shown, and that none is a path on somebody's machine."""
+    """That names are as they are shown, and that none is a local path."""
     entry = bundle.entry.model_dump(mode="json")
     names = {name: entry[name] for name in _NAMES if entry[name] is not None}
     names |= {f"links.{number}": link for number, link in enumerate(entry["links"])}
     for field, name in sorted(names.items()):
         if shown_name(name) != name or (field.startswith("links") and not name.isascii()):
-            raise UserError(f"{bundle.path}: entry.json: {field}: {plain(name)!r:.80} is not as it is shown")
+            raise UserError(f"{bundle.path}: entry.json: {field}: {plain(name)!r:.80} differs from how it is shown")
     for field, name in sorted((names | {f"model_args.{k}": v for k, v in entry["model_args"].items()}).items()):
         if not field.startswith("links") and public_name(name) != name:
-            raise UserError(f"{bundle.path}: entry.json: {field}: {plain(name)!r:.80} is a path on somebody's machine")
+            raise UserError(f"{bundle.path}: entry.json: {field}: {plain(name)!r:.80} is a local path")
 
 
 def _plan_of(bundle: Bundle) -> Plan:
@@ -219,7 +219,7 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
     if not program.can_be(verdict.code_sha256):
         raise UserError(f"code_sha256: not the sum of the program of {_named(verdict.key)}")
     if verdict.outcome not in OUTCOMES or verdict.outcome == "infra_error":
-        raise UserError(f"outcome: {verdict.outcome!r:.40} is none that a finished run has")
+        raise UserError(f"outcome: {verdict.outcome!r:.40} is not an outcome of a finished run")
     if program.code is None and verdict.outcome != program.reason:
         raise UserError(f"outcome: {verdict.outcome} for an answer without a program ({program.reason})")
     if program.code is not None and verdict.outcome in ("no_code", "truncated"):
@@ -228,7 +228,7 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
     if verdict.tests and [test.test_id for test in verdict.tests] != known:
         raise UserError(f"tests: not the {len(known)} tests of pair {pair.pair_id}, in order")
     if verdict.role != "candidate" and verdict.reading is not None:
-        raise UserError(f"reading: {_named(verdict.key)} is the dataset's own, in no answer")
+        raise UserError(f"reading: {_named(verdict.key)} is the dataset's own program, not an answer")
     if verdict.binary_sha256 is not None and verdict.outcome in _WITHOUT_BINARY:
         raise UserError(f"binary_sha256: {verdict.binary_sha256!r:.40} for a program that is {verdict.outcome}")
     failed = {test.outcome for test in verdict.tests} - {"ok"}

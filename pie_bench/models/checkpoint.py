@@ -72,7 +72,7 @@ def find_checkpoint(entry: CheckpointEntry) -> Checkpoint:
     except Exception as error:  # its errors have no common class
         why = str(error).strip().splitlines()
         raise UserError(
-            f"model {entry.id!r}: cannot be had from the Hugging Face hub ({type(error).__name__}: "
+            f"model {entry.id!r}: cannot be downloaded from the Hugging Face hub ({type(error).__name__}: "
             f"{why[0] if why else ''}); a gated model wants HF_TOKEN, and a folder on disk goes as well"
         ) from None
     commit = Path(config).parent.name  # …/snapshots/<commit>/config.json

@@ -246,7 +246,7 @@ class LlamaCppModel(Model):
                 connection.request("POST", path, json.dumps(body), headers)
                 answer: dict[str, Any] = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise PieBenchError(f"{self.name}: llama.cpp gave no answer on {address}{path}: {error!r}") from error
+            raise PieBenchError(f"{self.name}: llama.cpp did not answer on {address}{path}: {error!r}") from error
         if "error" in answer:
             raise PieBenchError(f"{self.name}: llama.cpp: {answer['error']['message']}")
         self._worked = self._worked or path.endswith("/completions")

@@ -74,7 +74,7 @@ def weights_of(name: str) -> Weights:
     """The weights of a model; UserError for an unknown name or a model that has none to fetch."""
     weights = find_model(name, {}).to_fetch()
     if weights is None:
-        raise UserError(f"model {name!r} has no weights to fetch here")
+        raise UserError(f"model {name!r} has no weights to download")
     return weights
 
 

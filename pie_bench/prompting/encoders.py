@@ -105,7 +105,9 @@ class TfidfEncoder:
         from sklearn.utils.extmath import randomized_svd
 
         if not any(map(code_tokens, corpus)):
-            raise UserError("encoder tfidf: no training program holds a C++ token; give a training split with programs")
+            raise UserError(
+                "encoder tfidf: no training program contains a C++ token; give a training split with programs"
+            )
         vectorizer = self._new_vectorizer()
         fitted = vectorizer.fit_transform(with_progress(corpus, "tfidf: reading"))
         self._just_fitted = list(corpus), fitted

@@ -158,7 +158,7 @@ class _VectorStore:
             connection.execute("CREATE TABLE IF NOT EXISTS vector (source TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
         except sqlite3.DatabaseError as error:
             connection.close()
-            raise UserError(f"{self._path}: not a usable store ({error}); delete it to start anew") from None
+            raise UserError(f"{self._path}: not a usable store ({error}); delete it to start over") from None
         return closing(connection)
 
     def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:

@@ -51,7 +51,7 @@ class Run:
             file = (self.path / ".lock").open("w")
         except OSError as error:
             raise UserError(
-                f"{self.path}: no run can be kept there ({error.strerror}); give another --run-dir"
+                f"{self.path}: no run can be stored there ({error.strerror}); give another --run-dir"
             ) from None
         with file:
             try:

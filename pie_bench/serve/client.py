@@ -51,7 +51,7 @@ class Client:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UserError(
-                f"client: {url!r:.100} is no address of a server; expected e.g. http://127.0.0.1:{DEFAULT_PORT}"
+                f"client: {url!r:.100} is not a server's address; expected e.g. http://127.0.0.1:{DEFAULT_PORT}"
             )
         self.environment = environment
         self._token = token

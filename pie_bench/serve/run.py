@@ -27,7 +27,7 @@ def read_tokens(path: Path) -> tuple[str, ...]:
     """
     try:
         if path.stat().st_mode & 0o077:
-            raise UserError(f"{path}: others can read it; run: chmod 600 {path}")
+            raise UserError(f"{path}: other users can read it; run: chmod 600 {path}")
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
@@ -47,7 +47,7 @@ def listening(host: str, port: int, access: Access) -> socket.socket:
     """A socket that clients can reach. UserError for an address that cannot be had, or that others can reach while
     nobody needs a token."""
     if not access.tokens and not is_loopback(host):
-        raise UserError(f"--host {host}: others can reach it: a token is needed; give --token-file FILE")
+        raise UserError(f"--host {host}: other machines can reach it, so it needs a token; give --token-file FILE")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         sock = socket.create_server(address[:2], family=family, backlog=1024)
@@ -55,7 +55,7 @@ def listening(host: str, port: int, access: Access) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
     except (OSError, OverflowError) as error:
-        raise UserError(f"{host}:{port}: cannot be listened on ({error}); give another --host or --port") from None
+        raise UserError(f"{host}:{port}: cannot listen there ({error}); give another --host or --port") from None
 
 
 def server_of(service: Service, access: Access, *, grace_seconds: int, started: Callable[[], object]) -> uvicorn.Server:

@@ -48,7 +48,7 @@ def merge(runs: Sequence[Run], out: Run) -> Results:
     if len(runs) < 2:
         raise UserError("merge: give two runs at least")
     if out.begun:
-        raise UserError(f"{out.path}: holds a run already; give another --out")
+        raise UserError(f"{out.path}: already holds a run; give another --out")
     parts = [_part(run) for run in runs]
     for part in parts[1:]:
         _check_same(parts[0], part)
@@ -120,7 +120,7 @@ def _check_shards(parts: Sequence[_Part]) -> bool:
     if not any(texts):
         return False
     if not all(texts):
-        raise UserError(f"{parts[texts.index(None)].run.path}: not a shard, as others are; merge the shards alone")
+        raise UserError(f"{parts[texts.index(None)].run.path}: not a shard, unlike the others; merge only shards")
     first = parts[0]
     for part in parts:
         for name in ("limit", "pairs"):
@@ -132,7 +132,7 @@ def _check_shards(parts: Sequence[_Part]) -> bool:
                 )
     counts = {Shard.parse(text).count for text in texts if text is not None}
     if len(counts) > 1:
-        raise UserError(f"shards of {' and of '.join(map(str, sorted(counts)))}; give all those of one N")
+        raise UserError(f"shards of {' and of '.join(map(str, sorted(counts)))}; give all shards of one N")
     repeated = [text for text, times in Counter(texts).items() if times > 1]
     if repeated:
         both = " and ".join(str(part.run.path) for part in parts if part.manifest.settings.shard == repeated[0])

@@ -107,7 +107,7 @@ def test_it_says_where_the_published_files_are(
     assert "https://drive.google.com/drive/folders/1E_yFqM8khN1HAH03OKhjheSlNI4rYTT7" in said
     assert "--from FOLDER" in said
     assert main(["dataset", "fetch", "--from", "/"]) == 2
-    assert "where to? give --to DIR" in capsys.readouterr().err
+    assert "no target folder; give --to DIR" in capsys.readouterr().err
 
 
 def test_a_file_that_changed_is_refused(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

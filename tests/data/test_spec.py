@@ -106,7 +106,7 @@ def test_a_hub_dataset(data: Path, form: str, tmp_path: Path, monkeypatch: pytes
 
 def test_a_hub_dataset_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(UserError, match=r"dataset hf:/no/such/folder: cannot be had"):
+    with pytest.raises(UserError, match=r"dataset hf:/no/such/folder: cannot be loaded"):
         load_dataset("hf:/no/such/folder", "train", with_tests=False)
 
 

@@ -93,7 +93,7 @@ def test_a_worker_that_dies_is_replaced_and_one_that_dies_again_is_the_programs_
 
 def test_without_a_worker_it_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, toolchain: Toolchain) -> None:
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
-    with pytest.raises(SandboxError, match="no process to look at programs in"):
+    with pytest.raises(SandboxError, match="cannot start the process that analyses programs"):
         seen(CODE % 1, Apart(), toolchain)
 
 

@@ -144,7 +144,7 @@ def test_a_key_is_made_once_and_has_to_be_listed(tmp_path: Path, capsys: pytest.
         ("{", "broken JSON"),
         ('{"reviewers": 3}', "reviewers: "),
         ('{"reviewers": [{"name": "x", "key": "abc"}]}', "reviewers.0.key: "),
-        ('{"reviewers": [{"name": "x", "key": "%s"}, {"name": "y", "key": "%s"}]}', "a key stands there twice"),
+        ('{"reviewers": [{"name": "x", "key": "%s"}, {"name": "y", "key": "%s"}]}', "a key is listed twice"),
     ],
 )
 def test_a_broken_list_of_reviewers_is_named(text: str, message: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pie_bench.leaderboard.shown import adapt
 from pie_bench.leaderboard.site import write_site
 from pie_bench.paths import leaderboard_dir
 from pie_bench.plain import shown_name
-from tests.report.browser import chromium
+from tests.report.browser import chromium, faults
 
 LEADERBOARD_DIR = leaderboard_dir(None)
 
@@ -248,6 +248,7 @@ def test_published_rows_say_where_they_stand_and_how_they_cannot_be_measured_aga
     page = browser.new_page()
     page.goto((tmp_path / "site" / "index.html").as_uri())
     page.wait_for_selector("body[data-ready]")
+    page.click("#published summary")
     group = page.locator("section.group", has_text="as published")
     assert group.locator("tbody tr").count() == 42
     assert group.locator("tbody tr th a").first.text_content() == "Human reference"
@@ -338,6 +339,46 @@ def test_text_can_be_read_in_both_schemes_and_on_a_phone(page: Any) -> None:
     page.wait_for_selector("h1")
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_every_width_is_readable_and_axe_finds_nothing_serious(page: Any, site: Path) -> None:
+    assert faults(page) == []
+    for entry in ("fast", "bare"):
+        page.goto((site / "entries" / f"{entry}.html").as_uri())
+        assert faults(page) == []
+
+
+def test_published_results_are_folded_below_measured_ones(browser: Any, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    shutil.copytree(LEADERBOARD_DIR / "entries", board / "entries")
+    assert main(["leaderboard", "render", "--leaderboard", str(board), "--out", str(tmp_path / "site")]) == 0
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto((tmp_path / "site" / "index.html").as_uri())
+    page.wait_for_selector("body[data-ready]")
+    published = page.get_by_role("link", name="GPT-4, CoT", exact=True)
+    expect(published).not_to_be_visible()
+    expect(page.locator("section.group:visible").first).to_contain_text("skylake")
+    page.fill("#q", "gpt-4 cot")
+    expect(published).to_be_visible()
+    page.fill("#q", "reference")
+    expect(page.locator("#published")).to_have_attribute("open", "")
+    page.fill("#q", "smollm2")
+    expect(page.locator("#published")).to_be_hidden()
+    page.fill("#q", "")
+    expect(page.locator("#published")).to_be_visible()
+    expect(published).not_to_be_visible()
+    page.click("#published summary")
+    expect(published).to_be_visible()
+    assert faults(page) == []
+    plot = page.locator("#published svg")
+    assert plot.evaluate("node => node.viewBox.baseVal.width") > 300, "drawn at the width it is shown at"
+    group = page.locator("#published section.group").get_attribute("data-group")
+    page.goto(f"{(tmp_path / 'site' / 'index.html').as_uri()}#group={group}")
+    page.reload()
+    expect(published).to_be_visible()
+    context.close()
 
 
 def test_pages_of_entries_that_are_gone_go_and_nothing_else(tmp_path: Path) -> None:

@@ -311,19 +311,19 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "a name with what is not seen": (
         changed("entry.json", "submitter", to="some\u200bbody"),
-        r"entry.json: submitter: 'some\\\\u200bbody' is not as it is shown",
+        r"entry.json: submitter: 'some\\\\u200bbody' differs from how it is shown",
     ),
     "a name that passes for another": (
         changed("entry.json", "model", to="r\u0435ference"),
-        "entry.json: model: .* is not as it is shown",
+        "entry.json: model: .* differs from how it is shown",
     ),
     "a link that reads backwards": (
         lambda parts: parts["entry.json"].update(links=["https://a.b/\u202egro.live"]),
-        "entry.json: links.0: .* is not as it is shown",
+        "entry.json: links.0: .* differs from how it is shown",
     ),
     "a path for a name": (
         changed("entry.json", "model", to="replay:/home/me/answers.jsonl"),
-        "entry.json: model: '.*' is a path on somebody's machine",
+        "entry.json: model: '.*' is a local path",
     ),
     "a path among the arguments": (
         changed("entry.json", "model_args", to={"lora": "/home/me/lora"}),
@@ -555,7 +555,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     ),
     "path escape": (
         lambda packed, path: rezipped(packed, path, (zipfile.ZipInfo("../../evil"), b"x")),
-        "'../../evil': no member of a bundle has this name",
+        "'../../evil': not a file of a bundle",
     ),
     "absolute path": (
         lambda packed, path: rezipped(packed, path, (zipfile.ZipInfo("/etc/cron.d/evil"), b"x")),
@@ -567,11 +567,11 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     ),
     "a member twice": (
         lambda packed, path: rezipped(packed, path, (zipfile.ZipInfo("entry.json"), b"{}")),
-        "entry.json: there are two of it",
+        "entry.json: appears twice",
     ),
     "gigabyte member": (
         lambda packed, path: (path.write_bytes(packed.read_bytes()), lying(path)),
-        "entry.json: 1073741824 bytes, more than any run has",
+        "entry.json: 1073741824 bytes, more than any run needs",
     ),
     "bomb": (
         lambda packed, path: write_bundle(path, text_of(parts_of(packed)) | {"verdicts.jsonl": bytes(64 << 20)}),

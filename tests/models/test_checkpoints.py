@@ -157,7 +157,7 @@ def test_a_hub_id_is_its_commit_also_where_there_is_no_network(tmp_path, monkeyp
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == f"owner/name@{commit}\n"
     last = done.stderr.strip().splitlines()[-1]
-    assert "UserError: model 'owner/other': cannot be had from the Hugging Face hub" in last
+    assert "UserError: model 'owner/other': cannot be downloaded from the Hugging Face hub" in last
 
 
 def test_without_vllm_it_says_what_to_do(monkeypatch):

@@ -175,7 +175,7 @@ def test_an_error_of_the_server_is_ours(model, monkeypatch):
     with pytest.raises(PieBenchError, match="smollm2: llama.cpp: "):
         model.generate([request("half a pair: \ud83d", 0)])
     monkeypatch.setattr(model, "_server", SimpleNamespace(listening_address="http://127.0.0.1:9"))
-    with pytest.raises(PieBenchError, match="smollm2: llama.cpp gave no answer on 127.0.0.1:9/tokenize"):
+    with pytest.raises(PieBenchError, match="smollm2: llama.cpp did not answer on 127.0.0.1:9/tokenize"):
         model.generate([request(ONE, 0)])
 
 

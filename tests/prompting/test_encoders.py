@@ -51,7 +51,7 @@ def test_tfidf_reduces_to_256_dimensions(tmp_path: Path) -> None:
 
 
 def test_tfidf_without_a_token_is_the_users_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no training program holds a C\\+\\+ token"):
+    with pytest.raises(UserError, match="no training program contains a C\\+\\+ token"):
         TfidfEncoder(["// nothing", " "], tmp_path)
 
 
@@ -176,7 +176,7 @@ def test_a_damaged_store_of_vectors_is_named(tmp_path: Path) -> None:
     LetterCounts(tmp_path).encode(["a"])
     [path] = tmp_path.glob("*.sqlite")
     path.write_text("no database, but long enough to be read as one" * 10)
-    with pytest.raises(UserError, match=r"\.sqlite: not a usable store .*delete it to start anew"):
+    with pytest.raises(UserError, match=r"\.sqlite: not a usable store .*delete it to start over"):
         LetterCounts(tmp_path).encode(["a"])
 
 

@@ -88,7 +88,7 @@ def test_a_hub_that_is_not_there(
 
 def test_a_run_that_proves_nothing_stays_here(run_a: FinishedRun, hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["push", str(run_a.path), "hf:someone/runs"]) == 2
-    assert "which proves nothing; run it in one" in capsys.readouterr().err
+    assert "which proves nothing; run it in a sandbox" in capsys.readouterr().err
     assert hub.repositories == {}
 
 

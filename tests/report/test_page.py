@@ -16,7 +16,7 @@ from pie_bench.errors import UserError
 from pie_bench.report.page import run_names, write_report
 from pie_bench.run.measurement import Profile
 from pie_bench.stages.finished import FinishedRun
-from tests.report.browser import chromium
+from tests.report.browser import chromium, faults
 
 HOSTILE = (
     "#include <cstdio>\n// </script><script>window.attacked = 1</script>\n"
@@ -221,15 +221,36 @@ CONTRASTS = """() => {
 }"""
 
 
-def test_a_link_to_a_pair_opens_it(browser: Any, report: Path) -> None:
-    context = browser.new_context()
+def test_a_link_to_a_pair_lands_on_it(browser: Any, report: Path) -> None:
+    context = browser.new_context(reduced_motion="reduce")
     page = context.new_page()
     page.goto(report.as_uri())
-    wanted = shown(page)[3]
+    wanted, other = shown(page)[3], shown(page)[20]
     page.goto("about:blank")
     page.goto(f"{report.as_uri()}#pair={wanted}")
     page.wait_for_selector("tr.detail")
     assert page.locator("tr.pair.open").get_attribute("data-id") == wanted
+    expect(page.locator("tr.pair.open button")).to_be_in_viewport()
+    page.fill("#search", "nothing has this")
+    expect(page.locator("tr.pair")).to_have_count(0)
+    page.evaluate("id => { location.hash = 'pair=' + id; }", other)
+    expect(page.locator("tr.pair.open")).to_have_attribute("data-id", other)
+    expect(page.locator("tr.pair.open button")).to_be_in_viewport()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_width_is_readable_and_axe_finds_nothing_serious(browser: Any, report: Path, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.wait_for_selector("body[data-ready]")
+    pairs = shown(page)
+    assert faults(page) == []
+    for pair in (pairs[0], pairs[3]):  # without a program that runs, and with one
+        page.goto(f"{report.as_uri()}#pair={pair}")
+        page.wait_for_selector("tr.detail")
+        assert faults(page) == []
     context.close()
 
 

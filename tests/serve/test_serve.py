@@ -22,7 +22,7 @@ from pie_bench.execution.judge import PairWithTests
 from pie_bench.serve.service import reply_of
 from tests.serve.conftest import TOKENS, host_of, serving
 
-PAIR = "m001_slow-m001_fast"
+PAIR = "m006_quilt_streams-m006_quilt_chars"
 RIGHT = '#include <cstdio>\nint main() { int n; if (scanf("%d", &n) == 1) printf("%d\\n", 2 * n); }'
 SLOW = RIGHT.replace("printf", "for (volatile int i = 0; i < n; i = i + 1) {} printf", 1)
 TESTS = [("2\n", "4\n"), (b"500\n", b"1000\n")]
@@ -233,23 +233,23 @@ def test_what_cannot_be_served_is_said(tmp_path: Path, capsys: pytest.CaptureFix
         assert said.count("\n") == 1
         return said
 
-    assert "--host 0.0.0.0: others can reach it: a token is needed; give --token-file FILE" in refused(
+    assert "--host 0.0.0.0: other machines can reach it, so it needs a token; give --token-file FILE" in refused(
         "--host", "0.0.0.0"
     )
     tokens = tmp_path / "tokens"
     assert "cannot be read" in refused("--token-file", str(tokens))
     tokens.write_text("short\n")
     tokens.chmod(0o644)
-    assert f"others can read it; run: chmod 600 {tokens}" in refused("--token-file", str(tokens))
+    assert f"other users can read it; run: chmod 600 {tokens}" in refused("--token-file", str(tokens))
     tokens.chmod(0o600)
     assert "token 1: expected 16 or more" in refused("--token-file", str(tokens))
     tokens.write_text("# none\n\n")
     assert "holds no token" in refused("--token-file", str(tokens))
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert "cannot be listened on" in refused("--port", str(taken.getsockname()[1]))
+        assert "cannot listen there" in refused("--port", str(taken.getsockname()[1]))
     assert "unknown environment" in refused("--port", "0", "--environment", "nowhere")
     assert "unknown dataset" in refused("--port", "0", "--dataset", "nowhere")
-    with pytest.raises(UserError, match="'nowhere' is no address of a server"):
+    with pytest.raises(UserError, match="'nowhere' is not a server's address"):
         Client("nowhere")
 
 

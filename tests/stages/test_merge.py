@@ -162,7 +162,7 @@ def test_everything_wrong_is_said_before_anything_is_written(
     refused([one, three], r"missing: shard 2/3, with 10 of 30 pairs; give all shards")
     refused([one, two, two, three], "shard 2/3 is given twice: .*s2 and .*s2")
     refused([one, two, tmp_path / "nowhere"], "nowhere: not a run directory")
-    refused([one, two, run_a.path], "a: not a shard, as others are")
+    refused([one, two, run_a.path], "a: not a shard, unlike the others")
     other = changed(lambda manifest: manifest["settings"].update(samples=2))
     refused([one, other, three], "its samples is 2, that of .*s1 is 4; only parts of one run")
     other = changed(lambda manifest: manifest["execution"].update(environment_id="1" * 64))
@@ -176,12 +176,12 @@ def test_everything_wrong_is_said_before_anything_is_written(
     other = changed(lambda manifest: manifest["settings"].update(limit=29))
     refused([one, other, three], "shard 2/3 with --limit 29, .*s1 with None")
     shard_of(run_a, 2, 4, tmp_path / "of four")
-    refused([one, tmp_path / "of four", three], "shards of 3 and of 4; give all those of one N")
+    refused([one, tmp_path / "of four", three], "shards of 3 and of 4; give all shards of one N")
     lines = read_jsonl(two / "verdicts.jsonl")
     write_jsonl(two / "verdicts.jsonl", lines[:-2])
     refused(shards, r"s2: not finished: 2 of 60 verdicts are missing \(the first: pair .*run its command again")
     write_jsonl(two / "verdicts.jsonl", lines)
-    with pytest.raises(UserError, match="holds a run already; give another --out"):
+    with pytest.raises(UserError, match="already holds a run; give another --out"):
         api.merge(shards, run_a.path)
 
 

@@ -117,7 +117,7 @@ def test_pairs_are_chosen_by_id_or_from_a_file(cache: Path, tmp_path: Path, caps
     for wrong, message in (
         ("m001_slow-m001_fats", "unknown pair 'm001_slow-m001_fats'; did you mean m001_slow-m001_fast"),
         (f"@{tmp_path / 'missing'}", "cannot be read"),
-        (",", "names no pair"),
+        (",", "matches no pair"),
     ):
         assert main(["run", "--task", "pie_instruct", "--model", "reference", "--pairs", wrong]) == 2
         assert message in capsys.readouterr().err

@@ -84,7 +84,9 @@ class Apart:
         try:
             _receive(worker.stdout)  # it is ready
         except (OSError, EOFError):
-            raise SandboxError(f"no process to look at programs in: it ended with {_ended(worker)}") from None
+            raise SandboxError(
+                f"cannot start the process that analyses programs: it ended with {_ended(worker)}"
+            ) from None
         return worker
 
 

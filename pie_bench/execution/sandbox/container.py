@@ -110,7 +110,7 @@ class ContainerSandbox:
 
     def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
         """Not to be had: gem5 brings its own container."""
-        raise SandboxError("a gem5 of this machine does not run in the sandbox container: use gem5's own image")
+        raise SandboxError("gem5 installed on this machine cannot run in the container sandbox: use a gem5 image")
 
     def _remove_idle(self) -> None:
         for containers in self._idle.values():
@@ -172,7 +172,7 @@ class _Container:
             if not state["Running"] and state["ExitCode"] is not None:
                 return int(state["ExitCode"])
             time.sleep(0.005)
-        raise SandboxError("container: the daemon does not say how the command ended")
+        raise SandboxError("container: the daemon did not report how the command ended")
 
     def remove(self) -> None:
         try:
@@ -187,7 +187,7 @@ class _Container:
         self._given = []
         for path, given in command.files.items():
             if Path(path).parent != Path("/w"):
-                raise SandboxError(f"{path}: in a container, files can be given in /w only")
+                raise SandboxError(f"{path}: in a container, files can only be placed in /w")
             self._given.append(self._folder / "w" / Path(path).name)
             write_file(self._given[-1], given)
         for stream in ("stdin", "stdout", "stderr", "report"):

@@ -64,7 +64,7 @@ def run_folder(command: Command, uid: int | None, stage: Stage) -> Iterator[Fold
                 write_tools(path / "b", command.root)
         for name, given in command.files.items():
             if not re.fullmatch(r"/w/[^/]+", name):
-                raise SandboxError(f"{name}: without mounts, files can be given in /w only")
+                raise SandboxError(f"{name}: without mounts, files can only be placed in /w")
             place = path / name.removeprefix("/w/")
             write_file(place, given)
         path.chmod(0o555 if uid is not None else 0o755)
@@ -111,7 +111,7 @@ def _new_folder() -> Path:
         except OSError as error:
             raise SandboxError(f"{path}: cannot be made ({error.strerror})") from None
         return path
-    raise SandboxError(f"{CWD}: all folders with names of two letters exist; remove some")
+    raise SandboxError(f"{CWD}: every folder with a two-letter name exists; remove some")
 
 
 def is_left_over(path: Path) -> bool:

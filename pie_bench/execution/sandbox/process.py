@@ -238,7 +238,7 @@ class _Served:
 
     def _gone(self) -> SandboxError:
         select.select([self._handle], [], [], GRACE_SECONDS)
-        return SandboxError(f"the process that serves inputs has ended: {said_last(self.stderr())}")
+        return SandboxError(f"the process that serves inputs exited: {said_last(self.stderr())}")
 
 
 def finished_of(ended: Ended, limits: Limits, files: Streams) -> Finished:

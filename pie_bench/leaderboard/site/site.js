@@ -16,6 +16,8 @@ const groups = data.groups.map((group, number) => {
   return { ...group, section, body, rows, foot, feet: foot ? parts(foot.rows[0]) : null, most: ROWS, more: section.querySelector(".more"),
     figure: section.querySelector("figure"), plot: section.querySelector(".plot"), choice: section.querySelector("figure select") };
 });
+const published = $("published"), unfolded = published?.open;
+let filtered = false;
 const everything = groups.flatMap((group) => group.rows);
 const missing = [null, "—", "", null, null];
 const view = (row) => row.cells[`${state.k}|${state.method}|${state.time}`] ?? [missing, missing, missing];
@@ -69,7 +71,18 @@ function filter() {
     show(group);
     label(group);
   }
+  fold();
   $("count").textContent = count === everything.length ? `${count} ${count === 1 ? "entry" : "entries"}` : `${count} of ${everything.length} entries`;
+}
+
+// ---- published results are folded away until a filter finds some of them
+function fold() {
+  if (!published) return;
+  const now = Boolean(state.q.trim() || state.status || state.group), any = groups.some((group) => published.contains(group.section) && !group.section.hidden);
+  published.hidden = !any;
+  if (now) published.open = any;
+  else if (filtered) published.open = unfolded;
+  filtered = now;
 }
 
 // ---- the rows that are in the page: the first of those that pass
@@ -119,7 +132,7 @@ function plot(group) {
   const on = (value) => (log ? Math.log10(value) : value);
   const px = (x) => left + 6 + ((on(x) - on(xt[0])) / (on(xt.at(-1)) - on(xt[0]) || 1)) * (right - left - 12);
   const py = (y) => bottom - ((y - yt[0]) / (yt.at(-1) - yt[0])) * (bottom - top);
-  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": `Speedup against ${cost ? "cost" : "%Correct"} of ${points.length} entries; the table holds the same numbers` });
+  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "group", "aria-label": `Speedup against ${cost ? "cost" : "%Correct"} of ${points.length} ${points.length === 1 ? "entry" : "entries"}; the table holds the same numbers` });
   for (const y of yt) root.append(svg("line", { x1: left, x2: right, y1: py(y), y2: py(y), stroke: "var(--line)" }), svg("text", { x: left - 6, y: py(y) + 4, "text-anchor": "end" }, `${y}×`));
   for (const x of xt) root.append(svg("text", { x: px(x), y: bottom + 16, "text-anchor": "middle" }, cost ? `$${x}` : String(x)));
   root.append(svg("text", { x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, cost ? "cost of the answers" : "%Correct"));
@@ -203,6 +216,8 @@ for (const group of groups) {
   group.body.addEventListener("mouseover", (event) => mark(event, true));
   group.body.addEventListener("mouseout", (event) => mark(event, false));
 }
+// A folded figure has no width to be drawn at.
+published?.addEventListener("toggle", () => { for (const group of groups) { plot(group); label(group); } });
 addEventListener("hashchange", () => { read(); all(); });
 let wide = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== wide) { wide = innerWidth; all(); } });

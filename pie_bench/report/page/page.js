@@ -174,9 +174,9 @@ function detail(pair, run) {
     inside.append(el("p", { class: "says" }, el("span", { class: "flag" }, "⚑ "), `${name} is ${after} where the source has ${before}: the tests pass, larger inputs may not.`));
   }
   inside.append(reading(run));
-  if (run.log) inside.append(el("h4", {}, "What the compiler says"), el("div", { class: "log" }, run.log));
+  if (run.log) inside.append(el("h3", {}, "What the compiler says"), el("div", { class: "log" }, run.log));
   const tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Difference" });
-  const place = el("div", { role: "tabpanel" });
+  const place = el("div", { role: "tabpanel", tabindex: "0", "aria-label": "Difference, scrolls sideways" });
   const choices = [];
   if (run.code !== null) choices.push([`source → answer ${run.shown}`, pair.src, run.code, run.lines, ["source", `answer ${run.shown}`], [source, answer]]);
   choices.push(["source → human rewrite", pair.src, pair.tgt, pair.human, ["source", "human rewrite"], [source, human]]);
@@ -193,8 +193,8 @@ function detail(pair, run) {
   if (source?.lines) inside.append(el("p", { class: "note" }, `Times beside lines: simulated, on test ${run.profiled} (the source's dearest), with what a line calls in libraries; start-up is left out. Bars: shares of the slower program's time.`));
   if (source) {
     inside.append(el("div", { class: "two" },
-      el("div", {}, el("h4", {}, "Time of each test"), testTimes(pair, source, human, answer)),
-      el("div", {}, el("h4", {}, answer ? "Why it is faster, or not" : "What the human rewrite changes"), why(source, human, answer))));
+      el("div", { role: "region", tabindex: "0", "aria-label": "Time of each test" }, el("h3", {}, "Time of each test"), testTimes(pair, source, human, answer)),
+      el("div", { role: "region", tabindex: "0", "aria-label": "Counters" }, el("h3", {}, answer ? "Why it is faster, or not" : "What the human rewrite changes"), why(source, human, answer))));
   }
   return inside;
 }
@@ -372,7 +372,7 @@ function why(source, human, answer) {
     const [before, after] = [source.counters[name], compared.counters[name] ?? 0];
     return { title: data.counters[name] ?? name, place: (order.indexOf(name) + order.length) % order.length, before, after, human: human?.counters[name], share: name in cost ? (spent(source, name) - spent(compared, name)) / Math.abs(saved) : null };
   }).sort((a, b) => (b.share !== null) - (a.share !== null) || Math.abs(b.share ?? 0) - Math.abs(a.share ?? 0) || a.place - b.place || Math.abs(b.before - b.after) - Math.abs(a.before - a.after));
-  const table = el("table", { class: "why" }, el("thead", {}, el("tr", {}, ...["", "source", answer ? "answer" : "human", ...(answer && human ? ["human"] : []), "change", "of the time saved"].map((text, i) => el("th", { scope: "col", class: i ? "" : "left" }, text)))));
+  const table = el("table", { class: "why" }, el("thead", {}, el("tr", {}, ...["", "source", answer ? "answer" : "human", ...(answer && human ? ["human"] : []), "change", "of the time saved"].map((text, i) => (i ? el("th", { scope: "col" }, text) : el("td"))))));
   const body = el("tbody");
   table.append(body);
   const add = (title, before, after, other, share, write) => {
@@ -404,7 +404,7 @@ options($("outcome"), [...Object.entries(data.classes).filter(([name]) => data.p
 options($("kind"), ["algorithm", "data_structure", "input_output", "other"].map((name) => [name, name.replace("_", " ")]), "any");
 options($("problem"), [...new Set(data.pairs.map((pair) => pair.problem))].sort().map((name) => [name, name]), "all");
 $("filters").addEventListener("submit", (event) => event.preventDefault());
-$("filters").addEventListener("reset", () => setTimeout(list));
+$("filters").addEventListener("reset", () => setTimeout(() => { $("run").value = state.run; list(); }));
 let pending = 0;
 $("filters").addEventListener("input", () => { state.run = Number($("run").value || 0); clearTimeout(pending); pending = setTimeout(list, 60); });
 for (const name of document.querySelectorAll("[data-problem]")) {
@@ -426,6 +426,18 @@ document.addEventListener("keydown", (event) => {
   }
 });
 list();
-const asked = decodeURIComponent((location.hash.match(/^#pair=(.*)$/) ?? [])[1] ?? "");
-if (asked) show(asked, true);
+/** A link to a pair opens it, in the first run that has it, whatever is filtered. */
+function follow() {
+  const id = decodeURIComponent((location.hash.match(/^#pair=(.*)$/) ?? [])[1] ?? ""), pair = data.pairs.find((each) => each.id === id);
+  if (!pair) return;
+  if (!line(id)) {
+    $("filters").reset();
+    if (!pair.runs[state.run]) state.run = pair.runs.findIndex(Boolean);
+    $("run").value = state.run;
+    list();
+  }
+  show(id, true);
+}
+addEventListener("hashchange", follow);
+follow();
 document.body.dataset.ready = "true";

@@ -157,7 +157,7 @@ def test_ends_are_classified(simulator: Gem5Simulator, end: str, outcome: str, d
 
 def test_a_gem5_that_dies_at_once_is_an_error_of_ours(simulator: Gem5Simulator, gem5: FakeGem5) -> None:
     gem5.modules = Path("/nowhere")
-    with pytest.raises(SandboxError, match="gem5 ended without an answer: .*No module named 'm5'"):
+    with pytest.raises(SandboxError, match="gem5 exited without an answer: .*No module named 'm5'"):
         measure(simulator, PROGRAM, b"1")
 
 

@@ -279,7 +279,7 @@ class Session:
             try:
                 socket.send_fds(self._channel, [message], [stdin, *streams])
             except OSError as error:
-                raise SandboxError(f"gem5 has gone: {error}") from None
+                raise SandboxError(f"gem5 exited: {error}") from None
 
     def next_done(self) -> tuple[int, _Ran]:
         message = self._message()
@@ -301,7 +301,7 @@ class Session:
             received = self._channel.recv(1 << 16)
             if not received:
                 said = self._served.stderr().decode(errors="replace").strip().splitlines()
-                raise SandboxError(f"gem5 ended without an answer: {said[-1] if said else 'no message'}")
+                raise SandboxError(f"gem5 exited without an answer: {said[-1] if said else 'no message'}")
             self._buffer += received
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
