@@ -72,7 +72,7 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     plan, results = plan_of(run), run.read_results()
     if results.infra_errors:
         raise UserError(
-            f"{run.path}: {results.infra_errors} executions failed through no fault of the programs; run the command again"
+            f"{run.path}: {results.infra_errors} executions failed, not for the programs; run the command again"
         )
     if not results.n_pairs:
         raise UserError(f"{run.path}: no usable pair, nothing to submit")
