@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 from pie_bench.errors import UserError
 from pie_bench.run.measurement import Measurement, Profile
+from pie_bench.run.verdict import Verdict
 
-T = TypeVar("T", bound="Measurement | Profile")
+T = TypeVar("T", bound="Measurement | Profile | Verdict")
 
 _TIMEOUT_SECONDS = 60  # that another process may write
 _SCHEMA = """
@@ -35,12 +36,13 @@ CREATE TABLE IF NOT EXISTS profile (
     record TEXT NOT NULL,
     PRIMARY KEY (code_sha256, input_sha256, environment_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verdict (key TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
 class MeasurementStore:
-    """Measurements by (binary, input, simulation), profiles by (source text, input, environment). Safe for several
-    threads and several processes.
+    """Measurements by (binary, input, simulation), profiles by (source text, input, environment), verdicts by all that
+    decides them (`execution/known.py`). Safe for several threads and several processes.
 
     Where it cannot be written, that is said once; what is measured is then known to this object alone. A file that is
     read-only is read.
@@ -50,7 +52,7 @@ class MeasurementStore:
         self.path = path
         self._lock = threading.Lock()
         self._connection, self._writable = _open_database(path, _SCHEMA, "measurement store")
-        self._unwritten: dict[tuple[str, str, str], Measurement | Profile] = {}
+        self._unwritten: dict[tuple[str, ...], Measurement | Profile | Verdict] = {}
 
     def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
         """What is known of a program on these inputs, by the input's sum."""
@@ -75,18 +77,26 @@ class MeasurementStore:
         key = (profile.code_sha256, profile.input_sha256, profile.environment_id)
         self._put("INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)", key, profile)
 
-    def _get(self, query: str, key: tuple[str, str, str], kind: type[T]) -> T | None:
+    def get_verdict(self, key: str) -> Verdict | None:
+        """The verdict under a key, of whichever pair and sample it was first of."""
+        return self._get("SELECT record FROM verdict WHERE key=?", (key,), Verdict)
+
+    def put_verdict(self, key: str, verdict: Verdict) -> None:
+        """Keeps a verdict, at once."""
+        self._put("INSERT OR REPLACE INTO verdict VALUES (?, ?)", (key,), verdict)
+
+    def _get(self, query: str, key: tuple[str, ...], kind: type[T]) -> T | None:
         with self._lock:
             unwritten = self._unwritten.get(key)
             if isinstance(unwritten, kind):
                 return unwritten
             try:
                 row = self._connection.execute(query, key).fetchone()
-            except sqlite3.OperationalError:  # a file to be read only, of before there were profiles
+            except sqlite3.OperationalError:  # a read-only file from before this table existed
                 row = None
         return None if row is None else _record(row[0], kind)
 
-    def _put(self, statement: str, key: tuple[str, str, str], record: Measurement | Profile) -> None:
+    def _put(self, statement: str, key: tuple[str, ...], record: Measurement | Profile | Verdict) -> None:
         with self._lock:
             if self._writable:
                 try:
@@ -103,7 +113,7 @@ class MeasurementStore:
 
 
 def _record(text: str, kind: type[T]) -> T | None:
-    """The measurement or profile in a row; None for a damaged one, as if it had not been kept."""
+    """The record in a row; None for a damaged one, as if it had not been kept."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -155,9 +165,10 @@ _STORES = {
     "measurements-unsafe.sqlite": _SCHEMA,
     "generations.sqlite": _GENERATION_SCHEMA,
 }
-_KINDS: Mapping[str, type[Measurement] | type[Profile] | None] = {
+_KINDS: Mapping[str, type[Measurement] | type[Profile] | type[Verdict] | None] = {
     "measurement": Measurement,
     "profile": Profile,
+    "verdict": Verdict,
     "generation": None,  # answers may well differ: the first one kept stays
 }
 

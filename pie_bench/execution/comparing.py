@@ -30,6 +30,10 @@ class Comparing:
         self._compiled: dict[str, bytes] = {}
         self._compiling = threading.Lock()
 
+    def asks_a_checker(self, problem_id: str) -> bool:
+        """Whether a program of the environment's comparator decides on a problem's outputs."""
+        return self._source(problem_id) is not None
+
     def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
         """Whether a test's output is right; errors as `compare`'s."""
         return self.compare(problem_id, test, output)[0]
@@ -40,7 +44,7 @@ class Comparing:
         An output that makes a checker fail which takes the expected one is wrong. UserError for a checker that fails
         on the expected output, too; SandboxError where it could not be asked.
         """
-        source = self._sources.get(problem_id, self._sources.get(""))
+        source = self._source(problem_id)
         if source is None:
             name = STANDARD if self._name.startswith(CHECKER) else self._name
             return same_output(name, output, test.expected_output), ""
@@ -54,6 +58,9 @@ class Comparing:
         if self._ask(checker, test, test.expected_output).exit_code not in _KNOWN:
             raise UserError(f"{self._name}: {failed}, and on the test's expected output; correct the checker")
         return False, failed
+
+    def _source(self, problem_id: str) -> str | None:
+        return self._sources.get(problem_id, self._sources.get(""))
 
     def _ask(self, checker: bytes, test: TestCase, output: bytes) -> Finished:
         files = {

@@ -14,6 +14,7 @@ from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.judging import judge
+from pie_bench.execution.known import as_that_of, key_of, lasting
 from pie_bench.execution.measuring import seconds_after_main
 from pie_bench.execution.native import first_difference, run_natively
 from pie_bench.execution.profiling import profile
@@ -94,9 +95,19 @@ class Executor:
     def execute(self, candidate: Candidate, tests: Sequence[TestCase], *, measured: bool = True) -> Verdict:
         """The verdict on one candidate. What fails on our side is tried once more, then an `infra_error`.
 
-        Without `measured` it is only compiled and run against the tests: no times.
+        Without `measured` it is only compiled and run against the tests: no times. A verdict that the store knows is
+        taken from there, unless a checker had a part in it: that is a file which may change.
         """
-        return judge(Subject(candidate, tests, measured), self._workshop)
+        store = self._workshop.store
+        asked = self._workshop.comparing.asks_a_checker(candidate.problem_id)
+        key = None if asked else key_of(candidate, tests, measured, self.environment.environment_id)
+        known = None if key is None else store.get_verdict(key)
+        if known is not None:
+            return as_that_of(candidate, known)
+        verdict = judge(Subject(candidate, tests, measured), self._workshop)
+        if key is not None and lasting(verdict):
+            store.put_verdict(key, verdict)
+        return verdict
 
     def measured(self, code: str, tests: Sequence[TestCase]) -> dict[str, Measurement]:
         """A program's measurements by the input's sum; none when it is not right on every test."""
