@@ -72,7 +72,8 @@ class Bench:
         answer = Candidate(its_pair.pair_id, "candidate", 0, attempt.code, src_code=its_pair.src_code)
         began = time.monotonic()
         verdict = executor.execute(answer, its_tests)
-        by, detail = verdict.outcome, verdict.detail
+        by: str = verdict.outcome
+        detail = verdict.detail
         if by == "forbidden":
             by = "in the simulator" if "in the simulator" in detail else "forbidden before it runs"
             by = "the clock" if "clock" in detail else by

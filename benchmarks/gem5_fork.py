@@ -39,6 +39,7 @@ class DirectGem5:
     """gem5 as a plain child process, whose CPU seconds this process can read when it has ended."""
 
     description = "gem5 without a sandbox"
+    accounts_cpu = True
 
     def __init__(self, binary: Path):
         self._binary = binary

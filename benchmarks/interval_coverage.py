@@ -9,6 +9,7 @@ problems of equal or unequal size. Prints a Markdown table.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from pie_bench.metrics.statistics import intervals
 
 PROBLEMS, PAIRS, RESAMPLES = 41, 978, 2_000
-KINDS = {
+KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "share of 31 %": lambda z: (z > 0.5).astype(float),
     "share of 5 %": lambda z: (z > 1.645).astype(float),
     "speedup, mean 2.1": lambda z: np.maximum(1, np.exp(0.9 * z + 0.3)),
@@ -27,7 +28,7 @@ KINDS = {
 def drawn(generator: np.random.Generator, icc: float, spread: float) -> tuple[np.ndarray, np.ndarray]:
     weights = generator.lognormal(0, spread, PROBLEMS)
     sizes = np.maximum(1, np.round(weights / weights.sum() * PAIRS)).astype(int)
-    clusters = np.repeat(np.arange(PROBLEMS), sizes)
+    clusters: np.ndarray = np.repeat(np.arange(PROBLEMS), sizes)
     z = np.sqrt(icc) * generator.normal(size=PROBLEMS)[clusters]
     return z + np.sqrt(1 - icc) * generator.normal(size=len(clusters)), clusters
 

@@ -126,7 +126,7 @@ def main(folder: Path, entries: int) -> None:
     write_site(folder, folder / "site")  # imports and the disk's cache are not what is timed
     for name, timed in (("validate", read_entries), ("validate and rebuild", rebuild)):
         start = time.monotonic()
-        timed(folder)  # type: ignore[operator]
+        timed(folder)
         print(f"{name}: {time.monotonic() - start:.2f} s")
     start = time.monotonic()
     index, count = write_site(folder, folder / "site")

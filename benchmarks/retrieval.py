@@ -17,6 +17,8 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from pie_bench.data.load import load_dataset
@@ -28,6 +30,10 @@ MEDIAN_CHARACTERS, SPREAD = 920, 0.98  # 417 and on average 675 tokens of 2.2 ch
 KEYWORDS = set("int long char bool void return for while if else using namespace std include main auto const".split())
 
 
+def _renamed(names: Mapping[str, str], match: re.Match[str]) -> str:
+    return names.get(match[0], match[0])
+
+
 def synthetic(rng: random.Random, programs: list[str]) -> str:
     """A program-like text: functions of several programs, renamed, up to a length drawn as PIE's are spread."""
     wanted = max(80, int(MEDIAN_CHARACTERS * rng.lognormvariate(0, SPREAD)))
@@ -37,7 +43,7 @@ def synthetic(rng: random.Random, programs: list[str]) -> str:
         words = sorted(set(re.findall(r"\b[a-z]\w*\b", program)) - KEYWORDS)
         chosen = rng.sample(words, k=len(words) // 4)
         names = {word: rng.choice("abcdefgnmxyz") + str(rng.randrange(40)) for word in chosen}
-        renamed = re.sub(r"\b[a-z]\w*\b", lambda match, names=names: names.get(match[0], match[0]), program)
+        renamed = re.sub(r"\b[a-z]\w*\b", partial(_renamed, names), program)
         parts.append(re.sub(r"\b\d{2,}\b", lambda match: str(int(match[0]) + rng.randrange(100)), renamed))
     return "\n".join(parts)[:wanted]
 

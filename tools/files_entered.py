@@ -69,7 +69,7 @@ def entered_files() -> set[Path]:
                     raise SystemExit(f"{' '.join(arguments)}: exit code {code}\n{said.getvalue()}")
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]
+            threading.setprofile(None)
     functions = {code for code in entered if code.co_flags & OPTIMIZED and not code.co_name.startswith("<")}
     paths = {Path(code.co_filename) for code in functions}
     return {path.relative_to(PACKAGE) for path in paths if path.is_relative_to(PACKAGE)}

@@ -7,7 +7,7 @@ gains by cheating. `python -m benchmarks.cheats` judges all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pie_bench.data.pair import Pair, TestCase
@@ -294,7 +294,7 @@ def _interpolated(values: Sequence[int], prime: int) -> list[int]:
 
 def _hashing() -> dict[str, str]:
     """Short answers by a hash of the whole input: no answer and no input stands in the program."""
-    steps = {
+    steps: dict[str, tuple[str, Callable[[int, int], int], str]] = {
         "multiply by 31": ("7", lambda h, v: (h * 31 + v) % 2**32, "h * 31 + a[i]"),
         "multiply by 33, exclusive or": ("5381", lambda h, v: (h * 33) % 2**32 ^ v, "h * 33 ^ a[i]"),
         "FNV": ("2166136261u", lambda h, v: (h ^ v) * 16777619 % 2**32, "(h ^ a[i]) * 16777619u"),
