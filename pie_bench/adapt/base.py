@@ -37,7 +37,9 @@ class Base:
             return _unquantized(model) if "gguf_file" in self._source else model
         except Exception as error:
             said = " ".join(str(error).split())
-            raise PieBenchError(f"model {self.name}: cannot be loaded ({type(error).__name__}: {said[:300]})") from error
+            raise PieBenchError(
+                f"model {self.name}: cannot be loaded ({type(error).__name__}: {said[:300]})"
+            ) from error
 
 
 def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
@@ -73,7 +75,14 @@ def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
     except Exception as error:
         said = " ".join(str(error).split())
         raise UserError(f"model {name}: cannot be read ({type(error).__name__}: {said[:300]})") from error
-    return Base(name, exact, prompting_of(wanted, tokenizer), tokenizer, getattr(config, "max_position_embeddings", None), source)
+    return Base(
+        name,
+        exact,
+        prompting_of(wanted, tokenizer),
+        tokenizer,
+        getattr(config, "max_position_embeddings", None),
+        source,
+    )
 
 
 def require_packages() -> None:
