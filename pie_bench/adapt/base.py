@@ -36,10 +36,7 @@ class Base:
             model: Any = transformers.AutoModelForCausalLM.from_pretrained(dtype=getattr(torch, dtype), **self._source)
             return _unquantized(model) if "gguf_file" in self._source else model
         except Exception as error:
-            said = " ".join(str(error).split())
-            raise PieBenchError(
-                f"model {self.name}: cannot be loaded ({type(error).__name__}: {said[:300]})"
-            ) from error
+            raise PieBenchError(f"model {self.name}: cannot be loaded ({_said(error)})") from error
 
 
 def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
@@ -73,16 +70,9 @@ def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(**source)
         config: Any = transformers.AutoConfig.from_pretrained(**source)
     except Exception as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"model {name}: cannot be read ({type(error).__name__}: {said[:300]})") from error
-    return Base(
-        name,
-        exact,
-        prompting_of(wanted, tokenizer),
-        tokenizer,
-        getattr(config, "max_position_embeddings", None),
-        source,
-    )
+        raise UserError(f"model {name}: cannot be read ({_said(error)})") from error
+    context = getattr(config, "max_position_embeddings", None)
+    return Base(name, exact, prompting_of(wanted, tokenizer), tokenizer, context, source)
 
 
 def require_packages() -> None:
@@ -93,6 +83,10 @@ def require_packages() -> None:
         import trl  # noqa: F401
     except ImportError as error:
         raise UserError(f"adapting models needs more packages ({error}); {INSTALL}") from None
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _unquantized(model: Any) -> Any:

@@ -21,9 +21,7 @@ def add_verbs(verbs: Any) -> None:
     )
     _add_sources(action)
     action.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this training")
-    action.add_argument(
-        "--fsdp", action="store_true", help="shard the model over the GPUs; an error where it cannot be"
-    )
+    action.add_argument("--fsdp", action="store_true", help="shard the model over the GPUs, or fail")
     action.add_argument(
         "--report-to", action="append", metavar="X", help="tensorboard, wandb, trackio, …: transformers' own reporting"
     )
