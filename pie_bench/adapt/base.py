@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,8 +26,13 @@ class Base:
     exact: str
     prompting: Prompting
     tokenizer: Any
-    context: int | None
+    config: Any
     _source: dict[str, Any]
+
+    @property
+    def context(self) -> int | None:
+        found: int | None = getattr(self.config, "max_position_embeddings", None)
+        return found
 
     def load(self, dtype: str = "float32") -> Any:
         """The weights, as a transformers model on the CPU; the Trainer moves it. PieBenchError when it cannot."""
@@ -33,7 +40,9 @@ class Base:
         import transformers
 
         try:
-            model: Any = transformers.AutoModelForCausalLM.from_pretrained(dtype=getattr(torch, dtype), **self._source)
+            with redirect_stderr(io.StringIO()):  # a bar for every tensor of a GGUF file
+                load = transformers.AutoModelForCausalLM.from_pretrained
+                model: Any = load(dtype=getattr(torch, dtype), **self._source)
             return _unquantized(model) if "gguf_file" in self._source else model
         except Exception as error:
             raise PieBenchError(f"model {self.name}: cannot be loaded ({_said(error)})") from error
@@ -71,8 +80,7 @@ def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
         config: Any = transformers.AutoConfig.from_pretrained(**source)
     except Exception as error:
         raise UserError(f"model {name}: cannot be read ({_said(error)})") from error
-    context = getattr(config, "max_position_embeddings", None)
-    return Base(name, exact, prompting_of(wanted, tokenizer), tokenizer, context, source)
+    return Base(name, exact, prompting_of(wanted, tokenizer), tokenizer, config, source)
 
 
 def require_packages() -> None:

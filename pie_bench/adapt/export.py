@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.adapt.base import Base
+from pie_bench.adapt.folder import RECORD
 from pie_bench.run.files import write_json
-
-RECORD = "pie_bench.json"  # what the model is and what it learnt from
 
 
 def write_model(folder: Path, model: Any, state: Mapping[str, Any], base: Base, record: Mapping[str, Any]) -> None:

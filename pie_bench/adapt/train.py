@@ -6,14 +6,13 @@ and, at the end, `model/`: what `hf:` and `vllm:` take; for LoRA also `adapter/`
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +20,14 @@ from typing import Any
 
 from pie_bench import __version__
 from pie_bench.adapt.base import Base, require_packages
-from pie_bench.adapt.export import RECORD, write_adapter, write_model
+from pie_bench.adapt.export import write_adapter, write_model
+from pie_bench.adapt.folder import RECORD, begin, locked
 from pie_bench.adapt.lessons import Encoded, Funnel, Material, as_columns, encode, lessons, sum_of
 from pie_bench.adapt.recipe import AdaptRecipe
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
 from pie_bench.progress import Meter, shown
-from pie_bench.run.files import append_jsonl, read_jsonl, write_json, write_jsonl
+from pie_bench.run.files import append_jsonl, read_jsonl, write_jsonl
 from pie_bench.task import Task
 
 _WHOLE = ".whole"  # in a checkpoint that was written to its end
@@ -73,8 +73,8 @@ def train(
     first = _rank() == 0
     with ExitStack() as stack:
         if first:
-            stack.enter_context(_locked(out))
-            _begin(out, identity)
+            stack.enter_context(locked(out))
+            begin(out, identity)
             if visible:
                 for line in made.funnel.lines():
                     print(line, flush=True)
@@ -118,55 +118,12 @@ def _identity(
     }
 
 
-def _begin(out: Path, identity: Mapping[str, Any]) -> None:
-    """Notes what the folder is for; UserError where it is for something else already."""
-    path = out / "training.json"
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        write_json(path, identity)
-        return
-    except ValueError as error:
-        raise UserError(f"{path}: not the record of a training ({error}); give another --out") from None
-    if known != identity:
-        names = ", ".join(sorted(_changed(known, identity)))
-        raise UserError(
-            f"{out}: was begun with other settings ({names} changed): another training; give another --out, or "
-            "put them back"
-        )
-
-
-def _changed(known: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in {*known, *now}:
-        old, new = known.get(key), now.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from _changed(old, new, f"{prefix}{key}.")
-        elif old != new:
-            yield f"{prefix}{key}"
-
-
 def _finished(out: Path, identity: Mapping[str, Any]) -> Trained | None:
     try:
         record = json.loads((out / "model" / RECORD).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     return Trained(out / "model", record) if record.get("training_sha256") == hash_of(identity) else None
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Keeps a second training out of the folder."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = (out / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{out}: another process is training in this folder; wait for it") from None
-        yield
 
 
 def _rank() -> int:

@@ -13,12 +13,12 @@ from tests.adapt.conftest import recipe
 
 
 def test_the_papers_recipes_are_shipped() -> None:
-    assert recipe_names() == ["all_selfplay", "full", "hq", "hq_selfplay", "lora", "perf_cond"]
+    assert recipe_names() == ["all_selfplay", "chat", "full", "hq", "hq_selfplay", "lora", "perf_cond"]
     for name in recipe_names():
         found = load_adapt_recipe(name)
         assert found.recipe == name
         assert found.training.batch_size == 32
-        assert found.max_tokens == 2000
+        assert found.max_tokens == (16000 if name == "chat" else 2000)
         assert load_task_of(found).prompt.tags == ((10,) if name == "perf_cond" else ())
     assert load_adapt_recipe("hq_selfplay").pairs == "hq"
     assert load_adapt_recipe("hq_selfplay").synthetic
@@ -30,7 +30,10 @@ def test_the_papers_recipes_are_shipped() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("include: full.yaml\nmax_token: 5\n", "own.yaml:2: max_token: unknown key 'max_token'; did you mean max_tokens"),
+        (
+            "include: full.yaml\nmax_token: 5\n",
+            "own.yaml:2: max_token: unknown key 'max_token'",
+        ),
         ("include: full.yaml\nmethod: lora\n", "method lora and the settings of lora belong together"),
         ("include: full.yaml\ntraining: {micro_batch_size: 3}\n", "batch_size 32 is not a multiple of"),
         ("include: full.yaml\ntraining: {learning_rate: -1}\n", "own.yaml:2: training.learning_rate"),
@@ -44,7 +47,7 @@ def test_mistakes_are_named_with_file_and_line(text: str, said: str, tmp_path: P
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(UserError, match="no such recipe.*all_selfplay, full, hq"):
+    with pytest.raises(UserError, match="no such recipe.*all_selfplay, chat, full, hq"):
         load_adapt_recipe("ful")
 
 

@@ -51,11 +51,13 @@ def test_it_learns_eight_pairs_by_heart_and_the_export_answers_with_them(
     base: Base, pairs: Path, tmp_path: Path
 ) -> None:
     (pairs / "val.jsonl").unlink()  # no validation: the last step is exported
-    chosen = make(max_steps=80, batch_size=8, micro_batch_size=8, learning_rate=1e-2, save_steps=1000)
+    chosen = make(
+        max_steps=150, batch_size=8, micro_batch_size=8, learning_rate=1e-2, schedule="constant", save_steps=1000
+    )
     done = trained(chosen, base, pairs, tmp_path / "out")
     losses = [line["loss"] for line in read_jsonl(tmp_path / "out" / "log.jsonl")]
-    assert len(losses) == 80
-    assert losses[-1] < 0.05 < 4 < losses[0]
+    assert len(losses) == 150
+    assert losses[-1] < 0.1 < 4 < losses[0]
     assert not (done.model / "training_args.bin").exists()
     model = HfEntry(adapter="hf", id=str(done.model)).open("hf", {}, tmp_path, Budget())
     task = load_task_of(chosen)
