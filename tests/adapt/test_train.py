@@ -23,6 +23,7 @@ from pie_bench.models.model import Request
 from pie_bench.prompting.build import PromptBuilder
 from pie_bench.run.files import read_jsonl, write_json
 
+pytestmark = pytest.mark.adapt
 LORA: dict[str, Any] = {"method": "lora", "lora": {"r": 4, "alpha": 8}}
 
 
