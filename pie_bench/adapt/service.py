@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,14 +231,7 @@ class _Service:
                 if known.get("filename") == name and known.get("bytes") in (None, path.stat().st_size):
                     return str(known["id"])
             try:
-                with path.open("rb") as handle:
-                    sent = self.once(
-                        f"the file {path.name}",
-                        lambda client, handle=handle: client.files.with_raw_response.create(
-                            file=(name, handle), purpose="fine-tune"
-                        ),
-                    )
-                return str(sent["id"])
+                return str(self.once(f"the file {path.name}", partial(_send_file, path, name))["id"])
             except Retry as error:
                 patience.wait(error)
 
@@ -301,7 +295,7 @@ class _Service:
         page: dict[str, Any] = {"limit": 100}
         while True:
             try:
-                body = self._patiently("a list", lambda client, page=page: send(client, **page), seen=_NO_LIST)
+                body = self._patiently("a list", partial(send, **page), seen=_NO_LIST)
             except _Status:
                 return None
             rows = [row for row in body.get("data") or () if isinstance(row, dict) and "id" in row]
@@ -328,6 +322,11 @@ class _Service:
             raise failure.error if isinstance(failure, Refused) else failure from None
         except openai.APIConnectionError as error:  # a time-out is one of them
             raise Retry(f"{type(error.__cause__).__name__}: {error.__cause__ or error}") from None
+
+
+def _send_file(path: Path, name: str, client: Any) -> Any:
+    with path.open("rb") as handle:
+        return client.files.with_raw_response.create(file=(name, handle), purpose="fine-tune")
 
 
 def _object(content: bytes) -> dict[str, Any]:

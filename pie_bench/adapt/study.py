@@ -92,7 +92,8 @@ def load_study(path: Path) -> tuple[Study, Path]:
 def cells_of(study: Study) -> list[Cell]:
     """The models as they are first, then every training."""
     found = [Cell(model, None, None) for model in study.models] if study.unadapted else []
-    grid = itertools.product(study.models, study.recipes, [*study.changes] or [None])
+    changes: list[str | None] = [*study.changes] or [None]
+    grid = itertools.product(study.models, study.recipes, changes)
     found += [Cell(model, recipe, change) for model, recipe, change in grid]
     if len({cell.name for cell in found}) < len(found):
         raise UserError(f"study {study.study}: two cells have one name; give recipes and models different names")

@@ -202,6 +202,11 @@ def _arguments(
     from trl import SFTConfig
 
     how, processes = recipe.training, _world_size()
+    if fsdp and "RANK" not in os.environ:
+        raise UserError(
+            "--fsdp: FSDP shards a model over the processes of a launch: torchrun --nproc-per-node N -m pie_bench.cli "
+            "adapt train …"
+        )
     if how.batch_size % (how.micro_batch_size * processes):
         raise UserError(
             f"recipe {recipe.recipe}: {processes} processes of {how.micro_batch_size} pairs each cannot make steps of "

@@ -186,8 +186,8 @@ def _train_by_service(arguments: argparse.Namespace) -> int:
         record = fine_tune(entry, job, files, out, identity)
     trained = record["trained_tokens"]
     if trained is not None:
-        cost = "" if arguments.price is None else f", ${trained * arguments.price / 1e6:,.2f}"
-        print(f"trained tokens: {trained:,}{cost}")
+        paid = "" if arguments.price is None else f", ${trained * arguments.price / 1e6:,.2f}"
+        print(f"trained tokens: {trained:,}{paid}")
     print(f"model: {record['model']}")
     print(f"next: pie-bench run --task {task.task} --model openai:{record['model']} --dataset {arguments.dataset}")
     return 0

@@ -11,8 +11,12 @@ import pytest
 
 from pie_bench.adapt.recipe import AdaptRecipe
 
-SLOW = "int main() {{ int s = 0; for (int i = 0; i < {n}; i++) s += {n}; return s; }}"
-FAST = "int main() {{ return {n} * {n}; }}"
+FAST = "int main() {{ return {n} * 16; }}"
+
+
+def slow(number: int) -> str:
+    """A sum of the number, often enough that a tiny model sees which it is."""
+    return f"int main() {{ return {' + '.join([str(number)] * 16)}; }}"
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +44,7 @@ def row(number: int, *, problem: str | None = None, **more: Any) -> dict[str, An
         "problem_id": problem or f"p{number:03}",
         "src_id": f"s{number}",
         "tgt_id": f"t{number}",
-        "src_code": SLOW.format(n=number),
+        "src_code": slow(number),
         "tgt_code": FAST.format(n=number),
         "tests": [{"input": "", "output": ""}],
         "src_agg_runtime": 10.0 + number,

@@ -53,7 +53,7 @@ def test_it_learns_eight_pairs_by_heart_and_the_export_answers_with_them(
 ) -> None:
     (pairs / "val.jsonl").unlink()  # no validation: the last step is exported
     chosen = make(
-        max_steps=150, batch_size=8, micro_batch_size=8, learning_rate=1e-2, schedule="constant", save_steps=1000
+        max_steps=150, batch_size=8, micro_batch_size=8, learning_rate=5e-3, schedule="constant", save_steps=1000
     )
     done = trained(chosen, base, pairs, tmp_path / "out")
     losses = [line["loss"] for line in read_jsonl(tmp_path / "out" / "log.jsonl")]
@@ -138,9 +138,21 @@ def test_a_merged_adapter_is_the_model_with_the_adapter(base: Base, pairs: Path,
     assert settings["base_model_name_or_path"] == base.exact
 
 
-def test_fsdp_that_is_not_in_force_is_an_error(base: Base, pairs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="FSDP is not in force"):
+def test_fsdp_needs_a_launch(base: Base, pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="FSDP shards a model over the processes of a launch"):
         trained(make(), base, pairs, tmp_path / "out", fsdp=True)
+
+
+@pytest.mark.slow
+def test_fsdp_that_is_not_in_force_is_an_error(tiny: Path, pairs: Path, tmp_path: Path) -> None:
+    """On processors accelerate would run DDP, and say nothing."""
+    write_json(tmp_path / "recipe.yaml", make().dumped() | {"lora": None})
+    options = ["--model", f"hf:{tiny}", "--dataset", str(pairs), "--out", str(tmp_path / "out"), "--fsdp"]
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "pie_bench.cli"]
+    done = launched(*command, "adapt", "train", str(tmp_path / "recipe.yaml"), *options)
+    assert done.returncode != 0
+    assert "FSDP is not in force" in done.stderr
+    assert not (tmp_path / "out" / "model").exists()
 
 
 def test_processes_that_cannot_share_a_batch_are_an_error(
@@ -167,7 +179,8 @@ def test_two_processes_learn_what_one_does(base: Base, tiny: Path, pairs: Path, 
     write_json(tmp_path / "recipe.yaml", chosen.dumped() | {"lora": None})  # JSON is YAML
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pie_bench.cli"]
     options = ["--model", f"hf:{tiny}", "--dataset", str(pairs), "--out", str(tmp_path / "both")]
-    launched(*command, "adapt", "train", str(tmp_path / "recipe.yaml"), *options)
+    done = launched(*command, "adapt", "train", str(tmp_path / "recipe.yaml"), *options)
+    assert done.returncode == 0, done.stderr[-3000:]
     both = tmp_path / "both" / "model"
     assert json.loads((both / "pie_bench.json").read_text())["processes"] == 2
     losses = [[line["loss"] for line in quiet(tmp_path / name / "log.jsonl") if "loss" in line] for name in LOGS]
@@ -186,10 +199,11 @@ def test_shards_of_a_model_are_exported_whole(base: Base, tiny: Path, tmp_path: 
 
     from tests.adapt import shards
 
-    launched(
+    done = launched(
         *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
         *("-m", "tests.adapt.shards", str(tiny), str(tmp_path / "sharded")),
     )
+    assert done.returncode == 0, done.stderr[-3000:]
     shards.write(tiny, tmp_path / "whole", sharded=False)
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "sharded")
     assert one.keys() == other.keys()
@@ -197,9 +211,8 @@ def test_shards_of_a_model_are_exported_whole(base: Base, tiny: Path, tmp_path: 
     assert not torch.equal(one["lm_head.weight"], weights(tiny)["lm_head.weight"])
 
 
-def launched(*arguments: str) -> None:
+def launched(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(module.__file__).parents[2])}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=600
     )
-    assert done.returncode == 0, done.stderr[-3000:]
