@@ -50,9 +50,9 @@ def export_chat(recipe: AdaptRecipe, task: Task, material: Material, out: Path, 
     if funnel.used < LEAST_ROWS:
         raise UserError(f"recipe {recipe.recipe}: {funnel.used} rows are left; services take {LEAST_ROWS} or more")
     validation: Path | None = None
-    if material.validation:
+    if material.validation_of(task):
         validation = out / "validation.jsonl"
-        _write(validation, recipe, task, material.validation, Funnel(), cache_dir)
+        _write(validation, recipe, task, material.validation_of(task), Funnel(), cache_dir)
     files = [path for path in (train, validation) if path is not None]
     for path in files:
         if path.stat().st_size > MOST_BYTES:

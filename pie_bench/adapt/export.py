@@ -30,7 +30,7 @@ def write_model(folder: Path, model: Any, state: Mapping[str, Any], base: Base, 
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    model.save_pretrained(partial, state_dict=dict(state))
+    model.save_pretrained(partial, state_dict={_uncompiled(name): value for name, value in state.items()})
     template = tokenizer.chat_template
     try:
         if base.prompting == "text":
@@ -50,3 +50,8 @@ def write_adapter(folder: Path, model: Any, state: Mapping[str, Any], base: Base
     settings = json.loads(path.read_text(encoding="utf-8"))
     write_json(path, settings | {"base_model_name_or_path": base.exact})
     (folder / "README.md").unlink(missing_ok=True)  # peft's template, with nothing filled in
+
+
+def _uncompiled(name: str) -> str:
+    """A weight's name in the model as it was before torch.compile wrapped it."""
+    return name.removeprefix("_orig_mod.")

@@ -93,6 +93,10 @@ class Material:
     train: tuple[Pair, ...]
     validation: tuple[Pair, ...]
 
+    def validation_of(self, task: Task) -> tuple[Pair, ...]:
+        """Those to validate with, as far as they have what the task's prompts show: not all have a tag."""
+        return tuple(pair for pair in self.validation if not task.prompt.tags or pair.tag is not None)
+
 
 def load_task_of(recipe: AdaptRecipe, include_path: str | None = None) -> Task:
     """The task of a recipe; UserError where its prompts show examples: there is nothing to choose them from yet."""

@@ -70,7 +70,7 @@ def train(
     require_packages()
     made = _prepared(recipe, task, base, material, cache_dir)
     identity = _identity(recipe, task, base, material, made, fsdp=fsdp)
-    first = _rank() == 0
+    first = first_process()
     with ExitStack() as stack:
         if first:
             stack.enter_context(locked(out))
@@ -94,7 +94,7 @@ def _prepared(recipe: AdaptRecipe, task: Task, base: Base, material: Material, c
     found = lessons(recipe, task, material.train, funnel, cache_dir)
     encoded = encode(recipe, found, base.tokenizer, base.prompting, funnel)
     unseen = Funnel()
-    held_out = lessons(recipe, task, material.validation, unseen, cache_dir)
+    held_out = lessons(recipe, task, material.validation_of(task), unseen, cache_dir)
     validation = encode(recipe, held_out, base.tokenizer, base.prompting, unseen) if held_out else []
     return _Prepared(encoded, validation, funnel)
 
@@ -126,8 +126,9 @@ def _finished(out: Path, identity: Mapping[str, Any]) -> Trained | None:
     return Trained(out / "model", record) if record.get("training_sha256") == hash_of(identity) else None
 
 
-def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
+def first_process() -> bool:
+    """Of a launch by torchrun the one that writes and prints; without a launch the only one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _world_size() -> int:
@@ -297,12 +298,12 @@ def _resumable(checkpoints: Path, log: Path) -> Path | None:
     steps that will be repeated."""
     found: dict[int, Path] = {}
     for path in checkpoints.glob("checkpoint-*"):
-        if (path / _WHOLE).is_file():
+        if (path / _WHOLE).is_file() and len([*path.glob("rng_state*")]) >= _world_size():
             found[int(path.name.rpartition("-")[2])] = path
-        elif _rank() == 0:
+        elif first_process():
             shutil.rmtree(path)
     last = max(found, default=0)
-    if _rank() == 0:
+    if first_process():
         write_jsonl(log, [line for line in read_jsonl(log) if line["step"] <= last])
     return found.get(last)
 

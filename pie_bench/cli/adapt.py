@@ -124,6 +124,7 @@ def _material(arguments: argparse.Namespace) -> tuple[AdaptRecipe, Task, Materia
 
 def train(arguments: argparse.Namespace) -> int:
     from pie_bench.adapt.base import open_base
+    from pie_bench.adapt.train import first_process
     from pie_bench.adapt.train import train as trained
     from pie_bench.models.registry import find_model
 
@@ -142,6 +143,8 @@ def train(arguments: argparse.Namespace) -> int:
         fsdp=arguments.fsdp,
         report_to=arguments.report_to or (),
     )
+    if not first_process():
+        return 0
     print(f"model: {done.model} (step {done.record['exported_step']} of {done.record['steps']})")
     print(f"next: pie-bench run --task {task.task} --model hf:{done.model} --dataset {arguments.dataset}")
     return 0

@@ -94,6 +94,14 @@ def test_each_pair_shows_its_own_tag(tmp_path: Path) -> None:
         lessons(chosen, load_task_of(chosen), [pair()], Funnel(), tmp_path)
 
 
+def test_pairs_without_a_tag_are_no_use_to_validate_with(pairs: Path) -> None:
+    write_rows(pairs / "val.jsonl", [row(20), row(21, target_reward_pct_bin=None)])
+    chosen = recipe(task="pie_perf_cond")
+    found = load_material(chosen, str(pairs))
+    assert [pair.pair_id for pair in found.validation_of(load_task_of(chosen))] == ["s20-t20"]
+    assert len(found.validation_of(load_task_of(recipe()))) == 2
+
+
 def test_hq_is_the_highest_speedups_of_each_problem(pairs: Path) -> None:
     write_rows(pairs / "train.jsonl", [row(number, problem=f"p{number % 2}") for number in range(8)])
     chosen = load_material(recipe(pairs="hq", hq_per_problem=2), str(pairs)).train

@@ -95,6 +95,9 @@ def test_a_training_that_was_stopped_goes_on_bit_for_bit(
     half = tmp_path / "stopped" / "checkpoints" / "checkpoint-4"  # a kill while it was written
     half.mkdir()
     (half / "trainer_state.json").write_text("{")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # once more, when all steps are done
+        patched.setattr(module, "write_model", stopped)
+        trained(chosen, base, pairs, tmp_path / "stopped")
     again = trained(chosen, base, pairs, tmp_path / "stopped")
     names = sorted(path.name for path in whole.model.iterdir())
     assert names == sorted(path.name for path in again.model.iterdir())
@@ -102,6 +105,10 @@ def test_a_training_that_was_stopped_goes_on_bit_for_bit(
         assert file_sha256(whole.model / name) == file_sha256(again.model / name), name
     assert quiet(tmp_path / "whole" / "log.jsonl") == quiet(tmp_path / "stopped" / "log.jsonl")
     assert not (tmp_path / "stopped" / "checkpoints").exists()
+
+
+def stopped(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_finished_training_is_not_repeated_and_its_folder_takes_no_other(
