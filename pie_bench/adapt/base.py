@@ -53,6 +53,11 @@ def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
 
     UserError for a model that cannot be trained here: one behind a server, one that replays answers.
     """
+    if not isinstance(entry, (CheckpointEntry, LlamaCppEntry)):
+        raise UserError(
+            f"model {name}: {entry.adapter} models have no weights here to adapt; give hf:ID_OR_FOLDER, a name of an "
+            "open model, or --provider openai for a fine-tuning service"
+        )
     require_packages()
     import transformers
 
@@ -64,15 +69,10 @@ def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
             "trust_remote_code": entry.trust_remote_code,
         }
         exact, wanted = checkpoint.exact, entry.prompting
-    elif isinstance(entry, LlamaCppEntry):
+    else:
         exact, wanted = str(entry.exact(cache_dir)), entry.prompting
         file = get_weights(entry.weights, cache_dir) if entry.weights else Path(entry.path or "").expanduser()
         source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    else:
-        raise UserError(
-            f"model {name}: {entry.adapter} models have no weights here to adapt; give hf:ID_OR_FOLDER, a name of an "
-            "open model, or --provider openai for a fine-tuning service"
-        )
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     try:

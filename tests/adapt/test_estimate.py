@@ -10,6 +10,7 @@ import pytest
 from pie_bench.adapt.estimate import Shape, estimate_training
 from pie_bench.adapt.lessons import Encoded, Funnel
 from pie_bench.adapt.recipe import load_adapt_recipe
+from pie_bench.cli.main import main
 from tests.adapt.conftest import recipe
 
 LLAMA_13B = Shape(parameters=13_000_000_000, adapter=100_000_000, layers=40, hidden=5120, vocabulary=32016)
@@ -64,3 +65,14 @@ def test_a_models_shape_is_read_from_its_configuration(tiny: Path) -> None:
     assert (found.layers, found.hidden) == (2, 64)
     adapted = get_peft_model(model, _peft_config(chosen))
     assert found.adapter == adapted.get_nb_trainable_parameters()[0]
+
+
+@pytest.mark.adapt
+def test_the_command_says_it_all(tiny: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "own.yaml").write_text("include: full.yaml\nmax_tokens: 250\n")
+    options = ["--model", f"hf:{tiny}", "--dataset", str(pairs), "--tflops", "0.001"]
+    assert main(["adapt", "estimate", str(tmp_path / "own.yaml"), *options]) == 0
+    said = capsys.readouterr().out
+    assert "8 of 8 pairs are used" in said
+    assert "steps       1 of 32 pairs" in said
+    assert "GiB a GPU (1, each holds all of it)" in said
