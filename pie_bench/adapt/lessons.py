@@ -108,19 +108,21 @@ def load_task_of(recipe: AdaptRecipe, include_path: str | None = None) -> Task:
 
 
 def load_material(recipe: AdaptRecipe, dataset: str, synthetic: str | None = None) -> Material:
-    """The pairs that the recipe chooses of a dataset, and of the rows from self-play in the file `synthetic`.
+    """The pairs that the recipe chooses of a dataset, and of the rows from self-play in `synthetic`, a file or a
+    folder with train.jsonl.
 
     Raises UserError for pairs of a problem that the dataset's test split asks about, and for rows from self-play that
     are wanted and not given, or the other way round.
     """
     if recipe.synthetic != (synthetic is not None):
-        wanted = "wants rows from self-play: give --synthetic FILE" if recipe.synthetic else "takes no --synthetic"
+        wanted = "wants rows from self-play: give --synthetic ROWS" if recipe.synthetic else "takes no --synthetic"
         raise UserError(f"recipe {recipe.recipe} {wanted}")
     name = absolute_name(dataset)
     train = load_dataset(name, "train", with_tests=False)
     chosen = [*_chosen(recipe, train.pairs)]
     if synthetic is not None:
-        more = load_dataset(synthetic, SCORED, with_tests=False).pairs  # a single file counts as this split
+        split = SCORED if Path(synthetic).expanduser().is_file() else "train"  # a single file counts as SCORED
+        more = load_dataset(synthetic, split, with_tests=False).pairs
         known = {pair.pair_id for pair in chosen}
         twice = next((pair.pair_id for pair in more if pair.pair_id in known), None)
         if twice is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +82,8 @@ def add_verbs(verbs: Any) -> None:
 
 def _add_selfplay(actions: Any) -> None:
     """Self-play's verbs, where the package has them."""
-    try:
-        from pie_bench.cli import adapt_selfplay  # type: ignore[attr-defined]
-    except ImportError:
-        return
-    adapt_selfplay.add_parser(actions)
+    if importlib.util.find_spec("pie_bench.cli.adapt_selfplay") is not None:
+        importlib.import_module("pie_bench.cli.adapt_selfplay").add_actions(actions)
 
 
 def _add_model(action: argparse.ArgumentParser, what: str) -> None:
@@ -95,7 +94,9 @@ def _add_model(action: argparse.ArgumentParser, what: str) -> None:
 def _add_sources(action: argparse.ArgumentParser) -> None:
     action.add_argument("recipe", metavar="RECIPE", help=RECIPES)
     action.add_argument("--dataset", required=True, metavar="D", help="whose train split to learn, as for run")
-    action.add_argument("--synthetic", metavar="FILE", help="rows from self-play, for recipes that take them")
+    action.add_argument(
+        "--synthetic", metavar="ROWS", help="rows from self-play, a file or a folder, for recipes that take them"
+    )
     action.add_argument("--include-path", metavar="DIR", help="a folder with your own tasks")
 
 

@@ -117,7 +117,9 @@ def test_rows_from_selfplay_come_on_top(pairs: Path, tmp_path: Path) -> None:
     assert [pair.pair_id for pair in found.train][-1] == "s40-t40"
     assert len(found.train) == 9
     assert len(found.validation) == 2
-    with pytest.raises(UserError, match="give --synthetic FILE"):
+    write_rows(tmp_path / "folder" / "train.jsonl", [row(40, kind="synthetic")])
+    assert load_material(recipe(synthetic=True), str(pairs), str(tmp_path / "folder")).train == found.train
+    with pytest.raises(UserError, match="give --synthetic ROWS"):
         load_material(recipe(synthetic=True), str(pairs))
     with pytest.raises(UserError, match="takes no --synthetic"):
         load_material(recipe(), str(pairs), str(tmp_path / "more.jsonl"))
