@@ -95,7 +95,7 @@ def _add_sources(action: argparse.ArgumentParser) -> None:
     action.add_argument("recipe", metavar="RECIPE", help=RECIPES)
     action.add_argument("--dataset", required=True, metavar="D", help="whose train split to learn, as for run")
     action.add_argument(
-        "--synthetic", metavar="ROWS", help="rows from self-play, a file or a folder, for recipes that take them"
+        "--synthetic", metavar="ROWS", help="rows from self-play (file or folder), if the recipe wants them"
     )
     action.add_argument("--include-path", metavar="DIR", help="a folder with your own tasks")
 
