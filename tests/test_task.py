@@ -37,6 +37,7 @@ def test_the_shipped_tasks_load() -> None:
         "pie_cot_k2": 2,
         "pie_fewshot_k2": 2,
         "pie_finetuned": 0,
+        "pie_finetuned_chat": 0,
         "pie_instruct": 0,
         "pie_perf_cond": 0,
         "pie_perf_cond_mixed": 0,

@@ -2,9 +2,11 @@
 # Sets up everything that `make run`, `make test`, `make lint` and `make docs` need: Debian packages (only those missing) and the
 # virtual environment .venv in this folder. Quick to repeat: a second run checks and does nothing.
 # usage: tools/setup.sh EXTRAS      EXTRAS: comma-separated extras of setup.cfg, e.g. "test", "lint", "docs" or ""
+# VENV=FOLDER sets another virtual environment up: that of the extra test-adapt, which has torch (for CPUs alone).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extras=${1:-}
+venv=${VENV:-.venv}
 python=${PYTHON:-python3}
 
 command -v "$python" >/dev/null || { echo "setup: $python not found; install Python 3.10+ first" >&2; exit 2; }
@@ -12,7 +14,7 @@ command -v "$python" >/dev/null || { echo "setup: $python not found; install Pyt
     || { echo "setup: $("$python" --version) is too old; 3.10+ is needed (set PYTHON=/path/to/python3.10)" >&2; exit 2; }
 
 packages=()
-if [ "$extras" != lint ] && [ "$extras" != docs ]; then  # these read programs and run none
+if [[ ! "$extras" =~ ^(lint|docs|test-adapt)$ ]]; then  # these read programs and run none
     command -v bwrap >/dev/null || packages+=(bubblewrap)
     ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || [ -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2 ] \
         || packages+=(libseccomp2)
@@ -48,10 +50,16 @@ if [ ${#packages[@]} -gt 0 ]; then
     rm -f .setup-apt.log
 fi
 
-stamp=.venv/.installed-$(cat setup.cfg pyproject.toml | sha256sum | cut -c1-16)-${extras:-base}
+stamp="$venv/.installed-$(cat setup.cfg pyproject.toml | sha256sum | cut -c1-16)-${extras:-base}"
 if [ ! -e "$stamp" ]; then
-    [ -x .venv/bin/python ] || { echo "setup: creating .venv"; "$python" -m venv .venv; }
-    echo "setup: installing the Python packages into .venv (a minute or two the first time)"
-    .venv/bin/python -m pip install -q --disable-pip-version-check -e ".${extras:+[$extras]}"
+    [ -x "$venv/bin/python" ] || { echo "setup: creating $venv"; "$python" -m venv "$venv"; }
+    echo "setup: installing the Python packages into $venv (a minute or two the first time)"
+    install=("$venv/bin/python" -m pip install -q --disable-pip-version-check)
+    if [[ ",$extras," == *,test-adapt,* ]]; then  # what PyPI has brings 3 GB for GPUs along
+        "${install[@]}" 'torch==2.13.0+cpu' 2>/dev/null ||
+            "${install[@]}" torch --index-url https://download.pytorch.org/whl/cpu ||
+            echo "setup: no torch for CPUs alone is to be had; taking PyPI's" >&2
+    fi
+    "${install[@]}" -e ".${extras:+[$extras]}"
     touch "$stamp"
 fi

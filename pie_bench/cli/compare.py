@@ -43,11 +43,12 @@ def compare(arguments: argparse.Namespace) -> int:
         names = ("task_a", "model_a", "task_b", "model_b")
         print_csv(found.records(), [*names, *Difference.model_fields])
     else:
-        _print(found, [each for each in found.differences if each.method == arguments.method])
+        print_comparison(found, [each for each in found.differences if each.method == arguments.method])
     return 0
 
 
-def _print(found: Comparison, differences: list[Difference]) -> None:
+def print_comparison(found: Comparison, differences: list[Difference]) -> None:
+    """What is compared, and a table of these differences."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

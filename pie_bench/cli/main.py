@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
 
 def _parser(program: str) -> argparse.ArgumentParser:
     from pie_bench.cli import (
+        adapt,
         analyse,
         calibrate,
         compare,
@@ -116,6 +117,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         serve,
         noise,
         dataset,
+        adapt,
         leaderboard,
         publish,
         models,

@@ -181,7 +181,7 @@ def features() -> datasets.Features:
         ("pair_id", "problem_id", "src_code", "tgt_code", "kind", "rationale"), text
     )
     columns["tests"] = datasets.Sequence(text)
-    columns["problem_date"] = datasets.Value("int64")
+    columns["problem_date"] = columns["tag"] = datasets.Value("int64")
     columns["src_seconds"] = columns["tgt_seconds"] = datasets.Sequence(seconds)
     return datasets.Features(columns)
 
@@ -189,7 +189,7 @@ def features() -> datasets.Features:
 def _as_row(record: Record) -> dict[str, Any]:
     fields = (
         *("pair_id", "problem_id", "src_code", "tgt_code", "kind", "rationale", "tests"),
-        *("src_seconds", "tgt_seconds", "problem_date"),
+        *("src_seconds", "tgt_seconds", "problem_date", "tag"),
     )
     return {name: getattr(record, name) for name in fields}
 
@@ -212,4 +212,5 @@ def _pair_of_row(row: Mapping[str, Any]) -> Pair:
         tgt_seconds=seconds("tgt_seconds"),
         rationale=row["rationale"],
         problem_date=row["problem_date"],
+        tag=row["tag"],
     )

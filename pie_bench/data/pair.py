@@ -23,7 +23,8 @@ class Pair:
 
     `src_seconds` / `tgt_seconds` are the times recorded in the dataset, by test id, in simulated seconds
     (PIE's `src_code_tc2time`); None where the dataset has none. `rationale` says in words why the target is faster.
-    `problem_date` is when the problem's first solution was sent, in seconds since 1970.
+    `problem_date` is when the problem's first solution was sent, in seconds since 1970. `tag` says how near the target
+    is to the fastest known program, 1 to 10 (Section 3.2); None where the dataset has none.
     """
 
     pair_id: str
@@ -36,3 +37,4 @@ class Pair:
     tgt_seconds: Mapping[str, float] | None = None
     rationale: str | None = None
     problem_date: int | None = None
+    tag: int | None = None

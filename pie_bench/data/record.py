@@ -43,6 +43,7 @@ class Record:
     kind: str | None
     rationale: str | None
     problem_date: int | None
+    tag: int | None
     src_seconds: list[float] | None
     tgt_seconds: list[float] | None
 
@@ -80,6 +81,7 @@ def parse(
         kind=_id(row, columns, "kind"),
         rationale=_text(row, columns, "rationale"),
         problem_date=_date(row, columns),
+        tag=_tag(row, columns),
         src_seconds=recorded_seconds(row, columns, "src", ids),
         tgt_seconds=recorded_seconds(row, columns, "tgt", ids),
     )
@@ -182,6 +184,14 @@ def _date(row: Mapping[str, Any], columns: Columns) -> int | None:
     """Seconds since 1970; None for what is no such number, as for a time that is none."""
     value = _value(row, columns, "problem_date")[1]
     return int(value) if _is_time(value) else None
+
+
+def _tag(row: Mapping[str, Any], columns: Columns) -> int | None:
+    """A whole number from 1 to 10; None for anything else."""
+    value = _value(row, columns, "tag")[1]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value not in range(1, 11):
+        return None
+    return int(value)
 
 
 def _text(row: Mapping[str, Any], columns: Columns, ours: str) -> str | None:

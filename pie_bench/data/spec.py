@@ -29,7 +29,7 @@ DATA_DIR = PACKAGE_DIR / "data"
 REQUIRED_COLUMNS = ("src_code", "tgt_code")
 _COLUMNS = (
     *("pair_id", "problem_id", "src_id", "tgt_id", *REQUIRED_COLUMNS, "tests", "kind", "rationale"),
-    *("src_seconds", "tgt_seconds", "src_total_seconds", "tgt_total_seconds", "problem_date"),
+    *("src_seconds", "tgt_seconds", "src_total_seconds", "tgt_total_seconds", "problem_date", "tag"),
 )
 _YAML = (".yaml", ".yml")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9:./_-]*$"

@@ -39,7 +39,7 @@ class CheckpointEntry(ModelEntry):
         tokenizer = local_tokenizer(self)
         if tokenizer is None:
             return super().token_counter()
-        prompting = prompting_of(self, tokenizer)
+        prompting = prompting_of(self.prompting, tokenizer)
         return lambda prompt: len(token_ids(tokenizer, prompt, prompting)), "by the model's own tokenizer"
 
 
@@ -79,10 +79,10 @@ def find_checkpoint(entry: CheckpointEntry) -> Checkpoint:
     return Checkpoint(entry.id, commit, f"{entry.id}@{commit}")
 
 
-def prompting_of(entry: CheckpointEntry, tokenizer: Any) -> Literal["text", "chat"]:
-    """How it is prompted: as a chat where it has a template for that, unless the entry says."""
-    if entry.prompting != "auto":
-        return entry.prompting
+def prompting_of(wanted: Literal["auto", "text", "chat"], tokenizer: Any) -> Literal["text", "chat"]:
+    """How it is prompted: as a chat where it has a template for that, unless that is said."""
+    if wanted != "auto":
+        return wanted
     return "chat" if getattr(tokenizer, "chat_template", None) else "text"
 
 

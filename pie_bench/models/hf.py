@@ -67,7 +67,7 @@ class HfModel(Model):
         self._torch = torch
         self.name = name
         self.context: int | None = getattr(self._model.config, "max_position_embeddings", None)
-        self._prompting = prompting_of(entry, self._tokenizer)
+        self._prompting = prompting_of(entry.prompting, self._tokenizer)
         dtype = str(self._model.dtype).removeprefix("torch.")
         runtime = f"{transformers.__version__} torch {torch.__version__}"
         self.resolved = f"{checkpoint.exact} transformers {runtime} {dtype} prompting {self._prompting}"

@@ -68,7 +68,7 @@ class OpenAIModel(Model):
         self.name = name
         self._entry = entry
         self._budget = budget
-        url = entry.base_url or _url_from_environment() or OPENAI_URL
+        url = entry.base_url or url_from_environment() or OPENAI_URL
         key = os.environ.get(entry.api_key_env) or None
         self._provider = Provider(url, entry.id, entry.api_key_env, key, entry.note)
         self._transport = Transport(entry, self._provider, key)
@@ -255,7 +255,8 @@ class OpenAIModel(Model):
         return answers.priced(completions, self._entry)
 
 
-def _url_from_environment() -> str | None:
+def url_from_environment() -> str | None:
+    """`OPENAI_BASE_URL`; None where it is not set, UserError where it is no address."""
     value = os.environ.get("OPENAI_BASE_URL")
     if not value:
         return None

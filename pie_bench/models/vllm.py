@@ -84,7 +84,7 @@ class VllmModel(Model):
         self.name = name
         self.context: int = self._llm.llm_engine.model_config.max_model_len
         self._tokenizer = self._llm.get_tokenizer()
-        self._prompting = prompting_of(entry, self._tokenizer)
+        self._prompting = prompting_of(entry.prompting, self._tokenizer)
         dtype = str(self._llm.llm_engine.model_config.dtype).removeprefix("torch.")
         self.resolved = f"{checkpoint.exact} vllm {_runtime()} {dtype} prompting {self._prompting}"
         self.identity: Mapping[str, Any] | None = identity_of(

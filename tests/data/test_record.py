@@ -61,3 +61,11 @@ def test_ids_stay_what_they_are() -> None:
     record = parse(row("int main(){}", "int main(){;}", [("1", "2")]), COLUMNS, None)
     assert record.pair_id == "7febc7bf845d25c8-a8e75f138ce8acc1"
     assert record.problem_id == "2ba1e093386e3abd"
+
+
+def test_tags_are_1_to_10_whatever_the_published_files_call_them() -> None:
+    for name in ("target_reward_pct_bin", "target_reward_updated_pct_bin"):
+        assert parse(row("a", "b", [], **{name: 10}), COLUMNS, None, "ignored").tag == 10
+        assert parse(row("a", "b", [], **{name: 3.0}), COLUMNS, None, "ignored").tag == 3
+        for wrong in (0, 11, 2.5, "7", True, None, float("nan")):
+            assert parse(row("a", "b", [], **{name: wrong}), COLUMNS, None, "ignored").tag is None

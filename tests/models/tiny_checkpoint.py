@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 
-def make(folder: Path, chat: bool) -> None:
+def make(folder: Path, chat: bool, context: int = 512) -> None:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -32,7 +32,7 @@ def make(folder: Path, chat: bool) -> None:
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=context,
         bos_token_id=0,
         eos_token_id=1,
         tie_word_embeddings=False,

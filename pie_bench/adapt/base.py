@@ -1,0 +1,108 @@
+"""The model that is adapted: a checkpoint as `hf:` and `vllm:` take it, or a GGUF file, turned back into one."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pie_bench.errors import PieBenchError, UserError
+from pie_bench.models.checkpoint import CheckpointEntry, find_checkpoint, prompting_of
+from pie_bench.models.entry import ModelEntry
+from pie_bench.models.llama_cpp import LlamaCppEntry
+from pie_bench.models.weights import get_weights
+
+Prompting = Literal["text", "chat"]
+INSTALL = "pip install 'pie_bench[adapt]'"
+
+
+@dataclass(frozen=True)
+class Base:
+    """`exact` says which model it is, wherever it lies; `context` is in tokens (None: it does not say)."""
+
+    name: str
+    exact: str
+    prompting: Prompting
+    tokenizer: Any
+    config: Any
+    _source: dict[str, Any]
+
+    @property
+    def context(self) -> int | None:
+        found: int | None = getattr(self.config, "max_position_embeddings", None)
+        return found
+
+    def load(self, dtype: str = "float32") -> Any:
+        """The weights, as a transformers model on the CPU; the Trainer moves it. PieBenchError when it cannot."""
+        import torch
+        import transformers
+
+        try:
+            with redirect_stderr(io.StringIO()):  # a bar for every tensor of a GGUF file
+                load = transformers.AutoModelForCausalLM.from_pretrained
+                model: Any = load(dtype=getattr(torch, dtype), **self._source)
+            return _unquantized(model) if "gguf_file" in self._source else model
+        except Exception as error:
+            raise PieBenchError(f"model {self.name}: cannot be loaded ({_said(error)})") from error
+
+
+def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
+    """Finds the model and its tokenizer; the weights are loaded by `load`.
+
+    UserError for a model that cannot be trained here: one behind a server, one that replays answers.
+    """
+    if not isinstance(entry, (CheckpointEntry, LlamaCppEntry)):
+        raise UserError(
+            f"model {name}: {entry.adapter} models have no weights here to adapt; give hf:ID_OR_FOLDER, a name of an "
+            "open model, or --provider openai for a fine-tuning service"
+        )
+    require_packages()
+    import transformers
+
+    if isinstance(entry, CheckpointEntry):
+        checkpoint = find_checkpoint(entry)
+        source: dict[str, Any] = {
+            "pretrained_model_name_or_path": checkpoint.where,
+            "revision": checkpoint.revision,
+            "trust_remote_code": entry.trust_remote_code,
+        }
+        exact, wanted = checkpoint.exact, entry.prompting
+    else:
+        exact, wanted = str(entry.exact(cache_dir)), entry.prompting
+        file = get_weights(entry.weights, cache_dir) if entry.weights else Path(entry.path or "").expanduser()
+        source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(**source)
+        config: Any = transformers.AutoConfig.from_pretrained(**source)
+    except Exception as error:
+        raise UserError(f"model {name}: cannot be read ({_said(error)})") from error
+    return Base(name, exact, prompting_of(wanted, tokenizer), tokenizer, config, source)
+
+
+def require_packages() -> None:
+    """UserError where the extra `adapt` is not installed."""
+    try:
+        import accelerate  # noqa: F401
+        import peft  # noqa: F401
+        import trl  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"adapting models needs more packages ({error}); {INSTALL}") from None
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _unquantized(model: Any) -> Any:
+    """The same weights in a model that can be saved: transformers refuses to save what it read from a GGUF file."""
+    config = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = type(model)(config)
+    plain.load_state_dict(model.state_dict())
+    plain.generation_config = model.generation_config
+    return plain.to(model.dtype)
