@@ -20,7 +20,7 @@ class BuildWithFolders(build_py):
         return [*super().get_outputs(include_bytecode), *(str(target) for _, target in self._files())]
 
     def _files(self) -> list:
-        paths = [path for folder in ("tasks", "recipes") for path in sorted(Path(folder).glob("*.yaml"))]
+        paths = [path for folder in ("tasks", "recipes") for path in sorted(Path(folder).rglob("*.yaml"))]
         return [(path, Path(self.build_lib) / "pie_bench" / path) for path in paths]
 
 

@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
 
 def _parser(program: str) -> argparse.ArgumentParser:
     from pie_bench.cli import (
+        adapt,
         analyse,
         calibrate,
         compare,
@@ -122,6 +123,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         environment,
         store,
         calibrate,
+        adapt,
     ):
         module.add_verbs(verbs)
     for verb in verbs.choices.values():
