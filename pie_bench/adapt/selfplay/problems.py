@@ -24,17 +24,14 @@ _FORMAT_INPUTS = 8  # of a problem: so many say what its inputs look like
 
 @dataclass(frozen=True)
 class Program:
-    """A program of the dataset, once for each problem that it solves. `seconds` is the sum of its recorded times."""
+    """A program of the dataset, once for each problem that it solves. `seconds` is the sum of its recorded times;
+    `text_sha256` is the same for programs that differ in comments and layout only."""
 
     problem_id: str
     code: str
     seconds: float | None
     is_source: bool
-
-    @property
-    def text_sha256(self) -> str:
-        """The same for programs that differ in comments and layout only."""
-        return text_sha256(self.code)
+    text_sha256: str = ""
 
 
 def text_sha256(code: str) -> str:
@@ -69,14 +66,19 @@ class Problems:
     @cached_property
     def programs(self) -> tuple[Program, ...]:
         """Every different program of every split, by problem and text; of one text the fastest."""
+        pairs = (pair for split in self.splits.values() for pair in split.pairs)
         found: dict[tuple[str, str], Program] = {}
-        for split in self.splits.values():
-            for pair in split.pairs:
-                for program in _programs_of(pair):
-                    key = (program.problem_id, program.text_sha256)
-                    if key not in found or _slowness(program) < _slowness(found[key]):
-                        found[key] = program
-        return tuple(found[key] for key in sorted(found))
+        for program in (program for pair in pairs for program in _programs_of(pair)):
+            key = (program.problem_id, program.code)
+            if key not in found or _slowness(program) < _slowness(found[key]):
+                found[key] = program
+        texts = {code: text_sha256(code) for code in {code for _, code in found}}
+        by_text: dict[tuple[str, str], Program] = {}
+        for (problem_id, code), program in found.items():
+            key = (problem_id, texts[code])
+            if key not in by_text or _slowness(program) < _slowness(by_text[key]):
+                by_text[key] = replace(program, text_sha256=texts[code])
+        return tuple(by_text[key] for key in sorted(by_text))
 
     def compared(self, against: str) -> tuple[Program, ...]:
         """The programs that a new one must differ from: every text once, or (`fastest`) one of each problem."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -146,10 +147,10 @@ def _write(
 
 
 def _by(manifest: Manifest) -> dict[str, str]:
-    """Who answered what: model, exactly which, task."""
+    """Who answered what: model (a file of this machine by its name alone), exactly which, task."""
     resolved = manifest.generation.model_resolved if manifest.generation is not None else ""
     return {
-        "model": manifest.settings.model,
+        "model": re.sub(r"(?<=:)[/~].*/", "", manifest.settings.model),
         "resolved": resolved,
         "task": manifest.settings.task,
         "task_hash": manifest.identity["task_hash"],

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pie_bench.config import Strict, load_named
-from pie_bench.errors import UserError
+from pie_bench.config import Strict, load_named, names_in
+from pie_bench.errors import UserError, unknown_name
 from pie_bench.paths import TASKS_DIR
 from pie_bench.task import Task, check_templates
 
@@ -46,10 +46,11 @@ def load_preset(name: str, folder: Path | None = None) -> SelfPlayTask:
 
     UserError, with file and line, for an unknown name and for what is not as it should be.
     """
-    own = folder is not None and (folder / f"{name}.yaml").is_file()
-    task, located = load_named(
-        "task", name, folder if own and folder is not None else PRESETS_DIR, SelfPlayTask, shared=TASKS_DIR
-    )
+    folders = [each for each in (folder, PRESETS_DIR) if each is not None]
+    place = next((each for each in folders if name in names_in(each)), None)
+    if place is None:
+        raise unknown_name("preset", name, (known for each in folders for known in names_in(each)))
+    task, located = load_named("task", name, place, SelfPlayTask, shared=TASKS_DIR)
     check_templates(task, located, VARIABLES)
     for part, is_empty in (("prompt.tags", not task.prompt.tags), ("fewshot", task.fewshot.strategy == "none")):
         if not is_empty:
