@@ -192,7 +192,7 @@ def generate(arguments: argparse.Namespace) -> int:
     place = Place(arguments.folder)
     generating = plan_generation(settings, arguments.descriptions)
     plan, directory = generating.plan, place.generate
-    with directory.locked():
+    with place.begun():
         run.say_what_is_left_out(plan)
         with generation(generating, place, cache_dir(), arguments.max_cost) as pending:
             if arguments.dry_run:
@@ -233,7 +233,7 @@ def filter_answers(arguments: argparse.Namespace) -> int:
 
 
 def optimise(arguments: argparse.Namespace) -> int:
-    from pie_bench.adapt.selfplay.optimise import plan_optimisation
+    from pie_bench.adapt.selfplay.optimise import example_builder, plan_optimisation
     from pie_bench.adapt.selfplay.place import Place
     from pie_bench.api import complete
     from pie_bench.stages.generate import prepared
@@ -251,7 +251,8 @@ def optimise(arguments: argparse.Namespace) -> int:
             include_path=arguments.include_path,
             encoder=arguments.encoder,
         )
-        with prepared(plan, place.optimise, cache_dir(), arguments.max_cost) as pending:
+        builder = example_builder(plan, place, cache_dir())
+        with prepared(plan, place.optimise, cache_dir(), arguments.max_cost, builder) as pending:
             run.say_what_was_done(pending)
             finished = complete(
                 plan,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -63,6 +64,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "no code": ("I cannot help with that.", "no_code"),
     "solution": (program(SLOWLY + SUM), "solves_its_problem"),
 }
+RECORDED = "PIE_BENCH_TEST_ANSWERS"
 PRESET = """\
 include: selfplay/default.yaml
 task: made
@@ -127,13 +129,13 @@ def record_faster(path: Path, place: Place) -> None:
 
 
 class Slow(Model):
-    """Gives the answers recorded in the folder that it is started in, one after the other."""
+    """Gives recorded answers (the file that `RECORDED` names), one after the other."""
 
     identity = None
 
     def __init__(self) -> None:
         self.name = self.resolved = "slow"
-        self._recorded = {(r["pair_id"], r["sample_index"]): r for r in read_jsonl(Path("answers.jsonl"))}
+        self._recorded = {(r["pair_id"], r["sample_index"]): r for r in read_jsonl(Path(os.environ[RECORDED]))}
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         for request in requests:

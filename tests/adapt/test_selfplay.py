@@ -8,11 +8,10 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,8 @@ from pie_bench.adapt.selfplay.problems import Problems, text_sha256
 from pie_bench.adapt.selfplay.task import load_preset
 from pie_bench.cli.main import main
 from pie_bench.data.load import load_dataset
-from tests.adapt.selfplay_made import ANSWERS, SQUARES, make, program, record_answers, record_faster
+from tests.adapt.selfplay_made import ANSWERS, RECORDED, SQUARES, make, program, record_answers, record_faster
+from tests.stages.test_generate import Forking
 
 
 @dataclass(frozen=True)
@@ -144,59 +144,65 @@ Killing = Callable[[list[str], Path, int], None]
 
 
 @pytest.fixture
-def killing(made: Made, cache: Path, pytestconfig: pytest.Config) -> Killing:
-    """Runs a command, killed at each further line of a file until there are so many, then to its end."""
-    environment = os.environ | {"PYTHONPATH": str(pytestconfig.rootpath)}
+def forking(
+    made: Made, cache: Path, tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Forking]:
+    monkeypatch.setenv(RECORDED, str(made.source / "answers.jsonl"))
+    forking = Forking(pytestconfig.rootpath, tmp_path / "said")
+    yield forking
+    forking.close()
+
+
+@pytest.fixture
+def killing(forking: Forking) -> Killing:
+    """Runs a command that is killed when it has written a line more to a file, which in the end has `most`; then once
+    more, to its end."""
 
     def lines(path: Path) -> int:
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
     def run(arguments: list[str], file: Path, most: int) -> None:
-        command = [sys.executable, "-m", "pie_bench.cli", *arguments]
         before = lines(file)
-        assert before < most
-        process = subprocess.Popen(
-            command, env=environment, cwd=made.source, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 60
+        child = forking.start(arguments)
+        deadline = time.monotonic() + 300
         while lines(file) <= before:
-            assert process.poll() is None and time.monotonic() < deadline
+            assert time.monotonic() < deadline
             time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        os.kill(child, signal.SIGKILL)
+        assert forking.status() == -signal.SIGKILL, forking.said()
         assert before < lines(file) < most, "killed in the midst of it"
-        done = subprocess.run(command, env=environment, cwd=made.source, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        forking.start(arguments)
+        assert forking.status() == 0, forking.said()
+        assert lines(file) == most
 
     return run
 
 
-def test_killed_while_it_asks_it_goes_on(
-    made: Made, tmp_path: Path, killing: Killing, pytestconfig: pytest.Config
-) -> None:
-    folder = tmp_path / "out"
+def test_killed_while_it_asks_it_goes_on(made: Made, tmp_path: Path, killing: Killing, forking: Forking) -> None:
+    folder, whole = tmp_path / "out", tmp_path / "whole"
     model = "tests.adapt.selfplay_made:Slow"
     killing(made.generate(folder, model=model), folder / "generate" / "generations.jsonl", 18)
-    whole = tmp_path / "whole"
-    command = [sys.executable, "-m", "pie_bench.cli", *made.generate(whole, model=model)]
-    environment = os.environ | {"PYTHONPATH": str(pytestconfig.rootpath)}
-    subprocess.run(command, cwd=made.source, env=environment, stdout=subprocess.DEVNULL, check=True)
+    forking.start(made.generate(whole, model=model))
+    assert forking.status() == 0, forking.said()
     assert files(folder / "generate") == files(whole / "generate")
 
 
 def test_killed_while_it_filters_it_goes_on(made: Made, tmp_path: Path, killing: Killing) -> None:
     folder = tmp_path / "out"
     shutil.copytree(made.folder / "generate", folder / "generate")
-    killing(["adapt", "selfplay", "filter", str(folder), "--workers", "1"], folder / "filter" / "ran.jsonl", 14)
+    command = ["adapt", "selfplay", "filter", str(folder), "--workers", "1"]
     of = ("filter", "representatives")
+    killing(command, folder / "filter" / "ran.jsonl", 13)
     assert files(*(folder / each for each in of)) == files(*(made.folder / each for each in of))
     (folder / "filter" / "known.jsonl").unlink()
     shutil.rmtree(folder / "representatives")
-    killing(["adapt", "selfplay", "filter", str(folder), "--workers", "1"], folder / "filter" / "known.jsonl", 8)
+    killing(command, folder / "filter" / "known.jsonl", 8)
     assert files(*(folder / each for each in of)) == files(*(made.folder / each for each in of))
 
 
-def test_killed_while_it_optimises_or_selects_it_goes_on(made: Made, tmp_path: Path, killing: Killing) -> None:
+def test_killed_while_it_optimises_or_selects_it_goes_on(
+    made: Made, tmp_path: Path, killing: Killing, forking: Forking
+) -> None:
     folder = tmp_path / "out"
     for each in ("generate", "filter", "representatives"):
         shutil.copytree(made.folder / each, folder / each)
@@ -207,13 +213,14 @@ def test_killed_while_it_optimises_or_selects_it_goes_on(made: Made, tmp_path: P
 
     for name in ("generations.jsonl", "verdicts.jsonl"):
         assert sorted_lines(folder / "optimise" / name) == sorted_lines(made.folder / "optimise" / name)
-    # No file tells how far it is: it is killed at any moment.
-    select = [sys.executable, "-m", "pie_bench.cli", "adapt", "selfplay", "select", str(folder)]
+    select = ["adapt", "selfplay", "select", str(folder)]
     chance = random.Random(3)
-    for _ in range(3):
-        process = subprocess.Popen(select, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.5, 2.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert subprocess.run(select, capture_output=True, check=False).returncode == 0
+    for _ in range(5):  # no file says how far it is: it is killed at any moment
+        child = forking.start(select)
+        time.sleep(chance.uniform(0.0, 0.4))
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        assert forking.status() in (0, -signal.SIGKILL)
+    forking.start(select)
+    assert forking.status() == 0, forking.said()
     assert files(folder / "dataset") == files(made.folder / "dataset")

@@ -217,6 +217,13 @@ def test_mistakes_are_one_line(
     assert not folder.exists()
 
 
+def test_a_dry_run_leaves_nothing(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["adapt", "selfplay", "generate", str(tmp_path / "own"), "--model", "reference", "--draws", "2"]
+    assert main([*command, "--dry-run"]) == 0
+    assert "would ask for answers: 10, to 2 different prompts" in capsys.readouterr().out
+    assert not (tmp_path / "own").exists()
+
+
 def test_stages_are_taken_in_order(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["adapt", "selfplay", "generate", str(tmp_path), "--model", "reference", "--draws", "2"]) == 0
     capsys.readouterr()

@@ -13,7 +13,7 @@ from pie_bench.adapt.selfplay.draws import Draw, eligible
 from pie_bench.adapt.selfplay.funnel import Step, narrowed, write_funnel
 from pie_bench.adapt.selfplay.place import NewProgram, Place, ProgramClass, write_dataset
 from pie_bench.adapt.selfplay.problems import Problems, Program, text_sha256
-from pie_bench.adapt.selfplay.task import load_preset
+from pie_bench.adapt.selfplay.task import SelfPlayTask, load_preset
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import PieBenchError
 from pie_bench.execution.sandbox.sandbox import SandboxError
@@ -83,6 +83,7 @@ def filter_programs(
     probes = _Probes(problems, eligible(_task_of(settings), problems))
     keys = _keys(to_run.values(), problems, probes, executor)
     ran = _run_all(place, to_run, keys, problems, probes, executor, pool, visible)
+    place.funnel_path("filter").unlink(missing_ok=True)  # what follows is whole when there is one again
     while True:
         same = _known(place, to_run, ran, problems, against, executor, pool, visible)
         programs = [
@@ -106,7 +107,7 @@ def filter_programs(
     return steps
 
 
-def _task_of(settings: Settings) -> Any:
+def _task_of(settings: Settings) -> SelfPlayTask:
     return load_preset(settings.task, None if settings.include_path is None else Path(settings.include_path))
 
 

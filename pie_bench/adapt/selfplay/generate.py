@@ -53,7 +53,7 @@ def plan_generation(settings: Settings, descriptions: Path | None = None) -> Gen
 def generation(
     generating: Generation, place: Place, cache_dir: Path, max_cost: float | None
 ) -> Iterator[PendingAnswers]:
-    """The answers that are still to be had, in a folder that the caller has locked. UserError as `prepared`."""
+    """The answers that are still to be had, in a folder that the caller keeps others out of. UserError as `prepared`."""
     plan, run = generating.plan, place.generate
     check_run(plan, run)
     with prepared(plan, run, cache_dir, max_cost, generating.prompts) as pending:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pie_bench.adapt.selfplay.place import Place
 from pie_bench.api import settings_of
+from pie_bench.data.load import load_dataset
 from pie_bench.errors import UserError
+from pie_bench.prompting.build import PromptBuilder
 from pie_bench.stages.plan import Plan, check_run, make_plan
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def plan_optimisation(
@@ -28,8 +27,7 @@ def plan_optimisation(
 ) -> Plan:
     """The run over the representatives, each with its own outputs as the expected ones.
 
-    Tasks that show examples show those of the dataset that self-play was begun with. UserError where nothing was
-    filtered yet, where no program is left, and for what the run in the folder is not.
+    UserError where nothing was filtered yet, where no program is left, and where the folder holds another run.
     """
     if not place.classes():
         raise UserError(f"{place.folder}: the filter left no program; generate more: --draws, --samples, another model")
@@ -63,3 +61,14 @@ def _refuse_other_representatives(plan: Plan, place: Place) -> None:
             f"{run.path}: was begun with other representatives; move it away and repeat the command: answers and "
             "measurements that are known are not paid for again"
         )
+
+
+def example_builder(plan: Plan, place: Place, cache_dir: Path) -> PromptBuilder | None:
+    """Of a task that shows examples: the builder that shows those of the dataset that programs were drawn from; None
+    of one that shows none, or says itself where they come from."""
+    fewshot = plan.task.fewshot
+    if not fewshot.k or fewshot.dataset is not None:
+        return None
+    begun = place.generate.read_manifest()
+    train = load_dataset(begun.settings.dataset or str(begun.identity["dataset"]), fewshot.split, with_tests=False)
+    return PromptBuilder(plan.task, train.pairs, cache_dir)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,17 @@ class Place:
     def _after(self, stage: str) -> None:
         if not self.funnel_path(stage).is_file():
             raise UserError(f"{self.folder}: not filtered yet; run pie-bench adapt selfplay {stage} {self.folder}")
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Keeps a second process out while answers are asked for; a folder in which nothing was begun is not left."""
+        try:
+            with self.generate.locked():
+                yield
+        finally:
+            if not self.generate.begun:
+                with suppress(OSError):  # it holds something else
+                    self.folder.rmdir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

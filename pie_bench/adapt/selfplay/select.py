@@ -83,6 +83,7 @@ def select(place: Place, *, min_speedup: float = MIN_SPEEDUP, per_class: int = P
             "pairs kept", n_kept, {f"the same, or beyond {per_class} a class": found - n_kept} if found > n_kept else {}
         ),
     ]
+    place.funnel_path("dataset").unlink(missing_ok=True)
     _write(place, kept, programs, of_class, run.read_manifest(), min_speedup)
     write_funnel(place.funnel_path("dataset"), steps)
     return steps
