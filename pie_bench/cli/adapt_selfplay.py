@@ -190,15 +190,15 @@ def generate(arguments: argparse.Namespace) -> int:
         answers_for_other_prompts=False,
     )
     place = Place(arguments.folder)
-    generating = plan_generation(settings, arguments.descriptions)
-    plan, directory = generating.plan, place.generate
-    with place.begun():
+    planned = plan_generation(settings, arguments.descriptions)
+    plan, directory = planned.plan, place.generate
+    with place.generating():
         run.say_what_is_left_out(plan)
-        with generation(generating, place, cache_dir(), arguments.max_cost) as pending:
+        with generation(planned, place, cache_dir(), arguments.max_cost) as pending:
             if arguments.dry_run:
                 run.print_dry_run(plan, directory, pending)
                 return 0
-            begin(generating, place)
+            begin(planned, place)
             with run_progress(plan, directory, tally=pending.tally, executing=False) as progress:
                 for _ in pending.arriving():
                     progress("generated")

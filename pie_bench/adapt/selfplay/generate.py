@@ -20,7 +20,7 @@ from pie_bench.stages.plan import Plan, begin_run, check_run
 
 
 @dataclass(frozen=True)
-class Generation:
+class GenerationPlan:
     """What is asked for: a run's plan over the draws, and how its prompts are rendered."""
 
     plan: Plan
@@ -28,7 +28,7 @@ class Generation:
     drawing: Drawing
 
 
-def plan_generation(settings: Settings, descriptions: Path | None = None) -> Generation:
+def plan_generation(settings: Settings, descriptions: Path | None = None) -> GenerationPlan:
     """Looks everything up; `settings.task` is a preset, `settings.limit` the number of draws.
 
     Raises UserError for unknown names and unusable data, before anything is written or paid for.
@@ -46,22 +46,22 @@ def plan_generation(settings: Settings, descriptions: Path | None = None) -> Gen
     drawing = Drawing(task, problems, described)
     dataset = drawn_pairs(drawing, count)
     prompts = DrawPrompts(task, drawing.draws(count), described)
-    return Generation(Plan(settings, model, task, dataset, dataset.pairs, samples), prompts, drawing)
+    return GenerationPlan(Plan(settings, model, task, dataset, dataset.pairs, samples), prompts, drawing)
 
 
 @contextmanager
 def generation(
-    generating: Generation, place: Place, cache_dir: Path, max_cost: float | None
+    planned: GenerationPlan, place: Place, cache_dir: Path, max_cost: float | None
 ) -> Iterator[PendingAnswers]:
-    """The answers that are still to be had, in a folder that the caller keeps others out of. UserError as `prepared`."""
-    plan, run = generating.plan, place.generate
+    """The answers that are still to be had, in a folder that others are kept out of. UserError as `prepared`."""
+    plan, run = planned.plan, place.generate
     check_run(plan, run)
-    with prepared(plan, run, cache_dir, max_cost, generating.prompts) as pending:
+    with prepared(plan, run, cache_dir, max_cost, planned.prompts) as pending:
         yield pending
 
 
-def begin(generating: Generation, place: Place) -> None:
+def begin(planned: GenerationPlan, place: Place) -> None:
     """Writes down what is asked for: the run's manifest, and the draws."""
-    begin_run(generating.plan, place.generate)
-    count = generating.plan.settings.limit or 0
-    write_jsonl(place.draws_path, (draw.to_json() for draw in generating.drawing.draws(count)))
+    begin_run(planned.plan, place.generate)
+    count = planned.plan.settings.limit or 0
+    write_jsonl(place.draws_path, (draw.to_json() for draw in planned.drawing.draws(count)))

@@ -131,7 +131,7 @@ class Place:
             raise UserError(f"{self.folder}: not filtered yet; run pie-bench adapt selfplay {stage} {self.folder}")
 
     @contextmanager
-    def begun(self) -> Iterator[None]:
+    def generating(self) -> Iterator[None]:
         """Keeps a second process out while answers are asked for; a folder in which nothing was begun is not left."""
         try:
             with self.generate.locked():
