@@ -13,7 +13,7 @@ from pie_bench.adapt.selfplay.behaviour import normalised, signature
 from pie_bench.adapt.selfplay.draws import Drawing, DrawPrompts, eligible
 from pie_bench.adapt.selfplay.funnel import narrowed, read_funnel, write_funnel
 from pie_bench.adapt.selfplay.place import Place, read_tests, write_dataset
-from pie_bench.adapt.selfplay.problems import Problems, read_descriptions, shape
+from pie_bench.adapt.selfplay.problems import Problems, encodable, read_descriptions, shape, text_sha256
 from pie_bench.adapt.selfplay.task import PRESETS_DIR, DrawsSpec, load_preset
 from pie_bench.cli.main import main
 from pie_bench.config import names_in
@@ -59,6 +59,11 @@ def test_a_signature_is_that_of_inputs_and_outputs_in_order(given: list[tuple[by
     for number in range(len(sums)):
         assert signature(inputs, [*sums[:number], "other", *sums[number + 1 :]]) != found
     assert (signature(inputs[::-1], sums[::-1]) == found) == (len(inputs) == 1)
+
+
+def test_texts_differ_by_what_they_say() -> None:
+    assert text_sha256("int  main() {} // x") == text_sha256("int main()\n{ }") != text_sha256("int main() { ; }")
+    assert encodable("a\ud800b") == "a?b"
 
 
 def test_the_shape_of_inputs() -> None:

@@ -159,3 +159,17 @@ def does_the_same(
         if alike:
             found[problem_id] = sorted(alike)
     return found
+
+
+def outputs_of(code: str, tests: Sequence[TestCase], executor: Executor) -> list[bytes]:
+    """What a program writes on each test; nothing where it does not end well. Raises SandboxError."""
+    examined = executor.examine(Candidate("", "source", 0, code), ())
+    if isinstance(examined, Verdict):
+        raise SandboxError(f"it compiled before, now: {examined.outcome}")
+    found = []
+    for test in tests:
+        outcome, output = executor.output(examined.binary, test.input)
+        if outcome == "infra_error":
+            raise SandboxError(f"test {test.test_id}: stopped by the wall clock")
+        found.append(output if outcome == "ok" else b"")
+    return found

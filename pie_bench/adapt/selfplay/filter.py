@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pie_bench.adapt.selfplay.behaviour import Behaviour, behaviour, does_the_same, normalised, signature
+from pie_bench.adapt.selfplay.behaviour import Behaviour, behaviour, does_the_same, normalised, outputs_of, signature
 from pie_bench.adapt.selfplay.draws import Draw, eligible
 from pie_bench.adapt.selfplay.funnel import Step, narrowed, write_funnel
 from pie_bench.adapt.selfplay.place import NewProgram, Place, ProgramClass, write_dataset
-from pie_bench.adapt.selfplay.problems import Problems, Program, text_sha256
+from pie_bench.adapt.selfplay.problems import Problems, Program, encodable, text_sha256
 from pie_bench.adapt.selfplay.task import SelfPlayTask, load_preset
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import PieBenchError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Against = Literal["every", "fastest"]
 T = TypeVar("T")
 
-_RAN, _KNOWN = "ran.jsonl", "known.jsonl"
+_RAN, _KNOWN, _OUTPUTS = "ran.jsonl", "known.jsonl", "outputs.jsonl"
 _PROBE_PROBLEMS, _PROBES_EACH = 10, 20  # as the authors': the first inputs of ten problems
 _FAILED = ("runtime_error", "instruction_limit", "memory_limit", "output_limit", "unsupported", "infra_error")
 # What keeps a program from going on, in the order in which it is found out.
@@ -90,7 +91,7 @@ def filter_programs(
             _new_program(each, known_texts, ran.get(each.text_sha256), same, problems, probes) for each in asked
         ]
         programs, classes = _classes(_without_copies(programs), probes, problems, representatives)
-        unsteady = _write_representatives(place, programs, classes, problems, executor)
+        unsteady = _write_representatives(place, programs, classes, problems, executor, pool, visible)
         if not unsteady:
             break
         for each, program in zip(asked, programs, strict=True):
@@ -127,7 +128,9 @@ def _different(
             if candidate.code is None:
                 lost.append(candidate.reason)
                 continue
-            text = text_sha256(candidate.code)
+            alternatives = tuple(map(encodable, candidate.alternatives))
+            candidate = replace(candidate, code=encodable(candidate.code), alternatives=alternatives)
+            text = text_sha256(candidate.code or "")
             if text in found:
                 found[text] = replace(found[text], copies=found[text].copies + 1)
             else:
@@ -179,6 +182,17 @@ def _each_once(
     return known
 
 
+def _twice(what: str, find_out: Callable[[], T]) -> T:
+    """What is found out; what fails on our side is tried once more. PieBenchError where it fails again."""
+    try:
+        return find_out()
+    except SandboxError:
+        try:
+            return find_out()
+        except SandboxError as error:
+            raise PieBenchError(f"{what}: {error} (not the program's fault); the same command continues") from None
+
+
 def _keys(asked: Iterable[_Asked], problems: Problems, probes: _Probes, executor: Executor) -> dict[str, str]:
     """The hash of all that decides how each program behaves, by its text."""
 
@@ -186,8 +200,9 @@ def _keys(asked: Iterable[_Asked], problems: Problems, probes: _Probes, executor
         tests = problems.tests(each.candidate.problem_id)
         sums = [[sha256(test.input), sha256(test.expected_output)] for test in tests]
         probed = list(map(sha256, probes.of(each.candidate.problem_id)))
-        texts = [each.candidate.code, *each.candidate.alternatives]
-        return hash_of([executor.environment.environment_id, texts, sums, probed])
+        candidate = each.candidate
+        texts = [candidate.code, *candidate.alternatives, candidate.src_code]
+        return hash_of([executor.environment.environment_id, candidate.problem_id, texts, sums, probed])
 
     return {each.text_sha256: key(each) for each in asked}
 
@@ -239,16 +254,8 @@ def _known(
     asked_about = hash_of([executor.environment.environment_id, wanted])
 
     def make(program: Program) -> dict[str, Any]:
-        try:
-            return {"same": does_the_same(program.code, wanted, tests, executor)}
-        except SandboxError:
-            try:
-                return {"same": does_the_same(program.code, wanted, tests, executor)}
-            except SandboxError as error:
-                raise PieBenchError(
-                    f"problem {program.problem_id}, program {sha256(program.code.encode())[:16]}: {error} "
-                    "(not the program's fault); the same command continues"
-                ) from None
+        what = f"problem {program.problem_id}, program {program.text_sha256[:16]}"
+        return {"same": _twice(what, lambda: does_the_same(program.code, wanted, tests, executor))}
 
     programs = problems.compared(against) if wanted else ()
     items = {hash_of([asked_about, program.text_sha256]): program for program in programs}
@@ -352,56 +359,58 @@ def _write_representatives(
     classes: Sequence[ProgramClass],
     problems: Problems,
     executor: Executor,
+    pool: Pool,
+    visible: bool,
 ) -> list[str]:
     """Writes the dataset `representatives`: rows whose tests are the problem's inputs with the program's own outputs.
 
     Gives back the sums of programs that now write something else, and then writes nothing.
     """
     by_sum = {program.code_sha256: program for program in programs}
+    chosen = {
+        pair_id: by_sum[member]
+        for each in classes
+        for pair_id, member in zip(each.representatives, each.members, strict=False)
+    }
+
+    def make(program: NewProgram) -> dict[str, Any]:
+        what = f"draw {program.pair_id}, sample {program.sample_index}"
+        found = _twice(what, lambda: outputs_of(program.code, problems.tests(program.problem_id), executor))
+        return {"outputs": [base64.b64encode(output).decode() for output in found]}
+
+    keys = {
+        pair_id: hash_of([executor.environment.environment_id, program.code, program.on_problem])
+        for pair_id, program in chosen.items()
+    }
+    items = {keys[pair_id]: program for pair_id, program in chosen.items()}
+    records = _each_once(place.filter / _OUTPUTS, items, make, pool, "outputs", visible)
     rows: list[dict[str, Any]] = []
     tests: dict[str, list[TestCase]] = {}
     unsteady: list[str] = []
-    for each in classes:
-        for pair_id, member in zip(each.representatives, each.members, strict=False):
-            program = by_sum[member]
-            inputs = problems.tests(program.problem_id)
-            outputs = _outputs(program, inputs, executor)
-            given = signature([test.input for test in inputs], [sha256(normalised(output)) for output in outputs])
-            if given != program.on_problem:
-                unsteady.append(member)
-                continue
-            problem_id = f"synthetic-{pair_id}"
-            tests[problem_id] = [
-                replace(test, expected_output=output) for test, output in zip(inputs, outputs, strict=True)
-            ]
-            rows.append(
-                {
-                    "pair_id": pair_id,
-                    "problem_id": problem_id,
-                    "src_id": member[:16],
-                    "tgt_id": member[:16],
-                    "src_code": program.code,
-                    "tgt_code": program.code,  # none faster is known yet
-                    "tests": [test.test_id for test in inputs],
-                    "kind": "synthetic",
-                    "language": "cpp",
-                }
-            )
+    for pair_id, program in chosen.items():
+        inputs = problems.tests(program.problem_id)
+        outputs = [base64.b64decode(output) for output in records[keys[pair_id]]["outputs"]]
+        sums = [sha256(normalised(output)) for output in outputs]
+        if signature([test.input for test in inputs], sums) != program.on_problem:
+            unsteady.append(program.code_sha256)
+            continue
+        problem_id = f"synthetic-{pair_id}"
+        tests[problem_id] = [
+            replace(test, expected_output=output) for test, output in zip(inputs, outputs, strict=True)
+        ]
+        rows.append(
+            {
+                "pair_id": pair_id,
+                "problem_id": problem_id,
+                "src_id": program.code_sha256[:16],
+                "tgt_id": program.code_sha256[:16],
+                "src_code": program.code,
+                "tgt_code": program.code,  # none faster is known yet
+                "tests": [test.test_id for test in inputs],
+                "kind": "synthetic",
+                "language": "cpp",
+            }
+        )
     if not unsteady:
         write_dataset(place.representatives, "test", rows, tests)
     return unsteady
-
-
-def _outputs(program: NewProgram, tests: Iterable[TestCase], executor: Executor) -> list[bytes]:
-    candidate = Candidate(program.pair_id, "source", 0, program.code)
-    examined = executor.examine(candidate, ())
-    binary = getattr(examined, "binary", b"")
-    found = []
-    for test in tests:
-        outcome, output = executor.output(binary, test.input)
-        if outcome == "infra_error":
-            raise SandboxError(
-                f"program {program.code_sha256[:16]}: stopped by the wall clock; the same command continues"
-            )
-        found.append(output if outcome == "ok" else b"")
-    return found

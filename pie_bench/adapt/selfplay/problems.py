@@ -39,6 +39,11 @@ def text_sha256(code: str) -> str:
     return hash_of(code_tokens(code))
 
 
+def encodable(code: str) -> str:
+    """A text that UTF-8 can hold: what an answer has of half a character becomes a question mark, as for compilers."""
+    return code.encode(errors="replace").decode()
+
+
 class Problems:
     """A dataset's training problems, and the programs of all its splits.
 

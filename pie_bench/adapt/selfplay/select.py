@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pie_bench.adapt.selfplay.funnel import Step, write_funnel
 from pie_bench.adapt.selfplay.place import NewProgram, Place, ProgramClass, read_tests, write_dataset
-from pie_bench.adapt.selfplay.problems import text_sha256
+from pie_bench.adapt.selfplay.problems import encodable, text_sha256
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
@@ -71,7 +71,7 @@ def select(place: Place, *, min_speedup: float = MIN_SPEEDUP, per_class: int = P
             else:
                 speedup = source.runtime_seconds / verdict.runtime_seconds
                 faster.setdefault(of_class[pair.pair_id].class_id, []).append(
-                    _Faster(pair, index, code, speedup, source, verdict)
+                    _Faster(pair, index, encodable(code), speedup, source, verdict)
                 )
     kept = {class_id: _best(each, per_class) for class_id, each in sorted(faster.items())}
     found = sum(map(len, faster.values()))
