@@ -10,7 +10,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,83 +130,76 @@ def test_a_higher_bar_keeps_fewer_and_the_same_command_the_same_bytes(made: Made
     assert files(folder / "dataset") == files(made.folder / "dataset")
 
 
-def files(*folders: Path) -> dict[str, str]:
-    """What the files in these folders hold."""
+def files(folder: Path) -> dict[str, str]:
+    """What the files in a folder hold."""
     return {
-        f"{folder.name}/{path.relative_to(folder)}": hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in folders
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
         if path.is_file() and path.name not in ("manifest.json", ".lock")
     }
 
 
-Killing = Callable[[list[str], Path, int], None]
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def forking(
-    made: Made, cache: Path, tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+    made: Made, measured_cache: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> Iterator[Forking]:
-    monkeypatch.setenv(RECORDED, str(made.source / "answers.jsonl"))
-    forking = Forking(pytestconfig.rootpath, tmp_path / "said")
-    yield forking
-    forking.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIE_BENCH_CACHE", str(measured_cache))
+        patch.setenv(RECORDED, str(made.source / "answers.jsonl"))
+        forking = Forking(pytestconfig.rootpath, tmp_path_factory.mktemp("said") / "said")
+        yield forking
+        forking.close()
 
 
-@pytest.fixture
-def killing(forking: Forking) -> Killing:
-    """Runs a command that is killed when it has written a line more to a file, which in the end has `most`; then once
-    more, to its end."""
+def killed_at(forking: Forking, arguments: list[str], *files: Path) -> None:
+    """Runs a command as often as there are files, killed as soon as it has written a line to the file, then to its
+    end."""
 
     def lines(path: Path) -> int:
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
-    def run(arguments: list[str], file: Path, most: int) -> None:
-        before = lines(file)
+    found = []
+    for file in files:
         child = forking.start(arguments)
         deadline = time.monotonic() + 300
-        while lines(file) <= before:
+        while not lines(file):
             assert time.monotonic() < deadline
             time.sleep(0.002)
         os.kill(child, signal.SIGKILL)
         assert forking.status() == -signal.SIGKILL, forking.said()
-        assert before < lines(file) < most, "killed in the midst of it"
-        forking.start(arguments)
-        assert forking.status() == 0, forking.said()
-        assert lines(file) == most
-
-    return run
+        found.append(lines(file))
+    finish(forking, arguments)
+    assert all(before < lines(file) for before, file in zip(found, files, strict=True)), "killed in the midst of it"
 
 
-def test_killed_while_it_asks_it_goes_on(made: Made, tmp_path: Path, killing: Killing, forking: Forking) -> None:
+def finish(forking: Forking, arguments: list[str]) -> None:
+    forking.start(arguments)
+    assert forking.status() == 0, forking.said()
+
+
+def test_killed_while_it_asks_it_goes_on(made: Made, tmp_path: Path, forking: Forking) -> None:
     folder, whole = tmp_path / "out", tmp_path / "whole"
     model = "tests.adapt.selfplay_made:Slow"
-    killing(made.generate(folder, model=model), folder / "generate" / "generations.jsonl", 18)
-    forking.start(made.generate(whole, model=model))
-    assert forking.status() == 0, forking.said()
+    killed_at(forking, made.generate(folder, model=model), folder / "generate" / "generations.jsonl")
+    finish(forking, made.generate(whole, model=model))
     assert files(folder / "generate") == files(whole / "generate")
 
 
-def test_killed_while_it_filters_it_goes_on(made: Made, tmp_path: Path, killing: Killing) -> None:
+def test_killed_while_it_filters_it_goes_on(made: Made, tmp_path: Path, forking: Forking) -> None:
     folder = tmp_path / "out"
     shutil.copytree(made.folder / "generate", folder / "generate")
+    filtered = folder / "filter"
     command = ["adapt", "selfplay", "filter", str(folder), "--workers", "1"]
-    of = ("filter", "representatives")
-    killing(command, folder / "filter" / "ran.jsonl", 13)
-    assert files(*(folder / each for each in of)) == files(*(made.folder / each for each in of))
-    (folder / "filter" / "known.jsonl").unlink()
-    shutil.rmtree(folder / "representatives")
-    killing(command, folder / "filter" / "known.jsonl", 8)
-    assert files(*(folder / each for each in of)) == files(*(made.folder / each for each in of))
+    killed_at(forking, command, *(filtered / name for name in ("ran.jsonl", "known.jsonl", "outputs.jsonl")))
+    for each in ("filter", "representatives"):
+        assert files(folder / each) == files(made.folder / each)
 
 
-def test_killed_while_it_optimises_or_selects_it_goes_on(
-    made: Made, tmp_path: Path, killing: Killing, forking: Forking
-) -> None:
+def test_killed_while_it_optimises_or_selects_it_goes_on(made: Made, tmp_path: Path, forking: Forking) -> None:
     folder = tmp_path / "out"
     for each in ("generate", "filter", "representatives"):
         shutil.copytree(made.folder / each, folder / each)
-    killing(made.optimise(folder), folder / "optimise" / "verdicts.jsonl", 8)
+    killed_at(forking, made.optimise(folder), folder / "optimise" / "verdicts.jsonl")
 
     def sorted_lines(path: Path) -> list[str]:
         return sorted(path.read_text().splitlines())
@@ -221,6 +214,5 @@ def test_killed_while_it_optimises_or_selects_it_goes_on(
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         assert forking.status() in (0, -signal.SIGKILL)
-    forking.start(select)
-    assert forking.status() == 0, forking.said()
+    finish(forking, select)
     assert files(folder / "dataset") == files(made.folder / "dataset")
