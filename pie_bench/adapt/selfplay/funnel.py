@@ -47,8 +47,10 @@ def read_funnel(path: Path) -> list[Step]:
 
 
 def rows(steps: Iterable[Step]) -> list[list[Any]]:
-    """A table's rows: step, left, and the losses in words."""
-    return [
-        [step.name, step.left, ", ".join(f"{count} {why.replace('_', ' ')}" for why, count in step.lost.items())]
-        for step in steps
-    ]
+    """A table's rows: step, left, and the losses in words, the most first."""
+    return [[step.name, step.left, ", ".join(_in_words(step.lost))] for step in steps]
+
+
+def _in_words(lost: Mapping[str, int]) -> list[str]:
+    by_count = sorted(lost.items(), key=lambda each: (-each[1], each[0]))
+    return [f"{count} {why.replace('_', ' ')}" for why, count in by_count]
