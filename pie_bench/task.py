@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -155,7 +155,7 @@ def load_task(name: str, *folders: Path) -> Task:
     if name not in files or _is_group(files[name]):
         raise unknown_name("task", name, task_names(*folders))
     task, located = load_named("task", name, files[name].parent, Task, shared=TASKS_DIR)
-    _check_templates(task, located)
+    check_templates(task, located, {"src_code", "examples"} | ({"tag"} if task.prompt.tags else set()))
     _check_names(task, located)
     return task
 
@@ -200,12 +200,13 @@ def _check_names(task: Task, located: Located) -> None:
             raise UserError(f"{located.where(*at)}: {'.'.join(map(str, at))}: {error}") from None
 
 
-def _check_templates(task: Task, located: Located) -> None:
+def check_templates(task: Task, located: Located, known: Set[str]) -> None:
+    """UserError, with file and line, for a template that is none or names a variable that is not `known`."""
     from jinja2 import Environment, TemplateSyntaxError, meta
 
     environment = Environment()
-    known = {"src_code", "examples"} | ({"tag"} if task.prompt.tags else set())
-    for key, allowed in (("template", known), ("system", set())):
+    nothing: Set[str] = frozenset()
+    for key, allowed in (("template", known), ("system", nothing)):
         at = f"{located.where('prompt', key)}: prompt.{key}"
         try:
             variables = meta.find_undeclared_variables(environment.parse(getattr(task.prompt, key) or ""))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pie_bench.cli import options
+from pie_bench.cli import adapt_selfplay, options
 from pie_bench.cli.output import print_json
 from pie_bench.errors import UserError
 from pie_bench.paths import cache_dir
@@ -77,13 +75,7 @@ def add_verbs(verbs: Any) -> None:
     options.add_sandbox(action)
     action.add_argument("--json", action="store_true", help="print study.json")
     action.set_defaults(verb=study)
-    _add_selfplay(actions)
-
-
-def _add_selfplay(actions: Any) -> None:
-    """Self-play's verbs, where the package has them."""
-    if importlib.util.find_spec("pie_bench.cli.adapt_selfplay") is not None:
-        importlib.import_module("pie_bench.cli.adapt_selfplay").add_actions(actions)
+    adapt_selfplay.add_actions(actions)
 
 
 def _add_model(action: argparse.ArgumentParser, what: str) -> None:

@@ -23,6 +23,10 @@ _BOM = b"\xef\xbb\xbf"
 _BATCH = 1000  # rows of a parquet file held as Python objects at once
 
 
+class MissingSplitError(UserError):
+    """A dataset that is in order, but for this split, which it does not have."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """A split's rows with their numbers, from 1. `where` names the file for messages, `unit` what the numbers count."""
@@ -44,9 +48,9 @@ def rows_of(spec: DatasetSpec, split: str) -> Rows:
         return _hub_rows(spec, split)
     if path.is_file():
         if split == "train":
-            raise UserError(
-                f"dataset {spec.dataset}: no split 'train': {path} is a single file, which holds the pairs to optimize "
-                "about; a task that shows examples needs a folder with train.jsonl and test.jsonl"
+            raise MissingSplitError(
+                f"dataset {spec.dataset}: no split 'train': {path} is a single file, which holds the pairs to optimize; "
+                "a task that shows examples needs a folder with train.jsonl and test.jsonl"
             )
         return _file_rows(path)
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
@@ -54,7 +58,7 @@ def rows_of(spec: DatasetSpec, split: str) -> Rows:
     files = _files_of_split(path, spec.splits.get(split, ()))
     if not files:
         expected = path / f"{(*spec.splits.get(split, ()), split)[0]}.jsonl"
-        raise UserError(
+        raise MissingSplitError(
             f"dataset {spec.dataset}: no split {split!r}: {expected} does not exist, nor .jsonl.gz or .parquet; "
             f"{path.name} holds {_shown(_rows_in(path)) or 'no file of rows'}"
         )
@@ -170,7 +174,7 @@ def _saved_rows(spec: DatasetSpec, folder: Path, split: str) -> Rows:
         name = _name_among(spec, split, saved)
         return Rows(f"{folder}/{name}", "row", _numbered(saved[name]))
     if split == "train":
-        raise UserError(
+        raise MissingSplitError(
             f"dataset {spec.dataset}: no split 'train': {folder} holds a single dataset, the pairs to optimize; "
             "a task that shows examples needs a DatasetDict with train and test"
         )
@@ -195,7 +199,7 @@ def _plugin_rows(spec: PluginSpec, split: str) -> Rows:
     rows = spec.rows(split)
     if rows is None:
         there = [name for name in SPLITS if name != split and spec.rows(name) is not None]
-        raise UserError(f"dataset {spec.dataset}: no split {split!r}; it has {', '.join(there) or 'none'}")
+        raise MissingSplitError(f"dataset {spec.dataset}: no split {split!r}; it has {', '.join(there) or 'none'}")
     return Rows(f"{spec.dataset}:{split}", "row", _numbered(_mappings(spec.dataset, rows)))
 
 
@@ -211,7 +215,7 @@ def _name_among(spec: DatasetSpec, split: str, found: Iterable[str]) -> str:
     for name in spec.splits.get(split, ()):
         if name in names:
             return name
-    raise UserError(f"dataset {spec.dataset}: no split {split!r}; it has {', '.join(names)}")
+    raise MissingSplitError(f"dataset {spec.dataset}: no split {split!r}; it has {', '.join(names)}")
 
 
 def _one_line(error: Exception) -> str:

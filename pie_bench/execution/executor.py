@@ -13,10 +13,10 @@ from pie_bench.data.pair import TestCase
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
-from pie_bench.execution.judging import judge
+from pie_bench.execution.judging import examined, judge
 from pie_bench.execution.known import as_that_of, key_of, lasting
 from pie_bench.execution.measuring import seconds_after_main
-from pie_bench.execution.native import first_difference, run_natively
+from pie_bench.execution.native import first_difference, outcome_of, run_natively
 from pie_bench.execution.profiling import profile
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
@@ -27,7 +27,7 @@ from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256
 from pie_bench.paths import roots_dir
 from pie_bench.run.measurement import Measurement, Profile
-from pie_bench.run.verdict import Candidate, Verdict
+from pie_bench.run.verdict import Candidate, Outcome, Verdict
 from pie_bench.store import MeasurementStore
 
 
@@ -124,6 +124,21 @@ class Executor:
         if compiled.binary is None:
             raise UserError(f"the program does not compile: {compiled.log.strip()[:200]}")
         return run_natively(compiled.binary, test.input, self._workshop)
+
+    def examine(self, candidate: Candidate, tests: Sequence[TestCase]) -> Subject | Verdict:
+        """A program before it first runs: compiled, and (of an answer) looked at for cheating; or the verdict that ends
+        it. Raises SandboxError."""
+        return examined(Subject(candidate, tests, is_measured=False), self._workshop)
+
+    def output(self, binary: bytes, data: bytes, *, random_addresses: bool = False) -> tuple[Outcome, bytes]:
+        """How one native run of a compiled program ends, and what it wrote; `infra_error` where the machine was too
+        busy. Raises SandboxError."""
+        finished = run_natively(binary, data, self._workshop, random_addresses=random_addresses)
+        return outcome_of(finished), finished.stdout
+
+    def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
+        """Whether a test's output is right, by the environment's comparator."""
+        return self._workshop.comparing.right(problem_id, test, output)
 
     def why_wrong(self, problem_id: str, test: TestCase, output: bytes) -> str:
         """What is wrong with an output, in a line: what the problem's checker says, else where it differs first."""

@@ -46,7 +46,19 @@ def compiles(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     return replace(subject, binary=compiled.binary, compile_log=compiled.log)
 
 
-STEPS: tuple[Step, ...] = (has_code, compiles, not_forbidden, right_on_tests, clock_independent, measured)
+BEFORE_RUNNING: tuple[Step, ...] = (has_code, compiles, not_forbidden)
+STEPS: tuple[Step, ...] = (*BEFORE_RUNNING, right_on_tests, clock_independent, measured)
+
+
+def examined(subject: Subject, workshop: Workshop) -> Subject | Verdict:
+    """A program as it is before it first runs: compiled, or the verdict that ends it. Raises SandboxError."""
+    at = subject
+    for step in BEFORE_RUNNING:
+        found = step(at, workshop)
+        if isinstance(found, Verdict):
+            return found
+        at = found
+    return at
 
 
 def judge(subject: Subject, workshop: Workshop) -> Verdict:

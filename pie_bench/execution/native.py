@@ -31,7 +31,7 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
             results.append(TestResult(test.test_id, results[-1].outcome))
             continue
         finished = run_natively(subject.binary, test.input, workshop)
-        outcome = _outcome_of(finished)
+        outcome = outcome_of(finished)
         if outcome == "ok" and not workshop.comparing.right(subject.candidate.problem_id, test, finished.stdout):
             outcome = "wrong_output"
         sums[test.test_id] = sha256(finished.stdout)
@@ -48,11 +48,16 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     return workshop.verdict(subject, worst.outcome, said, tests=subject.results)
 
 
-def run_natively(binary: bytes, data: bytes, workshop: Workshop) -> Finished:
+def run_natively(binary: bytes, data: bytes, workshop: Workshop, *, random_addresses: bool = False) -> Finished:
     """One run of a program. SandboxError when it could not be started."""
     environment = workshop.environment
     command = Command(
-        [PROGRAM], data, {PROGRAM: File(binary, True)}, environment.spec.program_environment, environment.root
+        [PROGRAM],
+        data,
+        {PROGRAM: File(binary, True)},
+        environment.spec.program_environment,
+        environment.root,
+        random_addresses=random_addresses,
     )
     return workshop.sandbox.run(command, environment.spec.native_limits, "payload")
 
@@ -72,7 +77,8 @@ def _shown(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
-def _outcome_of(finished: Finished) -> Outcome:
+def outcome_of(finished: Finished) -> Outcome:
+    """How a native run ended, whatever it wrote."""
     if finished.stalled:  # it sleeps, or its threads wait for each other
         return "instruction_limit"
     if finished.wall_timeout:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, StrictUndefined, TemplateError
 
@@ -34,6 +34,18 @@ class _Example:
 
     pair: Pair
     problem_ids: frozenset[str]
+
+
+class Builder(Protocol):
+    """What renders prompts: a task's `PromptBuilder`, or one that shows something else of a pair."""
+
+    def build(self, pair: Pair, sample_index: int = 0, *, leave_out: int = 0) -> Prompt: ...
+
+    def characters_cut(self, pair: Pair) -> int: ...
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the prompts beside the task, for the manifest."""
+        ...
 
 
 class PromptBuilder:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
-from pie_bench.prompting.build import PromptBuilder
+from pie_bench.prompting.build import Builder
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.prompting.tokens import CHARACTERS_PER_TOKEN_SMALL_VOCABULARY, estimated_tokens
 from pie_bench.task import Task
@@ -78,7 +78,7 @@ def estimated_prompt_tokens(prompt: Prompt) -> int:
     return sum(estimated_tokens(message.content, CHARACTERS_PER_TOKEN_SMALL_VOCABULARY) for message in prompt.messages)
 
 
-def fitting_prompts(task: Task, builder: PromptBuilder, pairs: Iterable[Pair], room: Room) -> Prompts:
+def fitting_prompts(task: Task, builder: Builder, pairs: Iterable[Pair], room: Room) -> Prompts:
     """Every sample's prompt, with as many examples as there is room for, the farthest left out first.
 
     Raises UserError when a prompt does not fit even without examples: nothing is ever cut to make it fit.

@@ -15,7 +15,7 @@ from pie_bench.hashing import hash_of
 from pie_bench.models.budget import Budget
 from pie_bench.models.model import Model, Request
 from pie_bench.models.registry import load_model
-from pie_bench.prompting.build import PromptBuilder
+from pie_bench.prompting.build import Builder, PromptBuilder
 from pie_bench.prompting.fit import Prompts, fitting_prompts, room_of
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.run.files import validated
@@ -26,11 +26,14 @@ from pie_bench.store import GenerationStore
 
 
 @contextmanager
-def prepared(plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = None) -> Iterator[PendingAnswers]:
+def prepared(
+    plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = None, builder: Builder | None = None
+) -> Iterator[PendingAnswers]:
     """The stage made ready: model loaded, prompts rendered so that they fit; nothing is written or paid for until
     `completions`.
 
-    `max_cost` (USD) is what the whole run may cost, earlier commands included.
+    `max_cost` (USD) is what the whole run may cost, earlier commands included. `builder` renders the prompts (None: the
+    task's own).
     Raises UserError for what stands in the way: an encoder or model that cannot be had, prompts that are too long, or
     no longer those the run was begun with.
     """
@@ -43,7 +46,7 @@ def prepared(plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = Non
     if all((pair.pair_id, index) in done for pair in plan.pairs for index in range(n)):
         yield PendingAnswers(run, [], None, {}, tally)
         return
-    builder = prompt_builder(plan, cache_dir)
+    builder = builder or prompt_builder(plan, cache_dir)
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     budget = Budget(max_cost, spent=tally.cost_usd or 0.0)
     model = load_model(plan.settings.model, plan.model, pairs, cache_dir, budget)
