@@ -14,7 +14,7 @@ from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.judging import judge
-from pie_bench.execution.measuring import seconds_after_main
+from pie_bench.execution.measuring import measurements, seconds_after_main
 from pie_bench.execution.native import first_difference, run_natively
 from pie_bench.execution.profiling import profile
 from pie_bench.execution.rootfs import find_root, load_root_spec
@@ -113,6 +113,27 @@ class Executor:
         if compiled.binary is None:
             raise UserError(f"the program does not compile: {compiled.log.strip()[:200]}")
         return run_natively(compiled.binary, test.input, self._workshop)
+
+    def compiled(self, code: str) -> bytes | None:
+        """The program of a source text; None when it does not compile."""
+        return self._workshop.toolchain.compile(code).binary
+
+    def run_binary(self, binary: bytes, data: bytes) -> Finished:
+        """One native run of a compiled program. SandboxError when it could not be started."""
+        return run_natively(binary, data, self._workshop)
+
+    def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
+        """Whether an output is right for a test, as the environment's comparator has it."""
+        return self._workshop.comparing.right(problem_id, test, output)
+
+    def measurements(self, binary: bytes, inputs: Sequence[bytes]) -> list[Measurement]:
+        """Measurements of a compiled program on these inputs, of those on which it ends well."""
+        return [each for each in measurements(binary, inputs, self._workshop) if each is not None]
+
+    @property
+    def instruction_counter(self) -> str:
+        """The counter of instructions in its measurements."""
+        return self.environment.spec.simulator.instructions
 
     def why_wrong(self, problem_id: str, test: TestCase, output: bytes) -> str:
         """What is wrong with an output, in a line: what the problem's checker says, else where it differs first."""
