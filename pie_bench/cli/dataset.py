@@ -102,6 +102,23 @@ def add_verbs(verbs: Any) -> None:
     add_sandbox(action)
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=stress)
+    action = actions.add_parser(
+        "mutants",
+        help="say how strong the tests are: which wrong programs they find",
+        description="Makes small mistakes in the pairs' right programs and counts, per problem, those that the "
+        "dataset's tests, guard inputs and stress inputs find: docs/stress.md.",
+    )
+    action.add_argument("name", metavar="D", help="a dataset, as for --dataset")
+    action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
+    action.add_argument("--problems", metavar="P", help="only these problems: comma-separated ids")
+    action.add_argument(
+        "--mutants", type=positive, default=12, metavar="N", help="of a problem, at most; default: %(default)s"
+    )
+    action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
+    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
+    add_sandbox(action)
+    action.add_argument("--json", action="store_true", help="print JSON, with every mutant")
+    action.set_defaults(verb=mutants)
     action = actions.add_parser("fetch", help="say where to get PIE's files; verify and lay out those you have")
     action.add_argument("--from", dest="source", metavar="X", help="folder or URL (http, file) that holds them")
     action.add_argument("--to", type=Path, metavar="DIR", help="where to put them; default: PIE_DATA_DIR")
@@ -388,6 +405,57 @@ def _print_stress(found: StressSet) -> None:
         f"{sum(pair.exercised for pair in pairs)} of {len(pairs)} pairs have inputs that are mostly work, "
         f"{enough} at least 5; two programs or more agree on {agreed} of {tried} inputs tried"
     )
+
+
+def mutants(arguments: argparse.Namespace) -> int:
+    from pie_bench.construction.mutants import WEAK, kills
+    from pie_bench.data.load import load_dataset
+    from pie_bench.data.spec import load_spec
+    from pie_bench.data.stress import stress_path
+    from pie_bench.execution.executor import open_executor
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
+    from pie_bench.progress import program_bar
+
+    dataset = load_dataset(arguments.name, arguments.split)
+    there = stress_path(load_spec(arguments.name), arguments.split).is_file()
+    stressed = load_dataset(arguments.name, arguments.split, stress=True) if there else None
+    problems = None if arguments.problems is None else [name for name in arguments.problems.split(",") if name]
+    sandbox = chosen_sandbox(arguments)
+    build_roots(arguments.environment, sandbox)
+    executor = open_executor(arguments.environment, cache_dir(), sandbox)
+    with program_bar("problems ") as advance:
+        found = kills(
+            dataset,
+            stressed,
+            executor,
+            LocalPool(arguments.workers),
+            problems=problems,
+            most=arguments.mutants,
+            progress=advance,
+        )
+    if arguments.json:
+        print_json({name: problem.to_json() for name, problem in found.items()})
+        return 0
+
+    def rate(killed: int | None, of: int) -> str:
+        return "–" if killed is None or not of else f"{killed} of {of} ({100 * killed / of:.0f} %)"
+
+    rows = []
+    for name, problem in found.items():
+        sides = (problem.killed(kind) for kind in ("tests", "guards", "stress"))
+        rows.append([plain(name), *(rate(side, len(problem.mutants)) for side in sides)])
+        rows[-1].append(rate(problem.killed(None), len(problem.mutants)))
+    print_table(["problem", "tests", "guard inputs", "stress inputs", "any"], rows)
+    weak = [name for name, problem in found.items() if problem.weak]
+    total = sum(len(problem.mutants) for problem in found.values())
+    by_tests, by_any = (sum(p.killed(kind) or 0 for p in found.values()) for kind in ("tests", None))
+    print(
+        f"of {total} mutants the tests find {rate(by_tests, total)}, with guard and stress inputs {rate(by_any, total)}"
+    )
+    print(f"weak (tests find less than {100 * WEAK:.0f} %): {plain(', '.join(weak)) or 'none'}")
+    print("a mutant may be right after all, so these are lower bounds")
+    return 0
 
 
 def fetch(arguments: argparse.Namespace) -> int:

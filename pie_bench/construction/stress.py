@@ -39,6 +39,7 @@ _FIRST_FACTOR = 1 / 64  # of a generator whose factor 1 is the largest
 _FAR = 0.5  # a share of work that allows larger steps
 _MARGIN = 0.02  # above MIN_SHARE, for inputs of the same size that are a little cheaper
 _NATIVE_SECONDS = 0.5  # of CPU time: what takes longer is too large whatever the simulator says
+_NATIVE_LIMIT = 2  # seconds, after which it is stopped
 _MOST_OUTPUT = 1 << 20
 
 
@@ -106,7 +107,7 @@ class _Search:
         return found
 
     def _answer(self, name: str, data: bytes) -> bytes | None:
-        finished = self._executor.run_binary(self.programs[name].binary, data)
+        finished = self._executor.run_binary(self.programs[name].binary, data, cpu_seconds=_NATIVE_LIMIT)
         if finished.exit_code != 0 or (finished.user_seconds or 0.0) > _NATIVE_SECONDS:
             return None
         return finished.stdout if len(finished.stdout) <= _MOST_OUTPUT else None

@@ -118,9 +118,10 @@ class Executor:
         """The program of a source text; None when it does not compile."""
         return self._workshop.toolchain.compile(code).binary
 
-    def run_binary(self, binary: bytes, data: bytes) -> Finished:
-        """One native run of a compiled program. SandboxError when it could not be started."""
-        return run_natively(binary, data, self._workshop)
+    def run_binary(self, binary: bytes, data: bytes, *, cpu_seconds: int | None = None) -> Finished:
+        """One native run of a compiled program, for so many seconds of CPU time at most (default: the environment's).
+        SandboxError when it could not be started."""
+        return run_natively(binary, data, self._workshop, cpu_seconds=cpu_seconds)
 
     def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
         """Whether an output is right for a test, as the environment's comparator has it."""

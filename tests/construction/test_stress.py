@@ -28,7 +28,7 @@ def test_minis_inputs_are_found_again(cache: Path, tmp_path: Path, capsys: pytes
     said = capsys.readouterr().out
     assert "1 of 1 pairs have inputs that are mostly work, 1 at least 5; two programs or more agree on" in said
     found, shipped = (read_stress(each, "mini", "test") for each in (path, stress_path(load_spec("mini"), "test")))
-    assert found.environment_id == shipped.environment_id, "tools/mini/build.py says how to make them anew"
+    assert found.environment_id == shipped.environment_id, "docs/mini.md says how to make them anew"
     assert found.problems == {PROBLEM: shipped.problems[PROBLEM]}
     assert found.pairs == {name: shipped.pairs[name] for name in shipped.problems[PROBLEM].pairs}
     assert main(["dataset", "stress", "mini", "--out", str(path), "--rebuild"]) == 0
