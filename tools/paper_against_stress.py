@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What human speedups are worth: the same pairs on the dataset's tests and on stress inputs (docs/stress.md).
 
-usage: PIE_DATA_DIR=… python tools/paper_against_stress.py pie [--tests-per-program N] [--json FILE]
+usage: PIE_DATA_DIR=… python tools/paper_against_stress.py pie [--published | --tests-per-program N] [--json FILE]
 
-Both programs of every pair are measured on the same seeded sample of its tests and on its stress inputs, with and
-without start-up; where the dataset records times, the published speedup stands beside. Intervals are 95 %, by problem.
+Both programs of every pair that has stress inputs are measured on the same seeded sample of its tests and on these,
+with and without start-up; where the dataset records times, the published speedup stands beside. Intervals are 95 %, by
+problem.
 Make the stress inputs first: pie-bench dataset stress pie.
 """
 
@@ -14,6 +15,7 @@ import argparse
 import json
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from pie_bench.metrics.growth import fitted, rank_correlation
 from pie_bench.metrics.statistics import clusters_of, intervals
 from pie_bench.paths import cache_dir
 
+Times = dict[str, tuple[float, float]]  # seconds, and those before main, by test
 COLUMNS = ("published", "tests", "tests*", "stress", "stress*")
 
 
@@ -42,10 +45,14 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--environment", default="skylake")
     parser.add_argument("--tests-per-program", type=int, default=10, metavar="N")
+    parser.add_argument("--published", action="store_true", help="only what the recorded times say; run no program")
     parser.add_argument("--workers", type=int, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     spec = load_spec(options.dataset)
+    if options.published:
+        show_published(load_dataset(options.dataset, options.split).pairs)
+        return
     known = read_stress(stress_path(spec, options.split), spec.dataset, options.split)
     paper = load_dataset(options.dataset, options.split)
     stress = load_dataset(options.dataset, options.split, stress=True)
@@ -53,27 +60,25 @@ def main() -> None:
     executor = open_executor(options.environment, cache_dir())
 
     def measure(pair: Pair) -> dict[str, Any]:
-        tests = sorted(paper.tests(pair), key=lambda test: test.test_id)
-        tests = random.Random(0).sample(tests, min(options.tests_per_program, len(tests)))
-        row: dict[str, Any] = {"pair": pair.pair_id, "problem": pair.problem_id, "io": False, "published": None}
+        row: dict[str, Any] = {"pair": pair.pair_id, "problem": pair.problem_id, "published": None}
         row["io"] = only_input_output(pair.src_code, pair.tgt_code)
         if pair.src_seconds is not None and pair.tgt_seconds is not None:
             row["published"] = math.fsum(pair.src_seconds.values()) / math.fsum(pair.tgt_seconds.values())
-        row |= _speedups("tests", pair, tests, executor)
-        if pair.pair_id in has_stress:
-            found = known.pairs[pair.pair_id].shares
-            by_id = {test.test_id: test for test in stress.tests(has_stress[pair.pair_id])}
-            row |= _speedups("stress", pair, [by_id[t] for t, share in found.items() if share >= MIN_SHARE], executor)
-            sizes = {
-                each.id: each.size
-                for each in known.problems[pair.problem_id].inputs
-                if each.family and each.id in found
-            }
-            for role, code in (("slow", pair.src_code), ("human", pair.tgt_code)):
-                times = _times(code, [by_id[name] for name in sizes], executor)
-                if times is not None:
-                    fit = fitted([(sizes[name], each[0] - each[1]) for name, each in times.items()])
-                    row[f"exponent_{role}"] = None if fit is None else [fit.exponent, fit.low, fit.high]
+        if pair.pair_id not in has_stress:
+            return row
+        tests = sorted(paper.tests(pair), key=lambda test: test.test_id)
+        tests = random.Random(0).sample(tests, min(options.tests_per_program, len(tests)))
+        inputs = list(stress.tests(has_stress[pair.pair_id]))
+        slow, human = (_times(code, [*tests, *inputs], executor) for code in (pair.src_code, pair.tgt_code))
+        if slow is None or human is None:
+            return row
+        shares = known.pairs[pair.pair_id].shares
+        row |= _speedups("tests", [test.test_id for test in tests], slow, human)
+        row |= _speedups("stress", [name for name, share in shares.items() if share >= MIN_SHARE], slow, human)
+        family = [each for each in known.problems[pair.problem_id].inputs if each.family and each.id in shares]
+        for role, times in (("slow", slow), ("human", human)):
+            fit = fitted([(each.size, times[each.id][0] - times[each.id][1]) for each in family])
+            row[f"exponent_{role}"] = None if fit is None else [fit.exponent, fit.low, fit.high]
         return row
 
     pool = LocalPool(options.workers)
@@ -84,7 +89,7 @@ def main() -> None:
     show(rows)
 
 
-def _times(code: str, tests: list[TestCase], executor: Executor) -> dict[str, tuple[float, float]] | None:
+def _times(code: str, tests: list[TestCase], executor: Executor) -> Times | None:
     """Seconds, and those before main, by test; None for a program that is not right on all of them."""
     measured = executor.measured(code, tests)
     if any(sha256(test.input) not in measured for test in tests):
@@ -96,15 +101,36 @@ def _times(code: str, tests: list[TestCase], executor: Executor) -> dict[str, tu
     }
 
 
-def _speedups(name: str, pair: Pair, tests: list[TestCase], executor: Executor) -> dict[str, float | None]:
-    slow, fast = (_times(code, tests, executor) for code in (pair.src_code, pair.tgt_code))
-    if not slow or not fast:
-        return {}
-    whole, after = (
-        [math.fsum(t - (s if part else 0) for t, s in side.values()) for side in (slow, fast)] for part in (0, 1)
-    )
-    share = 1 - math.fsum(s for _, s in slow.values()) / whole[0]
-    return {name: whole[0] / whole[1], f"{name}*": after[0] / after[1], f"{name} work": share}
+def _speedups(name: str, tests: Sequence[str], slow: Times, fast: Times) -> dict[str, float]:
+    """The pair's speedup on these tests, whole and without start-up, and the share of work in the slow one's time."""
+    whole = [math.fsum(side[test][0] for test in tests) for side in (slow, fast)]
+    after = [math.fsum(side[test][0] - side[test][1] for test in tests) for side in (slow, fast)]
+    return {name: whole[0] / whole[1], f"{name}*": after[0] / after[1], f"{name} work": after[0] / whole[0]}
+
+
+def show_published(pairs: Sequence[Pair]) -> None:
+    """What the recorded times alone say: whole processes, and of each program its fastest test, which is little but
+    start-up."""
+    timed = [pair for pair in pairs if pair.src_seconds and pair.tgt_seconds]
+    problems = [pair.problem_id for pair in timed]
+    sides = [(pair.src_seconds or {}, pair.tgt_seconds or {}) for pair in timed]
+    whole = np.array([math.fsum(slow.values()) / math.fsum(fast.values()) for slow, fast in sides])
+    fastest = np.array([min(slow.values()) / min(fast.values()) for slow, fast in sides])
+    found = intervals(np.stack([whole, fastest], axis=1), clusters_of(problems))
+    for name, at in (("whole processes, all tests", 0), ("each program's fastest test", 1)):
+        print(f"{name}: mean speedup {found.mean[at]:.2f} [{found.low[at]:.2f}, {found.high[at]:.2f}]")
+    share = float(np.median([1 - len(slow) * min(slow.values()) / math.fsum(slow.values()) for slow, _ in sides]))
+    print(f"beyond its fastest test, a slow program's time: {100 * share:.2f} % (median)")
+    heaviest = np.sort(whole)[::-1][:10].sum() / whole.sum()
+    size = f"{len(timed)} pairs of {len(set(problems))} problems"
+    print(f"{size}; the ten heaviest are {100 * heaviest:.0f} % of the mean")
+    dropped = np.array([_streams(pair.src_code) and not _streams(pair.tgt_code) for pair in timed])
+    for name, chosen in (("iostream in the slow program only", dropped), ("other pairs", ~dropped)):
+        print(f"{name}: {chosen.sum()} pairs, mean speedup {whole[chosen].mean():.2f}")
+
+
+def _streams(code: str) -> bool:
+    return "iostream" in code or "bits/stdc++" in code
 
 
 def show(rows: list[dict[str, Any]]) -> None:
