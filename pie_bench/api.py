@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pie_bench.data.spec import absolute_name
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
+from pie_bench.errors import unknown_name
 from pie_bench.paths import cache_dir
 from pie_bench.run.manifest import Settings
 from pie_bench.run.run import Run
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pie_bench.stages.generate import PendingAnswers
 
 _log = logging.getLogger(__name__)
+TESTS = ("paper", "stress", "both")
 OTHER_PROMPTS = "answers_for_other_prompts"  # the setting of models that replay answers
 
 
@@ -54,6 +56,7 @@ def evaluate(
     workers: int | None = None,
     max_cost: float | None = None,
     guard: bool | None = None,
+    tests: str = "paper",
     progress: bool = False,
 ) -> FinishedRun:
     """Asks a model for faster programs, checks and measures them, scores the answers: `pie-bench run`.
@@ -61,6 +64,7 @@ def evaluate(
     Arguments are the command's options (`pie-bench run --help`); None means the task's or the machine's own. The run
     is kept in `run_dir` (default: a folder under `runs/` named after the settings). The same call continues an
     interrupted run and repeats nothing; one that asks for more pairs or samples lets it grow. `max_cost` is in USD.
+    `tests`: `paper` (the dataset's own), `stress` (its stress inputs in their place: docs/stress.md) or `both`.
     With `progress` it shows on standard error how far it is.
 
     Raises UserError for what the caller can put right: unknown names, data, keys, a machine without a sandbox.
@@ -80,6 +84,7 @@ def evaluate(
             context=context,
             include_path=include_path,
             answers_for_other_prompts=answers_for_other_prompts,
+            tests=tests,
         )
     )
     run = Run(run_dir or default_run_directory(plan))
@@ -92,6 +97,7 @@ def evaluate(
             workers=workers,
             max_cost=max_cost,
             guard=guard,
+            stress=tests == "both",
             progress=progress,
         )
 
@@ -111,9 +117,17 @@ def settings_of(
     context: int | None,
     include_path: str | PathLike[str] | None,
     answers_for_other_prompts: bool,
+    tests: str = "paper",
 ) -> Settings:
-    """What the options say, as a manifest holds it: files and folders by their absolute path, found from everywhere."""
+    """What the options say, as a manifest holds it: files and folders by their absolute path, found from everywhere.
+
+    UserError for unknown `tests`.
+    """
     from pie_bench.execution.environment import absolute_environment
+
+    if tests not in TESTS:
+        raise unknown_name("tests", tests, TESTS)
+    replaced = {"tests": "stress"} if tests == "stress" else {}  # `both` adds to a run, and makes it no other
 
     other_prompts = {OTHER_PROMPTS: "true"} if answers_for_other_prompts else {}
     return Settings(
@@ -129,6 +143,7 @@ def settings_of(
         shard=None if shard is None else str(Shard.parse(shard)),
         include_path=None if include_path is None else str(Path(include_path).expanduser().resolve()),
         context=context,
+        **replaced,  # type: ignore[arg-type]
     )
 
 
@@ -187,12 +202,14 @@ def complete(
     workers: int | None = None,
     max_cost: float | None = None,
     guard: bool | None = None,
+    stress: bool = False,
     progress: bool = False,
     pending: PendingAnswers | None = None,
 ) -> FinishedRun:
     """Everything that is missing of a run, in a folder that the caller has locked and checked (`check_run`).
 
     `guard`: whether the guards look at its faster answers; None: where that costs little (`guards_by_default`).
+    `stress`: whether its programs are judged on the dataset's stress inputs, too; a run that was stays so as it grows.
     """
     from contextlib import ExitStack
 
@@ -208,6 +225,7 @@ def complete(
     from pie_bench.stages.guard import guards_by_default
     from pie_bench.stages.progress import run_progress
     from pie_bench.stages.score import score as stage
+    from pie_bench.stages.stress import stress as stress_stage
 
     load_environment_spec(plan.settings.environment)
     build_roots(plan.settings.environment, sandbox)
@@ -218,6 +236,9 @@ def complete(
         advance = stack.enter_context(run_progress(plan, run, tally=answers.tally, visible=progress))
         execute(plan, run, executor, LocalPool(workers), pending=answers, progress=advance)
     stage(plan, run)
+    if stress or run.stress_path.exists():
+        with program_bar("stress ", visible=progress) as judged:
+            stress_stage(plan, run, executor, LocalPool(workers), progress=judged)
     if guard if guard is not None else guards_by_default(plan) or run.guards_path.exists():
         try:
             with program_bar("guard ", visible=progress) as checked:

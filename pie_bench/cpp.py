@@ -157,6 +157,12 @@ def main_parameters(text: str) -> int | None:
     return None
 
 
+def syntax_tree(text: str) -> Any | None:
+    """The root of a text's syntax tree (tree-sitter's; positions are bytes of its UTF-8); None where it takes more
+    steps than real programs do."""
+    return _tree(text.encode(errors="replace"), STEPS)[0]
+
+
 def _tree(data: bytes, allowed: int) -> tuple[Any, int]:
     """The root of a text's syntax tree (None: it takes more steps than that), and the steps taken."""
     from tree_sitter import Parser

@@ -21,6 +21,8 @@ KINDS = {
     "human": "the model beside the human rewrites",
     "duplicates": "the same code with different times (A.9)",
     "contamination": "the model on problems before and after a date",
+    "stress": "the same pairs on the dataset's tests and on stress inputs",
+    "growth": "how programs grow over the same input at several sizes, with fitted exponents",
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pie_bench.data.check import SplitReport
     from pie_bench.data.fetch import Arrived
     from pie_bench.data.stored_tests import StoredTests
+    from pie_bench.data.stress import StressSet
 
 SCORED = "test"  # pie_bench.data.spec takes too long to import for --help
 SHOWN = 3  # places named for each kind of finding
@@ -77,6 +78,47 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("--page", type=Path, metavar="FILE", help="also write an HTML page with charts")
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=stats)
+    action = actions.add_parser(
+        "stress",
+        help="make larger inputs, on which a program's time is its work",
+        description="Searches inputs on which the pairs' slow programs spend 80 % of their time after start-up, and "
+        "keeps them as generator, seed and sum for `run --tests`: docs/stress.md.",
+    )
+    action.add_argument("name", metavar="D", help="a dataset, as for --dataset")
+    action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
+    action.add_argument(
+        "--problems", metavar="P", help="only these problems: comma-separated ids; the others' inputs are kept"
+    )
+    action.add_argument("--generators", type=Path, metavar="DIR", help="a folder with generators written by hand")
+    action.add_argument("--derived", action="store_true", help="use no generator written by hand")
+    action.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: where `run --tests` looks for it, in the cache folder"
+    )
+    action.add_argument(
+        "--rebuild", action="store_true", help="only make every input again and compare the sums; run no program"
+    )
+    action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
+    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
+    add_sandbox(action)
+    action.add_argument("--json", action="store_true", help="print JSON")
+    action.set_defaults(verb=stress)
+    action = actions.add_parser(
+        "mutants",
+        help="say how strong the tests are: which wrong programs they find",
+        description="Makes small mistakes in the pairs' right programs and counts, per problem, those that the "
+        "dataset's tests, guard inputs and stress inputs find: docs/stress.md.",
+    )
+    action.add_argument("name", metavar="D", help="a dataset, as for --dataset")
+    action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
+    action.add_argument("--problems", metavar="P", help="only these problems: comma-separated ids")
+    action.add_argument(
+        "--mutants", type=positive, default=12, metavar="N", help="of a problem, at most; default: %(default)s"
+    )
+    action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
+    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
+    add_sandbox(action)
+    action.add_argument("--json", action="store_true", help="print JSON, with every mutant")
+    action.set_defaults(verb=mutants)
     action = actions.add_parser("fetch", help="say where to get PIE's files; verify and lay out those you have")
     action.add_argument("--from", dest="source", metavar="X", help="folder or URL (http, file) that holds them")
     action.add_argument("--to", type=Path, metavar="DIR", help="where to put them; default: PIE_DATA_DIR")
@@ -274,6 +316,145 @@ def stats(arguments: argparse.Namespace) -> int:
             print_table(columns, rows)
     for title, count in funnel_of(found):
         print(f"{title:<20} {count:>10}")
+    return 0
+
+
+def stress(arguments: argparse.Namespace) -> int:
+    from pie_bench.data.load import load_dataset
+    from pie_bench.data.spec import load_spec
+    from pie_bench.data.stress import read_stress, rebuilt, stress_path, write_stress
+
+    spec = load_spec(arguments.name)
+    path = arguments.out or stress_path(spec, arguments.split)
+    if arguments.rebuild:
+        found = read_stress(path, spec.dataset, arguments.split)
+        print(f"{rebuilt(found, path)} inputs made again, each with its sum: {path}")
+        return 0
+    from pie_bench.construction.stress import stress_set
+    from pie_bench.execution.executor import open_executor
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
+    from pie_bench.progress import program_bar
+
+    if arguments.generators is not None and not arguments.generators.is_dir():
+        raise UserError(f"--generators {arguments.generators}: not a folder; give one that holds PROBLEM.yaml files")
+    problems = None if arguments.problems is None else [name for name in arguments.problems.split(",") if name]
+    known = read_stress(path, spec.dataset, arguments.split) if problems is not None and path.is_file() else None
+    dataset = load_dataset(arguments.name, arguments.split)
+    sandbox = chosen_sandbox(arguments)
+    build_roots(arguments.environment, sandbox)
+    executor = open_executor(arguments.environment, cache_dir(), sandbox)
+    total = len(problems) if problems is not None else len({pair.problem_id for pair in dataset.pairs})
+    used = _cpu_minutes()
+    with program_bar("stress ") as advance:
+        found = stress_set(
+            dataset,
+            executor,
+            LocalPool(arguments.workers),
+            folder=arguments.generators,
+            problems=problems,
+            known=known,
+            derived=arguments.derived,
+            progress=lambda _: advance(total),
+        )
+    write_stress(path, found)
+    if arguments.json:
+        print_json(found.model_dump(mode="json"))
+        return 0
+    _print_stress(found)
+    print(f"{(_cpu_minutes() - used) / max(total, 1):.2f} CPU minutes a problem")
+    print(f"stress inputs: {path}\nnext: pie-bench run --tests both …")
+    return 0
+
+
+def _cpu_minutes() -> float:
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (usage.ru_utime + usage.ru_stime) / 60
+
+
+def _print_stress(found: StressSet) -> None:
+    from pie_bench.data.stress import MIN_SHARE
+
+    rows = []
+    for name, problem in found.problems.items():
+        kept = [sum(share >= MIN_SHARE for share in found.pairs[p].shares.values()) for p in problem.pairs]
+        best = max((found.pairs[p].best_share or 0.0 for p in problem.pairs), default=0.0)
+        written = "–" if problem.generator is None else problem.written_by
+        exercised = sum(found.pairs[p].exercised for p in problem.pairs)
+        rows.append(
+            [
+                plain(name),
+                written,
+                f"{exercised} of {len(problem.pairs)}",
+                str(max(kept, default=0)),
+                f"{100 * best:.1f} %",
+                str(problem.tried),
+                str(problem.agreed),
+                str(problem.disagreed),
+                str(problem.too_few),
+            ]
+        )
+    columns = ["problem", "generator", "pairs", "inputs", "most work", "tried", "agreed", "disagreed", "too few"]
+    print_table(columns, rows)
+    pairs = found.pairs.values()
+    enough = sum(sum(share >= MIN_SHARE for share in pair.shares.values()) >= 5 for pair in pairs)
+    tried, agreed = (sum(getattr(each, name) for each in found.problems.values()) for name in ("tried", "agreed"))
+    print(
+        f"{sum(pair.exercised for pair in pairs)} of {len(pairs)} pairs have inputs that are mostly work, "
+        f"{enough} at least 5; two programs or more agree on {agreed} of {tried} inputs tried"
+    )
+
+
+def mutants(arguments: argparse.Namespace) -> int:
+    from pie_bench.construction.mutants import WEAK, kills
+    from pie_bench.data.load import load_dataset
+    from pie_bench.data.spec import load_spec
+    from pie_bench.data.stress import stress_path
+    from pie_bench.execution.executor import open_executor
+    from pie_bench.execution.pool import LocalPool
+    from pie_bench.execution.roots import build_roots
+    from pie_bench.progress import program_bar
+
+    dataset = load_dataset(arguments.name, arguments.split)
+    there = stress_path(load_spec(arguments.name), arguments.split).is_file()
+    stressed = load_dataset(arguments.name, arguments.split, stress=True) if there else None
+    problems = None if arguments.problems is None else [name for name in arguments.problems.split(",") if name]
+    sandbox = chosen_sandbox(arguments)
+    build_roots(arguments.environment, sandbox)
+    executor = open_executor(arguments.environment, cache_dir(), sandbox)
+    with program_bar("problems ") as advance:
+        found = kills(
+            dataset,
+            stressed,
+            executor,
+            LocalPool(arguments.workers),
+            problems=problems,
+            most=arguments.mutants,
+            progress=advance,
+        )
+    if arguments.json:
+        print_json({name: problem.to_json() for name, problem in found.items()})
+        return 0
+
+    def rate(killed: int | None, of: int) -> str:
+        return "–" if killed is None or not of else f"{killed} of {of} ({100 * killed / of:.0f} %)"
+
+    rows = []
+    for name, problem in found.items():
+        sides = (problem.killed(kind) for kind in ("tests", "guards", "stress"))
+        rows.append([plain(name), *(rate(side, len(problem.mutants)) for side in sides)])
+        rows[-1].append(rate(problem.killed(None), len(problem.mutants)))
+    print_table(["problem", "tests", "guard inputs", "stress inputs", "any"], rows)
+    weak = [name for name, problem in found.items() if problem.weak]
+    total = sum(len(problem.mutants) for problem in found.values())
+    by_tests, by_any = (sum(p.killed(kind) or 0 for p in found.values()) for kind in ("tests", None))
+    print(
+        f"of {total} mutants the tests find {rate(by_tests, total)}, with guard and stress inputs {rate(by_any, total)}"
+    )
+    print(f"weak (tests find less than {100 * WEAK:.0f} %): {plain(', '.join(weak)) or 'none'}")
+    print("a mutant may be right after all, so these are lower bounds")
     return 0
 
 

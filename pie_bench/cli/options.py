@@ -124,6 +124,7 @@ def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
         context=arguments.context,
         include_path=arguments.include_path,
         answers_for_other_prompts=arguments.other_prompts,
+        tests=getattr(arguments, "tests", "paper"),  # `generate` asks alike whatever the tests
     )
     return plans(settings, tasks, arguments.run_dir)
 

@@ -43,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "without what they flag (default: where pairs have 80 tests or more)",
     )
     parser.add_argument(
+        "--tests",
+        choices=("paper", "stress", "both"),
+        default="paper",
+        help="the dataset's own tests, its stress inputs in their place, or both side by side (pie-bench dataset "
+        "stress); default: %(default)s",
+    )
+    parser.add_argument(
         "--log",
         action="append",
         default=[],
@@ -83,8 +90,16 @@ def run(arguments: argparse.Namespace) -> int:
                 if arguments.dry_run:
                     print_dry_run(plan, run, pending)
                     continue
-                workers, guard = arguments.workers, arguments.guard
-                done = complete(plan, run, sandbox, workers=workers, guard=guard, pending=pending, progress=True)
+                done = complete(
+                    plan,
+                    run,
+                    sandbox,
+                    workers=arguments.workers,
+                    guard=arguments.guard,
+                    stress=arguments.tests == "both",
+                    pending=pending,
+                    progress=True,
+                )
             if left_to_pay is not None:  # what is left is for the tasks that follow
                 left_to_pay = max(0.0, left_to_pay - (pending.tally.cost_usd or 0.0))
             print_results_of(done)

@@ -15,6 +15,7 @@ from pie_bench.data.record import Record, UnusableRow, missing_column, name_of, 
 from pie_bench.data.rows import rows_of
 from pie_bench.data.spec import SCORED, SPLITS, DatasetSpec, load_spec
 from pie_bench.data.stored_tests import StoredTests, open_tests
+from pie_bench.data.stress import StressTests, read_stress, stress_path
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.hashing import hash_of, sha256
 from pie_bench.paths import cache_dir
@@ -22,6 +23,7 @@ from pie_bench.paths import cache_dir
 if TYPE_CHECKING:
     import datasets
 
+STRESS_SUFFIX = "+stress"  # of the name of a dataset whose tests are its stress inputs
 _CHUNK = 2000  # rows held as Python objects at once
 
 
@@ -109,10 +111,13 @@ def _sum_of(test: TestCase) -> str:
     return hash_of([sha256(test.input), sha256(test.expected_output)])
 
 
-def load_dataset(name: str | os.PathLike[str], split: str = SCORED, *, with_tests: bool = True) -> PairDataset:
+def load_dataset(
+    name: str | os.PathLike[str], split: str = SCORED, *, with_tests: bool = True, stress: bool = False
+) -> PairDataset:
     """One split (train, val or test) of the dataset that `--dataset` names: see `load_spec` and docs/dataset.md.
 
-    A row that lacks something (a program, its tests when `with_tests`) is left out and listed in `rejected`.
+    A row that lacks something (a program, its tests when `with_tests`) is left out and listed in `rejected`. With
+    `stress` the tests are the split's stress inputs (docs/stress.md), and pairs without any are left out.
     Raises UserError for what is wrong with the files themselves: missing, in another encoding or not JSON (file and
     line), without a column that is needed, a pair given twice, no usable row at all.
     """
@@ -155,7 +160,7 @@ def load_dataset(name: str | os.PathLike[str], split: str = SCORED, *, with_test
         raise missing_column(columns, spec.columns, with_tests=with_tests, where=rows.where) or UserError(
             f"{rows.where}: no usable row{first}"
         )
-    return PairDataset(
+    dataset = PairDataset(
         name=spec.dataset,
         split=split,
         folder=spec.folder(),
@@ -163,6 +168,32 @@ def load_dataset(name: str | os.PathLike[str], split: str = SCORED, *, with_test
         rejected=tuple(rejected),
         stored_tests=stored_tests,
         inline_tests=inline_tests,
+    )
+    return _with_stress_inputs(dataset, stress_path(spec, split)) if stress else dataset
+
+
+def _with_stress_inputs(dataset: PairDataset, path: Path) -> PairDataset:
+    """The same pairs with stress inputs for tests, under a name of its own: other tests, another dataset."""
+    import datasets
+
+    stress = read_stress(path, dataset.name, dataset.split)
+    rows: list[dict[str, Any]] = []
+    rejected = list(dataset.rejected)
+    for pair, row in zip(dataset.pairs, dataset.rows, strict=True):
+        ids = stress.tests_of(pair)
+        if ids:
+            rows.append({**row, "tests": list(ids), "src_seconds": None, "tgt_seconds": None})
+        else:
+            rejected.append(Rejected(pair.pair_id, "no stress input on which its slow program's time is mostly work"))
+    if not rows:
+        raise UserError(f"{path}: no pair of {dataset.name}/{dataset.split} has stress inputs; use its own tests")
+    return PairDataset(
+        name=f"{dataset.name}{STRESS_SUFFIX}",
+        split=dataset.split,
+        folder=dataset.folder,
+        rows=datasets.Dataset.from_list(rows, features=features()),
+        rejected=tuple(rejected),
+        stored_tests=StressTests(stress, path),
     )
 
 

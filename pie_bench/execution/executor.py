@@ -15,7 +15,7 @@ from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
 from pie_bench.execution.judging import examined, judge
 from pie_bench.execution.known import as_that_of, key_of, lasting
-from pie_bench.execution.measuring import seconds_after_main
+from pie_bench.execution.measuring import measurements, seconds_after_main
 from pie_bench.execution.native import first_difference, outcome_of, run_natively
 from pie_bench.execution.profiling import profile
 from pie_bench.execution.rootfs import find_root, load_root_spec
@@ -130,15 +130,35 @@ class Executor:
         it. Raises SandboxError."""
         return examined(Subject(candidate, tests, is_measured=False), self._workshop)
 
+    def compiled(self, code: str) -> bytes | None:
+        """The program of a source text; None when it does not compile."""
+        return self._workshop.toolchain.compile(code).binary
+
+    def run_binary(
+        self, binary: bytes, data: bytes, *, cpu_seconds: int | None = None, random_addresses: bool = False
+    ) -> Finished:
+        """One native run of a compiled program, for so many seconds of CPU time at most (default: the environment's).
+        SandboxError when it could not be started."""
+        return run_natively(binary, data, self._workshop, cpu_seconds=cpu_seconds, random_addresses=random_addresses)
+
     def output(self, binary: bytes, data: bytes, *, random_addresses: bool = False) -> tuple[Outcome, bytes]:
         """How one native run of a compiled program ends, and what it wrote; `infra_error` where the machine was too
         busy. Raises SandboxError."""
-        finished = run_natively(binary, data, self._workshop, random_addresses=random_addresses)
+        finished = self.run_binary(binary, data, random_addresses=random_addresses)
         return outcome_of(finished), finished.stdout
 
     def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
-        """Whether a test's output is right, by the environment's comparator."""
+        """Whether an output is right for a test, as the environment's comparator has it."""
         return self._workshop.comparing.right(problem_id, test, output)
+
+    def measurements(self, binary: bytes, inputs: Sequence[bytes]) -> list[Measurement]:
+        """Measurements of a compiled program on these inputs, of those on which it ends well."""
+        return [each for each in measurements(binary, inputs, self._workshop) if each is not None]
+
+    @property
+    def instruction_counter(self) -> str:
+        """The counter of instructions in its measurements."""
+        return self.environment.spec.simulator.instructions
 
     def why_wrong(self, problem_id: str, test: TestCase, output: bytes) -> str:
         """What is wrong with an output, in a line: what the problem's checker says, else where it differs first."""

@@ -111,21 +111,22 @@ def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -
     return known
 
 
-def seconds_after_main(binary: bytes, inputs: Sequence[bytes], workshop: Workshop) -> list[float | None]:
-    """Simulated seconds after the start of `main` on each input; None where the program does not end well."""
+def measurements(binary: bytes, inputs: Sequence[bytes], workshop: Workshop) -> list[Measurement | None]:
+    """What is counted of a compiled program on each input; None where it does not end well."""
     by_sum = {sha256(data): data for data in inputs}
     with workshop.measuring.of(sha256(binary)):
         known = _measurements(binary, by_sum, workshop)
+    found = (known.get(sha256(data)) for data in inputs)
+    return [each if each is not None and each.outcome == "ok" else None for each in found]
+
+
+def seconds_after_main(binary: bytes, inputs: Sequence[bytes], workshop: Workshop) -> list[float | None]:
+    """Simulated seconds after the start of `main` on each input; None where the program does not end well."""
     seconds = workshop.simulator.seconds
-    found: list[float | None] = []
-    for data in inputs:
-        measured_there = known.get(sha256(data))
-        if measured_there is None or measured_there.outcome != "ok":
-            found.append(None)
-            continue
-        startup = measured_there.startup_counters
-        found.append(seconds(measured_there.counters) - seconds(startup))
-    return found
+    return [
+        None if each is None else seconds(each.counters) - seconds(each.startup_counters)
+        for each in measurements(binary, inputs, workshop)
+    ]
 
 
 def _over_tests(counted: Sequence[Mapping[str, float]], workshop: Workshop) -> dict[str, float]:

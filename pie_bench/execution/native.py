@@ -48,8 +48,19 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     return workshop.verdict(subject, worst.outcome, said, tests=subject.results)
 
 
-def run_natively(binary: bytes, data: bytes, workshop: Workshop, *, random_addresses: bool = False) -> Finished:
-    """One run of a program. SandboxError when it could not be started."""
+def run_natively(
+    binary: bytes,
+    data: bytes,
+    workshop: Workshop,
+    *,
+    cpu_seconds: int | None = None,
+    random_addresses: bool = False,
+) -> Finished:
+    """One run of a program, with another limit on CPU time where one is given. SandboxError when it could not be
+    started."""
+    limits = workshop.environment.spec.native_limits
+    if cpu_seconds is not None:
+        limits = limits.model_copy(update={"cpu_seconds": cpu_seconds})
     environment = workshop.environment
     command = Command(
         [PROGRAM],
@@ -59,7 +70,7 @@ def run_natively(binary: bytes, data: bytes, workshop: Workshop, *, random_addre
         environment.root,
         random_addresses=random_addresses,
     )
-    return workshop.sandbox.run(command, environment.spec.native_limits, "payload")
+    return workshop.sandbox.run(command, limits, "payload")
 
 
 def first_difference(output: bytes, expected: bytes, comparator: str) -> str:

@@ -70,6 +70,7 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     without a sandbox, or with a task of the user's own.
     """
     plan, results = plan_of(run), run.read_results()
+    results = results.model_copy(update={"stress": None})  # a bundle has the verdicts on the dataset's own tests
     if results.infra_errors:
         raise UserError(
             f"{run.path}: {results.infra_errors} executions failed, not for the programs; run the command again"

@@ -7,7 +7,16 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
@@ -108,6 +117,7 @@ class Entry(_Part):
     scores: tuple[Score, ...] = Field(default=(), description="every number, by both methods, with its 95 % interval")
     interval: dict[str, Any] = Field(default={}, description="how the intervals were made")
     guards: dict[str, Any] | None = Field(default=None, description="what the guards found; null: not run")
+    honesty: dict[str, Any] = Field(default={}, description="what the numbers are made of; empty: of an older version")
     outcomes: dict[str, Count] = {}
     tokens: dict[str, Count] = {}
     cost_usd: float | None = Field(default=None, ge=0)
@@ -118,6 +128,14 @@ class Entry(_Part):
         "costs nothing again; null: not known, as in containers",
     )
     versions: dict[str, str] = {}
+
+    @model_serializer(mode="wrap")
+    def _as_signed(self, as_ever: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `honesty` where there is none: older entries are signed, and stay what they were."""
+        data: dict[str, Any] = as_ever(self)
+        if not self.honesty:
+            data.pop("honesty", None)
+        return data
 
     @model_validator(mode="after")
     def _consistent(self) -> Entry:
@@ -233,4 +251,6 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
     return value

@@ -47,6 +47,7 @@ class Shown:
     cost: float | None  # US dollars
     cpu_hours: float | None
     guards: str  # how many answers were checked, and how many flagged
+    honesty: str  # what the numbers are made of
     guarded: Mapping[str, Mapping[State, Bounded]]  # as `scores`, with what is flagged counted as wrong
     scores: Mapping[str, Mapping[State, Bounded]]  # by metric
     human: Mapping[str, Mapping[State, Bounded]]
@@ -90,6 +91,7 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
         cost=_number(raw.get("cost", raw.get("cost_usd"))),
         cpu_hours=_number(raw.get("cpu_hours")),
         guards=_guards(guards),
+        honesty=_honesty(_mapping(_mapping(raw.get("honesty")).get("model"))),
         guarded=guarded,
         scores=scores,
         human=human,
@@ -116,6 +118,26 @@ def _guards(raw: Mapping[str, Any]) -> str:
     checked, inputs = (or_dash(_whole(raw.get(name))) for name in ("checked", "n_guard_inputs"))
     changed = f", {removed} speedups removed" if flagged else ""
     return f"{checked} correct answers checked, on {inputs} guard inputs too: {flagged} flagged{changed}"
+
+
+def _honesty(raw: Mapping[str, Any]) -> str:
+    """A line; nothing for entries of older versions."""
+    if not raw:
+        return ""
+
+    def shown(name: str, form: str) -> str:
+        value = _number(raw.get(name))
+        return UNKNOWN if value is None else form.format(value)
+
+    alone = [or_dash(_whole(raw.get(name))) for name in ("by_startup_alone", "by_io_alone", "optimized")]
+    return (
+        f"optimised by start-up alone {alone[0]}, by input and output alone {alone[1]} of {alone[2]} pairs; "
+        f"the ten heaviest pairs {shown('percent_of_heaviest', '{:.0f} %')} of Speedup, "
+        f"{shown('speedup_without_heaviest', '{:.2f}×')} without them; "
+        f"Opt₀.₉₅ {shown('percent_near_human', '{:.1f} %')}; "
+        f"peak memory {shown('memory_ratio', '{:.2f}×')}; "
+        f"median percentile among accepted programs {shown('percentile', '{:.0f}')}"
+    )
 
 
 def _verification(raw: Mapping[str, Any]) -> str:

@@ -64,6 +64,19 @@ def kind_of_edit(source: str, faster: str) -> Kind:
     return "data_structure" if weight["data"] >= 0.7 * total and before.containers != after.containers else "other"
 
 
+def only_input_output(source: str, faster: str) -> bool:
+    """Whether two programs differ in reading and writing alone: every changed statement deals with it, and neither
+    loops nor containers changed. False for programs that do not differ."""
+    before, after = _shape(source), _shape(faster)
+    changed = (before.statements - after.statements) + (after.statements - before.statements)
+    return (
+        bool(changed)
+        and all(aspect == "io" for aspect, _ in changed)
+        and before.loop_depths == after.loop_depths
+        and before.containers == after.containers
+    )
+
+
 def _shape(code: str) -> _Shape:
     statements: Counter[tuple[str, Statement]] = Counter()
     depths: Counter[int] = Counter()

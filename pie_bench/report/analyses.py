@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from pie_bench.errors import UserError
 from pie_bench.metrics.best_at_k import METHODS, METRICS, OPTIMIZED_SPEEDUP
 from pie_bench.metrics.scores import TIMES, best_sample, samples_of, scores_of
+from pie_bench.report.stress import GROWTH, SIDES, sides
+from pie_bench.report.stress import growth as growth_rows
+from pie_bench.report.table import stress as stress_said
 from pie_bench.run.results import HEADLINE, Of, PairResult, Results, SampleResult, Score, Time
 from pie_bench.run.verdict import Role
 from pie_bench.stages.finished import FinishedRun
@@ -426,6 +429,37 @@ def paper_error_analysis() -> dict[str, float]:
     return dict(paper_numbers()["error_analysis"]["shares"])
 
 
+def stress_sides(run: FinishedRun) -> Analysis:
+    """The same pairs on the dataset's own tests and on stress inputs."""
+    rows = sides(run.results)
+    return Analysis(
+        name="stress",
+        title="On stress inputs",
+        paper="",
+        columns=SIDES,
+        rows=tuple(rows),
+        notes=tuple(stress_said(run.results)) or (NOT_JUDGED,),
+    )
+
+
+def growth(run: FinishedRun) -> Analysis:
+    """How programs grow over the same input at several sizes."""
+    return Analysis(
+        name="growth",
+        title="How time grows with the input",
+        paper="",
+        columns=GROWTH,
+        rows=tuple(growth_rows(run.results)),
+        notes=(
+            "time after the start of main ∝ size^exponent; least squares over logarithms, 95 % interval of the slope",
+        )
+        if run.results.stress is not None
+        else (NOT_JUDGED,),
+    )
+
+
+NOT_JUDGED = "not judged on stress inputs: pie-bench run --tests both"
+
 ANALYSES: dict[str, Callable[[FinishedRun], Analysis]] = {
     "errors": errors,
     "samples": samples,
@@ -436,6 +470,8 @@ ANALYSES: dict[str, Callable[[FinishedRun], Analysis]] = {
     "human": human,
     "duplicates": duplicate_code,
     "contamination": contamination,
+    "stress": stress_sides,
+    "growth": growth,
 }
 
 

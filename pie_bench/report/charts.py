@@ -117,6 +117,48 @@ class _Scale:
         )
 
 
+_ACROSS, _PANEL_HEIGHT = 4, 190.0
+
+
+def growth(panels: Sequence[tuple[str, Sequence[Line]]], title: str) -> str:
+    """Small panels, four in a row, each (title, lines) of seconds over size, both on logarithmic axes; a line's label
+    stands at its end."""
+    width = _WIDTH / _ACROSS
+    drawing = _Drawing(_WIDTH, _PANEL_HEIGHT * max(1, math.ceil(len(panels) / _ACROSS)), title)
+    for number, (name, lines) in enumerate(panels):
+        left, top = number % _ACROSS * width + 42, number // _ACROSS * _PANEL_HEIGHT + 24
+        right, bottom = left + width - 120, top + _PANEL_HEIGHT - 62
+        points = [(math.log10(k), math.log10(value)) for line in lines for k, value, *_ in line.points]
+        drawing.text(left - 30, top - 8, name, size=11, fill="var(--ink)", font_weight=600)
+        if not points:
+            continue
+        (x0, x1), (y0, y1) = ((min(side), max(side)) for side in zip(*points, strict=True))
+        x_of, y_of = max(x1 - x0, 1e-9), max(y1 - y0, 1e-9)
+        drawing.rule(left, bottom, right, bottom)
+        drawing.rule(left, top, left, bottom)
+        for value, x in ((x0, left), (x1, right)):
+            drawing.text(x, bottom + 15, f"{10**value:.3g}", "middle", 10)
+        for value, y in ((y0, bottom), (y1, top)):
+            drawing.text(left - 4, y + 4, f"{1e6 * 10**value:.3g} µs", "end", 9)
+        for line in lines:
+            at = [
+                (
+                    left + (math.log10(k) - x0) / x_of * (right - left),
+                    bottom - (math.log10(v) - y0) / y_of * (bottom - top),
+                )
+                for k, v, *_ in line.points
+            ]
+            if not at:
+                continue
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
+            dash = {"stroke_dasharray": "4 3"} if line.dashed else {}
+            drawing.add("polyline", points=path, fill="none", stroke=line.colour, stroke_width=1.6, **dash)
+            for x, y in at:
+                drawing.add("circle", cx=x, cy=y, r=2.2, fill=line.colour, tip=f"{name}: {line.label}")
+            drawing.text(at[-1][0] + 5, at[-1][1] + 4, line.label, size=9, fill=line.colour)
+    return drawing.svg()
+
+
 def curves(panels: Sequence[tuple[str, str, Sequence[Line]]], title: str) -> str:
     """Small panels side by side, each (title, unit, lines) over the number of samples k."""
     width, height, left, top, bottom = _WIDTH / len(panels), 220.0, 46.0, 26.0, 30.0

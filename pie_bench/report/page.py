@@ -19,16 +19,18 @@ from pie_bench.report import charts
 from pie_bench.report.analyses import analysis_of, curve, error_classes
 from pie_bench.report.page_data import page_data
 from pie_bench.report.paper import paper_numbers
-from pie_bench.report.table import format_interval, format_value, memory, warnings
+from pie_bench.report.table import format_interval, format_value, honesty, memory, stress, warnings
 from pie_bench.report.templates import templates_in
 from pie_bench.report.text import cell_text, embedded, with_bounds_beside
 from pie_bench.run.measurement import Profile
-from pie_bench.run.results import HEADLINE, PairResult, Time
+from pie_bench.run.results import HEADLINE, Growth, PairResult, Time
 from pie_bench.run.run import Key
 from pie_bench.stages.finished import FinishedRun
 
 _FOLDER = Path(__file__).with_name("page")
 _TABLES = ("errors", "human", "lengths", "edits", "suspicious", "guards", "duplicates")
+_STRESS_TABLES = ("stress", "growth")  # of runs that were judged on stress inputs
+_MOST_CURVES = 24  # pairs
 
 
 def write_report(
@@ -57,7 +59,10 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: S
     # Only this script may run, whatever a program's text holds.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     results = [run.results for run in runs]
-    tables = [[analysis_of(run, each) for each in _TABLES] for run in runs]
+    tables = [
+        [analysis_of(run, each) for each in (*_TABLES, *(_STRESS_TABLES if run.results.stress is not None else ()))]
+        for run in runs
+    ]
     return environment.get_template("page.html.j2").render(
         style=(_FOLDER / "page.css").read_text(),
         script=script,
@@ -74,7 +79,7 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: S
                 "results": run.results,
                 "rows": _headline(run),
                 "human": _human(run),
-                "notes": [*memory(run.results), *warnings(run.results)],
+                "notes": [*memory(run.results), *honesty(run.results), *stress(run.results), *warnings(run.results)],
                 "analyses": [(found, *with_bounds_beside(found.columns, found.rows)) for found in tables[number]],
                 "folder": run.path.name,
             }
@@ -129,7 +134,46 @@ def make_pictures(runs: Sequence[FinishedRun]) -> dict[str, str]:
             "Best speedup of each pair",
         )
         pictures[f"problems-{time}"] = charts.heat_map(names, _problems(runs, time), "Scores of each problem")
+    for number, run in enumerate(runs):
+        drawn = _growth(run, charts.run_colour(number))
+        if drawn is not None:
+            pictures[f"growth-{number}"] = drawn
     return pictures
+
+
+def _growth(run: FinishedRun, colour: str) -> str | None:
+    """Growth curves of the pairs whose programs part most; None where the run was not judged on stress inputs."""
+    if run.results.stress is None:
+        return None
+    by_pair: defaultdict[str, list[Growth]] = defaultdict(list)
+    for each in run.results.stress.growth:
+        if len(each.points) > 1:
+            by_pair[each.pair_id].append(each)
+    parted = sorted(by_pair, key=lambda pair: (-_parted(by_pair[pair]), pair))[:_MOST_CURVES]
+    colours = {"source": "var(--ink)", "target": "var(--human)", "candidate": colour}
+    named = {"source": "slow", "target": "human", "candidate": "answer"}
+    panels = [
+        (
+            pair[:34],
+            [
+                charts.Line(
+                    f"{named[each.role]}{'' if each.fit is None else f' n^{each.fit.exponent:.2f}'}",
+                    colours[each.role],
+                    [(size, seconds, None, None) for size, seconds in each.points if size > 0 and seconds > 0],
+                    dashed=each.role == "target",
+                )
+                for each in by_pair[pair]
+            ],
+        )
+        for pair in sorted(parted)
+    ]
+    return charts.growth(panels, "Time after the start of main over the input's size") if panels else None
+
+
+def _parted(curves: Sequence[Growth]) -> float:
+    """How far the fitted exponents of a pair's programs lie apart."""
+    found = [each.fit.exponent for each in curves if each.fit is not None]
+    return max(found, default=0.0) - min(found, default=0.0)
 
 
 def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:

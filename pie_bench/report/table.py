@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import IO
+from typing import IO, TYPE_CHECKING, Literal
 
 from pie_bench.metrics.best_at_k import METRICS
 from pie_bench.plain import plain, shown_name
-from pie_bench.run.results import HEADLINE, Guards, Results, Score
+from pie_bench.run.results import HEADLINE, Guards, Honesty, Results, Score, Scores, Stress
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def print_results(results: Results, file: IO[str] | None = None) -> None:
@@ -46,7 +49,9 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
     console.print(table)
     counted = ", ".join(f"{count} {name}" for name, count in sorted(results.outcomes.items(), key=lambda x: -x[1]))
     console.print(f"answers: {counted}", soft_wrap=True)
-    for line in [*memory(results), *legend(results)]:
+    if results.stress is not None:
+        console.print(_stress_table(results.stress))
+    for line in [*memory(results), *honesty(results), *stress(results), *legend(results)]:
         console.print(plain(line), soft_wrap=True, markup=False)
     for warning in warnings(results):
         console.print(f"[yellow]note:[/] {escape(plain(warning))}", soft_wrap=True)
@@ -94,6 +99,105 @@ def memory(results: Results) -> list[str]:
                 f"{name} {found.ratio:.2f}× (less in {found.less}, more in {found.more} of {found.n_pairs} pairs)"
             )
     return [f"peak memory against the slow programs: {'; '.join(said)}"] if said else []
+
+
+def honesty(results: Results) -> list[str]:
+    """What the numbers are made of, a line each; none in results of older versions."""
+    model, human = results.honesty.get("model"), results.honesty.get("human")
+    if model is None or human is None:
+        return []
+
+    def shown(value: float | None, form: str) -> str:
+        return "–" if value is None else form.format(value)
+
+    def alone(found: Honesty) -> str:
+        said = f"{found.by_startup_alone} by start-up alone, {found.by_io_alone} by input and output alone"
+        return f"{said} ({shown(found.percent_startup_or_io, '{:.0f} %')} of {found.optimized})"
+
+    def heaviest(found: Honesty) -> str:
+        rest = shown(found.speedup_without_heaviest, "{:.2f}×")
+        return f"{shown(found.percent_of_heaviest, '{:.0f} %')} of it, {rest} without them"
+
+    ages = [
+        f"{name} {shown(group.speedup, '{:.2f}×')} ({group.n_pairs} pairs)"
+        for name, group in zip(("older problems", "newer"), model.ages or (), strict=False)
+    ]
+    two_way = [
+        f"{METRICS[name].title} {format_value(name, found.low, unit=False)}–{format_value(name, found.high)}"
+        for name, found in model.two_way.items()
+    ]
+    return [
+        f"optimised pairs: {alone(model)}; human: {alone(human)}",
+        f"Speedup {shown(model.speedup, '{:.2f}×')}: the ten heaviest pairs are {heaviest(model)}; "
+        f"guarded {shown(model.speedup_guarded, '{:.2f}×')}; human {shown(human.speedup, '{:.2f}×')}: "
+        f"{heaviest(human)}",
+        f"Opt₀.₉₅ (95 % of the human's speed or better) {shown(model.percent_near_human, '{:.1f} %')}; "
+        f"against the fastest program known {shown(model.over_fastest, '{:.2f}×')}; "
+        f"percentile among accepted programs {shown(model.percentile, '{:.0f}')} ({model.n_ranked} pairs)",
+        f"problems and samples drawn anew, best@1: {', '.join(two_way) or '–'}; by age: {', '.join(ages) or '–'}",
+    ]
+
+
+def stress(results: Results) -> list[str]:
+    """What stress inputs change, a line; none where the run was not judged on any."""
+    found = results.stress
+    if found is None:
+        return []
+
+    def of(name: Literal["model", "human"]) -> str:
+        rank = found.rank_correlation.get(name)
+        changed = len(found.changed_sides.get(name, ()))
+        said = "–" if rank is None else f"{rank:.2f}"
+        return f"rank correlation {said}, {changed} optimised on one kind of tests only"
+
+    return [
+        f"stress: {found.n_inputs} inputs for {found.n_pairs} pairs of {found.n_problems} problems; speedups on both "
+        f"kinds of tests: {of('model')}; human: {of('human')}"
+    ]
+
+
+def stress_rows(found: Stress) -> list[tuple[str, list[str]]]:
+    """The same pairs on both kinds of tests: a name, and STRESS_COLUMNS."""
+    k = max((name for name in found.metrics.get("speedup", {}) if name.startswith("best@")), key=_k_of, default=None)
+    rows: list[tuple[str, Scores, Scores, str | None]] = [
+        ("tests", found.on_paper_tests, found.on_paper_tests_without_startup, k),
+        ("stress", found.metrics, found.metrics_without_startup, k),
+        ("human, tests", found.human_on_paper_tests, found.human_on_paper_tests_without_startup, "best@1"),
+        ("human, stress", found.human_reference, found.human_reference_without_startup, "best@1"),
+    ]
+    shown = []
+    for name, whole, after, at in rows:
+        values = [
+            *(whole.get(metric, {}).get(at or "") for metric in ("percent_optimized", "speedup", "speedup_geometric")),
+            *(after.get(metric, {}).get(at or "") for metric in ("speedup", "speedup_geometric")),
+            whole.get("percent_correct", {}).get(at or ""),
+        ]
+        label = name if name.startswith("human") else f"{k or 'best'}, {name}"
+        shown.append((label, [format_value(m, value) for m, value in zip(_STRESS_METRICS, values, strict=True)]))
+    return shown
+
+
+STRESS_COLUMNS = ("%Opt", "Speedup", "geometric", "Speedup*", "geometric*", "%Correct")
+_STRESS_METRICS = (
+    *("percent_optimized", "speedup", "speedup_geometric", "speedup", "speedup_geometric", "percent_correct"),
+)
+
+
+def _k_of(name: str) -> int:
+    return int(name.partition("@")[2])
+
+
+def _stress_table(found: Stress) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(f"{found.n_pairs} pairs")
+    for title in STRESS_COLUMNS:
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, cells in stress_rows(found):
+        table.add_row(name, *cells)
+    return table
 
 
 def legend(results: Results) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,7 +23,7 @@ class Settings(BaseModel):
 
     `pairs`: only these ids, in this order. `shard`: of these only the i-th of n parts, "i/n". `include_path`: a folder
     with tasks of the user's own. `context`: tokens that the model has room for, where it does not say so itself.
-    `model_args`: the adapter's settings.
+    `model_args`: the adapter's settings. `tests`: the dataset's own, or its stress inputs in their place.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +40,16 @@ class Settings(BaseModel):
     shard: str | None = Field(default=None, pattern=r"^[1-9][0-9]*/[1-9][0-9]*$")
     include_path: str | None = None
     context: int | None = Field(default=None, ge=1)
+    tests: Literal["paper", "stress"] = "paper"
+
+
+class StressFacts(_Part):
+    """The stress inputs that a run's programs were judged on, too: the set's sum, each pair's inputs, and by problem
+    and input its size, for those of a family (the same input at several sizes)."""
+
+    sha256: str
+    pairs: dict[str, list[str]]
+    families: dict[str, dict[str, int]]
 
 
 class GenerationFacts(_Part):
@@ -77,6 +87,7 @@ class Manifest(_Part):
     versions: dict[str, Any] = Field(default_factory=dict)
     generation: GenerationFacts | None = None
     execution: ExecutionFacts | None = None
+    stress: StressFacts | None = None
     provider: dict[str, Any] | None = None
     plugins: list[dict[str, str]] = Field(default_factory=list)
     simulators: dict[str, Any] | None = None

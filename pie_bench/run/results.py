@@ -202,6 +202,93 @@ class Guards(_Part):
     metrics_without_startup: Scores
 
 
+class Interval(_Part):
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class AgeGroup(_Part):
+    """Pairs of problems before a date, or from it on."""
+
+    boundary: int = Field(description="seconds since 1970")
+    n_pairs: int
+    speedup: float | None
+    percent_optimized: float | None
+
+
+class Honesty(_Part):
+    """What the numbers are made of (docs/what-speedup-means.md): of the best of each pair's answers, or of the human
+    rewrites. Null: not known."""
+
+    optimized: int = Field(description="pairs whose program is at least 10 % faster")
+    by_startup_alone: int = Field(description="of these, pairs that are not without start-up")
+    by_io_alone: int = Field(description="of the others, pairs whose programs differ in reading and writing only")
+    percent_startup_or_io: float | None = Field(description="of the optimised pairs, by either alone")
+    heaviest_pairs: tuple[str, ...] = Field(description="the ten pairs of the largest speedups")
+    percent_of_heaviest: float | None = Field(description="what they contribute to the sum behind the mean speedup")
+    speedup: float | None = Field(description="mean over pairs")
+    speedup_without_heaviest: float | None = Field(description="the same over the other pairs")
+    speedup_guarded: float | None = Field(description="with what the guards flag counted as wrong, all samples")
+    percent_optimized_guarded: float | None
+    memory_ratio: float | None = Field(description="peak memory over the slow program's, geometric mean")
+    percent_near_human: float | None = Field(description="Opt₀.₉₅: pairs at 95 % of the human's speed or better")
+    n_ranked: int = Field(description="pairs of problems with four accepted programs or more in the run")
+    percentile: float | None = Field(description="median over these pairs, among their problems' accepted programs")
+    over_fastest: float | None = Field(
+        description="time of the problem's fastest known program over this one's, geometric mean"
+    )
+    two_way: dict[str, Interval] = Field(description="best@1, problems and samples drawn anew")
+    ages: tuple[AgeGroup, AgeGroup] | None = Field(description="older and newer problems, where the data has dates")
+
+
+class Fit(_Part):
+    """Time ∝ size^exponent: least squares over logarithms, with the slope's 95 % interval."""
+
+    exponent: float
+    low: float
+    high: float
+
+
+class Growth(_Part):
+    """How one program's time grows over the same input at several sizes."""
+
+    pair_id: str
+    role: Literal["source", "target", "candidate"]
+    sample_index: int = 0
+    points: tuple[tuple[int, float], ...] = Field(description="size, seconds after the start of main")
+    fit: Fit | None = Field(description="null for fewer than three sizes")
+
+
+class Stress(_Part):
+    """The metrics on stress inputs (docs/stress.md), over the pairs that have any. An answer that is wrong on the
+    dataset's own tests is wrong here, too."""
+
+    stress_sha256: str = Field(description="of the stress set")
+    n_pairs: int
+    n_problems: int
+    n_inputs: int = Field(description="over all pairs")
+    metrics: Scores
+    metrics_without_startup: Scores
+    human_reference: Scores
+    human_reference_without_startup: Scores
+    on_paper_tests: Scores = Field(description="the same pairs' metrics on the dataset's own tests")
+    on_paper_tests_without_startup: Scores
+    human_on_paper_tests: Scores
+    human_on_paper_tests_without_startup: Scores
+    scores: tuple[Score, ...]
+    rank_correlation: dict[Literal["model", "human"], float | None] = Field(
+        description="Spearman's, of the pairs' speedups on the two kinds of tests"
+    )
+    changed_sides: dict[Literal["model", "human"], tuple[str, ...]] = Field(
+        description="pairs that are optimised on one kind of tests only"
+    )
+    growth: tuple[Growth, ...]
+    pairs: tuple[PairResult, ...] = Field(description="as in `pairs`, on stress inputs")
+
+
 class Results(_Part, _Metrics):
     """A run's results.
 
@@ -254,6 +341,10 @@ class Results(_Part, _Metrics):
         default=None, description="null where the environment does not know peak memory"
     )
     guards: Guards | None = Field(default=None, description="null: `pie-bench guard` was not run")
+    honesty: dict[Literal["model", "human"], Honesty] = Field(
+        default={}, description="what the numbers are made of; empty in results of older versions"
+    )
+    stress: Stress | None = Field(default=None, description="null: not judged on stress inputs (run --tests both)")
     outcomes: dict[str, int] = Field(description="what became of the model's answers, counted")
     infra_errors: int = Field(description="executions that failed on our side; in no metric: run the command again")
     tokens: dict[str, int] = Field(description="prompt and completion tokens, as the model counted them")

@@ -23,7 +23,8 @@ Key = tuple[str, str, int]  # pair id, role, sample
 
 
 class Run:
-    """A run's folder: `manifest.json`, `generations.jsonl`, `verdicts.jsonl`, `guards.jsonl`, `results.json`.
+    """A run's folder: `manifest.json`, `generations.jsonl`, `verdicts.jsonl`, `guards.jsonl`, `stress.jsonl` (verdicts
+    on stress inputs), `results.json`.
 
     The JSON Lines files only grow: one line, in one write, the moment something is known. What a killed process left
     of a line is cut off when the file is next read. Everything read is checked: a UserError names file, line and field.
@@ -36,6 +37,7 @@ class Run:
         self.generations_path = self.path / "generations.jsonl"
         self.verdicts_path = self.path / "verdicts.jsonl"
         self.guards_path = self.path / "guards.jsonl"
+        self.stress_path = self.path / "stress.jsonl"
         self.results_path = self.path / "results.json"
         self._lock = threading.Lock()
 
@@ -121,9 +123,11 @@ class Run:
         with self._lock:
             write_json(self.manifest_path, self.read_manifest().to_json() | {"cpu_seconds": seconds})
 
-    def append(self, record: Generation | Verdict | GuardFinding) -> None:
-        """Adds a record to its file, whole or not at all; UserError when it cannot be written."""
-        paths = {Generation: self.generations_path, Verdict: self.verdicts_path, GuardFinding: self.guards_path}
+    def append(self, record: Generation | Verdict | GuardFinding, *, stress: bool = False) -> None:
+        """Adds a record to its file (a verdict on stress inputs to theirs), whole or not at all; UserError when it
+        cannot be written."""
+        verdicts = self.stress_path if stress else self.verdicts_path
+        paths = {Generation: self.generations_path, Verdict: verdicts, GuardFinding: self.guards_path}
         data = record.to_json()
         if isinstance(record, Verdict):  # what cannot be read again would end every later command on the run
             try:
@@ -137,17 +141,18 @@ class Run:
         """What was generated, by pair and sample."""
         return {record.key: record for record in iter_records(self.generations_path, Generation)}
 
-    def read_verdicts(self, *, with_tests: bool = True) -> dict[Key, Verdict]:
+    def read_verdicts(self, *, with_tests: bool = True, stress: bool = False) -> dict[Key, Verdict]:
         """The verdicts by pair, role and sample; the last one counts. An `infra_error` is as good as none.
 
-        `with_tests=False` leaves the single tests out: a run has up to a million.
+        `with_tests=False` leaves the single tests out: a run has up to a million. `stress`: those on stress inputs.
         """
+        path = self.stress_path if stress else self.verdicts_path
         verdicts: dict[Key, Verdict] = {}
-        for number, record in enumerate(iter_jsonl(self.verdicts_path), start=1):
+        for number, record in enumerate(iter_jsonl(path), start=1):
             try:
                 verdict = Verdict.from_json(record, with_tests=with_tests)
             except ValueError as error:
-                raise UserError(f"{self.verdicts_path}:{number}: not a verdict: {error}") from None
+                raise UserError(f"{path}:{number}: not a verdict: {error}") from None
             verdicts[verdict.key] = verdict
         return verdicts
 

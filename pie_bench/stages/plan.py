@@ -114,7 +114,7 @@ def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
     added_metrics(task.metrics)  # a broken one is met before anything is paid for
     if task.fewshot.encoder is not None:
         find_encoder(task.fewshot.encoder)[0].load()
-    dataset = load_dataset(settings.dataset or task.dataset, task.split, with_tests=True)
+    dataset = load_dataset(settings.dataset or task.dataset, task.split, stress=settings.tests == "stress")
     return Plan(settings, model, task, dataset, covered_pairs(dataset, settings), task_samples)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pie_bench.data.pair import Pair
@@ -12,14 +12,38 @@ from pie_bench.errors import UserError
 from pie_bench.execution.checker import shown_comparator
 from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.simulators.spec import PAGE_BYTES
-from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
+from pie_bench.metrics.best_at_k import METRICS, OPTIMIZED_SPEEDUP
+from pie_bench.metrics.edits import only_input_output
+from pie_bench.metrics.growth import fitted, rank_correlation
+from pie_bench.metrics.honesty import honesty
 from pie_bench.metrics.named import added_metrics
-from pie_bench.metrics.scores import all_scores, interval_facts, memory_beside_time, scores_by_name, startup_shares
+from pie_bench.metrics.scores import (
+    all_scores,
+    best_sample,
+    interval_facts,
+    memory_beside_time,
+    samples_of,
+    scores_by_name,
+    startup_shares,
+)
 from pie_bench.run.generation import Generation
 from pie_bench.run.guard import GuardFinding
-from pie_bench.run.results import Guards, PairResult, Results, SampleResult
+from pie_bench.run.manifest import StressFacts
+from pie_bench.run.results import (
+    Growth,
+    Guards,
+    Of,
+    PairResult,
+    Results,
+    SampleResult,
+    Score,
+    Scores,
+    Stress,
+    Time,
+)
 from pie_bench.run.run import Run
 from pie_bench.run.verdict import Verdict
+from pie_bench.stages.execute import candidate_of
 from pie_bench.stages.plan import Plan, package_versions
 
 Verdicts = Mapping[tuple[str, str, int], Verdict]
@@ -54,6 +78,7 @@ def score(plan: Plan, run: Run) -> Results:
     execution, facts = manifest.execution, manifest.generation
     if execution is None or facts is None or "dataset_fingerprint" not in manifest.identity:
         raise UserError(f"{run.manifest_path}: not the manifest of a run with answers and verdicts")
+    guards = guarded(usable, run, verdicts, plan.task.metrics)
     results = Results(
         task=plan.task.task,
         task_version=plan.task.version,
@@ -85,7 +110,14 @@ def score(plan: Plan, run: Run) -> Results:
         interval=interval_facts(usable),
         startup=startup_shares(usable),
         memory=memory_beside_time(usable),
-        guards=guarded(usable, run, verdicts, plan.task.metrics),
+        guards=guards,
+        honesty=honesty(
+            usable,
+            by_io_alone(plan, usable, generations, verdicts),
+            guards,
+            {pair.pair_id: pair.problem_date for pair in plan.pairs if pair.problem_date is not None},
+        ),
+        stress=stressed(plan, run, pairs),
         outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
         infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
         tokens={
@@ -97,6 +129,131 @@ def score(plan: Plan, run: Run) -> Results:
     )
     run.write_results(results)
     return results
+
+
+def by_io_alone(
+    plan: Plan, pairs: Sequence[PairResult], generations: Iterable[Generation], verdicts: Verdicts
+) -> dict[Of, list[str]]:
+    """Pairs whose best answer, or human rewrite, differs from the slow program in reading and writing only."""
+    known = {pair.pair_id: pair for pair in plan.pairs}
+    best = {(pair.pair_id, best_sample(pair)) for pair in pairs}
+    answers: dict[str, str] = {}
+    for generation in generations:
+        if (generation.pair_id, generation.sample_index) in best:
+            candidate = candidate_of(generation, known[generation.pair_id])
+            code = candidate.judged(verdicts[candidate.key].code_sha256)
+            if code is not None:
+                answers[generation.pair_id] = code
+    rewrites = {pair.pair_id: known[pair.pair_id].tgt_code for pair in pairs}
+    programs: dict[Of, dict[str, str]] = {"model": answers, "human": rewrites}
+    return {
+        of: [name for name, code in sorted(found.items()) if only_input_output(known[name].src_code, code)]
+        for of, found in programs.items()
+    }
+
+
+def stressed(plan: Plan, run: Run, paper: Sequence[PairResult]) -> Stress | None:
+    """The metrics on stress inputs beside those on the dataset's own tests; None where the run was not judged on any,
+    or not wholly yet."""
+    facts = run.read_manifest().stress
+    if facts is None or not run.stress_path.exists():
+        return None
+    found = run.read_verdicts(stress=True)
+    usable = [pair for pair in paper if pair.pair_id in facts.pairs and pair.source.outcome == "ok"]
+    stress_pairs = []
+    for pair in usable:
+        keys = [(pair.pair_id, "source", 0), (pair.pair_id, "target", 0)]
+        keys += [(pair.pair_id, "candidate", i) for i, each in enumerate(pair.samples) if each.outcome == "ok"]
+        if pair.target.outcome == "ok" and any(key not in found for key in keys):
+            return None
+        stress_pairs.append(_on_stress(pair, found))
+    stress_pairs = [pair for pair in stress_pairs if pair.source.outcome == "ok"]
+    both = {pair.pair_id for pair in stress_pairs}
+    same_pairs = [pair for pair in usable if pair.pair_id in both]
+    metrics = [*plan.task.metrics, *({"speedup_geometric"} - set(plan.task.metrics))]
+    scores = all_scores(stress_pairs, added_metrics(plan.task.metrics))
+    beside = all_scores(same_pairs, added_metrics(plan.task.metrics))
+    speedups = {of: (_speedups(same_pairs, of), _speedups(stress_pairs, of)) for of in _BOTH}
+
+    def on(numbers: Sequence[Score], of: Of, time: Time) -> Scores:
+        return scores_by_name(numbers, metrics, of=of, time=time)
+
+    return Stress(
+        stress_sha256=facts.sha256,
+        n_pairs=len(stress_pairs),
+        n_problems=len({pair.problem_id for pair in stress_pairs}),
+        n_inputs=sum(len(facts.pairs[pair.pair_id]) for pair in stress_pairs),
+        metrics=on(scores, "model", "process"),
+        metrics_without_startup=on(scores, "model", "after_main"),
+        human_reference=on(scores, "human", "process"),
+        human_reference_without_startup=on(scores, "human", "after_main"),
+        on_paper_tests=on(beside, "model", "process"),
+        on_paper_tests_without_startup=on(beside, "model", "after_main"),
+        human_on_paper_tests=on(beside, "human", "process"),
+        human_on_paper_tests_without_startup=on(beside, "human", "after_main"),
+        scores=tuple(score for score in scores if score.metric in metrics),
+        rank_correlation={of: rank_correlation(*sides) for of, sides in speedups.items()},
+        changed_sides={
+            of: tuple(
+                pair.pair_id
+                for pair, one, other in zip(stress_pairs, *sides, strict=True)
+                if (one >= OPTIMIZED_SPEEDUP) != (other >= OPTIMIZED_SPEEDUP)
+            )
+            for of, sides in speedups.items()
+        },
+        growth=tuple(each for pair in stress_pairs for each in _growth(pair, found, facts)),
+        pairs=tuple(stress_pairs),
+    )
+
+
+_BOTH: tuple[Of, ...] = ("model", "human")
+
+
+def _on_stress(pair: PairResult, found: Verdicts) -> PairResult:
+    """A pair's results on stress inputs; what is wrong on the dataset's own tests stays so."""
+
+    def result(role: str, index: int, paper: SampleResult) -> SampleResult:
+        verdict = found.get((pair.pair_id, role, index))
+        if paper.outcome != "ok" or verdict is None:
+            return SampleResult(outcome=paper.outcome, seconds=None, startup_seconds=None)
+        return SampleResult(
+            outcome=verdict.outcome, seconds=verdict.runtime_seconds, startup_seconds=verdict.startup_seconds
+        )
+
+    return PairResult(
+        pair_id=pair.pair_id,
+        problem_id=pair.problem_id,
+        source=result("source", 0, pair.source),
+        target=result("target", 0, pair.target),
+        recorded_source_seconds=None,
+        recorded_target_seconds=None,
+        samples=tuple(result("candidate", index, each) for index, each in enumerate(pair.samples)),
+    )
+
+
+def _speedups(pairs: Sequence[PairResult], of: Of) -> list[float]:
+    """Each pair's best speedup, at least 1."""
+    effects = METRICS["speedup"].effect(samples_of(pairs, "process", of)) if pairs else []
+    return [float(max(row)) for row in effects]
+
+
+def _growth(pair: PairResult, found: Verdicts, facts: StressFacts) -> Iterator[Growth]:
+    """The growth of a pair's slow program, its human rewrite and its best answer over the family of its problem."""
+    sizes = facts.families.get(pair.problem_id, {})
+    roles: list[tuple[Literal["source", "target", "candidate"], int]] = [("source", 0), ("target", 0)]
+    best = best_sample(pair)
+    if best is not None:
+        roles.append(("candidate", best))
+    for role, index in roles:
+        verdict = found.get((pair.pair_id, role, index))
+        if verdict is None or verdict.outcome != "ok":
+            continue
+        points = sorted(
+            (sizes[test.test_id], float(f"{(test.seconds or 0.0) - (test.startup_seconds or 0.0):.6g}"))
+            for test in verdict.tests
+            if test.test_id in sizes
+        )
+        yield Growth(pair_id=pair.pair_id, role=role, sample_index=index, points=tuple(points), fit=fitted(points))
 
 
 def guarded(pairs: Sequence[PairResult], run: Run, verdicts: Verdicts, metrics: Sequence[str]) -> Guards | None:

@@ -52,7 +52,8 @@ def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[st
     assert "insufficient space for an object of type 'int'" in said
     after = json.loads((cheated / "results.json").read_text())
     guards = after["guards"]
-    assert {**after, "guards": None} == before, "the raw numbers stay what they are"
+    assert after["honesty"]["model"]["speedup_guarded"] == guards["metrics"]["speedup"]["best@2"]
+    assert {**after, "guards": None, "honesty": before["honesty"]} == before, "the raw numbers stay what they are"
     assert (guards["checked"], guards["unchecked"], guards["speedups_removed"]) == (2, 0, 1)
     assert after["metrics"]["percent_correct"] == dict.fromkeys(("best@1", "best@2", "first@1", "first@2"), 100.0)
     assert guards["metrics"]["percent_correct"] == {

@@ -1,0 +1,210 @@
+"""How strong a problem's tests are: small mistakes made in its right programs, and which inputs find them.
+
+A mutant that is right after all (equivalent) counts as not found: rates are lower bounds.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pie_bench.cpp import syntax_tree
+from pie_bench.data.load import PairDataset
+from pie_bench.data.pair import Pair, TestCase
+from pie_bench.errors import UserError
+from pie_bench.execution.executor import Executor
+from pie_bench.execution.integrity.guards import inputs_of
+from pie_bench.execution.pool import Pool
+from pie_bench.hashing import sha256
+
+WEAK = 0.8  # of the mutants: what tests should find at least
+MOST = 12  # of a problem
+Kind = Literal["off-by-one", "bound", "overflow", "dropped case"]
+Side = Literal["tests", "guards", "stress"]
+_SWAPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
+_WIDE = ("long long", "long long int", "int64_t", "ll", "LL", "unsigned long long")
+_CPU_SECONDS = 2  # a right program takes a small part of it; many mutants never end
+_TRIES = 3  # mutants are made for each that is wanted: some do not compile, or compile to the same
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One mistake: what kind, on which line (from 1), and the whole text with it."""
+
+    kind: Kind
+    line: int
+    change: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A mutant of a problem's program, and the kinds of inputs that find it."""
+
+    kind: Kind
+    line: int
+    change: str
+    program_sha256: str
+    found_by: tuple[Side, ...]
+
+
+@dataclass(frozen=True)
+class Kills:
+    """A problem's mutants. `has` says which kinds of inputs there are."""
+
+    mutants: tuple[Mutant, ...]
+    has: tuple[Side, ...]
+
+    def killed(self, side: Side | None) -> int | None:
+        """How many a kind of input finds (None: any); None where there are no such inputs."""
+        if side is not None and side not in self.has:
+            return None
+        return sum(side in each.found_by if side is not None else bool(each.found_by) for each in self.mutants)
+
+    @property
+    def weak(self) -> bool:
+        """Whether the dataset's tests find too few."""
+        return bool(self.mutants) and (self.killed("tests") or 0) < WEAK * len(self.mutants)
+
+    def to_json(self) -> dict[str, Any]:
+        sides: tuple[Side, ...] = ("tests", "guards", "stress")
+        return {
+            "weak": self.weak,
+            "killed": {side: self.killed(side) for side in sides} | {"any": self.killed(None)},
+            "mutants": [asdict(each) for each in self.mutants],
+        }
+
+
+def mutations(code: str) -> list[Mutation]:
+    """Every mistake that can be made in a program, in order of its text; none where it cannot be parsed."""
+    root = syntax_tree(code)
+    if root is None:
+        return []
+    data = code.encode(errors="replace")
+    found = []
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        for kind, start, end, text in _mistakes(node):
+            if data[start:end].decode(errors="replace") != text:
+                mutated = (data[:start] + text.encode() + data[end:]).decode(errors="replace")
+                change = f"{_short(data[start:end].decode(errors='replace'))} → {_short(text)}"
+                found.append((start, Mutation(kind, data[:start].count(b"\n") + 1, change, mutated)))
+        waiting.extend(node.children)
+    return [each for _, each in sorted(found, key=lambda item: (item[0], item[1].kind, item[1].change))]
+
+
+def _mistakes(node: Any) -> Iterator[tuple[Kind, int, int, str]]:
+    """(kind, first byte, last byte, what stands there instead)."""
+    if node.type == "binary_expression":
+        operator = node.child_by_field_name("operator")
+        if operator is not None and operator.type in _SWAPPED:
+            yield "off-by-one", operator.start_byte, operator.end_byte, _SWAPPED[operator.type]
+    elif node.type == "number_literal" and node.parent is not None and node.parent.type != "array_declarator":
+        text = node.text.decode(errors="replace")
+        if text.isdigit() and len(text) < 19 and (text == "0" or text[0] != "0"):
+            yield "bound", node.start_byte, node.end_byte, str(int(text) + 1)
+    elif node.type in ("sized_type_specifier", "type_identifier") and node.text.decode(errors="replace") in _WIDE:
+        yield "overflow", node.start_byte, node.end_byte, "int"
+    elif node.type == "if_statement":
+        condition = node.child_by_field_name("condition")
+        if condition is not None:
+            yield "dropped case", condition.start_byte, condition.end_byte, "(false)"
+        alternative = node.child_by_field_name("alternative")
+        if alternative is not None:
+            yield "dropped case", alternative.start_byte, alternative.end_byte, ""
+
+
+def chosen(code: str, most: int, seed: str) -> list[Mutation]:
+    """Up to `most` mutations, of each kind in turn, drawn by the seed."""
+    draw = random.Random(seed)
+    by_kind: dict[Kind, list[Mutation]] = {}
+    for each in mutations(code):
+        by_kind.setdefault(each.kind, []).append(each)
+    for found in by_kind.values():
+        draw.shuffle(found)
+    picked: list[Mutation] = []
+    while len(picked) < most and any(by_kind.values()):
+        for kind in sorted(by_kind):
+            if by_kind[kind] and len(picked) < most:
+                picked.append(by_kind[kind].pop())
+    return picked
+
+
+def kills(
+    dataset: PairDataset,
+    stressed: PairDataset | None,
+    executor: Executor,
+    pool: Pool,
+    *,
+    problems: Sequence[str] | None = None,
+    most: int = MOST,
+    progress: Callable[[int], Any] = lambda total: None,
+) -> Mapping[str, Kills]:
+    """What tests, guard inputs and stress inputs find of mutants of each problem's human rewrites."""
+    by_problem: dict[str, list[Pair]] = {}
+    for pair in dataset.pairs:
+        by_problem.setdefault(pair.problem_id, []).append(pair)
+    wanted = sorted(by_problem) if problems is None else list(dict.fromkeys(problems))
+    for problem_id in wanted:
+        if problem_id not in by_problem:
+            raise UserError(f"dataset {dataset.name}/{dataset.split}: no problem {problem_id!r:.60}")
+    with_stress = {pair.pair_id: pair for pair in stressed.pairs} if stressed is not None else {}
+
+    def one(problem_id: str) -> tuple[str, Kills]:
+        pair = next((p for p in by_problem[problem_id] if p.pair_id in with_stress), by_problem[problem_id][0])
+        stress = list(stressed.tests(with_stress[pair.pair_id])) if stressed and pair.pair_id in with_stress else []
+        found = _of_pair(pair, dataset.tests(pair), stress, executor, most)
+        progress(len(wanted))
+        return problem_id, found
+
+    return dict(sorted(pool.map_unordered(one, wanted)))
+
+
+def _of_pair(pair: Pair, tests: Sequence[TestCase], stress: Sequence[TestCase], executor: Executor, most: int) -> Kills:
+    """Mutants of a pair's human rewrite. Its answers to guard inputs count where the slow program agrees."""
+    right, slow = executor.compiled(pair.tgt_code), executor.compiled(pair.src_code)
+    if right is None or slow is None:
+        return Kills((), ())
+    sides: dict[Side, Sequence[TestCase]] = {"tests": tests, "guards": [], "stress": stress}
+    guards = []
+    for data in inputs_of(pair.pair_id, tests):
+        answer = executor.run_binary(right, data)
+        other = executor.run_binary(slow, data)
+        test = TestCase("guard", data, answer.stdout)
+        if answer.exit_code == other.exit_code == 0 and executor.right(pair.problem_id, test, other.stdout):
+            guards.append(test)
+    sides["guards"] = guards
+    # What the program itself gets wrong says nothing of a mutant.
+    for side, inputs in sides.items():
+        sides[side] = [test for test in inputs if _is_right(right, test, pair, executor)]
+    found: list[Mutant] = []
+    seen = {right}
+    for mutation in chosen(pair.tgt_code, _TRIES * most, pair.pair_id):
+        if len(found) == most:
+            break
+        binary = executor.compiled(mutation.code)
+        if binary is None or binary in seen:
+            continue
+        seen.add(binary)
+        by = tuple(
+            side
+            for side, inputs in sides.items()
+            if any(not _is_right(binary, test, pair, executor) for test in inputs)
+        )
+        found.append(
+            Mutant(mutation.kind, mutation.line, mutation.change, sha256(mutation.code.encode(errors="replace")), by)
+        )
+    return Kills(tuple(found), tuple(side for side, inputs in sides.items() if inputs))
+
+
+def _is_right(binary: bytes, test: TestCase, pair: Pair, executor: Executor) -> bool:
+    finished = executor.run_binary(binary, test.input, cpu_seconds=_CPU_SECONDS)
+    return finished.exit_code == 0 and executor.right(pair.problem_id, test, finished.stdout)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 30 else text[:29] + "…"

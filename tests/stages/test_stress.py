@@ -1,0 +1,93 @@
+"""A run on both kinds of tests: the paper's numbers stay, stress inputs stand beside them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pie_bench.cli.main import main
+from pie_bench.errors import UserError
+from pie_bench.report.table import print_results
+from pie_bench.run.run import Run
+from pie_bench.stages.finished import FinishedRun
+from pie_bench.stages.plan import plan_of
+from pie_bench.stages.score import score
+
+PAIR = "m006_quilt_streams-m006_quilt_chars"
+OPTIONS = f"--task pie_instruct --model reference --samples 1 --pairs {PAIR}".split()
+
+
+@pytest.fixture(scope="module")
+def finished(measured_cache: Path, pinned_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stress") / "both"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PIE_BENCH_CACHE", str(measured_cache))
+        assert main(["run", *OPTIONS, "--tests", "both", "--run-dir", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def both(finished: Path, tmp_path: Path) -> Path:
+    """A copy of a run on both kinds of tests, made once."""
+    return Path(shutil.copytree(finished, tmp_path / "both"))
+
+
+def test_both_kinds_of_tests_side_by_side(
+    both: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = FinishedRun(both).results
+    found = results.stress
+    assert found is not None and (found.n_pairs, found.n_inputs) == (1, 9)
+    assert found.on_paper_tests["speedup"] == results.metrics["speedup"]
+    assert found.metrics["percent_correct"]["best@1"] == 100.0
+    curves = {each.role: each for each in found.growth}
+    assert set(curves) == {"source", "target", "candidate"} and len(curves["source"].points) == 5
+    fit = curves["source"].fit
+    assert fit is not None and fit.low < fit.exponent < fit.high and 0.5 < fit.exponent < 1.5
+    # The same run without: the paper's numbers are the same to the last bit, and it can be added later.
+    assert main(["run", *OPTIONS, "--run-dir", str(tmp_path / "paper")]) == 0
+    paper = json.loads((tmp_path / "paper" / "results.json").read_text())
+    whole = json.loads((both / "results.json").read_text())
+    assert paper["stress"] is None and {**whole, "stress": None} == paper
+    before = (both / "stress.jsonl").read_bytes()
+    assert main(["run", *OPTIONS, "--run-dir", str(both)]) == 0
+    assert (both / "stress.jsonl").read_bytes() == before, "nothing is judged twice"
+    assert main(["analyse", "growth", str(both)]) == 0
+    assert "human" in capsys.readouterr().out
+    assert main(["report", str(both), "--out", str(tmp_path / "page.html")]) == 0
+    assert "How time grows with the input" in (tmp_path / "page.html").read_text()
+
+
+def test_a_run_with_stress_inputs_for_tests_is_another_run(both: Path, cache: Path, tmp_path: Path) -> None:
+    assert main(["run", *OPTIONS, "--tests", "stress", "--run-dir", str(both)]) == 2
+    assert main(["run", *OPTIONS, "--tests", "stress", "--run-dir", str(tmp_path / "stress")]) == 0
+    results = FinishedRun(tmp_path / "stress").results
+    assert results.dataset == "mini+stress" and results.stress is None
+    on_both = FinishedRun(both).results.stress
+    assert on_both is not None and results.metrics["speedup"] == on_both.metrics["speedup"]
+
+
+def test_other_stress_inputs_are_another_run(both: Path, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(both, tmp_path / "copy"))
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["stress"]["sha256"] = "0" * 64
+    run.manifest_path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="was begun with stress.sha256"):
+        run.settle("stress", json.loads((both / "manifest.json").read_text())["stress"])
+
+
+def test_a_part_of_the_verdicts_is_no_number(both: Path, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(both, tmp_path / "copy"))
+    lines = run.stress_path.read_text().splitlines(keepends=True)
+    run.stress_path.write_text("".join(lines[:-1]))
+    assert score(plan_of(run), run).stress is None
+
+
+def test_the_table_says_what_numbers_are_made_of(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_results(FinishedRun(both).results)
+    said = capsys.readouterr().out
+    for part in ("best@1, tests", "human, stress", "stress: 9 inputs for 1 pairs"):
+        assert part in said
+    for part in ("optimised pairs: 0 by start-up alone", "heaviest pairs", "guarded –", "Opt₀.₉₅", "by age: –"):
+        assert part in said
