@@ -21,7 +21,6 @@ _BESIDE = "/w/beside.cpp"
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
 _PLACE = re.compile(rf"{re.escape(_SOURCE)}:(\d+)(?: \(discriminator \d+\))?")  # as addr2line says it
 T = TypeVar("T")
-_LIBRARIES = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2")
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Toolchain:
 
     def __init__(self, spec: ToolchainSpec, limits: Limits, sandbox: Sandbox, root: Path | None = None):
         self._spec, self._limits, self._sandbox, self._root = spec, limits, sandbox, root
+        self.isa = spec.isa
         self._made: dict[str, Any] = {}
 
     def compile(self, code: str, *more_flags: str, beside: str | None = None) -> Compiled:
@@ -74,7 +74,7 @@ class Toolchain:
 
     def disassemble(self, binary: bytes) -> str:
         """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
-        finished = self._run(["/bin/sh", "-c", f"objdump -dw {PROGRAM}"], {PROGRAM: binary})
+        finished = self._run(["/bin/sh", "-c", f"{self.isa.binutils}objdump -dw {PROGRAM}"], {PROGRAM: binary})
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
             raise SandboxError(f"objdump: {said}; is binutils installed?")
@@ -87,7 +87,7 @@ class Toolchain:
         By the toolchain's own binutils. SandboxError when there are none.
         """
         asked = "".join(f"{address:#x}\n" for address in addresses).encode()
-        script = f"addr2line -a -i -e {PROGRAM} < /w/addresses"
+        script = f"{self.isa.binutils}addr2line -a -i -e {PROGRAM} < /w/addresses"
         finished = self._run(["/bin/sh", "-c", script], {PROGRAM: binary, "/w/addresses": asked})
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
@@ -127,7 +127,7 @@ class Toolchain:
     def facts(self) -> dict[str, str]:
         """The compiler's version and, without a root (which has a sum as a whole), the sums of the libraries."""
         compiler = self._spec.compiler
-        libraries = _LIBRARIES if self._root is None else ()
+        libraries = self.isa.host_libraries if self._root is None else ()
         asked = " ".join(f"; {compiler} -print-file-name={library}" for library in libraries)
         finished = self._sandbox.run(
             Command(
