@@ -28,7 +28,7 @@ _GONE = "cachegrind"  # the environments of an earlier ruler: cachegrind, cacheg
 class ToolchainSpec(Strict):
     """The compiler as it is called; its version and the C and C++ libraries' sums become part of the hash."""
 
-    compiler: Literal["g++", "g++-9", "riscv64-linux-gnu-g++-12"]
+    compiler: Literal["g++", "g++-9", "riscv64-linux-gnu-g++-12", "aarch64-linux-gnu-g++-12"]
     flags: tuple[str, ...]
 
     @property

@@ -101,7 +101,24 @@ RISCV64 = Isa(
     },
     slowdown=10,
 )
-ISAS = {isa.name: isa for isa in (X86_64, RISCV64)}
+AARCH64 = Isa(
+    name="aarch64",
+    title="AArch64",
+    compilers=("aarch64-linux-gnu-g++-12",),
+    binutils="aarch64-linux-gnu-",
+    sysroot="usr/aarch64-linux-gnu",
+    qemu="qemu-aarch64",
+    folders=("aarch64", "generic"),
+    instructions={
+        "svc": (rb"[\x01\x21\x41\x61\x81\xa1\xc1\xe1].[\x00-\x1f]\xd4", "svc"),
+        # the counters and timers (c14) and what tells of the processor (c0)
+        "mrs of a counter": (rb"[\x00-\xff][\xe0-\xef]\x3b\xd5", "mrs"),
+        "mrs of an identification": (rb"[\x00-\xff][\x00-\x0f][\x38\x3b]\xd5", "mrs"),
+        "gem5 pseudo-instruction": (rb"[\x10\x11].[\x00-\xff]\xff", ".inst"),
+    },
+    slowdown=10,
+)
+ISAS = {isa.name: isa for isa in (X86_64, RISCV64, AARCH64)}
 COMPILERS = {compiler: isa for isa in ISAS.values() for compiler in isa.compilers}
 
 
