@@ -90,12 +90,14 @@ def _print_across(found: Processors) -> None:
     if not found.changed:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("faster on one only", "A", "B", "slow program's counts by its own, A and B"):
+    for title in ("faster on one only", "A", "B"):
         table.add_column(title, justify="right" if len(title) == 1 else "left")
     for each in found.changed:
-        counts = (f"{name} {one:.2f} {other:.2f}" for name, (one, other) in each.counters.items())
-        table.add_row(plain(each.name), f"{each.a:.2f}", f"{each.b:.2f}", ", ".join(counts))
+        table.add_row(plain(each.name), f"{each.a:.2f}", f"{each.b:.2f}")
+        for name, (one, other) in each.counters.items():
+            table.add_row(f"  {name}", f"{one:.2f}", f"{other:.2f}", style="dim")
     console.print(table)
+    console.print("Below a program: the slow program's counts divided by its own.", soft_wrap=True)
 
 
 def _print(found: Comparison, differences: list[Difference]) -> None:

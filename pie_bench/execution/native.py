@@ -19,7 +19,7 @@ _OUT_OF_MEMORY = (
     b"error while loading shared libraries: cannot map zero-fill pages",  # where the loader starts it
 )
 _SHOWN_CHARACTERS = 80
-_EMULATOR_BYTES = 1 << 30  # of address space: its translations, most of all
+_EMULATOR_BYTES = 256 << 20  # of address space: its translations, most of all
 _ENDS_IT = ("instruction_limit", "infra_error")  # the tests after it are not run
 
 

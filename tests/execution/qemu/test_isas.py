@@ -253,7 +253,7 @@ def test_an_empty_program_is_the_least(executor: Executor, foreign: Environment)
     verdict = judged(executor, "int main() {}", [TestCase("a", b"", b"")])
     least = foreign.spec.simulator.least_startup_instructions  # type: ignore[attr-defined]
     assert verdict.outcome == "ok"
-    assert 0.8 * verdict.startup_counters["instructions"] < least <= verdict.startup_counters["instructions"]
+    assert 0.75 * verdict.startup_counters["instructions"] < least <= verdict.startup_counters["instructions"]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_guards_and_checkers_are_this_machines(foreign: Environment, sandbox: Sa
     executor = Executor(with_checker, sandbox, MeasurementStore(tmp_path / "c.sqlite"))
     assert judged(executor, "int main() {}").outcome == "ok"
     pair = Pair("m-n", "m", SUM, SUM, ())
-    overflow = SUM.replace("s += each", "all[(int)each + 1000000]++, s += each")
+    overflow = SUM.replace("zeroed[each]", "zeroed.data()[each + (1 << 16)]")
     guard = PairGuard(pair, TESTS, foreign, sandbox, n=1)
     assert guard.check(SUM, 0).sanitizer is None
     assert "overflow" in (guard.check(overflow, 0).sanitizer or "")
@@ -305,7 +305,7 @@ def test_guards_and_checkers_are_this_machines(foreign: Environment, sandbox: Sa
 def test_the_human_rewrites_of_mini_are_faster(executor: Executor) -> None:
     dataset = load_dataset("mini", with_tests=True)
     pair = dataset.pairs[0]
-    tests = list(dataset.tests(pair))[:2]
+    tests = sorted(dataset.tests(pair), key=lambda test: len(test.input))[-1:]
     slow, fast = (judged(executor, code, tests) for code in (pair.src_code, pair.tgt_code))
     assert (slow.outcome, fast.outcome) == ("ok", "ok")
     assert slow.runtime_seconds > fast.runtime_seconds  # type: ignore[operator]
