@@ -36,6 +36,8 @@ def emulated(
     prefix = isa.prefix(environment.root, sandbox.shows_roots)
     if prefix is not None:  # the program's loader and libraries are looked for there
         qemu += ["-L", str(prefix)]
+    if isa.is_foreign:  # and nowhere else first: what folders a host has for a foreign processor must not count
+        qemu += ["-E", "LD_LIBRARY_PATH=/lib"]
     qemu += ["-seed", "1", "-s", str(stack_bytes + _STACK_SLACK_BYTES), "-0", PROGRAM, PROGRAM]
     return Command(
         argv=[*loader(Path(TOOLS)), *qemu],
