@@ -1,6 +1,7 @@
 """The same programs on two processors: by hand, and as a command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,7 @@ from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.report.processors import across_processors
 from pie_bench.run.results import Results
-from pie_bench.run.run import Run
 from pie_bench.run.verdict import Verdict
-from pie_bench.stages.finished import FinishedRun
 from tests.metrics.test_scores import WRONG, ok, pair
 from tests.report.test_compare import results
 
@@ -79,21 +78,16 @@ def test_only_what_can_be_compared_is() -> None:
         across_processors(a, a.model_copy(update={"dataset_fingerprint": "f" * 64}), "A", "B")
 
 
-def test_the_command(
-    run_a: FinishedRun, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = Run.read_results
-
-    def elsewhere(run: Run) -> Results:
-        found = read(run)
-        changes = {"environment": "boom", "environment_id": "b" * 64} if run.path.name == "b" else {}
-        return found.model_copy(update=changes)
-
-    monkeypatch.setattr(Run, "read_results", elsewhere)
-    assert main(["compare", str(made / "a"), str(made / "b")]) == 0
+def test_the_command(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(made / "b", tmp_path / "b")
+    results_file = tmp_path / "b" / "results.json"
+    told = json.loads(results_file.read_text()) | {"environment": "boom", "environment_id": "b" * 64}
+    results_file.write_text(json.dumps(told))
+    command = ["compare", str(made / "a"), str(tmp_path / "b")]
+    assert main(command) == 0
     assert "B: boom" in capsys.readouterr().out
-    assert main(["compare", str(made / "a"), str(made / "b"), "--format", "json"]) == 0
+    assert main([*command, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["environment_b"] == "boom" and said["programs"]
-    assert main(["compare", str(made / "a"), str(made / "b"), "--format", "csv"]) == 0
+    assert main([*command, "--csv"]) == 0
     assert capsys.readouterr().out.startswith("pair_id,")

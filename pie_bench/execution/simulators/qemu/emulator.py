@@ -36,9 +36,13 @@ def emulated(
     prefix = isa.prefix(environment.root, sandbox.shows_roots)
     if prefix is not None:  # the program's loader and libraries are looked for there
         qemu += ["-L", str(prefix)]
-    if isa.is_foreign:  # and nowhere else first: what folders a host has for a foreign processor must not count
+    name = PROGRAM
+    if isa.is_foreign:
+        # Nowhere else first: what folders a host has for a foreign processor must not count. And a name that is the same
+        # in every sandbox: these C libraries look for its slashes byte by byte.
         qemu += ["-E", "LD_LIBRARY_PATH=/lib"]
-    qemu += ["-seed", "1", "-s", str(stack_bytes + _STACK_SLACK_BYTES), "-0", PROGRAM, PROGRAM]
+        name = PROGRAM.rpartition("/")[2]
+    qemu += ["-seed", "1", "-s", str(stack_bytes + _STACK_SLACK_BYTES), "-0", name, PROGRAM]
     return Command(
         argv=[*loader(Path(TOOLS)), *qemu],
         stdin=stdin,
