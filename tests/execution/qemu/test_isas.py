@@ -302,6 +302,15 @@ def test_guards_and_checkers_are_this_machines(foreign: Environment, sandbox: Sa
     assert "overflow" in (guard.check(overflow, 0).sanitizer or "")
 
 
+def test_counts_are_the_same_in_every_sandbox(
+    mechanism: Sandbox, foreign: Environment, executor: Executor, tmp_path: Path
+) -> None:
+    there = open_environment(foreign.spec, mechanism)
+    assert there.environment_id == foreign.environment_id
+    elsewhere = Executor(there, mechanism, MeasurementStore(tmp_path / "elsewhere.sqlite"))
+    assert judged(elsewhere, SUM, TESTS) == judged(executor, SUM, TESTS)
+
+
 def test_the_human_rewrites_of_mini_are_faster(executor: Executor) -> None:
     dataset = load_dataset("mini", with_tests=True)
     pair = dataset.pairs[0]
