@@ -16,13 +16,17 @@ from pathlib import Path
 WANTED = {
     "debian-11": (*("g++-9", "dash", "coreutils", "util-linux", "libc-bin", "binutils", "libasan5", "libubsan1"),),
     "debian-12-qemu": ("qemu-user", "libzydis-dev"),
+    "debian-12-riscv64": ("g++-12-riscv64-linux-gnu", "dash", "coreutils", "util-linux", "qemu-user"),
+    "debian-12-aarch64": ("g++-12-aarch64-linux-gnu", "dash", "coreutils", "util-linux", "qemu-user"),
 }
 # Needed by maintainer scripts, documentation, or languages and libraries that no program here uses.
 DROPPED = frozenset(
     "perl perl-base debconf dpkg tar install-info libnsl-dev libtirpc-dev libitm1 libcc1-0 libtsan0 "
     "debianutils "
     "login libpam0g libpam-modules libpam-modules-bin libpam-runtime libaudit1 libcap-ng0 libcrypt-dev rpcsvc-proto "
-    "libsystemd0 libudev1 libblkid1 libmount1 libuuid1 libtinfo6 gcc-10-base".split()
+    "libsystemd0 libudev1 libblkid1 libmount1 libuuid1 libtinfo6 gcc-10-base "
+    "libasan8-arm64-cross libubsan1-arm64-cross libtsan2-arm64-cross liblsan0-arm64-cross libhwasan0-arm64-cross "
+    "libitm1-arm64-cross libgomp1-arm64-cross libasan8-riscv64-cross libgomp1-riscv64-cross".split()
 )
 
 

@@ -1,4 +1,4 @@
-"""`compare`: two runs over the same pairs."""
+"""`compare`: two runs over the same pairs, or the same programs on two processors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pie_bench.plain import plain
 
 if TYPE_CHECKING:
     from pie_bench.report.compare import Comparison, Difference
+    from pie_bench.report.processors import Processors
+    from pie_bench.run.results import Results
 
 
 def add_verbs(verbs: Any) -> None:
@@ -19,7 +21,8 @@ def add_verbs(verbs: Any) -> None:
         "compare",
         help="is one run better than another?",
         description="Two runs pair by pair: difference with its 95 % interval (problems drawn anew), wins, ties, "
-        "losses, and the smallest difference that these pairs can show.",
+        "losses, and the smallest difference that these pairs can show. Runs in two environments: the same programs on "
+        "two processors, with the rank correlation of their speedups and those that are faster on one only.",
     )
     parser.add_argument("run_a", type=Path, metavar="RUN_A")
     parser.add_argument("run_b", type=Path, metavar="RUN_B")
@@ -36,6 +39,8 @@ def compare(arguments: argparse.Namespace) -> int:
     from pie_bench.run.run import Run
 
     a, b = (Run(path).read_results() for path in (arguments.run_a, arguments.run_b))
+    if a.environment_id != b.environment_id:
+        return _across(arguments, a, b)
     found = compared(a, b, str(arguments.run_a), str(arguments.run_b))
     if arguments.format == "json":
         print_json(found.model_dump(mode="json"))
@@ -45,6 +50,54 @@ def compare(arguments: argparse.Namespace) -> int:
     else:
         print_comparison(found, [each for each in found.differences if each.method == arguments.method])
     return 0
+
+
+def _across(arguments: argparse.Namespace, a: Results, b: Results) -> int:
+    from pie_bench.report.processors import across_processors
+    from pie_bench.run.run import Run
+
+    paths = arguments.run_a, arguments.run_b
+    one, other = (Run(path).read_verdicts(with_tests=False) for path in paths)
+    found = across_processors(a, b, str(paths[0]), str(paths[1]), (one, other))
+    if arguments.format == "json":
+        print_json(found.model_dump(mode="json"))
+    elif arguments.format == "csv":
+        records = found.records()
+        print_csv(records, list(records[0]))
+    else:
+        _print_across(found)
+    return 0
+
+
+def _print_across(found: Processors) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from pie_bench.report.processors import FASTER
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    for name, environment, folder in (("A", found.environment_a, found.a), ("B", found.environment_b, found.b)):
+        console.print(plain(f"{name}: {environment} · {folder}"), markup=False, soft_wrap=True)
+    correlation = "–" if found.rank_correlation is None else f"{found.rank_correlation:.3f}"
+    console.print(
+        f"{len(found.programs)} programs are right on both; rank correlation of their speedups {correlation}\n"
+        f"{len(found.changed)} are {FASTER}× or more on one only",
+        soft_wrap=True,
+    )
+    for program in found.wrong_on_one:
+        console.print(plain(f"right on one only: {program}"), markup=False, soft_wrap=True)
+    if not found.changed:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("faster on one only", "A", "B"):
+        table.add_column(title, justify="right" if len(title) == 1 else "left")
+    for each in found.changed:
+        table.add_row(plain(each.name), f"{each.a:.2f}", f"{each.b:.2f}")
+        for name, (one, other) in each.counters.items():
+            table.add_row(f"  {name}", f"{one:.2f}", f"{other:.2f}", style="dim")
+    console.print(table)
+    console.print("Below a program: the slow program's counts divided by its own.", soft_wrap=True)
 
 
 def print_comparison(found: Comparison, differences: list[Difference]) -> None:

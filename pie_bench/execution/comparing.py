@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import UserError
@@ -23,8 +22,8 @@ class Comparing:
     is judged never sees. It ends with 0 for a right output; 1, 2 or 7 (testlib's points) for a wrong one.
     """
 
-    def __init__(self, spec: EnvironmentSpec, toolchain: Toolchain, sandbox: Sandbox, root: Path | None):
-        self._spec, self._toolchain, self._sandbox, self._root = spec, toolchain, sandbox, root
+    def __init__(self, spec: EnvironmentSpec, toolchain: Toolchain, sandbox: Sandbox):
+        self._spec, self._toolchain, self._sandbox = spec, toolchain, sandbox
         self._name = spec.comparator
         self._sources = checker_sources(spec.comparator) if spec.comparator.startswith(CHECKER) else {}
         self._compiled: dict[str, bytes] = {}
@@ -70,7 +69,7 @@ class Comparing:
             "/w/answer": File(test.expected_output),
         }
         argv = [PROGRAM, "/w/input", "/w/output", "/w/answer"]
-        command = Command(argv, b"", files, self._spec.program_environment, self._root)
+        command = Command(argv, b"", files, self._spec.program_environment, self._toolchain.root)
         finished = self._sandbox.run(command, self._spec.native_limits, "payload")
         if finished.wall_timeout:
             raise SandboxError(f"a checker, test {test.test_id}: {WALL_CLOCK}")

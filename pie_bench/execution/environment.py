@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializeAsAny, ValidationError, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pie_bench import registry
@@ -15,6 +15,7 @@ from pie_bench.config import Located, Strict, names_in
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError, unknown_name
 from pie_bench.execution.checker import CHECKER, STANDARD, Comparator, checker_sources, is_comparator, shown_comparator
+from pie_bench.execution.isa import Isa, isa_of
 from pie_bench.execution.sandbox.sandbox import Limits
 from pie_bench.execution.simulators.simulator import Found
 from pie_bench.execution.simulators.spec import SimulatorSpec, spec_class
@@ -27,8 +28,13 @@ _GONE = "cachegrind"  # the environments of an earlier ruler: cachegrind, cacheg
 class ToolchainSpec(Strict):
     """The compiler as it is called; its version and the C and C++ libraries' sums become part of the hash."""
 
-    compiler: Literal["g++", "g++-9"]
+    compiler: Literal["g++", "g++-9", "riscv64-linux-gnu-g++-12", "aarch64-linux-gnu-g++-12"]
     flags: tuple[str, ...]
+
+    @property
+    def isa(self) -> Isa:
+        """What it compiles for."""
+        return isa_of(self.compiler)
 
 
 class EnvironmentSpec(Strict):
@@ -51,6 +57,12 @@ class EnvironmentSpec(Strict):
     native_limits: Limits
     simulator_limits: Limits
     verify_one_in: int = Field(default=50, ge=1)
+
+    @model_validator(mode="after")
+    def _foreign_ones_have_a_root(self) -> EnvironmentSpec:
+        if self.toolchain.isa.is_foreign and self.root is None:
+            raise ValueError(f"{self.toolchain.compiler} needs a root: the file system with its libraries")
+        return self
 
     @field_validator("simulator", mode="before")
     @classmethod

@@ -23,7 +23,7 @@ from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Finished, Sandbox, SandboxError
 from pie_bench.execution.simulators.kind import kind_of, open_simulator
 from pie_bench.execution.subject import Subject, Workshop
-from pie_bench.execution.toolchain import Toolchain
+from pie_bench.execution.toolchain import Toolchain, host_toolchain
 from pie_bench.hashing import sha256
 from pie_bench.paths import roots_dir
 from pie_bench.run.measurement import Measurement, Profile
@@ -79,7 +79,8 @@ class Executor:
         self.environment = environment
         self.sandbox = sandbox
         toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
-        comparing = Comparing(spec, toolchain, sandbox, environment.root)
+        checkers = host_toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
+        comparing = Comparing(spec, checkers, sandbox)
         simulator = open_simulator(environment, sandbox)
         self._workshop = Workshop(environment, sandbox, toolchain, simulator, store, comparing)
 

@@ -83,8 +83,9 @@ def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], li
 def _too_fast(subject: Subject, results: Sequence[TestResult], workshop: Workshop) -> str | None:
     """What shows that simulated time is not the program's: its native CPU time; None when nothing does."""
     inputs = {test.test_id: test.input for test in subject.tests}
+    factor = NATIVE_FACTOR * workshop.environment.spec.toolchain.isa.slowdown
     for result in results:
-        most = NATIVE_FLOOR_SECONDS + NATIVE_FACTOR * (result.seconds or 0.0)
+        most = NATIVE_FLOOR_SECONDS + factor * (result.seconds or 0.0)
         native = subject.user_seconds.get(result.test_id, 0.0)
         for _ in range(_NATIVE_RUNS - 1):
             if native > most:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from pie_bench.execution.checker import CHECKER, STANDARD, same_output
-from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished
+from pie_bench.execution.environment import Environment
+from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished, Limits, Sandbox
 from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.hashing import sha256
 from pie_bench.run.verdict import Outcome, TestResult, Verdict
@@ -18,6 +19,7 @@ _OUT_OF_MEMORY = (
     b"error while loading shared libraries: cannot map zero-fill pages",  # where the loader starts it
 )
 _SHOWN_CHARACTERS = 80
+_EMULATOR_BYTES = 256 << 20  # of address space: its translations, most of all
 _ENDS_IT = ("instruction_limit", "infra_error")  # the tests after it are not run
 
 
@@ -58,19 +60,44 @@ def run_natively(
 ) -> Finished:
     """One run of a program, with another limit on CPU time where one is given. SandboxError when it could not be
     started."""
-    limits = workshop.environment.spec.native_limits
+    environment = workshop.environment
+    limits = environment.spec.native_limits
     if cpu_seconds is not None:
         limits = limits.model_copy(update={"cpu_seconds": cpu_seconds})
-    environment = workshop.environment
-    command = Command(
-        [PROGRAM],
-        data,
-        {PROGRAM: File(binary, True)},
-        environment.spec.program_environment,
-        environment.root,
-        random_addresses=random_addresses,
-    )
-    return workshop.sandbox.run(command, limits, "payload")
+    return run_program(binary, data, environment, workshop.sandbox, limits, random_addresses=random_addresses)
+
+
+def run_program(
+    binary: bytes,
+    data: bytes,
+    environment: Environment,
+    sandbox: Sandbox,
+    limits: Limits | None = None,
+    *,
+    random_addresses: bool = False,
+) -> Finished:
+    """One run of a program of the environment's: natively, or in QEMU where it is for another processor than this
+    machine's. SandboxError when it could not be started."""
+    limits = limits or environment.spec.native_limits
+    if not environment.spec.toolchain.isa.is_foreign:
+        command = Command(
+            [PROGRAM],
+            data,
+            {PROGRAM: File(binary, True)},
+            environment.spec.program_environment,
+            environment.root,
+            random_addresses=random_addresses,
+        )
+        return sandbox.run(command, limits, "payload")
+    from pie_bench.execution.simulators.qemu.emulator import emulated
+
+    tools = environment.found.handle.tools
+    command = emulated(environment, sandbox, tools, binary, data, limits.stack_bytes)
+    limits = limits.model_copy(update={"memory_bytes": limits.memory_bytes + _EMULATOR_BYTES})
+    finished = sandbox.run(command, limits, "simulator")
+    if len(finished.stdout) > limits.output_bytes:  # a simulator's stage has another limit
+        return replace(finished, exit_code=None, signal=signal.SIGXFSZ)
+    return finished
 
 
 def first_difference(output: bytes, expected: bytes, comparator: str) -> str:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pie_bench.execution.environment import ToolchainSpec
+from pie_bench.execution.isa import HOST_COMPILER, HOST_ROOT
+from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished, Limits, Sandbox, SandboxError
 from pie_bench.hashing import sha256
+from pie_bench.paths import roots_dir
 
 _TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ draws these names: the linker's messages must not differ
 _LOG_CHARACTERS = 4000
@@ -21,7 +24,6 @@ _BESIDE = "/w/beside.cpp"
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
 _PLACE = re.compile(rf"{re.escape(_SOURCE)}:(\d+)(?: \(discriminator \d+\))?")  # as addr2line says it
 T = TypeVar("T")
-_LIBRARIES = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Toolchain:
     """g++ with an environment's flags, of the host or of a `root`; programs load the libraries of the same place."""
 
     def __init__(self, spec: ToolchainSpec, limits: Limits, sandbox: Sandbox, root: Path | None = None):
-        self._spec, self._limits, self._sandbox, self._root = spec, limits, sandbox, root
+        self._spec, self._limits, self._sandbox, self.root = spec, limits, sandbox, root
+        self.isa = spec.isa
         self._made: dict[str, Any] = {}
 
     def compile(self, code: str, *more_flags: str, beside: str | None = None) -> Compiled:
@@ -74,7 +77,7 @@ class Toolchain:
 
     def disassemble(self, binary: bytes) -> str:
         """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
-        finished = self._run(["/bin/sh", "-c", f"objdump -dw {PROGRAM}"], {PROGRAM: binary})
+        finished = self._run(["/bin/sh", "-c", f"{self.isa.binutils}objdump -dw {PROGRAM}"], {PROGRAM: binary})
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
             raise SandboxError(f"objdump: {said}; is binutils installed?")
@@ -87,7 +90,7 @@ class Toolchain:
         By the toolchain's own binutils. SandboxError when there are none.
         """
         asked = "".join(f"{address:#x}\n" for address in addresses).encode()
-        script = f"addr2line -a -i -e {PROGRAM} < /w/addresses"
+        script = f"{self.isa.binutils}addr2line -a -i -e {PROGRAM} < /w/addresses"
         finished = self._run(["/bin/sh", "-c", script], {PROGRAM: binary, "/w/addresses": asked})
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
@@ -121,19 +124,19 @@ class Toolchain:
     def _run(self, argv: list[str], files: Mapping[str, bytes]) -> Finished:
         environment = {"PATH": "/usr/bin", "LC_ALL": "C"}
         contents = {path: File(content) for path, content in files.items()}
-        command = Command(argv, files=contents, environment=environment, root=self._root)
+        command = Command(argv, files=contents, environment=environment, root=self.root)
         return self._sandbox.run(command, self._limits, "compile")
 
     def facts(self) -> dict[str, str]:
         """The compiler's version and, without a root (which has a sum as a whole), the sums of the libraries."""
         compiler = self._spec.compiler
-        libraries = _LIBRARIES if self._root is None else ()
+        libraries = self.isa.host_libraries if self.root is None else ()
         asked = " ".join(f"; {compiler} -print-file-name={library}" for library in libraries)
         finished = self._sandbox.run(
             Command(
                 ["/bin/sh", "-c", f"{compiler} --version | head -n 1{asked}"],
                 environment={"PATH": "/usr/bin"},
-                root=self._root,
+                root=self.root,
             ),
             self._limits,
             "compile",
@@ -145,3 +148,15 @@ class Toolchain:
         for library, path in zip(libraries, paths, strict=True):
             facts[library] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         return facts
+
+
+def host_toolchain(spec: ToolchainSpec, limits: Limits, sandbox: Sandbox, root: Path | None) -> Toolchain:
+    """For what is run on this machine and not measured (checkers, sanitized programs): the environment's own toolchain,
+    or, where that is for another processor, the pinned one for this machine's, with the same flags.
+
+    UserError when that root file system is not built.
+    """
+    if not spec.isa.is_foreign:
+        return Toolchain(spec, limits, sandbox, root)
+    root = find_root(load_root_spec(HOST_ROOT), roots_dir())
+    return Toolchain(spec.model_copy(update={"compiler": HOST_COMPILER}), limits, sandbox, root)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from pie_bench.execution.integrity.forbidden import (
-    USES_COMPILERS_OWN,
     Disassembler,
     Look,
     Seen,
@@ -96,7 +95,7 @@ def evidence_of(what: Look, apart: Apart, toolchain: Disassembler) -> Seen:
     seen = apart.look(what)
     if not seen.wants_listing:
         return seen
-    own = toolchain.disassembled(USES_COMPILERS_OWN)  # a known one first: what fails after it is the candidate's doing
+    own = toolchain.disassembled(what.isa.compilers_own)  # a known one first: what fails after it is the candidate's
     try:
         listing = toolchain.disassemble(what.binary)
     except SandboxError as error:

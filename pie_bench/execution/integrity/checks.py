@@ -17,7 +17,7 @@ def not_forbidden(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     candidate = subject.candidate
     if candidate.role != "candidate" or candidate.code is None:
         return subject
-    what = Look(candidate.code, subject.binary, candidate.src_code, subject.tests)
+    what = Look(candidate.code, subject.binary, candidate.src_code, subject.tests, workshop.toolchain.isa)
     try:
         seen = evidence_of(what, workshop.apart, workshop.toolchain)
     except ValueError as error:  # the linker was talked into something else

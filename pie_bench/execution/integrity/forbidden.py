@@ -1,7 +1,7 @@
 """Cheating that can be seen in a program before it runs: probes of what it runs in, and the tests' answers in it.
 
 Each function returns the evidence in a few words, or None. What the pair's slow program does too is no evidence.
-Sources: gem5's m5ops (pseudo-instructions 0F 04), Intel's manual (the instructions).
+Which instructions they are is the instruction set's (isa.py).
 """
 
 from __future__ import annotations
@@ -15,24 +15,14 @@ from typing import Any, Protocol
 from pie_bench.cpp import main_parameters
 from pie_bench.data.pair import TestCase
 from pie_bench.execution.integrity.literals import known_tests, split_source
+from pie_bench.execution.isa import X86_64, Isa
 from pie_bench.execution.sandbox.sandbox import SandboxError
 
-# What no compiler puts into a program's own code: the pattern of bytes, and objdump's name of the instruction.
-_INSTRUCTIONS = {
-    "gem5 pseudo-instruction": (rb"\x0f\x04", "(bad)"),
-    "cpuid": (rb"\x0f\xa2", "cpuid"),
-    "rdtsc": (rb"\x0f\x31", "rdtsc"),
-    "rdtscp": (rb"\x0f\x01\xf9", "rdtscp"),
-    "rdpmc": (rb"\x0f\x33", "rdpmc"),
-    "syscall": (rb"\x0f\x05", "syscall"),
-    "sysenter": (rb"\x0f\x34", "sysenter"),
-    "int $0x80": (rb"\xcd\x80", "int"),
-}
-_INSTRUCTION = re.compile(r" *[0-9a-f]+:\t((?:[0-9a-f]{2} )+) *\t(\S.*)")
+# Bytes one by one, as objdump shows x86's, or the words that instructions of a fixed size are.
+_INSTRUCTION = re.compile(r" *[0-9a-f]+:\t((?:[0-9a-f]{2} )+|[0-9a-f]{8}|[0-9a-f]{4}) *\t(\S.*)")
 _X87 = re.compile(r"f(?!wait|xsave|xrstor|emms)")
-# libgcc's, behind __builtin_cpu_supports and target_clones: they ask for the processor, and only they may.
+# libgcc's (`Isa.compilers_own`)
 _COMPILERS_OWN = ("__cpu_indicator_init", "get_available_features")
-USES_COMPILERS_OWN = 'int main() { return !__builtin_cpu_supports("sse2"); }'
 _HARDWARE_CONCURRENCY = "_ZNSt6thread20hardware_concurrencyEv"
 _IMPORTS = {
     "the environment": ("getenv", "secure_getenv", "environ", "_environ", "__environ"),
@@ -77,6 +67,7 @@ class Look:
     binary: bytes
     src_code: str
     tests: Sequence[TestCase]
+    isa: Isa = X86_64
     listing: str | None = None
     own: str = ""
 
@@ -151,7 +142,9 @@ def _without_empty_pages(data: bytes) -> bytes:
 
 
 class Disassembler(Protocol):
-    """A program's `objdump -dw`, and that of `USES_COMPILERS_OWN` by the same toolchain; asked for only if needed."""
+    """A program's `objdump -dw`, and that of one of our own by the same toolchain; asked for only if needed."""
+
+    isa: Isa
 
     def disassemble(self, binary: bytes) -> str: ...
 
@@ -176,6 +169,7 @@ class _Listings:
 
     def __init__(self, what: Look):
         self._what = what
+        self.isa = what.isa
 
     def disassemble(self, binary: bytes) -> str:
         if self._what.listing is None:
@@ -200,7 +194,7 @@ def _instructions(program: Program, toolchain: Disassembler) -> str | None:
         return "memory that is both writable and executable"
     suspects = {
         name: (pattern, mnemonic)
-        for name, (pattern, mnemonic) in _INSTRUCTIONS.items()
+        for name, (pattern, mnemonic) in toolchain.isa.instructions.items()
         if any(re.search(pattern, section, re.DOTALL) for section in program.executable)
     }
     if not suspects:
@@ -216,7 +210,7 @@ def _instructions(program: Program, toolchain: Disassembler) -> str | None:
 
 def computes_in_80_bits(binary: bytes, toolchain: Disassembler) -> bool:
     """Whether a program uses the x87 unit, as `long double` does: gem5 computes in 64 bits there."""
-    toolchain.disassembled(USES_COMPILERS_OWN)
+    toolchain.disassembled(toolchain.isa.compilers_own)
     try:
         listing = toolchain.disassemble(binary)
     except SandboxError:  # of a known program it works
@@ -245,7 +239,7 @@ def _is_compilers_own(function: str, instructions: Sequence[tuple[bytes, str]], 
     def mnemonics(of: Sequence[tuple[bytes, str]]) -> list[str]:
         return [said.split()[0] for _, said in of]
 
-    own = [*_disassembled(toolchain.disassembled(USES_COMPILERS_OWN))]
+    own = [*_disassembled(toolchain.disassembled(toolchain.isa.compilers_own))]
     return any((name, mnemonics(theirs)) == (function, mnemonics(instructions)) for name, theirs in own)
 
 
@@ -264,7 +258,8 @@ def _disassembled(listing: str) -> Iterator[tuple[str, list[tuple[bytes, str]]]]
             continue
         match = _INSTRUCTION.match(line)
         if match is not None:
-            instructions.append((bytes.fromhex(match[1]), match[2]))
+            raw = bytes.fromhex(match[1])
+            instructions.append((raw if " " in match[1] else raw[::-1], match[2]))
     yield name, instructions
 
 

@@ -15,8 +15,9 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.integrity.guard_inputs import guard_inputs
+from pie_bench.execution.native import run_program
 from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished, Sandbox, SandboxError
-from pie_bench.execution.toolchain import Toolchain
+from pie_bench.execution.toolchain import Toolchain, host_toolchain
 from pie_bench.hashing import sha256
 from pie_bench.run.guard import GuardFinding
 
@@ -64,12 +65,13 @@ class PairGuard:
     ):
         spec, root = environment.spec, environment.root
         self._environment_id = environment.environment_id
-        self._pair, self._spec, self._sandbox, self._root = pair, spec, sandbox, root
+        self._pair, self._spec, self._environment, self._sandbox = pair, spec, environment, sandbox
         self._plain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
         flags = [flag for flag in spec.toolchain.flags if not flag.startswith("-O")] + [*SANITIZERS, ASSERTIONS]
         checked = spec.toolchain.model_copy(update={"flags": tuple(flags)})
-        self._checked = Toolchain(checked, spec.compile_limits, sandbox, root)
-        self._comparing = Comparing(spec, self._plain, sandbox, root)
+        self._checked = host_toolchain(checked, spec.compile_limits, sandbox, root)
+        checkers = host_toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
+        self._comparing = Comparing(spec, checkers, sandbox)
         self._seconds_on, self._own_seconds = seconds_on, dict[bytes, float | None]()
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
         self._source = source
@@ -207,12 +209,13 @@ class PairGuard:
         return compiled.binary
 
     def _run(self, binary: bytes, data: bytes, *, sanitized: bool = False) -> Finished:
-        limits, environment = self._spec.native_limits, self._spec.program_environment
         if sanitized:
-            limits = limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
-            environment = {**environment, **_OPTIONS}
-        command = Command([PROGRAM], data, {PROGRAM: File(binary, True)}, environment, self._root)
-        finished = self._sandbox.run(command, limits, "payload")
+            limits = self._spec.native_limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
+            environment = {**self._spec.program_environment, **_OPTIONS}
+            command = Command([PROGRAM], data, {PROGRAM: File(binary, True)}, environment, self._checked.root)
+            finished = self._sandbox.run(command, limits, "payload")
+        else:
+            finished = run_program(binary, data, self._environment, self._sandbox)
         if finished.wall_timeout and not finished.stalled:
             raise SandboxError(f"guards: pair {self._pair.pair_id}: {WALL_CLOCK}")
         return finished

@@ -9,8 +9,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-_COMPILERS = ("g++-9",)
-_TOOLS = ("objdump", "addr2line")
+from pie_bench.execution.isa import COMPILERS, ISAS
+
+_TOOLS = tuple(f"{isa.binutils}{name}" for isa in ISAS.values() for name in ("objdump", "addr2line"))
+_CALLED = ("as", "ld")  # by a compiler, by these names
 
 
 def loader(root: Path) -> list[str]:
@@ -24,12 +26,19 @@ def write_tools(folder: Path, root: Path) -> None:
     programs = root / "usr" / "bin"
     folder.mkdir()
     compile_ = f'{start} {{}} --sysroot={root} -B"$(dirname "$0")/" -wrapper {wrapper} -ffile-prefix-map={root}/=/ "$@"'
-    lines = {name: compile_.format(programs / name) for name in _COMPILERS}
-    lines |= {name: f'{start} {programs / name} "$@"' for name in (*_TOOLS, "ld")}
+    lines = {name: compile_.format(programs / name) for name in COMPILERS}
+    lines |= {name: f'{start} {programs / name} "$@"' for name in _TOOLS}
     for name, line in lines.items():
         if (programs / name).exists():
-            (folder / name).write_text(f"#!/bin/sh\nexec {line}\n")
-            (folder / name).chmod(0o555)
-    if (programs / "as").exists():
-        (folder / "as").symlink_to(programs / "as")  # started by the wrapper
+            _write_script(folder / name, line)
+    for isa in ISAS.values():
+        assembler, linker = (programs / f"{isa.binutils}{name}" for name in _CALLED)
+        if linker.exists() and not (folder / "ld").exists():
+            _write_script(folder / "ld", f'{start} {linker} "$@"')
+            (folder / "as").symlink_to(assembler)  # started by the wrapper
     folder.chmod(0o555)
+
+
+def _write_script(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\nexec {line}\n")
+    path.chmod(0o555)

@@ -11,12 +11,11 @@ from pie_bench.execution.simulators.qemu import build
 
 
 def test_compiling_again_gives_the_same_bytes(ruler: Environment, sandbox: Sandbox):
-    assert ruler.root is not None
-    again = build.compile_plugin(ruler.spec, ruler.root, ruler.found.handle.tools, sandbox)
+    again = build.compile_plugin(ruler.spec, ruler.found.handle.tools, sandbox)
     assert again == ruler.found.handle.plugin.read_bytes()
 
 
 def test_another_source_is_another_environment(ruler: Environment, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(build, "_source_sums", lambda: {"plugin.cpp": "0"})
+    monkeypatch.setattr(build, "source_sums", lambda isa: {"plugin.cpp": "0"})
     with pytest.raises(UserError, match="pie-bench environment build skylake"):
         build.find_ruler(ruler.spec, ruler.root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pie_bench.execution.environment import Environment
+from pie_bench.execution.isa import X86_64
 from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox
 from pie_bench.execution.simulators.qemu import build
 from pie_bench.execution.simulators.qemu.simulator import machine_file
@@ -15,7 +16,11 @@ _PARTS = ("machine", "decode", "predictor", "caches", "core")
 
 def test_parts_of_the_model(ruler: Environment, sandbox: Sandbox):
     assert isinstance(ruler.spec.simulator, QemuSpec)
-    sources = {f"/w/{path.name}": File(path.read_bytes()) for path in build.source_files() if path.stem in _PARTS}
+    sources = {
+        f"/w/{path.name}": File(path.read_bytes())
+        for path in build.source_files(X86_64)
+        if path.stem in _PARTS or path.name == "arch.h"
+    }
     sources["/w/model_test.cpp"] = File(Path(__file__).with_name("model_test.cpp").read_bytes())
     sources["/w/machine"] = File(machine_file(ruler.spec.simulator.parameters, {}))
     names = " ".join(name for name in sorted(sources) if name.endswith(".cpp"))

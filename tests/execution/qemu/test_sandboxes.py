@@ -49,5 +49,5 @@ def test_counts_are_those_of_the_first_sandbox(
 def test_what_is_built_is_the_same(mechanism: Sandbox, ruler: Environment) -> None:
     assert ruler.root is not None
     assert _library_cache(ruler.root, mechanism) == (ruler.root / "etc" / "ld.so.cache").read_bytes()
-    made = build.compile_plugin(ruler.spec, ruler.root, ruler.found.handle.tools, mechanism)
+    made = build.compile_plugin(ruler.spec, ruler.found.handle.tools, mechanism)
     assert made == ruler.found.handle.plugin.read_bytes()

@@ -1,19 +1,22 @@
-"""The ruler's plugin, compiled once: by the environment's own compiler, in the sandbox, kept by what it is made of.
+"""The ruler's plugin, compiled once: by a pinned compiler, in the sandbox, kept by what it is made of.
 
-Neither compiler nor QEMU nor library of the host is used: the compiler is the pinned root's (g++ 9), the decoder's
+Neither compiler nor QEMU nor library of the host is used: the compiler is a pinned root's (g++ 9), the decoder's
 headers and library and QEMU itself are those of the root that the environment names as its `tools`.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import EnvironmentSpec
+from pie_bench.execution.isa import HOST_COMPILER, HOST_ROOT, Isa
 from pie_bench.execution.rootfs import build_root, find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox, SandboxError
 from pie_bench.execution.simulators.qemu.spec import QemuSpec
@@ -38,7 +41,7 @@ class Ruler:
     facts: Mapping[str, str]
 
 
-def build_ruler(spec: EnvironmentSpec, root: Path, sandbox: Sandbox) -> Path:
+def build_ruler(spec: EnvironmentSpec, sandbox: Sandbox) -> Path:
     """Makes the root with QEMU and compiles the plugin, or finds them made; returns the plugin's path.
 
     UserError when a package cannot be had or the plugin does not compile.
@@ -47,7 +50,7 @@ def build_ruler(spec: EnvironmentSpec, root: Path, sandbox: Sandbox) -> Path:
     tools = build_root(load_root_spec(spec.simulator.tools), roots_dir(), sandbox)
     path = _plugin_path(spec)
     if not path.is_file():
-        plugin = compile_plugin(spec, root, tools, sandbox)
+        plugin = compile_plugin(spec, tools, sandbox)
         part = path.with_name(f".{path.name}.{os.getpid()}")
         part.write_bytes(plugin)
         part.chmod(0o644)
@@ -63,7 +66,7 @@ def ready_ruler(spec: EnvironmentSpec, root: Path | None, sandbox: Sandbox) -> R
     assert isinstance(spec.simulator, QemuSpec)
     if root is not None:
         find_root(load_root_spec(spec.simulator.tools), roots_dir())
-        build_ruler(spec, root, sandbox)
+        build_ruler(spec, sandbox)
     return find_ruler(spec, root)
 
 
@@ -79,22 +82,24 @@ def find_ruler(spec: EnvironmentSpec, root: Path | None) -> Ruler:
             f"{spec.environment}: its plugin is not compiled yet; compile it: "
             f"pie-bench environment build {spec.environment}"
         )
-    facts = {"tools": tools_spec.tree_sha256, "plugin": _made_of(spec)}
+    facts = {"tools": tools_spec.tree_sha256, "plugin": _made_of(spec, counted_as(spec.toolchain.isa))}
     # A limit of native runs, which the plugin keeps too: it can change what is counted.
     return Ruler(path, tools, facts | {"memory": str(spec.native_limits.memory_bytes)})
 
 
-def compile_plugin(spec: EnvironmentSpec, root: Path, tools: Path, sandbox: Sandbox) -> bytes:
+def compile_plugin(spec: EnvironmentSpec, tools: Path, sandbox: Sandbox) -> bytes:
     """The plugin as a shared library; the same bytes wherever it is compiled."""
-    sources = {f"/w/{path.name}": File(path.read_bytes()) for path in source_files()}
+    isa = spec.toolchain.isa
+    sources = {f"/w/{path.name}": File(path.read_bytes()) for path in source_files(isa)}
     names = " ".join(name for name in sorted(sources) if name.endswith(".cpp"))
-    script = f"{spec.toolchain.compiler} {_FLAGS} {names} {LIBRARIES}/libZydis.so.4.0 {_LINKED} -o /tmp/ruler.so"
+    libraries = " ".join(f"{LIBRARIES}/{library}" for library in isa.libraries)
+    script = f"{HOST_COMPILER} {_FLAGS} {names} {libraries} {_LINKED} -o /tmp/ruler.so"
     finished = sandbox.run(
         Command(
             ["/bin/sh", "-c", f"{script} && cat /tmp/ruler.so"],
             files=sources,
             environment={"PATH": "/usr/bin", "LC_ALL": "C"},
-            root=root,
+            root=build_root(load_root_spec(HOST_ROOT), roots_dir(), sandbox),
             shown={TOOLS: tools},
         ),
         spec.compile_limits,
@@ -108,24 +113,40 @@ def compile_plugin(spec: EnvironmentSpec, root: Path, tools: Path, sandbox: Sand
 _LINKED = f"-Wl,-rpath-link,{LIBRARIES}"
 
 
-def source_files() -> list[Path]:
-    """The plugin's sources, in the order of their names."""
-    return sorted([*_SOURCES.glob("*.cpp"), *_SOURCES.glob("*.h")])
-
-
-def _plugin_path(spec: EnvironmentSpec) -> Path:
-    return roots_dir() / f"ruler-{_made_of(spec)[:16]}.so"
-
-
-def _made_of(spec: EnvironmentSpec) -> str:
-    """The sum of all that decides what the plugin does: sources, compiler, flags, libraries."""
-    assert isinstance(spec.simulator, QemuSpec) and spec.root is not None
-    roots = {name: load_root_spec(name).tree_sha256 for name in (spec.root, spec.simulator.tools)}
-    return hash_of(
-        {"sources": _source_sums(), "roots": roots, "compiler": spec.toolchain.compiler, "flags": [_FLAGS, _LINKED]}
+def source_files(isa: Isa) -> list[Path]:
+    """The sources of the plugin for an instruction set: what all have, and its own; in the order of their names."""
+    folders = [_SOURCES, *(_SOURCES / folder for folder in isa.folders)]
+    return sorted(
+        (path for folder in folders for path in folder.glob("*.[ch]*") if path.suffix in (".cpp", ".h")),
+        key=lambda path: path.name,
     )
 
 
+def _plugin_path(spec: EnvironmentSpec) -> Path:
+    return roots_dir() / f"ruler-{_made_of(spec, source_sums(spec.toolchain.isa))[:16]}.so"
+
+
+def _made_of(spec: EnvironmentSpec, sources: Mapping[str, str]) -> str:
+    """The sum of all that decides what the plugin does: sources, compiler, flags, libraries."""
+    assert isinstance(spec.simulator, QemuSpec)
+    roots = {name: load_root_spec(name).tree_sha256 for name in (HOST_ROOT, spec.simulator.tools)}
+    return hash_of({"sources": sources, "roots": roots, "compiler": HOST_COMPILER, "flags": [_FLAGS, _LINKED]})
+
+
 @functools.cache
-def _source_sums() -> dict[str, str]:
-    return {path.name: sha256(path.read_bytes()) for path in source_files()}
+def source_sums(isa: Isa) -> dict[str, str]:
+    """The sums of the plugin's sources, by name."""
+    return {path.name: sha256(path.read_bytes()) for path in source_files(isa)}
+
+
+def counted_as(isa: Isa) -> Mapping[str, str]:
+    """The sums of sources that count the same, and that measurements go by: those of `counts_as.json`, as long as the
+    sources are the ones that it was written for (by a comparison of counts, docs/processors.md); else their own.
+    """
+    sums = source_sums(isa)
+    path = _SOURCES / isa.name / "counts_as.json"
+    if path.is_file():
+        told = json.loads(path.read_text())
+        if told["sources"] == hash_of(sums):
+            return cast("Mapping[str, str]", told["count_as"])
+    return sums

@@ -20,12 +20,10 @@ import logging
 import secrets
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pie_bench.execution.elf import code_address, entry_address, lowest_code, main_address, of_elf
 from pie_bench.execution.environment import Environment
-from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import (
     REPORT_PATH,
     Command,
@@ -36,16 +34,16 @@ from pie_bench.execution.sandbox.sandbox import (
     SandboxError,
     Served,
 )
-from pie_bench.execution.simulators.qemu.build import TOOLS, Ruler
+from pie_bench.execution.simulators.qemu.build import Ruler
+from pie_bench.execution.simulators.qemu.emulator import emulated
 from pie_bench.execution.simulators.qemu.report import Report, ReportError, parse_report
 from pie_bench.execution.simulators.qemu.spec import CYCLES, INSTRUCTIONS, QemuSpec, period_ps
 from pie_bench.execution.simulators.simulator import CyclesByAddress, is_verified
 from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 
-_PROGRAM, _PLUGIN, _MACHINE, _OWN = "/w/program", "/w/ruler.so", "/w/machine", "/w/own"
+_PLUGIN, _MACHINE, _OWN = "/w/ruler.so", "/w/machine", "/w/own"
 _MOST_INSTRUCTIONS_A_CYCLE = 8  # what the simulated core commits
-_STACK_SLACK_BYTES = 1 << 20  # QEMU's stack holds a little more than the kernel's: a program that fits there fits here
 _log = logging.getLogger(__name__)
 
 _Run = tuple[Finished, Report | None]
@@ -158,27 +156,15 @@ class QemuSimulator:
         return None
 
     def _command(self, binary: bytes, main: int | None, key: bytes, *options: str, stdin: bytes = b"") -> Command:
-        spec = self._ruler_spec
         plugin = [_PLUGIN, *options, f"key={key.hex()}", f"machine={_MACHINE}", f"period_ps={self._period_ps}"]
         plugin += [f"max_instructions={self._spec.max_instructions}", f"memory={self._spec.native_limits.memory_bytes}"]
         places = {"main": main, "entry": entry_offset(binary)}
         plugin += [f"{name}={offset}" for name, offset in places.items() if offset is not None]
-        qemu = [f"{TOOLS}/usr/bin/qemu-x86_64", "-plugin", ",".join(plugin), "-cpu", spec.cpu, "-r", spec.kernel]
-        if not self._sandbox.shows_roots:  # the program's loader and libraries are looked for there
-            qemu += ["-L", str(self._environment.root)]
-        qemu += ["-seed", "1", "-s", str(self._limits.stack_bytes + _STACK_SLACK_BYTES), "-0", _PROGRAM, _PROGRAM]
-        return Command(
-            argv=[*loader(Path(TOOLS)), *qemu],
-            stdin=stdin,
-            files={
-                _PROGRAM: File(binary, executable=True),
-                _PLUGIN: File(self._plugin, executable=True),
-                _MACHINE: File(self._machine),
-            },
-            environment=self._spec.program_environment,
-            root=self._environment.root,
-            shown={TOOLS: self._tools},
-            random_addresses=True,
+        files = {_PLUGIN: File(self._plugin, executable=True), _MACHINE: File(self._machine)}
+        return emulated(
+            *(self._environment, self._sandbox, self._tools, binary, stdin, self._limits.stack_bytes),
+            plugin=plugin,
+            files=files,
         )
 
     def _measurement(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from pie_bench.execution.isa import HOST_ROOT
 from pie_bench.execution.simulators.spec import SimulatorSpec, Speed
 
 CYCLES, INSTRUCTIONS, PAGES = "cycles", "instructions", "pages"
@@ -16,7 +17,8 @@ _UNITS = {"GHz": 10**9, "MHz": 10**6, "Hz": 1}
 class QemuSpec(SimulatorSpec):
     """A timing model in a plugin of QEMU's user-mode emulation (docs/ruler.md).
 
-    `tools` names the root file system with QEMU; the plugin is compiled there by the environment's own compiler.
+    `tools` names the root file system with QEMU; the plugin is compiled there, by the
+    pinned compiler of the host's programs (isa.py).
     `parameters` are the machine, as gem5's; `fitted` is what it does not say. `least_startup_instructions` is what
     an empty program executes before `main`: no dynamic program's measurement may show fewer.
     """
@@ -64,7 +66,7 @@ class QemuSpec(SimulatorSpec):
 
     @property
     def roots(self) -> tuple[str, ...]:
-        return (self.tools,)
+        return (self.tools, HOST_ROOT)
 
     @property
     def stalls(self) -> Mapping[str, float]:

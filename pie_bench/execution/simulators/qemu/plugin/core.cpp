@@ -3,9 +3,6 @@
 #include "core.h"
 
 namespace {
-// x86's architectural and micro-code registers, which hold physical ones for good (src/arch/x86/regs/int.hh, float.hh)
-constexpr uint32_t ARCHITECTURAL_INTEGERS = 38, ARCHITECTURAL_FLOATS = 56;
-
 // The wrong path is not executed here; what it does is estimated, alike for all programs. Values picked by gem5 24's runs of
 // small programs and of mini's and PIE's (docs/ruler.md):
 // micro-operations renamed a cycle, and the share of the free registers that they take, both in eighths;
@@ -30,6 +27,7 @@ Core::Core(const Machine& m)
     for (unsigned c = 0; c < OP_CLASSES; ++c) {
         units_[c].latency = m.latency[c] ? m.latency[c] : 1;
         units_[c].ports = m.ports[c];
+        units_[c].pipelined = !m.unpipelined[c];
     }
     auto step_of = [](uint32_t width) {
         if (width == 0 || (1u << EIGHTHS) % width) throw BadMachine("machine: a stage must be 1, 2, 4 or 8 wide");
@@ -133,6 +131,7 @@ uint64_t Core::room_in_window(const MicroOp& op, uint64_t rename) const {
 // The first cycle from `from` on in which a port for the class is free; ports of a class take turns.
 inline uint64_t Core::issue(unsigned op_class, uint64_t from) {
     Units& units = units_[op_class];
+    if (!units.pipelined) from = later(from, units.free);
     for (;; ++from) {
         Cycle& cycle = ports_[from & (PORT_RING - 1)];
         if (cycle.cycle != uint32_t(from)) cycle = Cycle{uint32_t(from), 0, 0};
@@ -148,6 +147,7 @@ inline uint64_t Core::issue(unsigned op_class, uint64_t from) {
         units.next = port + 1;
         cycle.ports = uint16_t(cycle.ports | 1u << port);
         ++cycle.issued;
+        if (!units.pipelined) units.free = from + units.latency;
         return from;
     }
 }
@@ -351,9 +351,12 @@ inline __attribute__((always_inline)) uint64_t Core::step(const MicroOp& op, uin
         floats_made_ = uint8_t(floats_made_ + op.floats);
         if (is_load) loads_left_[uint8_t(counts.loads++)] = commit;
         if (is_store) {
-            // the load-store unit hears of the commit a cycle later and sends in the next one, when the last one is done
-            const uint64_t sent = later(commit + m_.commitToIEWDelay + 1, store_complete_);
-            store_complete_ = access ? store(pc, *access, done, sent) : sent;
+            // the load-store unit hears of the commit a cycle later and sends in the next one; in total store order when
+            // the last one is done
+            uint64_t sent = commit + m_.commitToIEWDelay + 1;
+            if (TOTAL_STORE_ORDER) sent = later(sent, store_complete_);
+            // they leave the queue in the order of the program all the same
+            store_complete_ = later(store_complete_, access ? store(pc, *access, done, sent) : sent);
             stores_left_[uint8_t(counts.stores++)] = store_complete_;
         }
         if (other && op.flags & MicroOp::SERIALIZE_AFTER) serialize_ = true;

@@ -2,8 +2,8 @@
 //
 // For every micro-operation the model finds the cycle in which each of gem5's stages handles it (src/cpu/o3): fetch, decode,
 // rename (where room in the reorder buffer, queues and register files is taken), issue (the first cycle with operands and
-// a port), write-back, commit, and for a store its turn to leave, one at a time (total store order). Integers only, so
-// that every host gets the same cycles.
+// a port), write-back, commit, and for a store its turn to leave, one at a time where stores are totally ordered. Integers
+// only, so that every host gets the same cycles.
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
@@ -137,7 +137,11 @@ class Core {
     // ports
     static constexpr uint64_t PORT_RING = 1 << 11;
     Cycle ports_[PORT_RING];
-    struct Units { uint32_t ports = 0, next = 0, latency = 1; };
+    struct Units {
+        uint32_t ports = 0, next = 0, latency = 1;
+        bool pipelined = true;
+        uint64_t free = 0;  // of one that is not: when it can take the next
+    };
     Units units_[OP_CLASSES];
 
     // commit and stores

@@ -1,5 +1,5 @@
-// x86-64 instructions as gem5 cracks them into micro-operations (src/arch/x86/isa/insts): how many, of which class, and
-// what each reads and writes.
+// Instructions as gem5 cracks them into micro-operations (src/arch/*/isa): how many, of which class, and what each reads and
+// writes. `decode` and the registers are the instruction set's: in its own folder.
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
@@ -8,23 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "arch.h"
 #include "machine.h"
 #include "predictor.h"
-
-/// Registers as the renamer sees them. Micro-code's t0 is the zero register: nothing depends on it.
-enum Register : uint8_t {
-    RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,  // … R8–R15 up to 15
-    T0 = 16, T1, T2, T3, T4, T5, T6, T7,
-    PROD_LOW = 32, PROD_HIGH, QUOTIENT, REMAINDER, DIVISOR, DOUBLE_BITS,
-    ZAPS = 40, CFOF, DF, ECF, EZF,  // gem5's five condition code registers
-    XMM = 48,                       // low and high halves alternate: 48 … 79
-    UFP = 80,                       // micro-code's own: ufp1 is UFP + 1
-    ST = 90,                        // x87
-    MISC = 100,                     // MXCSR, FCW and the like, as sources
-    NO_REGISTER = 126,              // as a source: always ready
-    NOWHERE = 127,                  // as a destination: never read
-    REGISTERS = 128
-};
 
 /// One micro-operation: 16 bytes, so that a block's lie in few cache lines.
 struct MicroOp {
@@ -54,6 +40,21 @@ struct Instruction {
     std::vector<MicroOp> ops;
     std::string unsupported;  // name, if the machine does not have it
 };
+
+/// Completes an instruction whose micro-operations are all there: the core takes them as they are then.
+inline void settle(Instruction& in) {
+    if (in.ops.empty()) in.ops.push_back(MicroOp());
+    in.count = uint16_t(in.ops.size());
+    for (MicroOp& op : in.ops) {
+        const bool simple = op.source[3] == NO_REGISTER && op.integers <= 1 && op.floats <= 1 &&
+                            !(op.flags & ~(MicroOp::LOAD | MicroOp::STORE | MicroOp::BRANCH | MicroOp::CLASSLESS));
+        op.way = !simple                       ? MicroOp::OTHER
+                 : op.flags & MicroOp::LOAD    ? MicroOp::SIMPLE_LOAD
+                 : op.flags & MicroOp::STORE   ? MicroOp::SIMPLE_STORE
+                                               : MicroOp::SIMPLE;
+        in.inner_branch |= (op.flags & MicroOp::BRANCH) && &op != &in.ops.back();
+    }
+}
 
 /// Decodes one instruction; bytes that are none become an instruction that is `unsupported`.
 Instruction decode(uint64_t address, const void* bytes, size_t size);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "model.h"
 #include "qemu.h"
 #include "server.h"
@@ -26,26 +27,12 @@ Page recent[RECENT];
 
 namespace {
 
-enum Call : int64_t {  // Linux, x86-64
-    READ = 0, WRITE = 1, OPEN = 2, CLOSE = 3, STAT = 4, FSTAT = 5, LSTAT = 6, LSEEK = 8, MMAP = 9, MPROTECT = 10,
-    MUNMAP = 11, BRK = 12, RT_SIGACTION = 13, RT_SIGPROCMASK = 14, RT_SIGRETURN = 15, IOCTL = 16, PREAD = 17,
-    PWRITE = 18, READV = 19, WRITEV = 20, ACCESS = 21, SCHED_YIELD = 24, MREMAP = 25, MADVISE = 28, DUP = 32, DUP2 = 33,
-    NANOSLEEP = 35, GETPID = 39, CLONE = 56, FORK = 57, VFORK = 58, EXIT = 60, WAIT4 = 61, KILL = 62, UNAME = 63,
-    FCNTL = 72, FTRUNCATE = 77, GETCWD = 79,
-    READLINK = 89, GETTIMEOFDAY = 96, GETRLIMIT = 97, GETRUSAGE = 98, SYSINFO = 99, TIMES = 100, GETUID = 102,
-    GETGID = 104, GETEUID = 107, GETEGID = 108, GETPPID = 110, GETPGRP = 111, RT_SIGPENDING = 127, SIGALTSTACK = 131,
-    STATFS = 137, FSTATFS = 138, ARCH_PRCTL = 158, SETRLIMIT = 160, GETTID = 186, TKILL = 200, TIME = 201, FUTEX = 202,
-    SCHED_GETAFFINITY = 204, SET_TID_ADDRESS = 218, RESTART = 219, CLOCK_GETTIME = 228, CLOCK_GETRES = 229,
-    CLOCK_NANOSLEEP = 230, EXIT_GROUP = 231, TGKILL = 234, OPENAT = 257, NEWFSTATAT = 262, READLINKAT = 267,
-    FACCESSAT = 269, SET_ROBUST_LIST = 273, GET_ROBUST_LIST = 274, DUP3 = 292, PRLIMIT = 302, GETRANDOM = 318,
-    STATX = 332, RSEQ = 334, CLONE3 = 435, FACCESSAT2 = 439,
-};
+using namespace calls;
 
 constexpr uint64_t PAGE = 4096;
-constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20,
-                   CLONE_CLEARS = 0x200000;
+constexpr uint64_t EXECUTE = 4, WRITABLE = 2, ANONYMOUS = 0x20, CLONE_CLEARS = 0x200000;
 constexpr int STREAMS = 3;
-constexpr uint64_t STAT_BYTES = 144, UNAME_FIELD = 65;
+constexpr uint64_t UNAME_FIELD = 65;
 constexpr uint64_t EPOCH_SECONDS = 1000000000;  // what the guest's clock starts at, as gem5's
 
 Limits limits;
@@ -207,7 +194,7 @@ void write_text(uint64_t address, const char* text) {
 // What a system call that succeeded with `result` wrote into the guest's memory.
 void kernel_wrote(int64_t number, const uint64_t a[6], uint64_t result) {
     constexpr uint64_t STATFS_BYTES = 120, STATX_BYTES = 256, UNAME_BYTES = 6 * UNAME_FIELD, SYSINFO_BYTES = 112,
-                       ACTION_BYTES = 32, TERMINAL_BYTES = 36, USAGE_BYTES = 144, TIMES_BYTES = 32;
+                       TERMINAL_BYTES = 36, USAGE_BYTES = 144, TIMES_BYTES = 32;
     switch (number) {
         case READ: case PREAD: case READLINK: written(a[1], result); break;
         case READV:
@@ -220,8 +207,8 @@ void kernel_wrote(int64_t number, const uint64_t a[6], uint64_t result) {
                 result -= size;
             }
             break;
-        case STAT: case FSTAT: case LSTAT: written(a[1], STAT_BYTES); break;
-        case NEWFSTATAT: written(a[2], STAT_BYTES); break;
+        case STAT: case FSTAT: case LSTAT: written(a[1], sizeof(Stat)); break;
+        case NEWFSTATAT: written(a[2], sizeof(Stat)); break;
         case STATX: written(a[4], STATX_BYTES); break;
         case STATFS: case FSTATFS: written(a[1], STATFS_BYTES); break;
         case READLINKAT: case SCHED_GETAFFINITY: written(a[2], result); break;
@@ -241,20 +228,13 @@ void kernel_wrote(int64_t number, const uint64_t a[6], uint64_t result) {
     }
 }
 
-// What the guest is told of a standard stream: a file, the same in every run but for its size.
-struct Stat {  // struct stat of Linux, x86-64
-    uint64_t device = 0, node, links = 1;
-    uint32_t mode = S_IFREG | 0600, user = 0, group = 0, padding = 0;
-    uint64_t special_device = 0, size = 0, block_size = PAGE, blocks = 0;
-    uint64_t times[6] = {EPOCH_SECONDS, 0, EPOCH_SECONDS, 0, EPOCH_SECONDS, 0};
-    uint64_t reserved[3] = {};
-};
-static_assert(sizeof(Stat) == STAT_BYTES);
-
 bool is_stream(int descriptor) { return descriptor >= 0 && descriptor < STREAMS; }
 
+// What the guest is told of a standard stream: a file, the same in every run but for its size.
 Stat stat_of(int stream) {
     Stat made;
+    made.mode = S_IFREG | 0600;
+    for (unsigned i = 0; i < 6; i += 2) made.times[i] = EPOCH_SECONDS;
     made.node = static_cast<uint64_t>(stream) + 1;
     struct stat now;
     if (fstat(stream, &now) == 0 && S_ISREG(now.st_mode)) {
@@ -384,8 +364,8 @@ void called(unsigned vcpu, int64_t number, const uint64_t a[6]) {
         case FACCESSAT: case FACCESSAT2: check_path("stat", a[1]); break;
         case READLINKAT: check_path("readlink", a[1]); break;
         case NEWFSTATAT: case STATX:
-            if (text_at(a[1]).empty()) check_descriptor("fstat", first);
-            else check_path("stat", a[1]);
+            if (!text_at(a[1]).empty()) check_path("stat", a[1]);
+            else if (number != NEWFSTATAT || !is_stream(first)) check_descriptor("fstat", first);
             break;
         case MMAP:
             if (!(a[3] & ANONYMOUS)) check_descriptor("mmap", static_cast<int>(a[4]));
@@ -487,7 +467,7 @@ void returned(unsigned vcpu, int64_t number, int64_t result) {
             }
             break;
         case CLONE:
-            if (!failed && a[0] & CLONE_CLEARS) threads::created(a[3]);
+            if (!failed && a[0] & CLONE_CLEARS) threads::created(a[CLONE_CLEARED]);
             break;
         case TIME: {
             uint64_t seconds = EPOCH_SECONDS + now() / 1000000000;
@@ -514,7 +494,7 @@ void returned(unsigned vcpu, int64_t number, int64_t result) {
             break;
         case NEWFSTATAT:
             if (!failed && is_stream(static_cast<int>(a[0])) && text_at(a[1]).empty())
-                write_guest(a[2], stat_of(static_cast<int>(a[0])));
+                write_stat(a[2], static_cast<int>(a[0]));
             break;
         case UNAME:
             if (failed) break;

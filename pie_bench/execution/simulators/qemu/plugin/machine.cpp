@@ -12,7 +12,7 @@ const char* const CLASS_NAMES[OP_CLASSES] = {
     "", "IntAlu", "IntMult", "IntDiv", "FloatAdd", "FloatCmp", "FloatCvt", "FloatMult", "FloatDiv", "FloatSqrt",
     "FloatMisc", "SimdAdd", "SimdAlu", "SimdCmp", "SimdCvt", "SimdMisc", "SimdMult", "SimdShift", "SimdFloatAdd",
     "SimdFloatAlu", "SimdFloatCmp", "SimdFloatCvt", "SimdFloatDiv", "SimdFloatMult", "SimdFloatSqrt", "MemRead",
-    "MemWrite"};
+    "MemWrite", "FloatMultAcc"};
 
 const std::string& text_of(const Names& names, const std::string& name) {
     auto found = names.find(name);
@@ -79,6 +79,9 @@ Machine Machine::parse(const std::string& text) {
                 m.latency[c] = uint32_t(number(names, prefix + CLASS_NAMES[c]));
             }
     }
+    for (unsigned k = 0; names.count("core.unpipelined." + std::to_string(k)); ++k)
+        for (unsigned c = 1; c < OP_CLASSES; ++c)
+            m.unpipelined[c] |= names["core.unpipelined." + std::to_string(k)] == CLASS_NAMES[c];
     if (!m.ports[unsigned(OpClass::IntAlu)] || !m.ports[unsigned(OpClass::MemRead)])
         throw BadMachine("machine: core.ports has no port for IntAlu or MemRead");
     // A class that no port takes: gem5 lets such operations go in one cycle, at any port (src/cpu/o3/inst_queue.cc).

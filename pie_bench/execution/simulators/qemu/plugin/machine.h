@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-/// What a micro-operation needs: gem5's operation classes (src/cpu/FuncUnit.py), those that its x86 uses.
+/// What a micro-operation needs: gem5's operation classes (src/cpu/FuncUnit.py), those that are used here.
 enum class OpClass : uint8_t {
     None, IntAlu, IntMult, IntDiv, FloatAdd, FloatCmp, FloatCvt, FloatMult, FloatDiv, FloatSqrt, FloatMisc,
     SimdAdd, SimdAlu, SimdCmp, SimdCvt, SimdMisc, SimdMult, SimdShift,
     SimdFloatAdd, SimdFloatAlu, SimdFloatCmp, SimdFloatCvt, SimdFloatDiv, SimdFloatMult, SimdFloatSqrt,
-    MemRead, MemWrite, Count
+    MemRead, MemWrite, FloatMultAcc, Count
 };
 constexpr unsigned OP_CLASSES = unsigned(OpClass::Count);
 
@@ -38,6 +38,7 @@ struct Machine {
     // simulator.parameters.core.ports: for each class of operations its latency and the ports that take it (bits)
     uint32_t latency[OP_CLASSES] = {};
     uint32_t ports[OP_CLASSES] = {};
+    bool unpipelined[OP_CLASSES] = {};  // core.unpipelined: one at a time
 
     // simulator.parameters.core.branch_predictor
     uint32_t btb_entries, btb_tag_bits, return_stack_entries;

@@ -116,7 +116,7 @@ Block* translate(const RawInstruction* raw, size_t n) {
     auto block = std::make_unique<Block>();
     for (size_t k = 0; k < n; ++k) {
         Instruction made = decode(raw[k].address, raw[k].bytes, raw[k].size);
-        if (!made.unsupported.empty() && k && k + 1 == n && (raw[k].address & 4095) + 15 > 4096)
+        if (!made.unsupported.empty() && k && k + 1 == n && (raw[k].address & 4095) + LONGEST_INSTRUCTION > 4096)
             break;
         block->instructions.push_back(std::move(made));
         const Instruction& in = block->instructions.back();

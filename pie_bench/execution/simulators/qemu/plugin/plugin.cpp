@@ -1,5 +1,5 @@
 // QEMU's side of the model: what is called when code is translated and when it runs.
-// For development: g++ -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -o ruler.so *.cpp -lZydis
+// For development: g++ -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -Ix86_64 -o ruler.so *.cpp x86_64/*.cpp -lZydis
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "guest.h"
+#include "isa.h"
 #include "model.h"
 #include "profile.h"
 #include "qemu.h"
@@ -50,15 +51,17 @@ void present_at_start(uint64_t first_instruction, uint64_t stack_pointer) {
 
 }  // namespace
 
-extern "C" void ruler_on_block_with_registers(unsigned vcpu, void* data, CPUX86State* guest_state) {
+extern "C" void ruler_on_block_with_registers(unsigned vcpu, void* data, CPUArchState* guest_state) {
     threads::turn(vcpu, __builtin_return_address(0));
-    if (!started) present_at_start(model::instruction(static_cast<model::Block*>(data), 0).address, guest_state->regs[4]);
-    model::enter(static_cast<model::Block*>(data), guest_state->regs);
-    if (profile::wanted) profile::enter(static_cast<model::Block*>(data), guest_state->regs[4]);
+    auto* block = static_cast<model::Block*>(data);
+    const uint64_t* has = registers(guest_state);
+    if (!started) present_at_start(model::instruction(block, 0).address, has[STACK_POINTER]);
+    model::enter(block, has);
+    if (profile::wanted) profile::enter(block, has[STACK_POINTER]);
 }
 
-extern "C" void ruler_after_division_with_registers(unsigned, void* data, CPUX86State* guest_state) {
-    model::note_division(uint16_t(reinterpret_cast<uintptr_t>(data)), guest_state->regs);
+extern "C" void ruler_after_division_with_registers(unsigned, void* data, CPUArchState* guest_state) {
+    model::note_division(uint16_t(reinterpret_cast<uintptr_t>(data)), registers(guest_state));
 }
 
 namespace {

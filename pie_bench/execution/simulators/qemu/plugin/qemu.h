@@ -48,11 +48,9 @@ unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t);
 uint64_t qemu_plugin_start_code();  // of the program: its lowest executable segment
 
-// QEMU's own (accel/tcg, linux-user/mmap.c, target/i386): not an interface, but as fixed as the binary, which is pinned.
+// QEMU's own (accel/tcg, linux-user/mmap.c): not an interface, but as fixed as the binary, which is pinned.
 struct CPUState;
-struct CPUX86State {
-    uint64_t regs[16];  // rax rcx rdx rbx rsp rbp rsi rdi r8 … r15: the first field
-};
+struct CPUArchState;  // of the simulated processor
 struct TranslationBlock {
     uint64_t pc, cs_base;  // the first fields
     uint32_t flags, cflags;
@@ -66,8 +64,6 @@ void cpu_exec_start(CPUState*);
 void cpu_exec_end(CPUState*);
 bool cpu_restore_state(CPUState*, uintptr_t host_pc, bool will_exit);
 [[noreturn]] void cpu_loop_exit_noexc(CPUState*);
-void cpu_x86_cpuid(CPUX86State*, uint32_t leaf, uint32_t count, uint32_t* eax, uint32_t* ebx, uint32_t* ecx,
-                   uint32_t* edx);
 extern __thread CPUState* thread_cpu;
 extern uint64_t guest_base;
 
@@ -77,12 +73,12 @@ constexpr int PAGE_READ = 1, PAGE_WRITE = 2, PAGE_EXEC = 4, PAGE_VALID = 8, PAGE
 // The guest's registers, in a callback on execution: QEMU's code generator keeps their place in rbp (x19 on arm64).
 #if defined(__x86_64__)
 #define QEMU_CALLBACK_WITH_REGISTERS(name)                                                                            \
-    extern "C" void name##_with_registers(unsigned vcpu, void* data, CPUX86State* guest);                             \
+    extern "C" void name##_with_registers(unsigned vcpu, void* data, CPUArchState* guest);                             \
     extern "C" void name(unsigned vcpu, void* data);                                                                  \
     asm(".text\n.type " #name ", @function\n" #name ":\n\tmov %rbp, %rdx\n\tjmp " #name "_with_registers\n");
 #elif defined(__aarch64__)
 #define QEMU_CALLBACK_WITH_REGISTERS(name)                                                                            \
-    extern "C" void name##_with_registers(unsigned vcpu, void* data, CPUX86State* guest);                             \
+    extern "C" void name##_with_registers(unsigned vcpu, void* data, CPUArchState* guest);                             \
     extern "C" void name(unsigned vcpu, void* data);                                                                  \
     asm(".text\n.type " #name ", %function\n" #name ":\n\tmov x2, x19\n\tb " #name "_with_registers\n");
 #endif

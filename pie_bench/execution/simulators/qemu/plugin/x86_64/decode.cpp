@@ -1048,21 +1048,6 @@ void Cracker::crack() {
     other();
 }
 
-// The micro-operations as the core takes them.
-void settle(Instruction& in) {
-    if (in.ops.empty()) in.ops.push_back(MicroOp());
-    in.count = uint16_t(in.ops.size());
-    for (MicroOp& op : in.ops) {
-        const bool simple = op.source[3] == NO_REGISTER && op.integers <= 1 && op.floats <= 1 &&
-                            !(op.flags & ~(MicroOp::LOAD | MicroOp::STORE | MicroOp::BRANCH | MicroOp::CLASSLESS));
-        op.way = !simple                       ? MicroOp::OTHER
-                 : op.flags & MicroOp::LOAD    ? MicroOp::SIMPLE_LOAD
-                 : op.flags & MicroOp::STORE   ? MicroOp::SIMPLE_STORE
-                                               : MicroOp::SIMPLE;
-        in.inner_branch |= (op.flags & MicroOp::BRANCH) && &op != &in.ops.back();
-    }
-}
-
 }  // namespace
 
 Instruction decode(uint64_t address, const void* bytes, size_t size) {

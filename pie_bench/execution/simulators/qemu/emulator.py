@@ -1,0 +1,54 @@
+"""QEMU's user-mode emulation as it is called: with the ruler's plugin, and without for native runs of foreign programs.
+
+The same processor, kernel release, stack and random bytes in both, so that a program behaves the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pie_bench.execution.environment import Environment
+from pie_bench.execution.sandbox.rooted import loader
+from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Sandbox
+from pie_bench.execution.simulators.qemu.build import TOOLS
+from pie_bench.execution.simulators.qemu.spec import QemuSpec
+
+_STACK_SLACK_BYTES = 1 << 20  # QEMU's stack holds a little more than the kernel's: a program that fits there fits here
+
+
+def emulated(
+    environment: Environment,
+    sandbox: Sandbox,
+    tools: Path,
+    binary: bytes,
+    stdin: bytes,
+    stack_bytes: int,
+    *,
+    plugin: Sequence[str] = (),
+    files: Mapping[str, File] | None = None,
+) -> Command:
+    """The command that runs a program in QEMU; `plugin` are the plugin's path and options, `files` what it needs."""
+    spec, isa = environment.spec.simulator, environment.spec.toolchain.isa
+    assert isinstance(spec, QemuSpec)
+    qemu = [f"{TOOLS}/usr/bin/{isa.qemu}", *(["-plugin", ",".join(plugin)] if plugin else [])]
+    qemu += ["-cpu", spec.cpu, "-r", spec.kernel]
+    prefix = isa.prefix(environment.root, sandbox.shows_roots)
+    if prefix is not None:  # the program's loader and libraries are looked for there
+        qemu += ["-L", str(prefix)]
+    name = PROGRAM
+    if isa.is_foreign:
+        # Nowhere else first: what folders a host has for a foreign processor must not count. And a name that is the same
+        # in every sandbox: these C libraries look for its slashes byte by byte.
+        qemu += ["-E", "LD_LIBRARY_PATH=/lib"]
+        name = PROGRAM.rpartition("/")[2]
+    qemu += ["-seed", "1", "-s", str(stack_bytes + _STACK_SLACK_BYTES), "-0", name, PROGRAM]
+    return Command(
+        argv=[*loader(Path(TOOLS)), *qemu],
+        stdin=stdin,
+        files={PROGRAM: File(binary, executable=True), **(files or {})},
+        environment=environment.spec.program_environment,
+        root=environment.root,
+        shown={TOOLS: tools},
+        random_addresses=True,
+    )
