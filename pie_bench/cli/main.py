@@ -124,7 +124,6 @@ def _parser(program: str) -> argparse.ArgumentParser:
         environment,
         store,
         calibrate,
-        adapt,
     ):
         module.add_verbs(verbs)
     for verb in verbs.choices.values():

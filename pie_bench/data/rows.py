@@ -49,7 +49,7 @@ def rows_of(spec: DatasetSpec, split: str) -> Rows:
     if path.is_file():
         if split == "train":
             raise MissingSplitError(
-                f"dataset {spec.dataset}: no split 'train': {path} is a single file, which holds the pairs to optimize; "
+                f"dataset {spec.dataset}: no split 'train': {path} is one file, which holds the pairs to optimize; "
                 "a task that shows examples needs a folder with train.jsonl and test.jsonl"
             )
         return _file_rows(path)
