@@ -12,7 +12,7 @@ from pie_bench.construction.pairs import highest
 from pie_bench.construction.recipe import HighQuality
 from pie_bench.data.load import load_dataset
 from pie_bench.data.pair import Pair
-from pie_bench.data.rows import rows_of
+from pie_bench.data.rows import MissingSplitError, rows_of
 from pie_bench.data.spec import SCORED, absolute_name, load_spec
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
@@ -142,7 +142,7 @@ def _split(name: str, split: str) -> tuple[Pair, ...]:
     """The pairs of a split; none where the dataset does not have it."""
     try:
         rows_of(load_spec(name), split)
-    except UserError:
+    except MissingSplitError:
         return ()
     return load_dataset(name, split, with_tests=False).pairs
 
