@@ -151,8 +151,8 @@ def stress(results: Results) -> list[str]:
         return f"rank correlation {said}, {changed} optimised on one kind of tests only"
 
     return [
-        f"stress: {found.n_inputs} inputs for {found.n_pairs} pairs of {found.n_problems} problems; speedups on both "
-        f"kinds of tests: {of('model')}; human: {of('human')}"
+        f"stress: {found.n_inputs} inputs in all, pairs: {found.n_pairs}, problems: {found.n_problems} (the second "
+        f"table, of all samples); speedups on both kinds of tests: {of('model')}; human: {of('human')}"
     ]
 
 
@@ -172,8 +172,7 @@ def stress_rows(found: Stress) -> list[tuple[str, list[str]]]:
             *(after.get(metric, {}).get(at or "") for metric in ("speedup", "speedup_geometric")),
             whole.get("percent_correct", {}).get(at or ""),
         ]
-        label = name if name.startswith("human") else f"{k or 'best'}, {name}"
-        shown.append((label, [format_value(m, value) for m, value in zip(_STRESS_METRICS, values, strict=True)]))
+        shown.append((name, [format_value(m, value) for m, value in zip(_STRESS_METRICS, values, strict=True)]))
     return shown
 
 
@@ -192,7 +191,7 @@ def _stress_table(found: Stress) -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(f"{found.n_pairs} pairs")
+    table.add_column("", no_wrap=True)
     for title in STRESS_COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)
     for name, cells in stress_rows(found):

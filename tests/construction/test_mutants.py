@@ -59,7 +59,7 @@ def test_what_tests_miss_larger_inputs_find(executor: Executor, mini: PairDatase
 
 
 def test_rates_by_hand() -> None:
-    mutants = tuple(Mutant("bound", 1, "0 → 1", "0" * 64, by) for by in ((), ("tests",), ("tests", "guards")))  # type: ignore[arg-type]
+    mutants = tuple(Mutant("bound", 1, "0 → 1", "0" * 64, by) for by in ((), ("tests",), ("tests", "guards")))
     found = Kills(mutants, ("tests", "guards"))
     assert (found.killed("tests"), found.killed("guards"), found.killed("stress"), found.killed(None)) == (
         2,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pie_bench.metrics.honesty import HEAVIEST, honesty
-from pie_bench.run.results import Guards, Honesty, PairResult, SampleResult
+from pie_bench.run.results import Guards, Honesty, PairResult, SampleResult, Scores
 from tests.metrics.test_scores import OURS, WRONG, ok, pair
 
 # a: real work; b: start-up alone; c: no correct answer; d: changes input and output only.
@@ -55,7 +55,7 @@ def test_the_heaviest_pairs_weight() -> None:
 
 
 def test_guarded_numbers_are_those_of_most_samples() -> None:
-    metrics = {"speedup": {"best@1": 1.1, "best@16": 1.9, "first@2": 3.0}, "percent_optimized": {"best@2": 5.0}}
+    metrics: Scores = {"speedup": {"best@1": 1.1, "best@16": 1.9, "first@2": 3.0}, "percent_optimized": {"best@2": 5.0}}
     counts = dict.fromkeys(("checked", "unchecked", "n_guard_inputs", "by_sanitizer", "by_guard_input"), 0)
     removed = ("speedups_removed", "speedups_removed_by_sanitizer", "speedups_removed_by_guard_input")
     guards = Guards(**counts, **dict.fromkeys(removed, 0), findings=(), metrics=metrics, metrics_without_startup={})

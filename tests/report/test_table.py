@@ -3,9 +3,12 @@
 import io
 from pathlib import Path
 
-from pie_bench.report.table import print_results, warnings
+import pytest
+
+from pie_bench.report.table import honesty, print_results, warnings
 from pie_bench.run.guard import GuardFinding
 from pie_bench.run.results import Guards, Results, Score, StartupShare
+from pie_bench.stages.finished import FinishedRun
 
 SCORES = {
     "percent_optimized": {"best@1": 12.5, "best@2": 25.0, "first@1": 25.0, "first@2": 25.0},
@@ -73,6 +76,12 @@ def printed(results: Results) -> str:
     file = io.StringIO()
     print_results(results, file)
     return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines())
+
+
+def test_what_numbers_are_made_of_stands_below_them(run_a: FinishedRun, pytestconfig: pytest.Config) -> None:
+    golden = pytestconfig.rootpath / "tests" / "golden" / "honesty.txt"
+    assert "".join(f"{line}\n" for line in honesty(run_a.results)) == golden.read_text()
+    assert honesty(RESULTS) == [], "of an older version"
 
 
 def test_the_table(pytestconfig) -> None:
