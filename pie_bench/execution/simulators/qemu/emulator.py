@@ -38,8 +38,8 @@ def emulated(
         qemu += ["-L", str(prefix)]
     name = PROGRAM
     if isa.is_foreign:
-        # Nowhere else first: what folders a host has for a foreign processor must not count. And a name that is the same
-        # in every sandbox: these C libraries look for its slashes byte by byte.
+        # Nowhere else first: what folders a host has for a foreign processor must not count. And a name that is the
+        # same in every sandbox: these C libraries look for its slashes byte by byte.
         qemu += ["-E", "LD_LIBRARY_PATH=/lib"]
         name = PROGRAM.rpartition("/")[2]
     qemu += ["-seed", "1", "-s", str(stack_bytes + _STACK_SLACK_BYTES), "-0", name, PROGRAM]
