@@ -27,11 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.data.load import load_dataset
-from pie_bench.execution.environment import Environment, load_environment_spec
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import open_environment
+from pie_bench.execution.native import run_program
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
-from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished, Sandbox
 from pie_bench.execution.simulators.kind import open_simulator
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256
@@ -70,11 +70,6 @@ def load(loops: int) -> Iterator[None]:
             process.wait()
 
 
-def run_natively(binary: bytes, data: bytes, environment: Environment, sandbox: Sandbox) -> Finished:
-    command = Command([PROGRAM], data, {PROGRAM: File(binary, True)}, root=environment.root)
-    return sandbox.run(command, environment.spec.native_limits, "payload")
-
-
 def record(arguments: argparse.Namespace) -> None:
     sandbox = choose_sandbox(arguments.sandbox)
     build_roots(arguments.environment, sandbox)
@@ -95,7 +90,7 @@ def record(arguments: argparse.Namespace) -> None:
             if kept is not None and not kept.is_file():
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_bytes(binary)
-            ended = {data: run_natively(binary, data, environment, sandbox) for data in inputs}
+            ended = {data: run_program(binary, data, environment, sandbox) for data in inputs}
             right = [data for data in inputs if ended[data].exit_code == 0]  # others may never end
             for group in [[data] for data in right] if arguments.unforked else [right]:
                 for data, measurement in zip(group, simulator.measure(binary, group), strict=True):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pie_bench.data.load import PairDataset
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.executor import open_environment
@@ -84,6 +85,11 @@ def identical_pairs(
     """Times `pairs` identical pairs, each program `runs` times a side: the dataset's programs in turn, largest test
     first."""
     check_hyperfine()
+    if spec.toolchain.isa.is_foreign:
+        raise UserError(
+            f"environment {spec.environment}: its programs do not run on this machine without an emulator; use "
+            f"--environment {DEFAULT_ENVIRONMENT}"
+        )
     environment = open_environment(spec, sandbox)
     toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
     simulator = open_simulator(environment, sandbox)
