@@ -102,40 +102,46 @@ def memory(results: Results) -> list[str]:
 
 
 def honesty(results: Results) -> list[str]:
-    """What the numbers are made of, a line each; none in results of older versions."""
+    """What the numbers are made of, a line each, without those of which nothing is known; none in results of older
+    versions."""
     model, human = results.honesty.get("model"), results.honesty.get("human")
     if model is None or human is None:
         return []
-
-    def shown(value: float | None, form: str) -> str:
-        return "–" if value is None else form.format(value)
-
-    def alone(found: Honesty) -> str:
-        said = f"{found.by_startup_alone} by start-up alone, {found.by_io_alone} by input and output alone"
-        return f"{said} ({shown(found.percent_startup_or_io, '{:.0f} %')} of {found.optimized})"
-
-    def heaviest(found: Honesty) -> str:
-        rest = shown(found.speedup_without_heaviest, "{:.2f}×")
-        return f"{shown(found.percent_of_heaviest, '{:.0f} %')} of it, {rest} without them"
-
-    ages = [
-        f"{name} {shown(group.speedup, '{:.2f}×')} ({group.n_pairs} pairs)"
-        for name, group in zip(("older problems", "newer"), model.ages or (), strict=False)
+    lines = [
+        f"won by start-up alone: {model.by_startup_alone} of {model.optimized} optimised pairs; by input/output alone: "
+        f"{model.by_io_alone} (human rewrites: {human.by_startup_alone} and {human.by_io_alone} of {human.optimized})"
     ]
-    two_way = [
+    if model.speedup_without_heaviest is not None and human.speedup_without_heaviest is not None:
+        lines.append(
+            f"share of the ten heaviest pairs in Speedup: {_heaviest(model)}; human rewrites: {_heaviest(human)}"
+        )
+    if model.speedup_guarded is not None:
+        lines.append(f"Speedup with what the guards flag counted as wrong: {model.speedup_guarded:.2f}×")
+    near = []
+    if model.percent_near_human is not None:
+        near.append(f"{model.percent_near_human:.1f} % of pairs reach 95 % of the human's speed (Opt₀.₉₅)")
+    if model.over_fastest is not None:
+        near.append(f"{model.over_fastest:.2f}× the speed of the fastest program known")
+    if model.percentile is not None:
+        near.append(f"percentile {model.percentile:.0f} among accepted programs ({model.n_ranked} pairs)")
+    lines += ["; ".join(near)] if near else []
+    two_way = (
         f"{METRICS[name].title} {format_value(name, found.low, unit=False)}–{format_value(name, found.high)}"
         for name, found in model.two_way.items()
+    )
+    if model.two_way:
+        lines.append(f"95 % intervals over problems and samples, best@1: {', '.join(two_way)}")
+    ages = [
+        f"{name} {group.speedup:.2f}× ({group.n_pairs} pairs)"
+        for name, group in zip(("older", "newer"), model.ages or (), strict=False)
+        if group.speedup is not None
     ]
-    return [
-        f"optimised pairs: {alone(model)}; human: {alone(human)}",
-        f"Speedup {shown(model.speedup, '{:.2f}×')}: the ten heaviest pairs are {heaviest(model)}; "
-        f"guarded {shown(model.speedup_guarded, '{:.2f}×')}; human {shown(human.speedup, '{:.2f}×')}: "
-        f"{heaviest(human)}",
-        f"Opt₀.₉₅ (95 % of the human's speed or better) {shown(model.percent_near_human, '{:.1f} %')}; "
-        f"against the fastest program known {shown(model.over_fastest, '{:.2f}×')}; "
-        f"percentile among accepted programs {shown(model.percentile, '{:.0f}')} ({model.n_ranked} pairs)",
-        f"problems and samples drawn anew, best@1: {', '.join(two_way) or '–'}; by age: {', '.join(ages) or '–'}",
-    ]
+    return [*lines, f"Speedup by the problem's age: {', '.join(ages)}"] if ages else lines
+
+
+def _heaviest(found: Honesty) -> str:
+    with_them, without = found.speedup, found.speedup_without_heaviest
+    return f"{found.percent_of_heaviest:.0f} % ({with_them:.2f}×, without them {without:.2f}×)"
 
 
 def stress(results: Results) -> list[str]:
