@@ -124,7 +124,7 @@ def print_comparison(found: Comparison, differences: list[Difference]) -> None:
             table.add_section()
     console.print(table)
     console.print(
-        "bold: significant, the interval excludes zero (a ratio: one). W/T/L: pairs that A wins, ties, losses.\n"
+        "▲ ▼: significant, the interval excludes zero (a ratio: one). W/T/L: pairs that A wins, ties, losses.\n"
         "detects: the true difference that such a comparison finds with 80 % power. Geometric means are\n"
         "compared as A / B. * without process start-up.",
         soft_wrap=True,
@@ -144,11 +144,14 @@ def _row(each: Difference, *, star: bool) -> list[str]:
         if value is None:
             return "–"
         digits = 1 if METRICS[each.metric].unit == "%" else 2
-        return f"{value:{'+' if sign and not each.is_ratio else ''}.{digits}f}"
+        shown = round(value, digits) or 0.0  # no "-0.00"
+        return f"{shown:{'+' if sign and not each.is_ratio and shown else ''}.{digits}f}"
 
     difference = number(each.difference, sign=True)
     if each.low is not None:
         difference += rf" \[{number(each.low, sign=True)}, {number(each.high, sign=True)}]"
+    if each.significant and each.difference is not None:
+        difference += " ▲" if each.difference > (1.0 if each.is_ratio else 0.0) else " ▼"
     return [
         f"{METRICS[each.metric].title.replace('geometric', 'geo.')}{'*' if star else ''} {each.method}@{each.k}",
         format_value(each.metric, each.a),

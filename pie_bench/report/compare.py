@@ -142,6 +142,10 @@ def _differences(pairs_a: list[PairResult], pairs_b: list[PairResult], wanted: l
             "high": float(found.high[column]),
             "smallest_detectable": detectable or math.nan,  # no spread says nothing of what could be found
         }
+        if METRICS[str(key["metric"])].unit == "%":  # Student's t on few problems knows no ends
+            numbers["low"], numbers["high"] = max(numbers["low"], -100.0), min(numbers["high"], 100.0)
+            if numbers["smallest_detectable"] > 100.0:
+                numbers["smallest_detectable"] = math.nan
         rounded = {name: None if math.isnan(v) else float(f"{back(v):.9g}") for name, v in numbers.items()}
         differences.append(
             Difference(

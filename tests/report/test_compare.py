@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pie_bench.cli.compare import print_comparison
 from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.report.compare import Difference, compare
@@ -39,7 +40,9 @@ def test_by_hand() -> None:
     geometric = difference(list(found.differences), "speedup_geometric")
     assert geometric.is_ratio
     assert geometric.difference == pytest.approx(4 ** (1 / 3) / 4 ** (1 / 3))
-    assert difference(list(found.differences), "percent_correct").difference == pytest.approx(100 * (1 - 2) / 3)
+    correct = difference(list(found.differences), "percent_correct")
+    assert correct.difference == pytest.approx(100 * (1 - 2) / 3)
+    assert (correct.low, correct.high, correct.smallest_detectable) == (-100.0, 100.0, None), "no share is beyond"
 
 
 def test_a_run_against_itself_differs_in_nothing(run_a: FinishedRun) -> None:
@@ -59,6 +62,18 @@ def test_turned_round_it_is_the_other_sign(made: Path, run_a: FinishedRun) -> No
             assert one.difference == pytest.approx(-(other.difference or 0.0))
         assert (one.wins, one.ties, one.losses) == (other.losses, other.ties, other.wins)
     assert {each.k for each in there} == {1, 2}, "as far as both have samples"
+
+
+def test_what_is_significant_has_a_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*seconds: float) -> Results:
+        return results(*(pair(f"p{n}", ok(4.0), ok(1.0), ok(each)) for n, each in enumerate(seconds)))
+
+    fast, slow = run(1.0, 1.1, 1.2, 1.3), run(3.9, 4.0, 3.8, 3.9)
+    for one, other, sign in ((fast, slow, "▲"), (slow, fast, "▼"), (run(4.0, 2.0, 4.0, 3.0), slow, " ")):
+        found = compare(one, other, "A", "B")
+        print_comparison(found, list(found.differences))
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(" Speedup best@1")]
+        assert f"] {sign} " in line
 
 
 def test_only_what_can_be_compared_is() -> None:
