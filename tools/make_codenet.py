@@ -22,7 +22,7 @@ from pie_bench.construction.sources import METADATA_COLUMNS
 from pie_bench.paths import PACKAGE_DIR
 
 MINI = PACKAGE_DIR / "data" / "mini"
-ROUNDS = (0, 100_000, 300_000, 750_000)
+ROUNDS = (0, 400_000, 1_200_000, 3_000_000)
 FIRST_ATCODER = 2534
 NEW_YEAR_2020 = 1_577_836_800
 NOT_ACCEPTED = ("Wrong Answer", "Time Limit Exceeded", "Runtime Error", "Compile Error", "Query Limit Exceeded")

@@ -49,8 +49,8 @@ def rows_of(spec: DatasetSpec, split: str) -> Rows:
     if path.is_file():
         if split == "train":
             raise MissingSplitError(
-                f"dataset {spec.dataset}: no split 'train': {path} is one file, which holds the pairs to optimize; "
-                "a task that shows examples needs a folder with train.jsonl and test.jsonl"
+                f"dataset {spec.dataset}: no split 'train': {path} is a single file, which holds the pairs to "
+                "optimize; a task that shows examples needs a folder with train.jsonl and test.jsonl"
             )
         return _file_rows(path)
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
