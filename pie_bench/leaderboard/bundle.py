@@ -72,9 +72,7 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     plan, results = plan_of(run), run.read_results()
     results = results.model_copy(update={"stress": None})  # a bundle has the verdicts on the dataset's own tests
     if results.infra_errors:
-        raise UserError(
-            f"{run.path}: {results.infra_errors} executions failed, not for the programs; run the command again"
-        )
+        raise UserError(f"{run.path}: {results.infra_errors} executions failed on our side; run the command again")
     if not results.n_pairs:
         raise UserError(f"{run.path}: no usable pair, nothing to submit")
     if results.sandbox not in MECHANISMS:

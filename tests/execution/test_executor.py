@@ -159,9 +159,9 @@ def test_our_own_failure_is_tried_once_more_and_never_the_programs_fault(counted
     counting.failures = 1
     assert counted.execute(candidate(DOUBLE), TESTS).outcome == "ok"
     counting.failures = 2  # a known program is measured, and the answer then once more
-    assert counted.execute(candidate(DOUBLE), TESTS).outcome == "ok"
+    assert counted.execute(candidate(DOUBLE + "// two"), TESTS).outcome == "ok"
     counting.failures = 1_000
-    failed = counted.execute(candidate(DOUBLE), TESTS)
+    failed = counted.execute(candidate(DOUBLE + "// always"), TESTS)
     assert (failed.outcome, failed.detail) == ("infra_error", "bubblewrap could not run the command: out of luck")
 
 

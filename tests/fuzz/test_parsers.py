@@ -20,6 +20,7 @@ from pie_bench.data.record import UnusableRow, parse
 from pie_bench.data.spec import DATA_DIR, load_spec
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.integrity.forbidden import Program, find, read_program
+from pie_bench.execution.isa import X86_64
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.simulators.gem5.simulator import classify, parse_report
 from pie_bench.execution.simulators.gem5.startup import stopped_at_entry, stopped_at_main
@@ -136,6 +137,8 @@ def binary(toolchain: Toolchain) -> bytes:
 
 
 class Listing:
+    isa = X86_64
+
     def __init__(self, text: str):
         self.text = text
 

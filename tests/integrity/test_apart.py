@@ -16,6 +16,7 @@ from pie_bench.execution.integrity import apart as module
 from pie_bench.execution.integrity.apart import Apart, evidence_of
 from pie_bench.execution.integrity.forbidden import MOST_CODE_BYTES, Look, TooMuchError
 from pie_bench.execution.integrity.literals import known_tests, split_source
+from pie_bench.execution.isa import X86_64
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.toolchain import Toolchain
 
@@ -99,6 +100,8 @@ def test_without_a_worker_it_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch
 
 def test_what_cannot_be_disassembled_is_the_programs_doing(apart: Apart, toolchain: Toolchain) -> None:
     class Failing:
+        isa = X86_64
+
         def disassemble(self, binary: bytes) -> str:
             raise SandboxError("objdump: it was stopped")
 

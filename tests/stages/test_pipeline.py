@@ -17,6 +17,7 @@ from pie_bench.run.files import read_jsonl
 from pie_bench.run.results import Results
 
 pytestmark = pytest.mark.slow
+CHEAP = ("--pairs", "m006_quilt_streams-m006_quilt_chars,m008_laps_stream-m008_laps_c")
 
 
 def run(directory: Path, *options: str, model: str = "reference", task: str = "pie_instruct") -> Results:
@@ -63,11 +64,12 @@ def test_the_same_run_twice_and_measured_anew_gives_the_same_bytes(
 
 
 def test_stage_by_stage_is_the_same_as_all_at_once(
-    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(tmp_path / "one", "--limit", "2")
+    run(tmp_path / "one", *CHEAP)
+    monkeypatch.setenv("PIE_BENCH_CACHE", str(tmp_path / "another cache"))
     directory = tmp_path / "two"
-    options = "--task pie_instruct --model reference --samples 1 --limit 2".split()
+    options = ["--task", "pie_instruct", "--model", "reference", "--samples", "1", *CHEAP]
     assert main(["generate", *options, "--run-dir", str(directory)]) == 0
     assert len(read_jsonl(directory / "generations.jsonl")) == 2
     assert not (directory / "verdicts.jsonl").exists()
@@ -85,20 +87,24 @@ def cpu_seconds(directory: Path) -> float | None:
     return json.loads((directory / "manifest.json").read_text())["cpu_seconds"]
 
 
-def test_cpu_time_adds_up_over_commands_and_is_not_guessed(cache: Path, tmp_path: Path) -> None:
-    directory = tmp_path / "run"
-    run(directory, "--limit", "1")
+def test_cpu_time_adds_up_over_commands_and_is_not_guessed(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, one = tmp_path / "run", (CHEAP[0], CHEAP[1].split(",")[0])
+    monkeypatch.setenv("PIE_BENCH_CACHE", str(tmp_path / "a cache"))
+    run(directory, *one)
     first = cpu_seconds(directory)
     assert first
     verdicts = (directory / "verdicts.jsonl").read_bytes().splitlines(keepends=True)
     (directory / "verdicts.jsonl").write_bytes(verdicts[0])
-    run(directory, "--limit", "1")
+    monkeypatch.setenv("PIE_BENCH_CACHE", str(tmp_path / "another cache"))
+    run(directory, *one)
     assert cpu_seconds(directory) > first + 0.2, "two programs were compiled again"  # type: ignore[operator]
     manifest = json.loads((directory / "manifest.json").read_text())
     del manifest["cpu_seconds"]  # as runs have it that were begun before it was recorded
     (directory / "manifest.json").write_text(json.dumps(manifest))
     (directory / "verdicts.jsonl").write_bytes(verdicts[0])
-    run(directory, "--limit", "1")
+    run(directory, *one)
     assert cpu_seconds(directory) is None
 
 

@@ -169,11 +169,17 @@ def _activity(pid: int) -> tuple[int, bool]:
     a disk: a machine under load is not a program that sleeps."""
     ticks, busy, waiting = 0, False, [pid]
     while waiting:
-        for thread in Path("/proc", str(waiting.pop()), "task").glob("[0-9]*"):
+        process = Path("/proc", str(waiting.pop()), "task")
+        try:
+            threads = list(process.iterdir())
+        except OSError:  # it has just ended
+            busy = True
+            continue
+        for thread in threads:
             try:
                 fields = (thread / "stat").read_text().rpartition(")")[2].split()
                 waiting += map(int, (thread / "children").read_text().split())
-            except OSError:  # it has just ended
+            except OSError:  # so has this one
                 busy = True
                 continue
             ticks += int(fields[11]) + int(fields[12])
