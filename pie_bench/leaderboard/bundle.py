@@ -187,7 +187,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     for member in members[: len(LIMITS) + 1]:
         name = member.filename
         if name not in LIMITS:
-            raise UserError(f"{path}: {name!r}: not a file that a bundle may hold")
+            raise UserError(f"{path}: {name!r}: not a file of a bundle")
         if name in seen:
             raise UserError(f"{path}: {name}: appears twice")
         seen.add(name)

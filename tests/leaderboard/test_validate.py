@@ -327,7 +327,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "a path among the arguments": (
         changed("entry.json", "model_args", to={"lora": "/home/me/lora"}),
-        "entry.json: model_args.lora: '/home/me/lora' is a path",
+        "entry.json: model_args.lora: '/home/me/lora' is a local path",
     ),
     "an encoder to import": (
         changed("manifest.json", "settings", "encoder", to="os.path:join"),
@@ -559,7 +559,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     ),
     "absolute path": (
         lambda packed, path: rezipped(packed, path, (zipfile.ZipInfo("/etc/cron.d/evil"), b"x")),
-        "'/etc/cron.d/evil': no member",
+        "'/etc/cron.d/evil': not a file of a bundle",
     ),
     "symlink": (
         lambda packed, path: rezipped(packed, path, (link(), b"/etc/passwd"), leave="entry.json"),
