@@ -166,7 +166,10 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         on_candidate(lambda v: v.update(outcome="great")),
         "outcome: Input should be 'ok', .*; not a verdict",
     ),
-    "an error of ours": (on_candidate(lambda v: v.update(outcome="infra_error")), "outcome: 'infra_error' is not an outcome"),
+    "an error of ours": (
+        on_candidate(lambda v: v.update(outcome="infra_error")),
+        "outcome: 'infra_error' is not an outcome",
+    ),
     "time": (
         on_candidate(lambda v: v.update(runtime_seconds=1e-6)),
         "runtime_seconds: 1e-06 does not equal the sum|startup_seconds: not a part of runtime_seconds",
