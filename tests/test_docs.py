@@ -23,12 +23,6 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 @pytest.mark.parametrize("page", ["api.md"])
-def test_every_page_is_in_the_sites_navigation(pytestconfig: pytest.Config) -> None:
-    """What `make docs` refuses, where mkdocs is not installed."""
-    named = set(re.findall(r": ([\w-]+\.md)$", (pytestconfig.rootpath / "mkdocs.yml").read_text(), re.MULTILINE))
-    assert {path.name for path in (pytestconfig.rootpath / "docs").glob("*.md")} <= named
-
-
 def test_the_examples_of_a_page_run(page: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
@@ -180,3 +174,9 @@ def test_the_reference_has_all_that_the_package_offers(site: Path) -> None:
     text = (site / "reference.html").read_text(encoding="utf-8")
     documented = {name.rpartition(".")[2] for name in re.findall(r'id="(pie_bench\.[\w.]+)"', text)}
     assert set(pie_bench.__all__) - documented == {"DEFAULT_ENVIRONMENT"}
+
+
+def test_every_page_is_in_the_sites_navigation(pytestconfig: pytest.Config) -> None:
+    """What `make docs` refuses, where mkdocs is not installed."""
+    named = set(re.findall(r": ([\w-]+\.md)$", (pytestconfig.rootpath / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert {path.name for path in (pytestconfig.rootpath / "docs").glob("*.md")} <= named
