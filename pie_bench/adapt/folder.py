@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from pie_bench.errors import UserError
-from pie_bench.run.files import write_json
+from pie_bench.run.files import locked, write_json
 
 RECORD = "pie_bench.json"  # what a finished model is and what it learnt from
 
 
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
+def training_lock(out: Path) -> AbstractContextManager[Path]:
     """Keeps a second process out of the folder, which is made. UserError while another is in it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = (out / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{out}: another process is working in this folder; wait for it") from None
-        yield
+    return locked(
+        out,
+        cannot=lambda why: f"{out}: cannot be written ({why}); give another --out",
+        busy=f"{out}: another process is working in this folder; wait for it",
+    )
 
 
 def begin(out: Path, identity: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from pie_bench import __version__
 from pie_bench.adapt.base import Base, require_packages
 from pie_bench.adapt.export import write_adapter, write_model
-from pie_bench.adapt.folder import RECORD, begin, locked
+from pie_bench.adapt.folder import RECORD, begin, training_lock
 from pie_bench.adapt.lessons import Encoded, Funnel, Material, as_columns, encode, lessons, sum_of
 from pie_bench.adapt.recipe import AdaptRecipe
 from pie_bench.errors import UserError
@@ -73,7 +73,7 @@ def train(
     first = first_process()
     with ExitStack() as stack:
         if first:
-            stack.enter_context(locked(out))
+            stack.enter_context(training_lock(out))
             begin(out, identity)
             if visible:
                 for line in made.funnel.lines():

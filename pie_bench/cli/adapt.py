@@ -146,7 +146,7 @@ def train(arguments: argparse.Namespace) -> int:
 def _train_by_service(arguments: argparse.Namespace) -> int:
     from pie_bench import __version__
     from pie_bench.adapt.chat import export_chat
-    from pie_bench.adapt.folder import begin, locked
+    from pie_bench.adapt.folder import begin, training_lock
     from pie_bench.adapt.service import Job, fine_tune
     from pie_bench.models.openai import OpenAIEntry
     from pie_bench.models.registry import find_model
@@ -162,7 +162,7 @@ def _train_by_service(arguments: argparse.Namespace) -> int:
     if epochs is None or epochs != int(epochs):
         raise UserError(f"recipe {recipe.recipe}: services train whole epochs; set training.epochs")
     out: Path = arguments.out
-    with locked(out):
+    with training_lock(out):
         files = export_chat(recipe, task, material, out, cache_dir())
         identity = {
             "recipe": {key: value for key, value in recipe.dumped().items() if key != "description"},
@@ -191,10 +191,10 @@ def _train_by_service(arguments: argparse.Namespace) -> int:
 
 def export_openai(arguments: argparse.Namespace) -> int:
     from pie_bench.adapt.chat import export_chat
-    from pie_bench.adapt.folder import locked
+    from pie_bench.adapt.folder import training_lock
 
     recipe, task, material = _material(arguments)
-    with locked(arguments.out):
+    with training_lock(arguments.out):
         files = export_chat(recipe, task, material, arguments.out, cache_dir())
     _print_files(files, recipe.training.epochs or 1, arguments.price)
     for name, sha256 in sorted(files.sha256.items()):

@@ -3,10 +3,7 @@ call continues; what was made from the same is not made again."""
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +18,7 @@ from pie_bench.construction.tests import gather_tests
 from pie_bench.construction.trajectories import order_trajectories, read_programs
 from pie_bench.errors import UserError
 from pie_bench.hashing import file_sha256, hash_of
-from pie_bench.run.files import write_json
+from pie_bench.run.files import locked, write_json
 
 if TYPE_CHECKING:
     from pie_bench.execution.executor import Executor
@@ -49,7 +46,11 @@ def build_dataset(
     if environment is not None:
         loaded = loaded.model_copy(update={"environment": environment})
     folder = Path(out).expanduser().resolve()
-    with _locked(folder):
+    with locked(
+        folder / "stages",
+        cannot=lambda why: f"{folder}: nothing can be stored there ({why}); give another --out",
+        busy=f"{folder}: another process builds there; wait for it",
+    ):
         executor = _executor(loaded, sandbox, unsafe) if loaded.check.native or loaded.times is None else None
         try:
             return _build(Workplace(folder, loaded, base), executor, workers)
@@ -204,19 +205,3 @@ def _identity_of_tests(recipe: Recipe, base: Path) -> list[Any]:
         newest = max((stat.st_mtime_ns for stat in stats), default=0)
         found.append([tests.path, len(files), sum(stat.st_size for stat in stats), newest])
     return found
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps a second process out of the folder. UserError while another is in it, or where nothing can be kept."""
-    try:
-        (folder / "stages").mkdir(parents=True, exist_ok=True)
-        file = (folder / "stages" / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"{folder}: nothing can be stored there ({error.strerror}); give another --out") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{folder}: another process builds there; wait for it") from None
-        yield

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -31,6 +32,27 @@ def write_json(path: Path, value: Any) -> None:
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """JSON Lines, replaced in one step; UserError as `write_json`."""
     _replace(path, b"".join(map(_line, records)))
+
+
+@contextmanager
+def locked(folder: Path, *, cannot: Callable[[str], str], busy: str) -> Iterator[Path]:
+    """Keeps a second process out of a folder, which is made; yields the file that is locked.
+
+    UserError, with what the folder's owner says of it: `cannot` (of the reason) where it cannot be written, `busy`
+    while another process is in it.
+    """
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise UserError(cannot(str(error.strerror))) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(busy) from None
+        yield path
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.errors import PieBenchError, UserError
-from pie_bench.run.files import append_jsonl, first_problem, iter_jsonl, iter_records, write_json
+from pie_bench.run.files import append_jsonl, first_problem, iter_jsonl, iter_records, locked, write_json
 from pie_bench.run.generation import Generation
 from pie_bench.run.guard import GuardFinding
 from pie_bench.run.manifest import Manifest
@@ -48,23 +47,16 @@ class Run:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps a second process out of the folder while this one writes to it. UserError while another is in it."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / ".lock").open("w")
-        except OSError as error:
-            raise UserError(
-                f"{self.path}: no run can be stored there ({error.strerror}); give another --run-dir"
-            ) from None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(f"{self.path}: another process is working in this run directory; wait for it") from None
+        with locked(
+            self.path,
+            cannot=lambda why: f"{self.path}: no run can be stored there ({why}); give another --run-dir",
+            busy=f"{self.path}: another process is working in this run directory; wait for it",
+        ) as lock:
             try:
                 yield
             finally:
                 if not self.begun:  # nothing was begun: leave no trace
-                    (self.path / ".lock").unlink(missing_ok=True)
+                    lock.unlink(missing_ok=True)
                     with suppress(OSError):
                         self.path.rmdir()
 
