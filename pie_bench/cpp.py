@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pie_bench.hashing import sha256
+
 # Unclosed comments and raw strings run to the end of the text, other unclosed literals to the end of their line,
 # so that every text has tokens. No alternative matches whitespace: it lies between the tokens.
 _DIRECTIVE = r"""
@@ -49,6 +51,11 @@ def lex(text: str) -> Iterator[Token]:
 def code_tokens(source: str) -> list[str]:
     """What a program says, whatever its comments and layout; the inside of a directive counts token by token."""
     return [match[0] for match in PLAIN_TOKEN.finditer(source) if match.lastgroup != "comment"]
+
+
+def text_sum(source: str) -> str:
+    """The sum of what a program says, comments and layout aside."""
+    return sha256("\0".join(code_tokens(source)).encode(errors="replace"))
 
 
 def without_comments(source: str) -> str:

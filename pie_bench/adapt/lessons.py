@@ -10,10 +10,9 @@ from typing import Any, Literal
 from pie_bench.adapt.recipe import AdaptRecipe
 from pie_bench.construction.pairs import highest
 from pie_bench.construction.recipe import HighQuality
-from pie_bench.data.load import load_dataset
+from pie_bench.data.load import load_dataset, load_split
 from pie_bench.data.pair import Pair
-from pie_bench.data.rows import MissingSplitError, rows_of
-from pie_bench.data.spec import SCORED, absolute_name, load_spec
+from pie_bench.data.spec import SCORED, absolute_name
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
 from pie_bench.models.checkpoint import token_ids
@@ -140,11 +139,8 @@ def load_material(recipe: AdaptRecipe, dataset: str, synthetic: str | None = Non
 
 def _split(name: str, split: str) -> tuple[Pair, ...]:
     """The pairs of a split; none where the dataset does not have it."""
-    try:
-        rows_of(load_spec(name), split)
-    except MissingSplitError:
-        return ()
-    return load_dataset(name, split, with_tests=False).pairs
+    found = load_split(name, split, with_tests=False)
+    return () if found is None else found.pairs
 
 
 def _chosen(recipe: AdaptRecipe, pairs: Sequence[Pair]) -> Iterable[Pair]:

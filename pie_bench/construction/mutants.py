@@ -13,7 +13,6 @@ from typing import Any, Literal
 from pie_bench.cpp import syntax_tree
 from pie_bench.data.load import PairDataset
 from pie_bench.data.pair import Pair, TestCase
-from pie_bench.errors import UserError
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guards import inputs_of
 from pie_bench.execution.pool import Pool
@@ -144,23 +143,17 @@ def kills(
     progress: Callable[[int], Any] = lambda total: None,
 ) -> Mapping[str, Kills]:
     """What tests, guard inputs and stress inputs find of mutants of each problem's human rewrites."""
-    by_problem: dict[str, list[Pair]] = {}
-    for pair in dataset.pairs:
-        by_problem.setdefault(pair.problem_id, []).append(pair)
-    wanted = sorted(by_problem) if problems is None else list(dict.fromkeys(problems))
-    for problem_id in wanted:
-        if problem_id not in by_problem:
-            raise UserError(f"dataset {dataset.name}/{dataset.split}: no problem {problem_id!r:.60}")
+    by_problem = dataset.by_problem(problems)
     with_stress = {pair.pair_id: pair for pair in stressed.pairs} if stressed is not None else {}
 
     def one(problem_id: str) -> tuple[str, Kills]:
         pair = next((p for p in by_problem[problem_id] if p.pair_id in with_stress), by_problem[problem_id][0])
         stress = list(stressed.tests(with_stress[pair.pair_id])) if stressed and pair.pair_id in with_stress else []
         found = _of_pair(pair, dataset.tests(pair), stress, executor, most)
-        progress(len(wanted))
+        progress(len(by_problem))
         return problem_id, found
 
-    return dict(sorted(pool.map_unordered(one, wanted)))
+    return dict(sorted(pool.map_unordered(one, by_problem)))
 
 
 def _of_pair(pair: Pair, tests: Sequence[TestCase], stress: Sequence[TestCase], executor: Executor, most: int) -> Kills:

@@ -14,7 +14,7 @@ from pie_bench.construction.database import ParquetRows, database, literal, one,
 from pie_bench.construction.findings import Findings
 from pie_bench.construction.recipe import NEW, HighQuality, Recipe, Splits, path_of
 from pie_bench.construction.stage import Outcome, Workplace, metered
-from pie_bench.construction.trajectories import text_sum
+from pie_bench.cpp import text_sum
 from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
 

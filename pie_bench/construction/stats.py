@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pie_bench.construction.lengths import Count, counter
-from pie_bench.construction.trajectories import text_sum
+from pie_bench.cpp import text_sum
 from pie_bench.data.record import UnusableRow, parse
 from pie_bench.data.rows import rows_of
 from pie_bench.data.spec import SPLITS, DatasetSpec, load_spec

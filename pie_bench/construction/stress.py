@@ -284,15 +284,9 @@ def stress_set(
 
     `folder` holds generators written by hand; with `derived` none is used, shipped ones included.
     """
-    by_problem: dict[str, list[Pair]] = {}
-    for pair in dataset.pairs:
-        by_problem.setdefault(pair.problem_id, []).append(pair)
-    wanted = sorted(by_problem) if problems is None else list(dict.fromkeys(problems))
-    for problem_id in wanted:
-        if problem_id not in by_problem:
-            raise UserError(f"dataset {dataset.name}/{dataset.split}: no problem {problem_id!r:.60}")
+    by_problem = dataset.by_problem(problems)
     generators: dict[str, tuple[Generator | None, Literal["hand", "tests"]]] = {}
-    for problem_id in wanted:
+    for problem_id in by_problem:
         inputs = list(dict.fromkeys(t.input for pair in by_problem[problem_id] for t in dataset.tests(pair)))
         if derived:
             generators[problem_id] = generator_of(problem_id, inputs), "tests"
@@ -312,7 +306,7 @@ def stress_set(
     if known is not None and problems is not None:
         found_problems |= known.problems
         found_pairs |= known.pairs
-    for problem_id, problem, pairs in pool.map_unordered(one, wanted):
+    for problem_id, problem, pairs in pool.map_unordered(one, by_problem):
         found_problems[problem_id] = problem
         found_pairs |= pairs
     environment = executor.environment

@@ -12,7 +12,7 @@ from pie_bench.construction.findings import Findings
 from pie_bench.construction.recipe import CodeNetSource, Recipe, path_of
 from pie_bench.construction.sources import codenet_folder, stop_if_lost
 from pie_bench.construction.stage import Outcome, Part, Workplace, metered, part, parts_in, summed
-from pie_bench.cpp import code_tokens
+from pie_bench.cpp import text_sum
 from pie_bench.hashing import sha256
 from pie_bench.progress import Meter
 
@@ -161,11 +161,6 @@ def _read_some(
             sums = {"code_sha256": sha256(code.encode()), "text_sha256": text_sha256}
             out.add(kept | {"code": code, "encoding": encoding} | sums, weight=len(code))
     return Part(counts, findings.to_json())
-
-
-def text_sum(code: str) -> str:
-    """The sum of what a program says, comments and layout aside."""
-    return sha256("\0".join(code_tokens(code)).encode(errors="replace"))
 
 
 def _folders(workplace: Workplace) -> Mapping[str, Path]:

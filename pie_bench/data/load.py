@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.data.record import Record, UnusableRow, missing_column, name_of, parse
-from pie_bench.data.rows import rows_of
+from pie_bench.data.rows import MissingSplitError, rows_of
 from pie_bench.data.spec import SCORED, SPLITS, DatasetSpec, load_spec
 from pie_bench.data.stored_tests import StoredTests, open_tests
 from pie_bench.data.stress import StressTests, read_stress, stress_path
@@ -69,6 +69,17 @@ class PairDataset:
         """
         pairs = self.pairs if pair_ids is None else tuple(self.pair(pair_id) for pair_id in dict.fromkeys(pair_ids))
         return pairs[:limit]
+
+    def by_problem(self, problem_ids: Sequence[str] | None = None) -> dict[str, list[Pair]]:
+        """The pairs of these problems, in this order (None: of all, by their ids). UserError for an unknown one."""
+        found: dict[str, list[Pair]] = {}
+        for pair in self.pairs:
+            found.setdefault(pair.problem_id, []).append(pair)
+        wanted = sorted(found) if problem_ids is None else list(dict.fromkeys(problem_ids))
+        for problem_id in wanted:
+            if problem_id not in found:
+                raise UserError(f"dataset {self.name}/{self.split}: no problem {problem_id!r:.60}")
+        return {problem_id: found[problem_id] for problem_id in wanted}
 
     def tests(self, pair: Pair) -> tuple[TestCase, ...]:
         """The pair's tests, in the order of its `tests`; from files they are read anew each time."""
@@ -170,6 +181,14 @@ def load_dataset(
         inline_tests=inline_tests,
     )
     return _with_stress_inputs(dataset, stress_path(spec, split)) if stress else dataset
+
+
+def load_split(name: str | os.PathLike[str], split: str, *, with_tests: bool = True) -> PairDataset | None:
+    """As `load_dataset`; None where the dataset does not have the split."""
+    try:
+        return load_dataset(name, split, with_tests=with_tests)
+    except MissingSplitError:
+        return None
 
 
 def _with_stress_inputs(dataset: PairDataset, path: Path) -> PairDataset:

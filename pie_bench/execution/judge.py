@@ -15,12 +15,13 @@ from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.execution.executor import Executor, open_executor
 from pie_bench.execution.integrity.guards import PairGuard
+from pie_bench.execution.known import sums_of
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.subject import Locks
-from pie_bench.hashing import hash_of, sha256
+from pie_bench.hashing import hash_of
 from pie_bench.latest import Latest
 from pie_bench.paths import cache_dir
 from pie_bench.run.guard import GuardFinding
@@ -240,8 +241,7 @@ class Judge:
 
 def _key_of(given: PairWithTests) -> str:
     """The sum of a slow program with its tests."""
-    sums = [[test.test_id, sha256(test.input), sha256(test.expected_output)] for test in given.tests]
-    return hash_of([given.pair.pair_id, given.pair.problem_id, given.pair.src_code, sums])
+    return hash_of([given.pair.pair_id, given.pair.problem_id, given.pair.src_code, sums_of(given.tests)])
 
 
 def as_pair(pair: PairWithTests | None, source: str | None, tests: Sequence[Test] | None) -> PairWithTests:

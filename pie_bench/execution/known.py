@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +24,14 @@ def key_of(candidate: Candidate, tests: Sequence[TestCase], measured: bool, envi
     """
     if candidate.code is None or candidate.alternatives:
         return None
-    sums = [[test.test_id, sha256(test.input), sha256(test.expected_output)] for test in tests]
     programs = [sha256(code.encode(errors="surrogatepass")) for code in (candidate.code, candidate.src_code)]
-    return hash_of([_judging_sha256(), environment_id, programs, candidate.role, candidate.problem_id, sums, measured])
+    given = [programs, candidate.role, candidate.problem_id, sums_of(tests), measured]
+    return hash_of([_judging_sha256(), environment_id, *given])
+
+
+def sums_of(tests: Iterable[TestCase]) -> list[list[str]]:
+    """What tests are, as JSON: the id and the sums of each."""
+    return [[test.test_id, sha256(test.input), sha256(test.expected_output)] for test in tests]
 
 
 def lasting(verdict: Verdict) -> bool:

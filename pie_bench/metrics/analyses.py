@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pie_bench.cpp import code_tokens, without_comments
-from pie_bench.hashing import sha256
+from pie_bench.cpp import text_sum, without_comments
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.statistics import FEWEST_PROBLEMS, LEVEL, SEED
 
@@ -202,8 +201,7 @@ def duplicates(programs: Iterable[TimedProgram]) -> list[Duplicates]:
     """Groups of at least two programs with the same text, those whose times differ most first (Appendix A.9)."""
     groups: defaultdict[tuple[str, str, tuple[str, ...]], list[TimedProgram]] = defaultdict(list)
     for program in programs:
-        text = sha256("\0".join(code_tokens(program.code)).encode(errors="replace"))
-        groups[program.problem_id, text, tuple(sorted(program.tests))].append(program)
+        groups[program.problem_id, text_sum(program.code), tuple(sorted(program.tests))].append(program)
     found = [
         Duplicates(
             key[0],

@@ -19,9 +19,10 @@ import pytest
 
 from pie_bench.adapt.selfplay.draws import Drawing
 from pie_bench.adapt.selfplay.place import Place
-from pie_bench.adapt.selfplay.problems import Problems, text_sha256
+from pie_bench.adapt.selfplay.problems import Problems
 from pie_bench.adapt.selfplay.task import load_preset
 from pie_bench.cli.main import main
+from pie_bench.cpp import text_sum
 from pie_bench.data.load import load_dataset
 from tests.adapt.selfplay_made import ANSWERS, RECORDED, SQUARES, make, program, record_answers, record_faster
 from tests.stages.test_generate import Forking
@@ -71,10 +72,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, measured_cache: Path, pinned_
 def test_every_kind_of_answer_is_known_for_what_it_is(made: Made) -> None:
     outcomes = Counter(program.outcome for program in made.place.programs())
     assert outcomes == Counter(what for _, what in ANSWERS.values() if what not in ("copy", "no_code"))
-    programs = {text_sha256(each.code): each for each in made.place.programs()}
+    programs = {text_sum(each.code): each for each in made.place.programs()}
     for name, (text, what) in ANSWERS.items():
         if name not in ("fenced", "copy", "no code"):
-            assert programs[text_sha256(text)].outcome == what, name
+            assert programs[text_sum(text)].outcome == what, name
     (known,) = (each for each in programs.values() if each.outcome == "known_behaviour")
     assert known.detail == "of problem odd", "programs of the test split count, too"
     (fenced,) = (each for each in programs.values() if "300000" in each.code)

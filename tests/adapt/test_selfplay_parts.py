@@ -13,10 +13,11 @@ from pie_bench.adapt.selfplay.behaviour import normalised, signature
 from pie_bench.adapt.selfplay.draws import Drawing, DrawPrompts, eligible
 from pie_bench.adapt.selfplay.funnel import narrowed, read_funnel, write_funnel
 from pie_bench.adapt.selfplay.place import Place, read_tests, write_dataset
-from pie_bench.adapt.selfplay.problems import Problems, encodable, read_descriptions, shape, text_sha256
+from pie_bench.adapt.selfplay.problems import Problems, encodable, read_descriptions, shape
 from pie_bench.adapt.selfplay.task import PRESETS_DIR, DrawsSpec, load_preset
 from pie_bench.cli.main import main
 from pie_bench.config import names_in
+from pie_bench.cpp import text_sum
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import UserError
 from pie_bench.run.files import write_jsonl
@@ -62,7 +63,7 @@ def test_a_signature_is_that_of_inputs_and_outputs_in_order(given: list[tuple[by
 
 
 def test_texts_differ_by_what_they_say() -> None:
-    assert text_sha256("int  main() {} // x") == text_sha256("int main()\n{ }") != text_sha256("int main() { ; }")
+    assert text_sum("int  main() {} // x") == text_sum("int main()\n{ }") != text_sum("int main() { ; }")
     assert encodable("a\ud800b") == "a?b"
 
 

@@ -13,8 +13,9 @@ from pie_bench.adapt.selfplay.behaviour import Behaviour, behaviour, does_the_sa
 from pie_bench.adapt.selfplay.draws import Draw, eligible
 from pie_bench.adapt.selfplay.funnel import Step, narrowed, write_funnel
 from pie_bench.adapt.selfplay.place import NewProgram, Place, ProgramClass, write_dataset
-from pie_bench.adapt.selfplay.problems import Problems, Program, encodable, text_sha256
+from pie_bench.adapt.selfplay.problems import Problems, Program, encodable
 from pie_bench.adapt.selfplay.task import SelfPlayTask, load_preset
+from pie_bench.cpp import text_sum
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import PieBenchError
 from pie_bench.execution.sandbox.sandbox import SandboxError
@@ -130,7 +131,7 @@ def _different(
                 continue
             alternatives = tuple(map(encodable, candidate.alternatives))
             candidate = replace(candidate, code=encodable(candidate.code), alternatives=alternatives)
-            text = text_sha256(candidate.code or "")
+            text = text_sum(candidate.code or "")
             if text in found:
                 found[text] = replace(found[text], copies=found[text].copies + 1)
             else:

@@ -10,13 +10,12 @@ from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 
-from pie_bench.cpp import code_tokens
-from pie_bench.data.load import PairDataset, load_dataset
+from pie_bench.cpp import text_sum
+from pie_bench.data.load import PairDataset, load_dataset, load_split
 from pie_bench.data.pair import Pair, TestCase
-from pie_bench.data.rows import MissingSplitError, rows_of
 from pie_bench.data.spec import SPLITS, load_spec
 from pie_bench.errors import UserError
-from pie_bench.hashing import hash_of, sha256
+from pie_bench.hashing import sha256
 
 TRAIN = "train"
 _FORMAT_INPUTS = 8  # of a problem: so many say what its inputs look like
@@ -34,11 +33,6 @@ class Program:
     text_sha256: str = ""
 
 
-def text_sha256(code: str) -> str:
-    """What a program says: the sum over its tokens, without comments."""
-    return hash_of(code_tokens(code))
-
-
 def encodable(code: str) -> str:
     """A text that UTF-8 can hold: what an answer has of half a character becomes a question mark, as for compilers."""
     return code.encode(errors="replace").decode()
@@ -54,13 +48,16 @@ class Problems:
     def __init__(self, dataset: str):
         self.train = load_dataset(dataset, TRAIN, with_tests=True)
         self.splits: dict[str, PairDataset] = {TRAIN: self.train}
-        for split in SPLITS:
-            if split != TRAIN and _has_split(dataset, split):
-                self.splits[split] = load_dataset(dataset, split, with_tests=False)
-        others = {pair.problem_id for name, split in self.splits.items() if name != TRAIN for pair in split.pairs}
+        path = load_spec(dataset).path()
+        others = () if path is not None and path.is_file() else SPLITS  # a single file is the training split
+        for split in others:
+            found = None if split == TRAIN else load_split(dataset, split, with_tests=False)
+            if found is not None:
+                self.splits[split] = found
+        elsewhere = {pair.problem_id for name, split in self.splits.items() if name != TRAIN for pair in split.pairs}
         self._pairs: dict[str, list[Pair]] = {}
         for pair in self.train.pairs:
-            if pair.problem_id not in others:
+            if pair.problem_id not in elsewhere:
                 self._pairs.setdefault(pair.problem_id, []).append(pair)
         self._tests: dict[str, tuple[TestCase, ...]] = {}
 
@@ -77,7 +74,7 @@ class Problems:
             key = (program.problem_id, program.code)
             if key not in found or _slowness(program) < _slowness(found[key]):
                 found[key] = program
-        texts = {code: text_sha256(code) for code in {code for _, code in found}}
+        texts = {code: text_sum(code) for code in {code for _, code in found}}
         by_text: dict[tuple[str, str], Program] = {}
         for (problem_id, code), program in found.items():
             key = (problem_id, texts[code])
@@ -138,18 +135,6 @@ class Problems:
         tests = self._tests.get(problem_id) or self._read_tests(problem_id, _FORMAT_INPUTS)
         shapes = Counter(shape(test.input) for test in tests[:_FORMAT_INPUTS])
         return min(shapes, key=lambda each: (-shapes[each], each))
-
-
-def _has_split(dataset: str, split: str) -> bool:
-    spec = load_spec(dataset)
-    path = spec.path()
-    if path is not None and path.is_file():
-        return False  # it is the training split
-    try:
-        rows_of(spec, split)
-    except MissingSplitError:
-        return False
-    return True
 
 
 def _programs_of(pair: Pair) -> tuple[Program, Program]:
