@@ -88,6 +88,10 @@ class AdaptRecipe(Strict):
         """The recipe as JSON has it."""
         return self.model_dump(mode="json")
 
+    def identity(self) -> dict[str, Any]:
+        """What of it decides the weights: all but its description."""
+        return self.model_dump(mode="json", exclude={"description"})
+
 
 def recipe_names() -> list[str]:
     """The shipped ones."""

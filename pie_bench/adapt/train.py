@@ -104,7 +104,7 @@ def _identity(
 ) -> dict[str, Any]:
     """All that decides the weights that come out."""
     return {
-        "recipe": {key: value for key, value in recipe.dumped().items() if key != "description"},
+        "recipe": recipe.identity(),
         "task": task.task,
         "task_hash": task.task_hash,
         "base": base.exact,

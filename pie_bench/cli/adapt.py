@@ -165,7 +165,7 @@ def _train_by_service(arguments: argparse.Namespace) -> int:
     with training_lock(out):
         files = export_chat(recipe, task, material, out, cache_dir())
         identity = {
-            "recipe": {key: value for key, value in recipe.dumped().items() if key != "description"},
+            "recipe": recipe.identity(),
             "task": task.task,
             "task_hash": task.task_hash,
             "base": entry.id,

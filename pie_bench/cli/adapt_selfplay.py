@@ -37,7 +37,8 @@ def _add_generate(stages: Any) -> None:
         "The same command resumes; one that asks for more draws or samples lets it grow.",
     )
     _add_folder(parser)
-    _add_model(parser)
+    options.add_model(parser)
+    options.add_context(parser)
     parser.add_argument("--dataset", metavar="D", help="where problems are drawn from; default: mini")
     parser.add_argument(
         "--preset",
@@ -85,7 +86,7 @@ def _add_filter(stages: Any) -> None:
         default=1,
         help="programs of a class to optimise; default: %(default)s",
     )
-    _add_workers(parser)
+    options.add_execution(parser, "programs run")
     parser.add_argument("--json", action="store_true", help="print the funnel as JSON")
     parser.set_defaults(verb=filter_answers)
 
@@ -98,7 +99,8 @@ def _add_optimise(stages: Any) -> None:
         "command resumes.",
     )
     _add_folder(parser)
-    _add_model(parser)
+    options.add_model(parser)
+    options.add_context(parser)
     parser.add_argument("--task", metavar="T", default="pie_finetuned", help="default: %(default)s")
     parser.add_argument("--include-path", metavar="DIR", help="a folder with your own tasks")
     parser.add_argument("--encoder", metavar="X", help="encoder for tasks that retrieve examples; default: the task's")
@@ -111,7 +113,7 @@ def _add_optimise(stages: Any) -> None:
         "(default: where programs have 80 tests or more)",
     )
     options.add_max_cost(parser)
-    _add_workers(parser)
+    options.add_execution(parser, "programs run")
     parser.set_defaults(verb=optimise)
 
 
@@ -134,31 +136,6 @@ def _add_select(stages: Any) -> None:
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="the self-play's folder, one for all stages")
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="M",
-        help="a name of `pie-bench models`, ADAPTER:ID, or package.module:Class",
-    )
-    parser.add_argument(
-        "--model-args", nargs="+", action="extend", metavar="K=V", help="the adapter's settings: docs/models.md"
-    )
-    parser.add_argument(
-        "--context",
-        type=options.positive,
-        metavar="N",
-        help="the model's context length in tokens, where its server does not report it",
-    )
-
-
-def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers", type=options.positive, metavar="N", help="programs run at once (default: one per core)"
-    )
-    options.add_sandbox(parser)
 
 
 def _at_least_one(text: str) -> float:

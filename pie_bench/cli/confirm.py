@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pie_bench.cli.options import add_sandbox, chosen_sandbox, positive
+from pie_bench.cli.options import add_execution, chosen_sandbox
 from pie_bench.paths import cache_dir
 from pie_bench.progress import program_bar
 
@@ -25,10 +25,7 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("--environment", default="gem5-skylake", metavar="E", help="default: %(default)s")
-    parser.add_argument(
-        "--workers", type=positive, metavar="N", help="programs executed at once (default: one per core)"
-    )
-    add_sandbox(parser)
+    add_execution(parser)
     parser.set_defaults(verb=confirm)
 
 

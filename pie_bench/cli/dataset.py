@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pie_bench.cli.options import add_sandbox, chosen_sandbox, pair_ids, positive
+from pie_bench.cli.options import add_execution, chosen_sandbox, pair_ids, positive
 from pie_bench.cli.output import print_json, print_table
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
@@ -42,8 +42,7 @@ def add_verbs(verbs: Any) -> None:
     )
     action.add_argument("--quick", action="store_true", help="run no program")
     action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
-    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
-    add_sandbox(action)
+    add_execution(action, "programs run")
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=check)
     action = actions.add_parser("list", help="list the named datasets")
@@ -63,8 +62,7 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("recipe", metavar="RECIPE", help="a YAML file, or pie: docs/dataset-building.md")
     action.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write the dataset")
     action.add_argument("--environment", metavar="E", help="environment to measure in; default: the recipe's")
-    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
-    add_sandbox(action)
+    add_execution(action, "programs run")
     action.add_argument("--json", action="store_true", help="print the manifest")
     action.set_defaults(verb=build)
     action = actions.add_parser("stats", help="count problems, pairs, lengths and duplicates (the paper's A.5 and A.9)")
@@ -98,8 +96,7 @@ def add_verbs(verbs: Any) -> None:
         "--rebuild", action="store_true", help="only make every input again and compare the sums; run no program"
     )
     action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
-    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
-    add_sandbox(action)
+    add_execution(action, "programs run")
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(verb=stress)
     action = actions.add_parser(
@@ -115,8 +112,7 @@ def add_verbs(verbs: Any) -> None:
         "--mutants", type=positive, default=12, metavar="N", help="of a problem, at most; default: %(default)s"
     )
     action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
-    action.add_argument("--workers", type=positive, metavar="N", help="programs run at once (default: one per core)")
-    add_sandbox(action)
+    add_execution(action, "programs run")
     action.add_argument("--json", action="store_true", help="print JSON, with every mutant")
     action.set_defaults(verb=mutants)
     action = actions.add_parser("fetch", help="say where to get PIE's files; verify and lay out those you have")

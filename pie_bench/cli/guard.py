@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pie_bench.cli.options import add_sandbox, chosen_sandbox, positive
+from pie_bench.cli.options import add_execution, chosen_sandbox, positive
 from pie_bench.paths import cache_dir
 from pie_bench.progress import program_bar
 
@@ -21,8 +21,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("--all", action="store_true", help="every correct answer, not only those 10 %% faster")
     parser.add_argument("--inputs", type=positive, metavar="N", help="guard inputs per pair (default: 20)")
-    parser.add_argument("--workers", type=positive, metavar="N", help="pairs checked at once (default: one per core)")
-    add_sandbox(parser)
+    add_execution(parser, "pairs checked")
     parser.set_defaults(verb=guard)
 
 

@@ -26,15 +26,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="tasks, groups and globs, e.g. pie_instruct or pie_cot_k2,'pie_retrieval_*' or pie_all",
     )
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="M",
-        help="a name of `pie-bench models`, ADAPTER:ID, or package.module:Class",
-    )
-    parser.add_argument(
-        "--model-args", nargs="+", action="extend", metavar="K=V", help="the adapter's settings: docs/models.md"
-    )
+    add_model(parser)
     add_sources(parser)
     parser.add_argument(
         "--environment",
@@ -50,12 +42,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--shard", metavar="I/N", help="only the I-th of N parts of the pairs; pie-bench merge joins them"
     )
     parser.add_argument("--samples", type=positive, metavar="K", help="answers per pair (default: the task's)")
-    parser.add_argument(
-        "--context",
-        type=positive,
-        metavar="N",
-        help="the model's context length in tokens, where its server does not report it",
-    )
+    add_context(parser)
     parser.add_argument(
         "--answers-for-other-prompts",
         dest="other_prompts",
@@ -67,6 +54,28 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="prepare everything and print the prompts, without calling the model"
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The options that say who answers."""
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="M",
+        help="a name of `pie-bench models`, ADAPTER:ID, or package.module:Class",
+    )
+    parser.add_argument(
+        "--model-args", nargs="+", action="extend", metavar="K=V", help="the adapter's settings: docs/models.md"
+    )
+
+
+def add_context(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--context",
+        type=positive,
+        metavar="N",
+        help="the model's context length in tokens, where its server does not report it",
     )
 
 
@@ -96,6 +105,12 @@ def add_sandbox(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run programs without a sandbox where none works; the leaderboard refuses such runs",
     )
+
+
+def add_execution(parser: argparse.ArgumentParser, what: str = "programs executed") -> None:
+    """The options of what runs foreign code: how much at once, and in what."""
+    parser.add_argument("--workers", type=positive, metavar="N", help=f"{what} at once (default: one per core)")
+    add_sandbox(parser)
 
 
 def chosen_sandbox(arguments: argparse.Namespace) -> Sandbox:

@@ -22,10 +22,7 @@ def add_verbs(verbs: Any) -> None:
         "execute", help="judge the generated answers", description="Compile, check and measure the answers."
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    parser.add_argument(
-        "--workers", type=options.positive, metavar="N", help="programs executed at once (default: one per core)"
-    )
-    options.add_sandbox(parser)
+    options.add_execution(parser)
     parser.set_defaults(verb=execute)
     parser = verbs.add_parser("score", help="compute the metrics of a finished run", description="Compute the metrics.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")

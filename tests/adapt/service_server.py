@@ -8,12 +8,13 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.loopback import LoopbackServer, answering
 
 STEPS = ("validating_files", "queued", "running", "succeeded")
 
@@ -34,11 +35,9 @@ class Script:
     victim: int | None = None
 
 
-class Service(ThreadingHTTPServer):
-    daemon_threads = True
-
+class Service(LoopbackServer):
     def __init__(self, script: Script):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.script = script
         self.lock = threading.Lock()
         self.requests: list[str] = []
@@ -47,25 +46,9 @@ class Service(ThreadingHTTPServer):
         self.jobs: list[dict[str, Any]] = []  # each was paid for
         self.looks: dict[str, int] = {}
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # a client that went away
-
-
-@contextmanager
-def serving(script: Script | None = None) -> Iterator[Service]:
-    server = Service(script or Script())
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serving(script: Script | None = None) -> AbstractContextManager[Service]:
+    return answering(Service(script or Script()))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -13,11 +13,13 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback import LoopbackServer, answering
 
 RETRIED = (
     "429",
@@ -69,23 +71,15 @@ class Seen:
     most: int = 0
 
 
-class FaultServer(ThreadingHTTPServer):
-    daemon_threads = True
+class FaultServer(LoopbackServer):
     request_queue_size = 256
 
     def __init__(self, behaviour: Behaviour):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.behaviour = behaviour
         self.seen = Seen()
         self.lock = threading.Lock()
         self.random = random.Random(behaviour.seed)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # a client that went away
 
     def fault(self) -> str:
         number = len(self.seen.bodies) - 1
@@ -96,17 +90,8 @@ class FaultServer(ThreadingHTTPServer):
         return ""
 
 
-@contextmanager
-def serving(behaviour: Behaviour | None = None) -> Iterator[FaultServer]:
-    server = FaultServer(behaviour or Behaviour())
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serving(behaviour: Behaviour | None = None) -> AbstractContextManager[FaultServer]:
+    return answering(FaultServer(behaviour or Behaviour()))
 
 
 def named(body: Mapping[str, Any]) -> str:
