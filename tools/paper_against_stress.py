@@ -155,7 +155,8 @@ def show(rows: list[dict[str, Any]]) -> None:
                 speeds = np.array([max(1.0, row[name]) for row in values])
                 columns = np.stack([speeds, np.log(speeds), 100.0 * (speeds >= OPTIMIZED_SPEEDUP)], axis=1)
                 found_intervals = intervals(columns, clusters_of([row["problem"] for row in values]))
-                mean, low, high = found_intervals.mean, found_intervals.low, found_intervals.high
+                mean, high = found_intervals.mean, found_intervals.high
+                low = np.maximum(found_intervals.low, [1.0, 0.0, 0.0])  # no mean of floored speedups is below 1
                 print(
                     f"  {name:<10} {len(values):>3} pairs: mean {mean[0]:.2f} [{low[0]:.2f}, {high[0]:.2f}], geometric "
                     f"{math.exp(mean[1]):.2f} [{math.exp(low[1]):.2f}, {math.exp(high[1]):.2f}], "
