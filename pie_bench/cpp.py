@@ -28,9 +28,17 @@ _PLAIN = r"""
     | (?P<word>    [^\W\d]\w* )
     | (?P<sign>    <<=|>>=|->|::|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|\S )
 """
+# A sign that begins nothing longer, in front of all else: some texts are nothing but these.
+_SINGLE_SIGN = r"""[^\w\s/."'\#<>:=!&|*%^+-]"""
+# As much as holds no comment and no literal, token by token.
+_NEITHER = r"""
+    (?P<neither> (?: \s | [^\w/."'] | /(?![/*]) | \.?[0-9](?:[eEpP][+-]|'(?=\w)|[\w.])*
+    | (?!(?:u8|[uUL])?(?:["']|R"[^()\\\s]{0,16}\())[^\W\d]\w* | [.\d] )+ )
+"""
 _FLAGS = re.VERBOSE | re.DOTALL | re.MULTILINE
-_TOKEN = re.compile(f"{_DIRECTIVE}|{_PLAIN}", _FLAGS)
+_TOKEN = re.compile(f"{_SINGLE_SIGN}|{_DIRECTIVE}|{_PLAIN}", _FLAGS)
 PLAIN_TOKEN = re.compile(_PLAIN, _FLAGS)
+_COMMENT_OR_LITERAL = re.compile(f"{_NEITHER}|{_PLAIN}", _FLAGS)
 
 
 class Token(NamedTuple):
@@ -45,7 +53,7 @@ class Token(NamedTuple):
 def lex(text: str) -> Iterator[Token]:
     """The tokens of any text, in order; a preprocessor directive with its continuation lines is one token."""
     for match in _TOKEN.finditer(text):
-        yield Token(str(match.lastgroup), match[0], match.start(), match.end())
+        yield Token(match.lastgroup or "sign", match[0], *match.span())
 
 
 def code_tokens(source: str) -> list[str]:
@@ -60,7 +68,7 @@ def text_sum(source: str) -> str:
 
 def without_comments(source: str) -> str:
     """The text with a space for each comment."""
-    return _replaced(source, lambda token: " " if token.kind == "comment" else token.text)
+    return _replaced(source, lambda kind, literal: " " if kind == "comment" else literal)
 
 
 def literals_apart(source: str) -> tuple[str, list[tuple[str, str]]]:
@@ -68,24 +76,22 @@ def literals_apart(source: str) -> tuple[str, list[tuple[str, str]]]:
     `raw`), in order; a character literal becomes 0."""
     literals: list[tuple[str, str]] = []
 
-    def replaced(token: Token) -> str:
-        if token.kind in ("string", "raw"):
-            literals.append((token.kind, token.text))
+    def replaced(kind: str, literal: str) -> str:
+        if kind in ("string", "raw"):
+            literals.append((kind, literal))
             return '""'
-        return {"comment": " ", "char": " 0 "}.get(token.kind, token.text)
+        return " " if kind == "comment" else " 0 "
 
     return _replaced(source, replaced), literals
 
 
-def _replaced(source: str, replaced: Callable[[Token], str]) -> str:
-    """The text with each token replaced; what stands between tokens stays."""
-    pieces = []
-    at = 0
-    for match in PLAIN_TOKEN.finditer(source):
-        token = Token(str(match.lastgroup), match[0], match.start(), match.end())
-        pieces += [source[at : token.start], replaced(token)]
-        at = token.end
-    return "".join([*pieces, source[at:]])
+def _replaced(source: str, replaced: Callable[[str, str], str]) -> str:
+    """The text with each comment and literal replaced by what `replaced` makes of its kind and text."""
+
+    def of(match: re.Match[str]) -> str:
+        return match[0] if match.lastgroup == "neither" else replaced(str(match.lastgroup), match[0])
+
+    return _COMMENT_OR_LITERAL.sub(of, source)
 
 
 # tree-sitter's error recovery is not linear (`a<b>::` a thousand times takes seconds), so its steps are counted. A step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from typing import Any
@@ -25,7 +26,7 @@ def plain(text: str, *, lines: bool = False) -> str:
     if text.isascii() and text.isprintable():
         return text
     kept = "\n\t" if lines else ""
-    return "".join(c if c in kept or not _is_hidden(c) else _written(c) for c in text)
+    return text.translate({ord(c): _written(c) for c in set(text).difference(kept) if _is_hidden(c)})
 
 
 def plain_within(value: Any) -> Any:
@@ -47,10 +48,11 @@ def shown_name(text: str) -> str:
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     text = " ".join(unicodedata.normalize("NFKC", text).translate(_SAME).split(" "))
-    letters = [c for c in text if unicodedata.category(c)[0] == "L"]
+    letters = [c for c in set(text) if unicodedata.category(c)[0] == "L"]
     mixed = any(_LATIN.match(c) for c in letters) or all(_looks_latin(c) for c in letters)
-    shown = []
-    for before, c in zip(" " + text, text, strict=False):
+
+    @functools.cache
+    def shown(before: str, c: str) -> str:
         strange = (
             _is_hidden(c)
             or (_looks_latin(c) and mixed)
@@ -58,8 +60,11 @@ def shown_name(text: str) -> str:
             or (unicodedata.name(c, "").startswith("COMBINING") and not _looks_latin(before))
             or unicodedata.category(c) in ("Sk", "Me", "Lm")
         )
-        shown.append(_written(c) if strange else c)
-    return " ".join("".join(shown).split())
+        return _written(c) if strange else c
+
+    name = " ".join("".join(map(shown, " " + text, text)).split())
+    # What was written out has Latin letters, beside which others may now pass for more of them.
+    return name if name == text else shown_name(name)
 
 
 def same_name(one: str, other: str) -> bool:

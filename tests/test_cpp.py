@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pie_bench.cpp import Steps, code_tokens, lex, literals_apart, structure, without_comments
+from pie_bench.cpp import PLAIN_TOKEN, Steps, code_tokens, lex, literals_apart, structure, without_comments
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,27 @@ def test_literals_apart(source: str, bare: str, literals: list[tuple[str, str]])
 
 def test_comments_go_and_strings_stay() -> None:
     assert without_comments('a = "// no"; // yes\nb') == 'a = "// no";  \nb'
+
+
+_WRITTEN = st.sampled_from(
+    [
+        *"\"'\\/*<>{}()#;.019eRuLx \n",
+        *('R"(', 'u8R"x(', ')"', ')x"', "//", "/*", "*/", "1'0", "uR", "u'", "\u0661", "\u202e"),
+    ]
+)
+
+
+@given(st.lists(_WRITTEN, max_size=40).map("".join))
+def test_what_stands_between_literals_is_skipped_whole(source: str) -> None:
+    """As token by token."""
+    kept = [(match.lastgroup, match[0]) for match in PLAIN_TOKEN.finditer(source)]
+    assert literals_apart(source)[1] == [each for each in kept if each[0] in ("string", "raw")]
+    bare = without_comments(source)
+    assert "".join(bare.split()) == "".join("".join(text.split()) for kind, text in kept if kind != "comment")
+
+
+@given(st.lists(_WRITTEN, max_size=40).map("".join))
+def test_tokens_outside_directives_are_the_plain_ones(source: str) -> None:
+    source = source.replace("#", "")
+    assert [token.text for token in lex(source)] == [match[0] for match in PLAIN_TOKEN.finditer(source)]
+    assert [token.kind for token in lex(source)] == [match.lastgroup for match in PLAIN_TOKEN.finditer(source)]

@@ -45,6 +45,7 @@ def test_what_is_not_seen_is_written_out(text: str, shown: str) -> None:
         ("g\u0440t-4", r"g\u0440t-4"),  # Cyrillic er
         ("\u0430\u0440\u0435", r"\u0430\u0440\u0435"),  # nothing but letters that pass for Latin ones
         ("GP\u03a4-4", r"GP\u03a4-4"),  # Greek tau
+        ("^\u03bc\u0c05", "\\x5e\\u03bc\u0c05"),  # beside the x
         ("gpt\u20114", "gpt-4"),
         ("ｇｐｔ-４", "gpt-4"),
         ("𝐠𝐩𝐭-4", "gpt-4"),

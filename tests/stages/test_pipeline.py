@@ -229,18 +229,24 @@ def test_our_failures_are_in_no_metric_and_done_again(
 
 
 def test_a_failure_ends_a_run_that_waits_for_an_answer(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pinned_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Said as soon as the first verdict cannot be kept, not when the model answers."""
     directory = tmp_path / "run"
+    monkeypatch.setenv("PIE_BENCH_CACHE", str(tmp_path / "cache"))  # verdicts that are known come before the model
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "never_answers.py").write_text(
         "import threading\n"
+        "from contextlib import suppress\n"
         "from pathlib import Path\n"
         "given_up = threading.Event()\n"
         "class Model:\n"
         "    def generate(self, requests):\n"
-        f"        Path({str(directory)!r}, 'verdicts.jsonl').mkdir()\n"
+        f"        verdicts = Path({str(directory)!r}, 'verdicts.jsonl')\n"
+        "        while not verdicts.is_dir():  # the first verdicts may be there already\n"
+        "            verdicts.unlink(missing_ok=True)\n"
+        "            with suppress(FileExistsError):\n"
+        "                verdicts.mkdir()\n"
         "        given_up.wait(60)\n"
         "        yield from ()\n"
     )

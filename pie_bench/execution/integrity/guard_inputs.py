@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 Rows = list[list[str]]
@@ -42,7 +43,7 @@ class Words:
         lengths = [*map(len, texts)]
         different = sorted(set(texts))
         few = tuple(different) if len(different) <= _FEW_WORDS and len(texts) >= 4 * len(different) else ()
-        within = Counter(c for text in texts for c in set(text))
+        within = Counter(chain.from_iterable(map(set, texts)))
         alphabet = "".join(sorted(within))
         common = "".join(c for c in alphabet if within[c] >= _COMMON * len(texts))
         return Words(min(lengths), max(lengths), alphabet, common or alphabet, few)
