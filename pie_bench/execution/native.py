@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
 from pie_bench.execution.checker import CHECKER, STANDARD, same_output
 from pie_bench.execution.environment import Environment
-from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished, Limits, Sandbox
+from pie_bench.execution.sandbox.sandbox import (
+    PROGRAM,
+    SERVER,
+    WALL_CLOCK,
+    Command,
+    File,
+    Finished,
+    Limits,
+    NotServedError,
+    Sandbox,
+    SandboxError,
+)
 from pie_bench.execution.subject import Subject, Workshop
+from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import sha256
 from pie_bench.run.verdict import Outcome, TestResult, Verdict
 
+_log = logging.getLogger(__name__)
 _OUT_OF_MEMORY = (
     b"bad_alloc",
     f"failed to execute {PROGRAM}: Cannot allocate memory".encode(),
@@ -28,11 +43,13 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     results: list[TestResult] = []
     sums: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    inputs = [test.input for test in subject.tests]
+    runs = run_on_each(subject.binary, inputs, workshop.environment, workshop.sandbox, workshop.toolchain)
     for test in subject.tests:
         if results and results[-1].outcome in _ENDS_IT:
             results.append(TestResult(test.test_id, results[-1].outcome))
             continue
-        finished = run_natively(subject.binary, test.input, workshop)
+        finished = next(runs)
         outcome = outcome_of(finished)
         if outcome == "ok" and not workshop.comparing.right(subject.candidate.problem_id, test, finished.stdout):
             outcome = "wrong_output"
@@ -40,6 +57,7 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
         if finished.user_seconds is not None:
             seconds[test.test_id] = finished.user_seconds
         results.append(TestResult(test.test_id, outcome))
+    runs.close()
     subject = replace(subject, results=tuple(results), output_sums=sums, user_seconds=seconds)
     failed = next((result for result in results if result.outcome != "ok"), None)
     if failed is None:
@@ -65,6 +83,50 @@ def run_natively(
     if cpu_seconds is not None:
         limits = limits.model_copy(update={"cpu_seconds": cpu_seconds})
     return run_program(binary, data, environment, workshop.sandbox, limits, random_addresses=random_addresses)
+
+
+def run_on_each(
+    binary: bytes, inputs: Sequence[bytes], environment: Environment, sandbox: Sandbox, toolchain: Toolchain
+) -> Generator[Finished, None, None]:
+    """`run_program` on each input, in order, in one sandbox for all where that can be (`in_one_sandbox`). `toolchain`
+    is for programs of this machine. Raises SandboxError as it does."""
+    spec = environment.spec
+    if spec.toolchain.isa.is_foreign:
+        for data in inputs:
+            yield run_program(binary, data, environment, sandbox)
+    else:
+        command = Command(
+            [PROGRAM], files={PROGRAM: File(binary, True)}, environment=spec.program_environment, root=environment.root
+        )
+        yield from in_one_sandbox(command, inputs, spec.native_limits, sandbox, toolchain)
+
+
+def in_one_sandbox(
+    command: Command, inputs: Sequence[bytes], limits: Limits, sandbox: Sandbox, toolchain: Toolchain
+) -> Generator[Finished, None, None]:
+    """One run of a program for each input, in order: one sandbox serves all of them; where it cannot, or the program
+    ends what serves it, each gets a sandbox of its own. Raises SandboxError when the program could not be started."""
+    server = toolchain.server() if len(inputs) > 1 else None
+    done = 0
+    while server is not None and done < len(inputs):
+        files = {**command.files, SERVER: File(server, True)}
+        try:
+            with sandbox.serve(
+                replace(command, argv=[SERVER, *command.argv], files=files), limits, "payload"
+            ) as served:
+                served.send(served.child_filter)
+                finished = None
+                while done < len(inputs) and not (finished is not None and finished.wall_timeout):
+                    finished = served.run(inputs[done])
+                    done += 1
+                    yield finished
+        except NotServedError:
+            server = None
+        except SandboxError as error:
+            _log.info("%s; the program goes on with one sandbox for each input", error)
+            server = None
+    for data in inputs[done:]:
+        yield sandbox.run(replace(command, stdin=data), limits, "payload")
 
 
 def run_program(

@@ -18,6 +18,7 @@ from pie_bench.paths import roots_dir
 
 _TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ draws these names: the linker's messages must not differ
 _LOG_CHARACTERS = 4000
+_SERVER = Path(__file__).parent / "sandbox" / "server.cpp"
 _SOURCE = f"{PROGRAM}.cpp"
 _BESIDE = "/w/beside.cpp"
 # Whatever a sandbox calls the folder, in the program (`__FILE__`) it is /w. Sandboxes leave alone what is in quotes.
@@ -105,6 +106,10 @@ class Toolchain:
         if len(found) != len(addresses):
             raise SandboxError(f"addr2line: answers to {len(found)} of {len(addresses)} addresses")
         return found
+
+    def server(self) -> bytes | None:
+        """The sandbox's `SERVER`, made once; None where the toolchain cannot link statically."""
+        return self._once(_SERVER.read_text(), lambda text: self.compile(text, "-static").binary)
 
     def disassembled(self, code: str) -> str:
         """`disassemble` of the program of a source text of our own, made once."""

@@ -124,8 +124,11 @@ class Counting:
         return self.sandbox.run(command, limits, stage)
 
     @contextmanager
-    def serve(self, command: Command, limits: Limits) -> Iterator[Served]:
-        with self.sandbox.serve(command, limits) as served:
+    def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> Iterator[Served]:
+        with self.sandbox.serve(command, limits, stage) as served:
+            if stage == "payload":
+                yield served
+                return
             run = served.run
 
             def counted(*arguments: bytes) -> Finished:

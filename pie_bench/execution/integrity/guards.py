@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.integrity.guard_inputs import guard_inputs
-from pie_bench.execution.native import run_program
+from pie_bench.execution.native import in_one_sandbox, run_on_each
 from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished, Sandbox, SandboxError
 from pie_bench.execution.toolchain import Toolchain, host_toolchain
 from pie_bench.hashing import sha256
@@ -70,8 +70,8 @@ class PairGuard:
         flags = [flag for flag in spec.toolchain.flags if not flag.startswith("-O")] + [*SANITIZERS, ASSERTIONS]
         checked = spec.toolchain.model_copy(update={"flags": tuple(flags)})
         self._checked = host_toolchain(checked, spec.compile_limits, sandbox, root)
-        checkers = host_toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
-        self._comparing = Comparing(spec, checkers, sandbox)
+        self._host = host_toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
+        self._comparing = Comparing(spec, self._host, sandbox)
         self._seconds_on, self._own_seconds = seconds_on, dict[bytes, float | None]()
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
         self._source = source
@@ -79,27 +79,28 @@ class PairGuard:
         target_checked = self._checked.compile(pair.tgt_code).binary
         self._every_test = [test.input for test in tests]
         # The slow program's own findings excuse an answer's on the same test.
-        self._tests = [test for test in tests if self._said(source_checked, test.input) is None]
-        self.answers: list[tuple[bytes, bytes]] = []
-        for data in inputs_of(pair.pair_id, tests, n, seed):
-            answer = self._answer(source, data)
-            if answer is None or self._said(source_checked, data) is not None:
-                continue
-            other = self._answer(target, data)
-            if other is None or not self._same(data, other, answer):
-                continue
-            self.answers.append((data, answer))
-        # Where the human rewrite has a finding too, the input may lie outside the problem.
-        self._faultless = [
-            data for data, _ in self.answers if target_checked and self._said(target_checked, data) is None
+        said = self._said(source_checked, self._every_test)
+        self._tests = [test for test, finding in zip(tests, said, strict=True) if finding is None]
+        inputs = inputs_of(pair.pair_id, tests, n, seed)
+        answers = {
+            data: out for data, out in zip(inputs, self._outputs(source, inputs), strict=True) if out is not None
+        }
+        inputs = self._without_finding(source_checked, list(answers))
+        self.answers = [
+            (data, answers[data])
+            for data, other in zip(inputs, self._outputs(target, inputs), strict=True)
+            if other is not None and self._same(data, other, answers[data])
         ]
+        # Where the human rewrite has a finding too, the input may lie outside the problem.
+        inputs = [data for data, _ in self.answers]
+        self._faultless = [] if target_checked is None else self._without_finding(target_checked, inputs)
 
     def check(self, code: str, sample_index: int) -> GuardFinding:
         """What the guards find in an answer that passed its tests."""
-        checked = self._checked.compile(code).binary
+        binary, checked = self._build(self._plain, code), self._checked.compile(code).binary
         # None: inline assembly that leaves the sanitizers no register, say; nothing is known.
         sanitizer = self._sanitizer(checked) if checked is not None else None
-        wrong = self._guard_input(code)
+        wrong = self._guard_input(binary)
         if checked is not None and sanitizer is None and wrong is None:
             wrong = self._fault(checked)
         return GuardFinding(
@@ -110,28 +111,26 @@ class PairGuard:
             self._environment_id,
             sanitizer,
             wrong,
-            self._slower(code) if wrong is None else None,
+            self._slower(binary) if wrong is None else None,
         )
 
     def _sanitizer(self, checked: bytes) -> str | None:
-        for test in self._tests:
-            said = self._said(checked, test.input)
-            if said is not None:
-                return f"test {test.test_id}: {said}"
+        said = self._said(checked, [test.input for test in self._tests])
+        for test, finding in zip(self._tests, said, strict=True):
+            if finding is not None:
+                return f"test {test.test_id}: {finding}"
         return None
 
     def _fault(self, checked: bytes) -> str | None:
         """The sanitizers' finding on a guard input, where the answer is right all the same."""
-        for data in self._faultless:
-            said = self._said(checked, data)
-            if said is not None:
-                return f"input {shown_input(data)}: {said}"
+        for data, finding in zip(self._faultless, self._said(checked, self._faultless), strict=True):
+            if finding is not None:
+                return f"input {shown_input(data)}: {finding}"
         return None
 
-    def _guard_input(self, code: str) -> str | None:
-        binary = self._build(self._plain, code)
-        for data, expected in self.answers:
-            finished = self._run(binary, data)
+    def _guard_input(self, binary: bytes) -> str | None:
+        runs = self._runs(binary, [data for data, _ in self.answers])
+        for (data, expected), finished in zip(self.answers, runs, strict=True):
             if finished.cpu_limit or finished.stalled:
                 found = "no end in sight"
             elif finished.exit_code != 0:
@@ -144,12 +143,11 @@ class PairGuard:
             return f"input {shown_input(data)}: {found}, not {wanted!r}"
         return None
 
-    def _slower(self, code: str) -> str | None:
+    def _slower(self, binary: bytes) -> str | None:
         """Guard inputs on which it is far less faster than on the tests that cost the slow program about as much: what
         is fast there only, as a table of the tests' inputs is, has its speedup from knowing them."""
         if self._seconds_on is None or not self.answers:
             return None
-        binary = self._build(self._plain, code)
         # Tests were measured before, these were not: the longest stand for the dearest.
         longest = sorted((data for data, _ in self.answers), key=lambda data: (len(data), data), reverse=True)
         guards = self._dearest(longest[:_MEASURED], _MEASURED)
@@ -198,9 +196,10 @@ class PairGuard:
     def _same(self, data: bytes, output: bytes, expected: bytes) -> bool:
         return self._comparing.right(self._pair.problem_id, TestCase("guard", data, expected), output)
 
-    def _answer(self, binary: bytes, data: bytes) -> bytes | None:
-        finished = self._run(binary, data)
-        return finished.stdout if finished.exit_code == 0 else None
+    def _outputs(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[bytes | None]:
+        """What it writes on each input; None where it does not end well."""
+        for finished in self._runs(binary, inputs):
+            yield finished.stdout if finished.exit_code == 0 else None
 
     def _build(self, toolchain: Toolchain, code: str) -> bytes:
         compiled = toolchain.compile(code)
@@ -208,30 +207,35 @@ class PairGuard:
             raise SandboxError(f"guards: pair {self._pair.pair_id}: {compiled.outcome}: {compiled.log.strip()[:200]}")
         return compiled.binary
 
-    def _run(self, binary: bytes, data: bytes, *, sanitized: bool = False) -> Finished:
-        if sanitized:
-            limits = self._spec.native_limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
-            environment = {**self._spec.program_environment, **_OPTIONS}
-            command = Command([PROGRAM], data, {PROGRAM: File(binary, True)}, environment, self._checked.root)
-            finished = self._sandbox.run(command, limits, "payload")
-        else:
-            finished = run_program(binary, data, self._environment, self._sandbox)
-        if finished.wall_timeout and not finished.stalled:
-            raise SandboxError(f"guards: pair {self._pair.pair_id}: {WALL_CLOCK}")
-        return finished
+    def _runs(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Finished]:
+        return self._in_time(run_on_each(binary, inputs, self._environment, self._sandbox, self._host))
 
-    def _said(self, sanitized: bytes, data: bytes) -> str | None:
-        """The sanitizers' finding on an input, in words that are the same in every run; None when there is none."""
-        finished = self._run(sanitized, data, sanitized=True)
-        if finished.exit_code == 0:
-            return None
-        found = _SAID.search(finished.stderr.decode(errors="replace"))
-        if found is None:  # older libraries say it on standard output, which is lost when they abort
-            return "an assertion of the standard library failed" if finished.signal == signal.SIGABRT else None
-        if found["undefined"] is not None:
-            line = found["where"].rpartition(":")[2]
-            return f"line {line}: " + re.sub(r"0x[0-9a-f]+", "0x…", found["undefined"])[:160]
-        return found["address"] or found["assertion"]
+    def _in_time(self, runs: Iterable[Finished]) -> Iterator[Finished]:
+        for finished in runs:
+            if finished.wall_timeout and not finished.stalled:
+                raise SandboxError(f"guards: pair {self._pair.pair_id}: {WALL_CLOCK}")
+            yield finished
+
+    def _said(self, sanitized: bytes, inputs: Sequence[bytes]) -> Iterator[str | None]:
+        """The sanitizers' finding on each input, in words that are the same in every run; None when there is none."""
+        environment = {**self._spec.program_environment, **_OPTIONS}
+        command = Command([PROGRAM], b"", {PROGRAM: File(sanitized, True)}, environment, self._checked.root)
+        limits = self._spec.native_limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
+        for finished in self._in_time(in_one_sandbox(command, inputs, limits, self._sandbox, self._host)):
+            yield None if finished.exit_code == 0 else _finding(finished)
+
+    def _without_finding(self, sanitized: bytes, inputs: Sequence[bytes]) -> list[bytes]:
+        return [data for data, found in zip(inputs, self._said(sanitized, inputs), strict=True) if found is None]
+
+
+def _finding(finished: Finished) -> str | None:
+    found = _SAID.search(finished.stderr.decode(errors="replace"))
+    if found is None:  # older libraries say it on standard output, which is lost when they abort
+        return "an assertion of the standard library failed" if finished.signal == signal.SIGABRT else None
+    if found["undefined"] is not None:
+        line = found["where"].rpartition(":")[2]
+        return f"line {line}: " + re.sub(r"0x[0-9a-f]+", "0x…", found["undefined"])[:160]
+    return found["address"] or found["assertion"]
 
 
 def inputs_of(pair_id: str, tests: Sequence[TestCase], n: int = N_GUARD_INPUTS, seed: str = PUBLIC_SEED) -> list[bytes]:

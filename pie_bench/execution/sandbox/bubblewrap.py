@@ -80,11 +80,13 @@ class BubblewrapSandbox:
             return finished_of(ended, limits, launch.streams)
 
     @contextmanager
-    def serve(self, command: Command, limits: Limits) -> Iterator[Served]:
+    def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> Iterator[Served]:
         """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair."""
+        if stage == "payload":  # the server counts among the processes
+            limits = limits.model_copy(update={"processes": limits.processes + 1})
         with ExitStack() as stack:
-            launch = self._prepare(command, limits, "simulator", "server", stack)
-            yield stack.enter_context(serving(launch, limits))
+            launch = self._prepare(command, limits, stage, "server", stack)
+            yield stack.enter_context(serving(launch, limits, stage))
 
     @contextmanager
     def connect(self, command: Command, limits: Limits) -> Iterator[Connected]:

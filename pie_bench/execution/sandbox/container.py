@@ -104,7 +104,7 @@ class ContainerSandbox:
             if container is not None:
                 container.remove()
 
-    def serve(self, command: Command, limits: Limits) -> AbstractContextManager[Served]:
+    def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> AbstractContextManager[Served]:
         """Not to be had: descriptors cannot be handed into a container."""
         raise NotServedError("the sandbox container runs every simulation in a process of its own")
 

@@ -27,6 +27,7 @@ REPORT_BYTES = 64 << 20  # what a simulator may write in one file
 _PR_SET_CHILD_SUBREAPER = 36
 STALL_SECONDS = 10  # without a tick of CPU time, nor anything that could run: nothing will come any more
 _LOOK_SECONDS = 1
+_REPLY = struct.Struct("<iQ")  # of a process that serves inputs: wait status, microseconds outside the kernel
 GRACE_SECONDS = 10  # for what ends by itself when its socket is closed, or when it is asked to
 
 
@@ -188,7 +189,7 @@ def _activity(pid: int) -> tuple[int, bool]:
 
 
 @contextmanager
-def serving(launch: Launch, limits: Limits) -> Iterator[Served]:
+def serving(launch: Launch, limits: Limits, stage: Stage) -> Iterator[Served]:
     """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair."""
     with ExitStack() as stack:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -198,7 +199,7 @@ def serving(launch: Launch, limits: Limits) -> Iterator[Served]:
         stack.callback(launch.end, process)
         handle = os.pidfd_open(process.pid)
         stack.callback(os.close, handle)
-        served = _Served(ours, handle, process.pid, launch.streams, limits)
+        served = _Served(ours, handle, process.pid, launch.streams, limits, stage)
         try:
             yield served
         finally:
@@ -209,9 +210,9 @@ def serving(launch: Launch, limits: Limits) -> Iterator[Served]:
 class _Served:
     """The contract's `Served`."""
 
-    def __init__(self, control: socket.socket, handle: int, pid: int, streams: Streams, limits: Limits):
+    def __init__(self, control: socket.socket, handle: int, pid: int, streams: Streams, limits: Limits, stage: Stage):
         self.report_descriptor = streams.report
-        self.child_filter = seccomp.filter_program("simulator")
+        self.child_filter = seccomp.filter_program(stage)
         self.is_stuck = False
         self._control, self._handle, self._pid = control, handle, pid
         self._stderr, self._limits = streams.stderr, limits
@@ -228,15 +229,16 @@ class _Served:
             try:
                 socket.send_fds(self._control, [tag], [files.stdin, files.stdout, files.stderr, files.report])
                 ready, stalled = _ends(self._control, self._pid, self._limits.wall_seconds)
-                reply = self._control.recv(4) if ready else None
+                reply = self._control.recv(_REPLY.size) if ready else None
                 self.is_stuck = reply is None
             except OSError:
                 raise self._gone() from None
             if reply == b"":
                 raise self._gone()
-            status = os.waitstatus_to_exitcode(struct.unpack("<i", reply)[0]) if reply else -signal.SIGKILL
+            status = os.waitstatus_to_exitcode(struct.unpack_from("<i", reply)[0]) if reply else -signal.SIGKILL
             code = status if status >= 0 else 128 - status
-            ended = Ended(code, time.monotonic() - start, reply is None, stalled=stalled)
+            user = _REPLY.unpack(reply)[1] / 1e6 if reply and len(reply) == _REPLY.size else None
+            ended = Ended(code, time.monotonic() - start, reply is None, user, stalled)
             return finished_of(ended, self._limits, files)
 
     def stderr(self) -> bytes:

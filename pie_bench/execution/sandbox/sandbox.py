@@ -90,6 +90,7 @@ class Command:
 
 
 REPORT_PATH = "{report}"
+SERVER = "/w/server"
 PROGRAM = "/w/program"  # where a program lies in every sandbox: argv[0] is part of what is measured
 WALL_CLOCK = "stopped by the wall clock"  # though it ran: the machine was too busy
 CHANNEL = "{channel}"
@@ -102,7 +103,8 @@ class Served(Protocol):
     one byte, a tag, with four descriptors, which a child puts in place of its standard input, output, error and
     `report_descriptor` (what `REPORT_PATH` stands for); it then installs the seccomp program `child_filter`, and only
     then may foreign code run that has seen the input. When the child has ended the process sends its wait status,
-    four bytes, and is ready for the next. It ends when the socket is closed.
+    four bytes, and may add the child's CPU time outside the kernel, eight bytes, in microseconds; it is then ready for
+    the next. It ends when the socket is closed.
     """
 
     report_descriptor: int
@@ -150,8 +152,9 @@ class Sandbox(Protocol):
         """Runs to the end or a limit. Raises SandboxError when the sandbox could not start the command."""
         ...
 
-    def serve(self, command: Command, limits: Limits) -> AbstractContextManager[Served]:
-        """Starts a command of the stage `simulator` that serves inputs; `limits` hold for it and each child.
+    def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> AbstractContextManager[Served]:
+        """Starts a command that serves inputs, by itself or as `SERVER` does for the program that follows it; `limits`
+        hold for it and each child.
 
         Raises NotServedError where the mechanism cannot.
         """

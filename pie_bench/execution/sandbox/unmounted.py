@@ -17,6 +17,7 @@ from pie_bench.execution.sandbox.sandbox import (
     Connected,
     Finished,
     Limits,
+    NotServedError,
     SandboxError,
     Served,
     Stage,
@@ -76,11 +77,13 @@ class UnmountedSandbox(ABC):
             return replace(finished, stderr=job.folder.outside(finished.stderr, command))
 
     @contextmanager
-    def serve(self, command: Command, limits: Limits) -> Iterator[Served]:
-        """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair."""
+    def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> Iterator[Served]:
+        """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair; of simulators only."""
+        if stage != "simulator":
+            raise NotServedError(f"the sandbox {self.name} runs a program once for each input")
         with ExitStack() as stack:
-            launch = self._launch(self._job(command, limits, "simulator", "server", stack), stack)
-            yield stack.enter_context(serving(launch, limits))
+            launch = self._launch(self._job(command, limits, stage, "server", stack), stack)
+            yield stack.enter_context(serving(launch, limits, stage))
 
     def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
         """Not to be had: gem5 needs folders of its own."""
