@@ -215,7 +215,7 @@ class _Service:
         self.url = entry.base_url or url_from_environment() or OPENAI_URL
         key = os.environ.get(entry.api_key_env) or None
         if self.url == OPENAI_URL and key is None:
-            raise UserError(f"{self.url} wants a key; set {entry.api_key_env}, or OPENAI_BASE_URL to another service")
+            raise UserError(f"{self.url} requires a key; set {entry.api_key_env}, or change OPENAI_BASE_URL")
         self._provider = Provider(self.url, entry.id, entry.api_key_env, key, entry.note)
         self._entry = entry
         self._client = OpenAI(api_key=key or "none", base_url=self.url, max_retries=0, timeout=entry.timeout_seconds)

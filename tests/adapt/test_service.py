@@ -181,7 +181,7 @@ def test_another_folder_is_another_job(dozen: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("401", "wants a key"),
+        ("401", "requires a key"),
         ("402", "no credit left"),
         ("403", "not permitted"),
         ("400", "refuses the request"),
