@@ -13,7 +13,7 @@ from pie_bench.models.registry import find_model
 
 @pytest.mark.parametrize("name", ["reference", "openai:gpt-x"])
 def test_a_model_without_weights_here_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="models have no weights here to adapt; give hf:ID_OR_FOLDER"):
+    with pytest.raises(UserError, match="models have no local weights to adapt; give hf:ID_OR_FOLDER"):
         open_base(name, find_model(name, {}), tmp_path)
 
 

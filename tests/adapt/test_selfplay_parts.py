@@ -162,7 +162,7 @@ def test_descriptions_are_read_as_text(tmp_path: Path) -> None:
     (tmp_path / "m102.txt").write_text("Fence\n")
     assert read_descriptions(tmp_path, ["m101", "m102", "m103"]) == {"m101": "Beads\n\nCount < n", "m102": "Fence"}
     assert read_descriptions(None, ["m101"]) == {}
-    with pytest.raises(UserError, match=r"has none of the dataset's problems; expected files like m9\.html"):
+    with pytest.raises(UserError, match=r"describes none of the dataset's problems; expected files like m9\.html"):
         read_descriptions(tmp_path, ["m9"])
 
 
@@ -204,13 +204,13 @@ def test_a_dataset_has_the_same_bytes_each_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("filter {0}", "no self-play was begun there (no draws.jsonl); run pie-bench adapt selfplay generate"),
-        ("optimise {0} --model reference", "no self-play was begun there"),
-        ("select {0}", "no self-play was begun there"),
+        ("filter {0}", "no self-play was started there (no draws.jsonl); run pie-bench adapt selfplay generate"),
+        ("optimise {0} --model reference", "no self-play was started there"),
+        ("select {0}", "no self-play was started there"),
         ("generate {0} --model refrence", "unknown model 'refrence'; did you mean reference"),
         ("generate {0} --model reference --preset publishd", "unknown preset 'publishd'; did you mean published"),
         ("generate {0} --model reference --dataset {0}/x.jsonl", "no such file or folder"),
-        ("generate {0} --model reference --descriptions /nowhere", "has none of the dataset's problems"),
+        ("generate {0} --model reference --descriptions /nowhere", "describes none of the dataset's problems"),
     ],
 )
 def test_mistakes_are_one_line(

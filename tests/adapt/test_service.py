@@ -166,7 +166,7 @@ def test_where_nobody_knows_whether_a_job_exists_the_user_is_asked(
 ) -> None:
     with serving(Script(lists=False, faults={5: "cut"})) as server:
         assert main(command(server, dozen, tmp_path / "out")) == 2
-        assert "take it up with --job ID" in capsys.readouterr().err
+        assert "adopt it with --job ID" in capsys.readouterr().err
         assert main(command(server, dozen, tmp_path / "out", "--job", "ftjob-1")) == 0
         assert len(server.jobs) == 1
 

@@ -158,7 +158,7 @@ def test_fsdp_that_is_not_in_force_is_an_error(tiny: Path, pairs: Path, tmp_path
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "pie_bench.cli"]
     done = launched(*command, "adapt", "train", str(tmp_path / "recipe.yaml"), *options)
     assert done.returncode != 0
-    assert "FSDP is not in force" in done.stderr
+    assert "FSDP is not in effect" in done.stderr
     assert not (tmp_path / "out" / "model").exists()
 
 
