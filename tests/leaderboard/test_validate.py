@@ -175,24 +175,24 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         "runtime_seconds: 1e-06 does not equal the sum|startup_seconds: not a part of runtime_seconds",
     ),
     "time below zero": (on_candidate(lambda v: v.update(runtime_seconds=-1.0)), "runtime_seconds: not a time"),
-    "time of every test": (on_candidate(faster), r"tests: seconds: test .* instructions take at least|its counts make"),
+    "time of every test": (on_candidate(faster), r"tests: seconds: test .* instructions take at least|its counts give"),
     "instructions": (
         on_candidate(lambda v: v["counters"].update(instructions=5)),
         "counters: 5 instructions are not the instructions, summed over the tests",
     ),
     "seconds and start-up a tenth less": (
         on_candidate(a_tenth_less),
-        r"runtime_seconds: it is .*; its counts make|tests: seconds",
+        r"runtime_seconds: it is .*; its counts give|tests: seconds",
     ),
-    "all of it start-up": (on_candidate(more_startup), r"startup_seconds: it is .*; its counts make"),
-    "one of two twins faster": (on_candidate(half_of_all), r"tests: pair .* has not those of pair .*, its twin"),
+    "all of it start-up": (on_candidate(more_startup), r"startup_seconds: it is .*; its counts give"),
+    "one of two twins faster": (on_candidate(half_of_all), r"tests: pair .* differs from pair .*, its twin"),
     "start-up above the whole": (
         on_candidate(lambda v: v["startup_counters"].update(instructions=10**15, uops=10**15)),
         r"startup_counters: instructions: 1000000000000000, more than the whole process",
     ),
     "cycles": (
         on_candidate(lambda v: v["counters"].update(cycles=v["counters"]["cycles"] - 100)),
-        r"runtime_seconds: it is .*; its counts make",
+        r"runtime_seconds: it is .*; its counts give",
     ),
     "more forwarded loads than loads": (
         on_candidate(lambda v: v["counters"].update(forwarded_loads=v["counters"]["loads"] + 1)),
@@ -370,12 +370,12 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "a key more": (on_candidate(lambda v: v.update(bonus=1)), r"verdicts.jsonl:\d+: bonus: missing, or unknown"),
     "code": (
         changed("generations.jsonl", 0, "text", to="```cpp\nint main() {}\n```"),
-        r"verdicts.jsonl:\d+: code_sha256: not the sum of the program of pair",
+        r"verdicts.jsonl:\d+: code_sha256: not the hash of the program of pair",
     ),
-    "sum of the code": (on_candidate(lambda v: v.update(code_sha256="0" * 64)), "code_sha256: not the sum"),
+    "sum of the code": (on_candidate(lambda v: v.update(code_sha256="0" * 64)), "code_sha256: not the hash"),
     "the dataset's own program": (
         lambda parts: next(r for r in parts["verdicts.jsonl"] if r["role"] == "source").update(code_sha256="0" * 64),
-        "code_sha256: not the sum of the program of pair .* source 0",
+        "code_sha256: not the hash of the program of pair .* source 0",
     ),
     "missing sample": (
         lambda parts: parts["generations.jsonl"].pop(0),
@@ -415,7 +415,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "a checker of one's own": (
         changed("manifest.json", "settings", "environment", to="skylake+checker:mine"),
-        "environment: checkers of one's own are not known here",
+        "environment: a submitter's own checkers are not known here",
     ),
     "environment's name": (
         changed("manifest.json", "execution", "name", to="gem5-skylake"),
@@ -554,7 +554,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
         lambda packed, path: path.write_bytes(
             (data := packed.read_bytes())[:2000] + bytes([data[2000] ^ 1]) + data[2001:]
         ),
-        "not a usable zip file|the sum of",
+        "not a usable zip file|the checksum of",
     ),
     "path escape": (
         lambda packed, path: rezipped(packed, path, (zipfile.ZipInfo("../../evil"), b"x")),
@@ -623,5 +623,5 @@ def test_sizes_are_limited_however_the_directory_lies(packed: Path, tmp_path: Pa
     at = data.index(b"PK\x01\x02")
     data[at + 24 : at + 28] = (100).to_bytes(4, "little")  # less than there is: read no further, and noticed
     (tmp_path / "x.zip").write_bytes(data)
-    with pytest.raises(UserError, match="not a usable zip file|the sum of"), validated(tmp_path / "x.zip"):
+    with pytest.raises(UserError, match="not a usable zip file|the checksum of"), validated(tmp_path / "x.zip"):
         pass
