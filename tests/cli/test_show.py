@@ -50,7 +50,7 @@ def test_sources_nearer_but_of_the_same_problem_are_counted(
     monkeypatch.setenv("PIE_DATA_DIR", str(data))
     assert main(["show", "--task", "pie_retrieval_k1", "--dataset", "pie", "--pair", "m003_tree-m003_table"]) == 0
     said = capsys.readouterr()
-    assert "passed over: 1 nearer of the pair's own problem" in said.err
+    assert "passed over: 1 nearer ones of the pair's own problem" in said.err
     assert said.out == (GOLDEN / "pie_retrieval_k1.v1.m003.txt").read_text()
 
 
