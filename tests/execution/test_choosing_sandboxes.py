@@ -74,7 +74,7 @@ def test_without_any_only_what_is_said_to_be_unsafe_is_used(
     monkeypatch.setattr(choose, "MECHANISMS", ())
     with pytest.raises(UserError, match="no usable sandbox"):
         choose.choose_sandbox()
-    with pytest.raises(UserError, match="give --unsafe too"):
+    with pytest.raises(UserError, match="add --unsafe"):
         choose.choose_sandbox("unsafe")
     assert not capsys.readouterr().err
     unsafe = choose.choose_sandbox(unsafe=True)
