@@ -156,6 +156,6 @@ def test_places_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "not a folder" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert fetch(tmp_path / "empty", tmp_path / "pie") == 2
-    assert "holds none of train.jsonl" in capsys.readouterr().err
+    assert "contains none of train.jsonl" in capsys.readouterr().err
     assert fetch("http://127.0.0.1:9/x", tmp_path / "pie") == 2
     assert "could not be fetched" in capsys.readouterr().err

@@ -85,7 +85,7 @@ def test_orders() -> None:
         ([{"line": [{"word": "a b", "length": {"low": 1, "high": 2}}]}], "no space"),
         ([{"line": [{"number": ["__import__('os')", 2]}]}], "only min and max"),
         ([{"line": [{"number": ["n.real", 2]}]}], "expected integers"),
-        ([{"line": [{"number": ["1.5", 2]}]}], "no integer"),
+        ([{"line": [{"number": ["1.5", 2]}]}], "not an integer"),
         ([{"line": [{"number": ["(", 2]}]}], "not an expression"),
         ([{"repeat": 2}], "a line or a tree"),
         ([{"line": [{"size": {"low": 1, "high": 9}, "name": "n"}, {"number": [1, 2], "name": "n"}]}], "named twice"),

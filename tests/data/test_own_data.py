@@ -112,7 +112,7 @@ def test_a_hub_dataset_needs_no_folder_of_tests(tmp_path: Path, monkeypatch: pyt
     dataset = load_dataset(f"hf:{tmp_path}")
     assert dataset.tests(dataset.pairs[0])[0].input == b"1\n"
     written(tmp_path / "listed" / "test.jsonl", ROW | {"problem_id": "p", "tests": [0]})
-    with pytest.raises(UserError, match="tests has ids, but where the tests lie is not known"):
+    with pytest.raises(UserError, match="tests has ids, but the location of the tests is unknown"):
         load_dataset(f"hf:{tmp_path / 'listed'}")
 
 
