@@ -160,5 +160,5 @@ def test_what_is_wrong_is_said() -> None:
         call_as_trl(reward, ["x"], pair_id=["m999"])
     with pytest.raises(UserError, match="2 completions to 1 pair ids"):
         call_as_trl(reward, ["x", "y"], pair_id=["m999"])
-    with pytest.raises(UserError, match="is no completion; expected text or messages"):
+    with pytest.raises(UserError, match="is not a completion; expected text or messages"):
         call_as_trl(reward, [5], pair_id=["m999"])

@@ -240,4 +240,4 @@ def test_stages_are_taken_in_order(cache: Path, tmp_path: Path, capsys: pytest.C
     assert main(["adapt", "selfplay", "generate", str(tmp_path), "--model", "reference", "--draws", "3"]) == 0
     assert len(Place(tmp_path).draws()) == 3
     assert main(["adapt", "selfplay", "generate", str(tmp_path), "--model", "reference", "--draws", "2"]) == 2
-    assert "holds more than is asked for" in capsys.readouterr().err
+    assert "holds more than is requested" in capsys.readouterr().err

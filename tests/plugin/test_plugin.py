@@ -137,7 +137,7 @@ def test_a_broken_plugin_is_named_with_its_package_and_so_are_two_of_one_name(pi
     )
     done = pie_bench(*run, "--task", "example_sums", "--model", "copy", also=(broken,))
     assert done.returncode == 2
-    assert "encoder letters: packages " in done.stderr and "both have one of this name" in done.stderr
+    assert "encoder letters: packages " in done.stderr and "both register this name" in done.stderr
     assert "pie-bench-example 1.2" in done.stderr and "broken 0.3" in done.stderr
     assert (
         pie_bench(*run, "--task", "pie_instruct", "--model", "reference", "--dry-run", also=(broken,)).returncode == 0
