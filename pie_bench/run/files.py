@@ -91,7 +91,7 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: cannot be written ({error.strerror}); fix that, then the same command continues")
+    return UserError(f"{path}: cannot be written ({error.strerror}); fix that, then rerun the same command")
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -146,7 +146,7 @@ def test_every_preset_loads() -> None:
         ),
         ("task: own\ndraws: {problem: 3}\n", r"own\.yaml:3: draws\.problem: unknown key 'problem'; did you mean"),
         ("task: own\ndraws: {min_tests: 1}\n", r"own\.yaml:3: draws\.min_tests: "),
-        ("task: own\nfewshot: {strategy: random, k: 1}\n", r"own\.yaml:3: fewshot: self-play has none"),
+        ("task: own\nfewshot: {strategy: random, k: 1}\n", r"own\.yaml:3: fewshot: not available in self-play"),
         ("task: other\n", r"own\.yaml:2: task: expected 'own'"),
     ],
 )
@@ -226,7 +226,7 @@ def test_mistakes_are_one_line(
 def test_a_dry_run_leaves_nothing(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["adapt", "selfplay", "generate", str(tmp_path / "own"), "--model", "reference", "--draws", "2"]
     assert main([*command, "--dry-run"]) == 0
-    assert "would ask for answers: 10, to 2 different prompts" in capsys.readouterr().out
+    assert "would request answers: 10, to 2 distinct prompts" in capsys.readouterr().out
     assert not (tmp_path / "own").exists()
 
 

@@ -166,7 +166,7 @@ def test_processes_that_cannot_share_a_batch_are_an_error(
     base: Base, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_world_size", lambda: 3)
-    with pytest.raises(UserError, match="3 processes of 2 pairs each cannot make steps of 4"):
+    with pytest.raises(UserError, match="3 processes of 2 pairs each cannot form steps of 4"):
         trained(make(), base, pairs, tmp_path / "out")
 
 

@@ -131,7 +131,7 @@ def test_a_list_of_sums_that_comes_with_the_files_counts(
     assert not (target / "test.jsonl").exists(), "what is not verified is not in place"
     (files / "SHA256SUMS").write_text("nonsense\n")
     assert fetch(files, target) == 2
-    assert "SHA256SUMS:1: not a line of sha256sum's" in capsys.readouterr().err
+    assert "SHA256SUMS:1: not in sha256sum's format" in capsys.readouterr().err
 
 
 def test_a_broken_download_is_continued(

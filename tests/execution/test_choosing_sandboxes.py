@@ -84,7 +84,9 @@ def test_without_any_only_what_is_said_to_be_unsafe_is_used(
 
 
 def test_what_needs_mounts_is_refused_with_the_remedy() -> None:
-    with pytest.raises(UserError, match="environment gem5-skylake: the sandbox unsafe shows no root file system"):
+    with pytest.raises(
+        UserError, match="environment gem5-skylake: the sandbox unsafe can only show this machine's root file system"
+    ):
         build_roots("gem5-skylake", UnsafeSandbox())
 
 

@@ -79,7 +79,7 @@ def test_what_it_needs_is_said(own_cache: Path) -> None:
         judge(FAST)
     with pytest.raises(UserError, match="give a pair, or source and tests"):
         judge(FAST, pair, tests=TESTS)
-    alone = re.escape("m001_slow-m001_fast comes without its tests; give pie_bench.load_pair(DATASET, 'm001_slow-")
+    alone = re.escape("m001_slow-m001_fast is given without its tests; give pie_bench.load_pair(DATASET, 'm001_slow-")
     for without in (pair.pair, pair.pair.pair_id):
         with pytest.raises(UserError, match=alone):
             judge(FAST, without)  # type: ignore[arg-type]

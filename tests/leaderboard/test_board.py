@@ -67,7 +67,7 @@ def test_the_same_entry_again_changes_nothing_and_another_one_is_refused(tmp_pat
 def test_a_broken_or_misnamed_entry_is_named(tmp_path: Path) -> None:
     path = put(made(), tmp_path)
     path.rename(path.with_name("x.json"))
-    with pytest.raises(UserError, match=r"x\.json: the name does not go with what is in it"):
+    with pytest.raises(UserError, match=r"x\.json: the name does not match the content"):
         rebuild(tmp_path)
     path.with_name("x.json").write_text("{")
     with pytest.raises(UserError, match=r"x\.json: broken JSON"):

@@ -60,7 +60,7 @@ def test_a_files_name_tells_runs_apart_that_differ_in_anything() -> None:
         ({"schema_version": 4}, "schema_version: it is 4, this pie_bench reads 3; update pie_bench"),
         (
             {"schema_version": 2},
-            "it is 2, this pie_bench reads 3; make it anew: pie-bench score RUN_DIR, then: pie-bench",
+            "it is 2, this pie_bench reads 3; recreate it: pie-bench score RUN_DIR, then: pie-bench",
         ),
         ({"schema_version": True}, "schema_version: it is True"),
         ({"status": "best"}, "status: Input should be"),
@@ -73,8 +73,8 @@ def test_a_files_name_tells_runs_apart_that_differ_in_anything() -> None:
         ({"status": "published"}, "published: such an entry has a source, but no hashes"),
         ({"status": "verified"}, "verification: required for the status verified"),
         ({"cost_usd": -1.0}, "cost_usd: Input should be greater"),
-        ({"cost_usd": float("nan")}, "NaN is no number of JSON"),
-        ({"cost_usd": float("inf")}, "Infinity is no number of JSON"),
+        ({"cost_usd": float("nan")}, "NaN is not a JSON number"),
+        ({"cost_usd": float("inf")}, "Infinity is not a JSON number"),
         ({"submitter": "a\nb"}, "submitter: String should match"),
         ({"links": ["javascript:alert(1)"]}, "links.0: String should match"),
         ({"date": "yesterday"}, "date: String should match"),
@@ -92,7 +92,7 @@ def test_what_no_entry_may_say(changes: dict, message: str) -> None:
     ("data", "message"),
     [
         (b"\xff{}", "not UTF-8 at byte 0"),
-        (b'{"a": 1e999}', "1e999 is no number of JSON"),
+        (b'{"a": 1e999}', "1e999 is not a JSON number"),
         (b'{"a": 1, "a": 2}', "a: given twice"),
         (b"[" * 100_000, "broken JSON"),
         (b"{", "broken JSON"),

@@ -160,7 +160,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "outcome, passed to failed": (
         on_candidate(lambda v: v.update(outcome="wrong_output")),
-        r"verdicts.jsonl:\d+: outcome: wrong_output, but no test failed so",
+        r"verdicts.jsonl:\d+: outcome: wrong_output, but no test failed that way",
     ),
     "outcome that there is not": (
         on_candidate(lambda v: v.update(outcome="great")),
@@ -249,17 +249,17 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "the slow program made to fail": (
         lambda parts: next(r for r in parts["verdicts.jsonl"] if r["role"] == "source").update(outcome="wrong_output"),
-        "outcome: wrong_output, but no test failed so",
+        "outcome: wrong_output, but no test failed that way",
     ),
     "no prompt": (
         changed("generations.jsonl", 0, "prompt_sha256", to="0" * 64),
-        r"generations.jsonl:1: prompt_sha256: '000000000000' is not the sum of the prompt",
+        r"generations.jsonl:1: prompt_sha256: '000000000000' is not the hash of the prompt",
     ),
-    "an empty prompt": (changed("generations.jsonl", 0, "prompt_sha256", to=""), r"prompt_sha256: '' is not the sum"),
-    "another pair's prompt": (moved_prompt, r"generations.jsonl:\d: prompt_sha256: '.*' is not the sum of the prompt"),
+    "an empty prompt": (changed("generations.jsonl", 0, "prompt_sha256", to=""), r"prompt_sha256: '' is not the hash"),
+    "another pair's prompt": (moved_prompt, r"generations.jsonl:\d: prompt_sha256: '.*' is not the hash of the prompt"),
     "an answer to another prompt": (
         changed("generations.jsonl", 0, "answers_prompt", to="a" * 64),
-        "generations.jsonl:1: answers_prompt: given to another prompt",
+        "generations.jsonl:1: answers_prompt: given to another or an unknown prompt",
     ),
     "an answer to nobody knows what": (
         changed("generations.jsonl", 0, "answers_prompt", to="unknown"),
@@ -283,7 +283,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "a part more of the manifest": (
         lambda parts: parts["manifest.json"].update(host={"name": "mine"}),
-        "manifest.json: host: no part of a bundle's manifest",
+        "manifest.json: host: not part of a bundle's manifest",
     ),
     "the day": (changed("entry.json", "date", to="2020-01-01"), "entry.json.date: it is '2020-01-01'; recomputed"),
     "the model's own arguments": (
@@ -334,11 +334,11 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "an encoder to import": (
         changed("manifest.json", "settings", "encoder", to="os.path:join"),
-        "encoder: nothing is imported because a bundle says so",
+        "encoder: a bundle may not name code to import",
     ),
     "a file for a dataset": (
         changed("manifest.json", "settings", "dataset", to="/tmp/own.yaml"),
-        "dataset: a file of one's own is not known here",
+        "dataset: a submitter's own file is not known here",
     ),
     "a finding on another program": (
         finding(code_sha256="0" * 64),
@@ -474,16 +474,16 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "CPU time": (changed("entry.json", "cpu_hours", to=1.5), "entry.json.cpu_hours: it is 1.5; recomputed: 0.0"),
     "CPU time below zero": (
         changed("manifest.json", "cpu_seconds", to=-1.0),
-        "manifest.json: cpu_seconds: -1.0 is no time",
+        "manifest.json: cpu_seconds: -1.0 is not a time",
     ),
     "CPU time that is none": (changed("manifest.json", "cpu_seconds", to="1"), "manifest.json: cpu_seconds: '1' is no"),
-    "NaN": (changed("entry.json", "cost_usd", to=float("nan")), "entry.json: broken JSON: NaN is no number"),
+    "NaN": (changed("entry.json", "cost_usd", to=float("nan")), "entry.json: broken JSON: NaN is not a JSON number"),
     "infinity": (changed("results.json", "cost_usd", to=float("inf")), "results.json: broken JSON: Infinity"),
     "invalid UTF-8": (
         lambda parts: parts.update({"generations.jsonl": b'{"text": "\xff"}\n'}),
         "generations.jsonl:1: not UTF-8 at byte 10",
     ),
-    "half a line": (lambda parts: parts.update({"verdicts.jsonl": b"{}"}), "verdicts.jsonl:1: the line does not end"),
+    "half a line": (lambda parts: parts.update({"verdicts.jsonl": b"{}"}), "verdicts.jsonl:1: the line has no end"),
     "a line without end": (
         lambda parts: parts.update({"generations.jsonl": str([*range(1_300_000)]).encode()}),
         "generations.jsonl:1: longer than any record",
@@ -588,7 +588,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     "no entry": (lambda packed, path: rezipped(packed, path, leave="entry.json"), "entry.json: is missing"),
     "wrong sum": (
         lambda packed, path: rezipped(packed, path, (zipfile.ZipInfo("results.json"), b"{}"), leave="results.json"),
-        f"{SUMS}: the sum of results.json is not right",
+        f"{SUMS}: the checksum of results.json is wrong",
     ),
 }  # fmt: skip
 

@@ -71,7 +71,10 @@ def test_lists_name_them(pie_bench: Command) -> None:
         (("--model", "copy", "--model-args", "wat=x"), "unknown copy argument 'wat'; did you mean what"),
         (("--model", "pie_bench_example.models:Paste"), "has no attribute 'Paste'"),
         (("--model", "pie_bench_example.metrics:PERCENT_TWICE_AS_FAST"), "expected a class with generate(requests)"),
-        (("--model", "nowhere.models:Model"), "there is no module nowhere.models; install it, or go where it lies"),
+        (
+            ("--model", "nowhere.models:Model"),
+            "there is no module nowhere.models; install it, or run in the folder with it",
+        ),
         (("--model", "copy", "--encoder", "leters"), "unknown encoder 'leters'; did you mean letters"),
         (("--model", "copy", "--dataset", "sum"), "unknown dataset 'sum'; did you mean sums"),
     ],

@@ -194,7 +194,10 @@ def test_size_and_rate_have_limits(guarded_server: str) -> None:
     other = {"Authorization": f"Bearer {TOKENS[2]}"}
     many = [job | {"program": f"int main() {{ return y{number}; }}"} for number in range(5)]
     response, content = ask(guarded_server, {"jobs": many}, other)
-    assert (response.status, "5 programs are more than this server takes: 3" in content.decode()) == (413, True)
+    assert (response.status, "5 programs are more than this server accepts at once: 3" in content.decode()) == (
+        413,
+        True,
+    )
 
 
 def test_a_full_queue_says_when_to_come_back_and_the_server_ends_in_order(measured_cache: Path, cache: Path) -> None:
@@ -249,7 +252,7 @@ def test_what_cannot_be_served_is_said(tmp_path: Path, capsys: pytest.CaptureFix
         assert "cannot listen there" in refused("--port", str(taken.getsockname()[1]))
     assert "unknown environment" in refused("--port", "0", "--environment", "nowhere")
     assert "unknown dataset" in refused("--port", "0", "--dataset", "nowhere")
-    with pytest.raises(UserError, match="'nowhere' is not a server's address"):
+    with pytest.raises(UserError, match="'nowhere' is not a server URL"):
         Client("nowhere")
 
 

@@ -59,7 +59,7 @@ def test_what_is_no_shard_is_said(text: str, capsys: pytest.CaptureFixture[str])
 def test_a_shard_without_pairs_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     codes = [main([*OPTIONS, "--shard", f"{index}/500", "--dry-run"]) for index in (400, 500)]
     assert codes == [2, 2]
-    assert "--shard 400/500: none of the 2 pairs is in it; ask for fewer shards" in capsys.readouterr().err
+    assert "--shard 400/500: none of the 2 pairs is in it; use fewer shards" in capsys.readouterr().err
 
 
 @given(count=st.integers(1, 40), limit=st.integers(1, 40))
@@ -164,7 +164,7 @@ def test_everything_wrong_is_said_before_anything_is_written(
     refused([one, two, tmp_path / "nowhere"], "nowhere: not a run directory")
     refused([one, two, run_a.path], "a: not a shard, unlike the others")
     other = changed(lambda manifest: manifest["settings"].update(samples=2))
-    refused([one, other, three], "its samples is 2, that of .*s1 is 4; only parts of one run")
+    refused([one, other, three], "its samples is 2, but that of .*s1 is 4; only parts of one run")
     other = changed(lambda manifest: manifest["execution"].update(environment_id="1" * 64))
     refused([one, other, three], "its execution.environment_id is '1111")
     other = changed(lambda manifest: manifest["generation"].update(model_resolved="another"))
