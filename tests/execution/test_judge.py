@@ -98,7 +98,7 @@ def test_tests_of_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     assert read_tests(tmp_path) == (TestCase("2", b"2", b"4"), TestCase("10", b"5", b"10"))
     (tmp_path / "output.2.txt").unlink()
-    with pytest.raises(UserError, match=r"input\.2\.txt: there is no output\.2\.txt beside it"):
+    with pytest.raises(UserError, match=r"input\.2\.txt: output\.2\.txt is missing"):
         read_tests(tmp_path)
     contest = tmp_path / "contest"
     contest.mkdir()

@@ -102,7 +102,7 @@ def test_what_is_asked_for(server: str, cache: Path) -> None:
         ({"program": "x", "pair": PAIR, "extra": 1}, {}, 422, "extra: Extra inputs are not permitted"),
         ({"program": "x"}, {}, 422, "give either pair or tests, not both"),
         ({"program": "x", "pair": PAIR, "guards": True, "measured": False}, {}, 422, "guards need measured"),
-        ({"program": "x", "pair": PAIR, "tests": [{"input": "", "output": ""}]}, {}, 422, "and not both"),
+        ({"program": "x", "pair": PAIR, "tests": [{"input": "", "output": ""}]}, {}, 422, "not both"),
         ({"program": "x", "tests": []}, {}, 422, "tests: Tuple should have at least 1 item"),
         ({"program": "x", "tests": [{"input": "1"}]}, {}, 422, "tests.0.output: Field required"),
         (
