@@ -23,7 +23,7 @@ class Settings(BaseModel):
 
     `pairs`: only these ids, in this order. `shard`: of these only the i-th of n parts, "i/n". `include_path`: a folder
     with the user's tasks. `context`: the model's context in tokens, if it does not report it. `model_args`: the
-    adapter's settings. `tests`: the dataset's own, its stress inputs instead, or both.
+    adapter's settings. `tests`: the dataset's own, or its stress inputs instead.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
