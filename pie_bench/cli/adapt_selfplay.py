@@ -106,7 +106,9 @@ def _add_optimise(stages: Any) -> None:
     parser.add_argument("--include-path", metavar="DIR", help="a folder with your own tasks")
     parser.add_argument("--encoder", metavar="X", help="encoder for tasks that retrieve examples; default: the task's")
     parser.add_argument("--limit", type=options.positive, metavar="N", help="only the first N programs")
-    parser.add_argument("--samples", type=options.positive, metavar="K", help="answers per program (default: task's)")
+    parser.add_argument(
+        "--samples", type=options.positive, metavar="K", help="answers per program (default: the task's)"
+    )
     parser.add_argument(
         "--guard",
         action=argparse.BooleanOptionalAction,

@@ -209,7 +209,7 @@ def test_a_row_that_is_no_pair_says_why(tmp_path: Path, row: dict[str, Any], rea
         (lines(ROW) + b"{", 0, r":2: not a row: Expecting property name enclosed in double quotes at character 2"),
         (b"[" + lines(ROW) + b"]", 0, r":1: not a row: Expecting"),
         (json.dumps([ROW]).encode(), 0, r":1: not a row: expected a JSON object, found list .*jq -c"),
-        (b'{"tests": 1, "tests": 2}', 0, r":1: not a row: 'tests' is given twice"),
+        (b'{"tests": 1, "tests": 2}', 0, r":1: not a row: 'tests' occurs twice"),
         (b"[" * 100_000, 0, r":1: not a row: nested too deeply"),
         (b"", 0, "no usable row"),
         (lines(ROW, OTHER, ROW), 0, r":3: pair \w+-\w+ was already given on line 1"),
