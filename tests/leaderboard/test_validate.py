@@ -431,7 +431,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "no sandbox": (
         changed("manifest.json", "execution", "sandbox", to="unsafe"),
-        "execution.sandbox: 'unsafe' is none",
+        "execution.sandbox: 'unsafe' is unknown",
     ),
     "task's hash": (
         changed("manifest.json", "identity", "task_hash", to="0" * 64),
