@@ -1,8 +1,8 @@
-"""What comes after a run, at full size: scoring, intervals, the report, and the report in a browser.
+"""The cost of what follows a run, at full size: scoring, intervals, the report, and opening the report in a browser.
 
 usage: python benchmarks/after_a_run.py FOLDER        FOLDER: made by benchmarks/made_run.py
 
-Scoring is given beside the plain reading of the same verdicts with json.loads: a ratio in one run on one machine.
+Scoring is compared with merely parsing the same verdicts with json.loads, in one run on one machine.
 """
 
 from __future__ import annotations

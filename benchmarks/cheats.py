@@ -1,10 +1,10 @@
-"""What becomes of every program that tries to gain without computing less: by what it is caught, and what it gains.
+"""How each program that tries to gain without computing less fares: what catches it, and what it gains otherwise.
 
 python -m benchmarks.cheats [--results FILE] [KIND …]
 
-Judges the programs of tests/integrity/attempts.py in the default environment, and has the guards look at those that are
-right and at least 10 % faster, as `pie-bench run --guard` does. With FILE, one line of JSON a program, it continues
-where it was stopped. About an hour of one core.
+Judges the programs of tests/integrity/attempts.py in the default environment, and has the guards check those that are
+right and at least 10 % faster, like `pie-bench run --guard`. With FILE, which gets one line of JSON per program, it
+resumes where it stopped. Takes about an hour of one core.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from pie_bench.run.verdict import Candidate, Verdict
 from tests.integrity.attempts import Attempt, attempts, pair, tests
 
 _TABLES = ("tables with fall-back", "decoded tables", "hashing of inputs")  # where the number of tests matters
-_FEW = 3  # tests for all others
-_MOST_SECONDS = 120  # that one program may cost
+_FEW = 3  # tests for all other kinds
+_MOST_SECONDS = 120  # the most that one program may cost
 
 
 @dataclass(frozen=True)
 class Judged:
-    """`by` is what caught it; "no gain" where it counts for what it is, "" where it got through. `gain`: its speedup,
-    the larger of those with and without start-up, where it is right."""
+    """`by` is what caught it; "no gain" if it gains nothing, "" if it got through. `gain`: its speedup, the larger of
+    those with and without start-up, if it is right."""
 
     kind: str
     name: str
@@ -49,7 +49,7 @@ class Judged:
 
 
 class Bench:
-    """Judges attempts; the two problems' slow programs and guards are made once."""
+    """Judges attempts; the two problems' slow programs and guards are set up once."""
 
     def __init__(self, executor: Executor):
         self.executor = executor
@@ -57,7 +57,7 @@ class Bench:
         self._slow: dict[tuple[str, int], Verdict] = {}
 
     def judge(self, attempt: Attempt) -> Judged:
-        """One program, as an answer to its problem."""
+        """Judges one program, as an answer to its problem."""
         executor, problem = self.executor, attempt.problem
         its_pair, every_test = pair(problem), tests(problem)
         its_tests = every_test if attempt.kind in _TABLES else every_test[:_FEW]
@@ -98,7 +98,7 @@ def _gain(slow: Verdict, verdict: Verdict) -> float:
 
 
 def table(judged: list[Judged]) -> str:
-    """Kind × what caught it, in Markdown, and what got through."""
+    """Kind × what caught it, in Markdown, followed by what got through."""
     ways = sorted({each.by for each in judged if each.by})
     lines = [f"| kind | programs | {' | '.join(ways)} | not caught |", "| --- |" + " ---: |" * (len(ways) + 2)]
     kinds = list(dict.fromkeys(each.kind for each in judged))

@@ -1,4 +1,4 @@
-"""What reading all of CodeNet's metadata costs: 13.9 M made-up rows in 4,053 files, read, sorted into trajectories.
+"""The cost of reading all of CodeNet's metadata: 13.9 M synthetic rows in 4,053 files, sorted into trajectories.
 
 usage: nice python -m benchmarks.construction FOLDER [--rows 13916868] [--problems 4053]
 Prints CPU seconds, wall seconds and the peak of the process's memory.
@@ -20,7 +20,8 @@ from pie_bench.construction.trajectories import order_trajectories
 
 
 def make_metadata(folder: Path, rows: int, problems: int) -> None:
-    """Rows in CodeNet's shares: 58 % C++, of those 54 % accepted; negative times and odd statuses among them."""
+    """Writes rows in CodeNet's proportions: 58 % C++, of which 54 % accepted, with some negative times and odd
+    statuses."""
     folder.mkdir(parents=True)
     with database(folder) as connection:
         for problem in range(problems):
@@ -47,7 +48,7 @@ def make_metadata(folder: Path, rows: int, problems: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="what reading CodeNet's metadata costs")
+    parser = argparse.ArgumentParser(description="the cost of reading CodeNet's metadata")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=13_916_868)
     parser.add_argument("--problems", type=int, default=4053)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What forking at the entry point saves: CPU seconds of gem5 for one program's tests, forked and one process a test.
+"""What forking at the entry point saves: CPU seconds of gem5 for one program's tests, forked and one process per test.
 
 usage: PIE_GEM5_BINARY=… python benchmarks/gem5_fork.py [--dataset D] [--pair N] [--alone N]
 
-Both sides are the same gem5 binary on the same program in one run. One process a test is what the published evaluator
-does; it is measured on a seeded sample of the tests and reckoned up to all of them. Every test that was run both ways
-must have taken the same ticks. gem5 runs without the sandbox here, so that its CPU time can be read.
+Both sides use the same gem5 binary on the same program in one run. One process per test is how the published evaluator
+works; it is measured on a seeded sample of the tests and extrapolated to all of them. Every test run both ways must
+take the same ticks. gem5 runs without the sandbox here, so that its CPU time can be read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pie_bench.execution.toolchain import Toolchain
 
 
 class DirectGem5:
-    """gem5 as a plain child process, whose CPU seconds this process can read when it has ended."""
+    """gem5 as a plain child process, whose CPU seconds this process can read once it has ended."""
 
     description = "gem5 without a sandbox"
     accounts_cpu = True
@@ -70,7 +70,7 @@ class DirectGem5:
                 try:
                     yield Connected(ours, lambda: (folder / "stderr").read_bytes())
                 finally:
-                    ours.close()  # it ends by itself, and its CPU time is known
+                    ours.close()  # it exits by itself, which makes its CPU time known
                     process.wait()
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--pair", type=int, default=0, metavar="N", help="the N-th pair of the test split")
     parser.add_argument("--role", choices=["source", "target"], default="source")
     parser.add_argument("--tests", type=int, metavar="N", help="only the first N tests")
-    parser.add_argument("--alone", type=int, default=3, metavar="N", help="tests run in a process of their own")
+    parser.add_argument("--alone", type=int, default=3, metavar="N", help="tests to run in separate processes")
     options = parser.parse_args()
     sandbox = choose_sandbox()
     spec = load_environment_spec(options.environment)

@@ -1,13 +1,12 @@
-"""What the OpenAI adapter costs beside a bare loop over the same client, on the same server, in one run.
+"""The overhead of the OpenAI adapter over a bare loop around the same client, on the same server, in one run.
 
 usage: python benchmarks/generation.py [--requests 2000] [--completions 10000] [--answer-seconds 0.05]
 
-1. Throughput: the same requests once through a bare asyncio loop over the official client (a semaphore, nothing
-   else) and once through the adapter, in turns; the ratio of the best times is the overhead.
-2. Memory: resident memory while 10 000 completions go through generation as `pie-bench generate` does it, records
-   on disk and in the shared store included.
+1. Throughput: the same requests alternately through a bare asyncio loop around the official client (a semaphore,
+nothing else) and through the adapter; the ratio of the times is the overhead. 2. Memory: resident memory while 10 000
+completions go through generation as in `pie-bench generate`, including records on disk and in the shared store.
 
-The server runs in a process of its own and takes a fixed time for an answer, as a model would; it does no work.
+The server runs in a separate process and takes a fixed time per answer, like a model; it does no work.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ SAMPLING = Sampling(n=1, temperature=0.7, top_p=1.0, max_tokens=1024, seed=0)
 
 
 def serve(pipe: Connection, answer_seconds: float) -> None:
-    """A server that answers every request with one program after `answer_seconds`, on asyncio streams."""
+    """A server that answers every request with the same program after `answer_seconds`, on asyncio streams."""
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": PROGRAM}}
     usage = {"prompt_tokens": 400, "completion_tokens": 300, "total_tokens": 700}
     body = json.dumps(
@@ -81,7 +80,7 @@ def model(url: str) -> OpenAIModel:
 
 
 def bare(url: str, count: int) -> tuple[float, float]:
-    """Wall and CPU seconds for the requests through the client alone."""
+    """Wall and CPU seconds for the requests through the bare client."""
     from openai import AsyncOpenAI
 
     async def loop() -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""CPU seconds that extraction takes of ten megabytes of text made to be slow, the slowest first.
+"""CPU seconds that extraction takes for ten megabytes of text designed to be slow, slowest first.
 
 python -m benchmarks.hostile_answers
 """
@@ -19,7 +19,7 @@ BEFORE = ("", "```cpp\n#include <cstdio>\nint main() {\n")
 
 
 def hostile(before: str, unit: str, characters: int) -> str:
-    """A unit over and over, behind the beginning of an answer."""
+    """A unit repeated many times, after the beginning of an answer."""
     return before + (unit * (characters // len(unit) + 1))[:characters]
 
 

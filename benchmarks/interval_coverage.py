@@ -1,4 +1,4 @@
-"""How often 95 % intervals cover the truth: ours beside percentile and BCa, at the size of PIE's test split.
+"""How often 95 % intervals cover the truth: ours, percentile and BCa, at the size of PIE's test split.
 
 usage: python benchmarks/interval_coverage.py [REPEATS]
 
@@ -34,7 +34,7 @@ def drawn(generator: np.random.Generator, icc: float, spread: float) -> tuple[np
 
 
 def others(values: np.ndarray, clusters: np.ndarray, seed: int) -> dict[str, tuple[float, float]]:
-    """Naive (pairs independent), percentile and BCa intervals, the latter two of resampled problems."""
+    """Naive (pairs independent), percentile and BCa intervals; the latter two resample problems."""
     n, sums = np.bincount(clusters).astype(float), np.bincount(clusters, values)
     mean = sums.sum() / n.sum()
     weights = np.random.default_rng(seed).multinomial(PROBLEMS, np.full(PROBLEMS, 1 / PROBLEMS), RESAMPLES)

@@ -1,9 +1,9 @@
-"""The leaderboard at 2,000 entries: time to validate them, to rebuild the board, to render the site, and to filter,
-sort and switch it in a browser.
+"""The leaderboard at 2,000 entries: time to validate them, rebuild the board and render the site, and to filter, sort
+and switch it in a browser.
 
-usage: python benchmarks/leaderboard_site.py FOLDER [ENTRIES]        FOLDER: anything, is written to
+usage: python benchmarks/leaderboard_site.py FOLDER [ENTRIES]        FOLDER: an output folder
 
-Entries are made up, nothing in them was measured. Browser times are from an input to the end of the layout it causes.
+Entries are synthetic. Browser times are from an input to the end of the layout it causes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 TASKS, ENVIRONMENTS = ("pie_instruct", "pie_retrieval_k2"), ("skylake", "gem5-skylake")
 KS = (1, 2, 4, 8)
 
-# The next frame, and what follows its painting: the input's script, style and layout are over by then.
+# The next frame, plus a task after its painting: by then the input's script, style and layout are done.
 TIMED = """async ([selector, change]) => {
   const node = document.querySelector(selector), start = performance.now();
   if (change === null) node.click();
@@ -33,7 +33,8 @@ TIMED = """async ([selector, change]) => {
 
 
 def make_entries(folder: Path, entries: int) -> None:
-    """`entries` valid files of every field that an entry of eight samples has, two tasks in two environments."""
+    """Writes `entries` valid files with every field that an entry of eight samples has, for two tasks in two
+    environments."""
     from pie_bench.leaderboard.entry import SCHEMA_VERSION, read_entry
 
     draw = random.Random(0)
@@ -123,7 +124,7 @@ def main(folder: Path, entries: int) -> None:
     from pie_bench.leaderboard.site import write_site
 
     make_entries(folder, entries)
-    write_site(folder, folder / "site")  # imports and the disk's cache are not what is timed
+    write_site(folder, folder / "site")  # warm up: do not time imports and the disk cache
     for name, timed in (("validate", read_entries), ("validate and rebuild", rebuild)):
         start = time.monotonic()
         timed(folder)

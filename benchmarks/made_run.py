@@ -2,8 +2,8 @@
 
 usage: python benchmarks/made_run.py FOLDER [--pairs N] [--problems N] [--samples N] [--tests N]
 
-FOLDER/data is a dataset (PIE_DATA_DIR), FOLDER/run the run. The default is the size of the paper's: 978 pairs of 41
-problems, 8 samples, 104 tests. Nothing in it was measured; it is for timing and testing what comes after a run.
+FOLDER/data is a dataset (PIE_DATA_DIR), FOLDER/run the run. The default size is the paper's: 978 pairs of 41 problems,
+8 samples, 104 tests. Nothing in it is measured; it serves to time and test what comes after a run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WEIGHTS = (62, 22, 12, 2, 2)
 
 
 def program(seed: int, lines: int) -> str:
-    """C++ of about 13 characters a line that differs with the seed."""
+    """C++ of about 13 characters per line that differs with the seed."""
     draw = random.Random(seed)
     body = [f"    sum += {draw.randrange(10**6)} % (n + {draw.randrange(9)}); // step {i}" for i in range(lines)]
     head = ["#include <iostream>", "#include <vector>", "", f"const int LIMIT = {draw.randrange(10**5)};", ""]
@@ -34,7 +34,7 @@ def program(seed: int, lines: int) -> str:
 
 
 def make_dataset(folder: Path, pairs: int, problems: int, tests: int) -> None:
-    """`test.jsonl` and its tests, problems of unequal size."""
+    """Writes `test.jsonl` and its tests, for problems of unequal size."""
     draw = random.Random(0)
     weights = [1 / (1 + rank) for rank in range(problems)]
     owners = list(range(problems)) + draw.choices(range(problems), weights, k=pairs - problems)
@@ -60,7 +60,7 @@ def make_dataset(folder: Path, pairs: int, problems: int, tests: int) -> None:
 
 
 def make_run(folder: Path, samples: int, seed: int = 0, *, limit: int | None = None) -> Run:
-    """A run over the dataset in PIE_DATA_DIR, with every answer and verdict there."""
+    """A run over the dataset in PIE_DATA_DIR, with all answers and verdicts."""
     settings = Settings(task="pie_instruct", model="reference", dataset="pie", samples=samples, limit=limit)
     plan = make_plan(settings)
     directory = Run(folder)
@@ -91,7 +91,7 @@ def make_run(folder: Path, samples: int, seed: int = 0, *, limit: int | None = N
 def made_verdict(
     pair_id: str, role: Role, index: int, outcome: Outcome, tests: tuple[str, ...], seconds: float, draw: random.Random
 ) -> Verdict:
-    """A verdict of which all tests but a share have the time `seconds` / number of tests."""
+    """A verdict in which most tests have the time `seconds` / number of tests."""
     verdict = Verdict(pair_id, role, index, "0" * 64, outcome)
     if outcome in ("compile_error", "no_code"):
         return verdict

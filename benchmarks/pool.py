@@ -1,4 +1,4 @@
-"""What the pool itself costs: CPU seconds for jobs that do nothing.
+"""The overhead of the pool itself: CPU seconds for jobs that do nothing.
 
 usage: python -m benchmarks.pool [JOBS ...]
 """

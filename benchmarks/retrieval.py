@@ -1,7 +1,7 @@
-"""Retrieval at PIE's full size, on synthetic pairs: what building the index costs, and a query.
+"""Retrieval at PIE's full size, on synthetic pairs: the cost of building the index, and of a query.
 
-Writes a training split of 77,967 pairs over 21,000 distinct sources to a temporary folder (the programs of mini, cut
-up, with other names and numbers, as long as PIE's: Table 8), then does what a run does with it.
+Writes a training split of 77,967 pairs over 21,000 distinct sources to a temporary folder (mini's programs, cut up,
+with other names and numbers, as long as PIE's: Table 8), then does what a run does with it.
 
 usage: nice python benchmarks/retrieval.py [--sources 21000] [--encoder tfidf]
 """
@@ -35,7 +35,7 @@ def _renamed(names: Mapping[str, str], match: re.Match[str]) -> str:
 
 
 def synthetic(rng: random.Random, programs: list[str]) -> str:
-    """A program-like text: functions of several programs, renamed, up to a length drawn as PIE's are spread."""
+    """A program-like text: functions of several programs, renamed, up to a length distributed like PIE's."""
     wanted = max(80, int(MEDIAN_CHARACTERS * rng.lognormvariate(0, SPREAD)))
     parts: list[str] = []
     while sum(map(len, parts)) < wanted:

@@ -1,10 +1,9 @@
-"""What the ruler costs: CPU seconds over a program's tests in one environment against another, side by side.
+"""The cost of the ruler: CPU seconds for a program's tests in one environment and in another, side by side.
 
 usage: python benchmarks/ruler.py [--tests 100] [--environments skylake gem5-skylake] [PROGRAM.cpp ... | --dataset DIR]
-With a dataset: as many of its programs as `--programs-of-dataset` says, spread evenly, on their own tests, reckoned to
-100 tests.
-Without a program: three small ones, and one that executes a hundred million instructions, for the speed over long
-programs. Environments take turns, so that a busy machine does not favour one; checks of samples and all.
+With a dataset: as many of its programs as `--programs-of-dataset` says, evenly spread, on their own tests, scaled to
+100 tests. Without a program: three small ones, and one that executes a hundred million instructions, to measure speed
+on long programs. Environments take turns, so that a busy machine favours none; sample checks are included.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ def main() -> None:
     programs = {name: (code, inputs) for name, code in codes.items()}
     if arguments.dataset:
         programs = _programs_of(arguments.dataset, arguments.programs_of_dataset)
-    # bubblewrap does not wait for what it started: without this, the CPU time of that is nobody's.
+    # bubblewrap does not reap what it started: without this, its CPU time is accounted to nobody.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     sandbox, environments = choose_sandbox(), []
     for name in arguments.environments:
@@ -125,13 +124,13 @@ def _programs_of(name: str, most: int) -> dict[str, tuple[str, list[bytes]]]:
 
 
 def _input(index: int) -> bytes:
-    """Up to 300 numbers, other ones each time."""
+    """Up to 300 numbers, different ones each time."""
     count = 3 + index * 37 % 300
     return f"{count}\n{' '.join(str((index * 7919 + i * 104729) % 1000003) for i in range(count))}\n".encode()
 
 
 def _cpu_seconds() -> float:
-    """Of all that this process started and that has ended."""
+    """CPU seconds of all ended processes that this one started."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

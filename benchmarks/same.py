@@ -1,14 +1,14 @@
-"""Are counts the same, bit for bit, whoever measures, where, and beside what?
+"""Checks that counts are the same, bit for bit, regardless of user, machine and load.
 
 usage: python -m benchmarks.same record FILE [--environment skylake] [--sandbox NAME] [--load N] [--unforked]
                                              [--programs N] [--inputs N] [--binaries FOLDER] [--answers FILE]
        python -m benchmarks.same compare FILE FILE...
 
-`record` compiles the programs of mini, and of PIE's test split where PIE_DATA_DIR is set, and measures each on its
-shortest inputs: a line of JSON each. `--answers` adds programs: answers to the pairs, as `replay:` takes them. Run it
-as often as wanted, on different machines, as root and as an ordinary user, in each sandbox, with other things running
-(`--load` starts N loops). `--binaries` keeps what was compiled, so that the next recording compiles nothing. `compare`
-says in how many measurements the recordings agree, and names what differs.
+`record` compiles the programs of mini, and of PIE's test split if PIE_DATA_DIR is set, and measures each on its
+shortest inputs, one line of JSON each. `--answers` adds answers to the pairs, in `replay:`'s format. Run it repeatedly,
+on different machines, as root and as an ordinary user, in each sandbox, with other programs running (`--load` starts N
+loops). `--binaries` keeps the compiled programs, so that the next recording compiles nothing. `compare` reports in how
+many measurements the recordings agree, and names what differs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pie_bench.prompting.extract import extract_code
 
 
 def programs(inputs: int, answers: Path | None) -> Iterator[tuple[str, str, list[bytes]]]:
-    """Name, text and shortest inputs of every program, each text once; of the answers to these pairs too."""
+    """Name, text and shortest inputs of every distinct program, including answers to these pairs."""
     said: dict[str, list[str]] = {}
     for row in map(json.loads, answers.read_text().splitlines() if answers is not None else ()):
         said.setdefault(f"{row['src_id']}-{row['tgt_id']}", []).append(
@@ -101,7 +101,7 @@ def record(arguments: argparse.Namespace) -> None:
 
 
 def compare(paths: list[Path]) -> int:
-    """How many measurements are the same in all recordings that have them; 1 when any is not."""
+    """Prints how many measurements are the same in all recordings that have them; returns 1 if any differs."""
     recordings = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for header, *lines in recordings:

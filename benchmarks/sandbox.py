@@ -1,4 +1,4 @@
-"""What each sandbox adds to the time of a short program: runs in turns, beside a plain process with the same streams.
+"""What each sandbox adds to the time of a short program, compared with a plain process with the same streams, in turns.
 
 usage: python benchmarks/sandbox.py [--runs 200] [NAME ...]
 Without names: every mechanism that works here. Milliseconds are medians of wall time.

@@ -1,10 +1,11 @@
-"""The judge server under load: many clients at once, killed sandboxes, a client that reads slowly.
+"""The judge server under load: many clients at once, killed sandboxes, a client that sends slowly.
 
 usage: python -m benchmarks.serving [--requests N] [--programs N] [--clients N] [--kill-every S] [--workers N]
 
-Starts a server, has `--clients` threads ask it `--requests` times about `--programs` different programs, and kills one
-of the sandboxes that it has running every `--kill-every` seconds with SIGKILL. Says: answers lost, answers other than a
-`Judge`'s here, latency, verdicts a second, and the server's memory over time. Ends with 1 when any was lost or differs.
+Starts a server, has `--clients` threads send it `--requests` requests about `--programs` distinct programs, and kills
+one of its running sandboxes with SIGKILL every `--kill-every` seconds. Reports lost answers, answers that differ from a
+local `Judge`'s, latency, verdicts per second, and the server's memory over time. Exits with 1 if any was lost or
+differs.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ for (long long i = 1; i <= n; i++) s += i; printf("%lld\\n", s); }}
 
 
 def program(number: int) -> str:
-    """One of many that differ in time; some are wrong."""
+    """One of many programs that differ in time; some are wrong."""
     return PROGRAM.format(number=number, work=1 + number % 5, wrong=int(number % 7 == 6))
 
 
@@ -56,7 +57,7 @@ def main() -> int:
     command = [sys.executable, "-m", "pie_bench.cli", "serve", "--port", "0", "--workers", str(options.workers)]
     os.environ.setdefault("PIE_BENCH_ROOTS", str(roots_dir()))
     with ExitStack() as stack:
-        # Caches of their own: what the server measured is not what it is compared with.
+        # Separate caches: the server's measurements must not be compared with themselves.
         caches = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(2)]
         os.environ["PIE_BENCH_CACHE"] = caches[0]
         server = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
@@ -114,9 +115,9 @@ def load(url: str, pid: int, options: argparse.Namespace) -> int:
 
 
 def kill_now_and_then(pid: int, every: float, over: threading.Event, kills: list[int]) -> None:
-    """Kills a process that the server started, the outermost of a sandbox, as a machine short of memory would."""
+    """Kills a process that the server started, the outermost of a sandbox, as a machine low on memory would."""
     while not over.wait(every):
-        for _ in range(1000):  # until one is there
+        for _ in range(1000):  # until there is one
             children = [child for child in children_of(pid) if b"bwrap" in command_of(child)]
             if children:
                 os.kill(children[0], signal.SIGKILL)

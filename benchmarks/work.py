@@ -1,13 +1,13 @@
-"""How near is the embedded ruler to gem5 in work: what a program does after start-up, on inputs that make it do some?
+"""How close the embedded ruler is to gem5 in work, i.e. after start-up, on inputs that make programs do some.
 
 usage: python -m benchmarks.work record FILE [--dataset D]... [--programs N] [--environment gem5-skylake]
        python -m benchmarks.work compare FILE [--dataset D]... [--ruler skylake] [--inputs N]
 
-PIE's own tests are too small: most programs do less than 10 µs of work on them. `record` makes larger inputs of a test
-(its first number grows, or its first word), as long as the program still ends well, takes up to 13 with 50 to 450 µs of
-work, and measures them in gem5: a line of JSON each; then each pair's other program on two of them. It goes on where it
-was stopped. `compare` measures the same in the ruler and says how far it is off: whole times, start-up, work, and the
-speedups of pairs on the inputs that both programs were measured on.
+PIE's own tests are too small: most programs do less than 10 µs of work on them. `record` enlarges a test's input (its
+first number grows, or its first word) as long as the program still ends well, takes up to 13 inputs with 50 to 450 µs
+of work, and measures them in gem5, one line of JSON each; then each pair's other program on two of them. It resumes
+where it stopped. `compare` measures the same in the ruler and reports its errors: whole times, start-up, work, and the
+speedups of pairs on the inputs measured for both programs.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from pie_bench.execution.toolchain import Toolchain
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.run.measurement import Measurement
 
-LEAST, MOST, INPUTS = 50e-6, 450e-6, 13  # seconds of work, inputs a program
-PAIRED = 2  # inputs of a slow program that its fast one is measured on too
+LEAST, MOST, INPUTS = 50e-6, 450e-6, 13  # seconds of work, inputs per program
+PAIRED = 2  # inputs of a slow program on which its fast one is measured too
 Item = TypeVar("Item")
 Times = tuple[float, float]  # whole, start-up (seconds)
 
 
 def loaded(datasets: list[str]) -> Iterator[PairDataset]:
-    """What is scored of each dataset, and what it has to learn from."""
+    """The scored and the training split of each dataset."""
     for name in datasets:
         yield load_dataset(name, SCORED)
         try:
             train = load_dataset(name, "train")
         except UserError:
-            continue  # a dataset need not have more than what is scored
+            continue  # a dataset may only have the scored split
         yield train
 
 
@@ -77,7 +77,7 @@ def names(pair: Pair) -> tuple[str, str]:
 
 
 def spread(items: list[Item], n: int) -> list[Item]:
-    """At most `n` of them, the first and the last among them, evenly apart; the last one alone for one."""
+    """At most `n` items, evenly spaced, including the first and the last; for n = 1 just the last."""
     if len(items) <= n:
         return items
     return [items[round(k * (len(items) - 1) / (n - 1))] for k in range(n)] if n > 1 else items[-1:]
@@ -95,7 +95,7 @@ class Lab:
         self._simulator = open_simulator(environment, sandbox)
 
     def times(self, binary: bytes, inputs: list[bytes]) -> list[Times | None]:
-        """None where the program did not end well."""
+        """The times on each input; None where the program did not end well."""
         return [self._times(each) if each.outcome == "ok" else None for each in self._simulator.measure(binary, inputs)]
 
     def _times(self, measurement: Measurement) -> Times:
@@ -103,7 +103,7 @@ class Lab:
 
 
 def larger_inputs(test: bytes, work: Callable[[bytes], float | None]) -> list[bytes]:
-    """Inputs like a test on which `work` is between LEAST and MOST, by their first number or word."""
+    """Inputs like a test's on which `work` is between LEAST and MOST, by changing their first number or word."""
     chosen: dict[bytes, float] = {}
 
     def tried(data: bytes) -> float | None:

@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--judge", metavar="URL", help="a judge server (pie-bench serve); default: this machine")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--answers", type=int, default=8, help="to each prompt")
-    parser.add_argument("--tokens", type=int, default=1024, help="the most that an answer may have")
+    parser.add_argument("--tokens", type=int, default=1024, help="maximum tokens per answer")
     parser.add_argument("--cpu", action="store_true", help="train without a GPU, for trying things out")
     parser.add_argument("--out", default="grpo")
     options = parser.parse_args()

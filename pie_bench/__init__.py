@@ -64,7 +64,7 @@ __all__ = ["DEFAULT_ENVIRONMENT", *sorted(_PUBLIC)]
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when first used: `import pie_bench` stays cheap."""
+    """Imports public names on first use, so that `import pie_bench` stays cheap."""
     from importlib import import_module
 
     if name not in _PUBLIC:

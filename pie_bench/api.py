@@ -1,4 +1,4 @@
-"""The Python API: what the command line does, as functions. `pie_bench` itself offers these names."""
+"""The Python API: what the command line does, as functions. `pie_bench` re-exports these names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 TESTS = ("paper", "stress", "both")
-OTHER_PROMPTS = "answers_for_other_prompts"  # the setting of models that replay answers
+OTHER_PROMPTS = "answers_for_other_prompts"  # a setting of models that replay answers
 
 
 def evaluate(
@@ -59,15 +59,15 @@ def evaluate(
     tests: str = "paper",
     progress: bool = False,
 ) -> FinishedRun:
-    """Asks a model for faster programs, checks and measures them, scores the answers: `pie-bench run`.
+    """Asks a model for faster programs, checks and measures them, and scores the answers: `pie-bench run`.
 
-    Arguments are the command's options (`pie-bench run --help`); None means the task's or the machine's own. The run
-    is kept in `run_dir` (default: a folder under `runs/` named after the settings). The same call continues an
-    interrupted run and repeats nothing; one that asks for more pairs or samples lets it grow. `max_cost` is in USD.
-    `tests`: `paper` (the dataset's own), `stress` (its stress inputs in their place: docs/stress.md) or `both`.
-    With `progress` it shows on standard error how far it is.
+    Arguments are the command's options (`pie-bench run --help`); None means the task's or the machine's default. The
+    run is stored in `run_dir` (default: a folder under `runs/` named after the settings). The same call resumes an
+    interrupted run and repeats nothing; a call for more pairs or samples extends it. `max_cost` is in USD. `tests`:
+    `paper` (the dataset's own), `stress` (its stress inputs instead: docs/stress.md) or `both`. `progress` shows
+    progress on standard error.
 
-    Raises UserError for what the caller can put right: unknown names, data, keys, a machine without a sandbox.
+    Raises UserError for what the caller can fix: unknown names, data, keys, a machine without a sandbox.
     """
     plan = make_plan(
         settings_of(
@@ -119,7 +119,7 @@ def settings_of(
     answers_for_other_prompts: bool,
     tests: str = "paper",
 ) -> Settings:
-    """What the options say, as a manifest holds it: files and folders by their absolute path, found from everywhere.
+    """The options as a manifest stores them: files and folders by absolute path, valid from anywhere.
 
     UserError for unknown `tests`.
     """
@@ -127,7 +127,7 @@ def settings_of(
 
     if tests not in TESTS:
         raise unknown_name("tests", tests, TESTS)
-    replaced = {"tests": "stress"} if tests == "stress" else {}  # `both` adds to a run, and makes it no other
+    replaced = {"tests": "stress"} if tests == "stress" else {}  # `both` adds to a run without changing its identity
 
     other_prompts = {OTHER_PROMPTS: "true"} if answers_for_other_prompts else {}
     return Settings(
@@ -148,14 +148,14 @@ def settings_of(
 
 
 def open_run(path: str | PathLike[str]) -> FinishedRun:
-    """A run that was scored earlier. UserError when there is none, or it is not scored yet."""
+    """Opens a scored run. UserError if there is none, or if it is not scored yet."""
     return FinishedRun(path)
 
 
 def merge(runs: Sequence[str | PathLike[str]], out: str | PathLike[str]) -> FinishedRun:
-    """One finished run in the new folder `out` from runs of parts of it, e.g. all its shards: `pie-bench merge`.
+    """Merges partial runs, e.g. all shards, into one finished run in the new folder `out`: `pie-bench merge`.
 
-    Raises UserError, before anything is written, when they are not parts of one run or not all of them are there.
+    Raises UserError, before anything is written, if they are not parts of one run, or if some are missing.
     """
     from pie_bench.stages.merge import merge as stage
 
@@ -164,7 +164,7 @@ def merge(runs: Sequence[str | PathLike[str]], out: str | PathLike[str]) -> Fini
 
 
 def score(path: str | PathLike[str]) -> FinishedRun:
-    """Computes a run's numbers anew from its verdicts: `pie-bench score`."""
+    """Recomputes a run's numbers from its verdicts: `pie-bench score`."""
     from pie_bench.stages.score import score as stage
 
     run = Run(path)
@@ -175,10 +175,11 @@ def score(path: str | PathLike[str]) -> FinishedRun:
 
 
 def plans(settings: Settings, tasks: Sequence[str], run_dir: Path | None = None) -> list[tuple[Plan, Run]]:
-    """What the settings mean for each of several tasks (names, groups, globs), and the folder each goes to.
+    """Resolves the settings for each of several tasks (names, groups, globs), with the folder of each run.
 
-    Everything is looked up before anything is asked: a mistake in the last task is found before the first is paid for.
-    `settings.task` does not matter. An encoder is for those tasks that retrieve examples; with none, it is an error.
+    Everything is resolved first, so that a mistake in the last task is found before the first is paid for.
+    `settings.task` is ignored. An encoder applies to the tasks that retrieve examples; if there are none, it is an
+    error.
     """
     from pie_bench.task import load_task, select_tasks
 
@@ -206,10 +207,10 @@ def complete(
     progress: bool = False,
     pending: PendingAnswers | None = None,
 ) -> FinishedRun:
-    """Everything that is missing of a run, in a folder that the caller has locked and checked (`check_run`).
+    """Completes a run, in a folder that the caller has locked and checked (`check_run`).
 
-    `guard`: whether the guards look at its faster answers; None: where that costs little (`guards_by_default`).
-    `stress`: whether its programs are judged on the dataset's stress inputs, too; a run that was stays so as it grows.
+    `guard`: whether the guards check its faster answers; None: if that costs little (`guards_by_default`). `stress`:
+    whether its programs are also judged on the dataset's stress inputs; a run that has been stays so as it grows.
     """
     from contextlib import ExitStack
 
@@ -243,13 +244,13 @@ def complete(
         try:
             with program_bar("guard ", visible=progress) as checked:
                 guard_stage(plan, run, executor, LocalPool(workers), progress=checked)
-        except SandboxError as error:  # the raw numbers are there all the same
+        except SandboxError as error:  # the raw numbers are available regardless
             _log.warning("the answers are not guarded: %s", error)
     return FinishedRun(run.path)
 
 
 def chosen_sandbox(sandbox: str | Sandbox | None, *, unsafe: bool = False) -> Sandbox:
-    """The sandbox of this name, or the first that works here; UserError when it does not."""
+    """The sandbox of this name, or the first that works here; UserError if it does not work."""
     from pie_bench.execution.sandbox.choose import choose_sandbox
 
     return choose_sandbox(sandbox, unsafe=unsafe) if sandbox is None or isinstance(sandbox, str) else sandbox

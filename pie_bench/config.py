@@ -1,6 +1,6 @@
-"""YAML configuration files: parsed with the place of every key, merged over what they include, validated.
+"""YAML configuration files: parsed with the location of every key, merged with their includes, validated.
 
-Nothing is ever skipped: what is wrong is said with file, line and what was expected.
+Nothing is ignored: every error is reported with file, line and what was expected.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ M = TypeVar("M", bound="Strict")
 
 
 class Strict(BaseModel):
-    """Base of everything read from YAML: unknown keys are errors, values do not change."""
+    """Base of everything read from YAML: unknown keys are errors, objects are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,7 +43,7 @@ class Strict(BaseModel):
 class Located:
     """A configuration file's data after its includes, and where each key came from.
 
-    What it includes lies beside the file that says so, else in the folder `shared`.
+    Includes are looked up next to the including file, then in the folder `shared`.
     """
 
     def __init__(self, path: Path, shared: Path | None = None):
@@ -51,7 +51,7 @@ class Located:
         self.data, self._where = _load_with_includes(path, shared, ())
 
     def where(self, *key_path: str | int) -> str:
-        """`file:line` of a key, or of its nearest parent that is written down."""
+        """`file:line` of a key, or of its nearest parent that appears in a file."""
         known: KeyPath = key_path
         while known and known not in self._where:
             known = known[:-1]
@@ -59,7 +59,7 @@ class Located:
         return f"{file}:{line}"
 
     def validate(self, model: type[M], *at: str) -> M:
-        """The data (or what is under the keys `at`) as a `model`; UserError with file, line and what was expected."""
+        """The data (or the part under the keys `at`) as a `model`; UserError with file, line and what was expected."""
         data: Any = self.data
         for part in at:
             data = data[part]
@@ -121,12 +121,12 @@ def _load_with_includes(
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that no file can have
+    except OSError:  # not a valid file name
         return False
 
 
 def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`: mappings are merged key by key, everything else (lists too) is replaced."""
+    """Merges `over` into `base`: mappings key by key; everything else, including lists, is replaced."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -135,7 +135,7 @@ def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
-    """A YAML file that holds one mapping, and the file and line of every key in it.
+    """Parses a YAML file with one mapping; returns it with file and line of every key.
 
     Raises UserError with file and line for broken YAML, a duplicate key, or anything but a mapping.
     """
@@ -154,7 +154,7 @@ def parse_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
     constructor = yaml.SafeLoader("")
 
     def build(node: yaml.Node, at: KeyPath) -> Any:
-        if len(where) > _MOST_KEYS:  # through aliases a few lines hold any number
+        if len(where) > _MOST_KEYS:  # aliases let a few lines hold any number
             raise UserError(f"{path}:{node.start_mark.line + 1}: more than {_MOST_KEYS} values")
         where.setdefault(at, (str(path), node.start_mark.line + 1))
         if isinstance(node, yaml.MappingNode):

@@ -1,4 +1,4 @@
-"""What holds unless the user says otherwise; kept apart because `--help` shows it and must import nothing."""
+"""Defaults, kept apart because `--help` shows them and must not import anything."""
 
-DEFAULT_ENVIRONMENT = "skylake"  # what numbers are measured in
+DEFAULT_ENVIRONMENT = "skylake"  # the environment for measurements
 DEFAULT_PORT = 8399  # of `pie-bench serve`

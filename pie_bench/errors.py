@@ -1,4 +1,4 @@
-"""The two kinds of failure a user meets: theirs (exit code 2, one line) and ours (exit code 1)."""
+"""The two kinds of failure a user sees: theirs (exit code 2, one line) and ours (exit code 1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UserError(PieBenchError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """An error for a name that does not exist, with the closest known ones (all of them when few are known)."""
+    """An error for an unknown name, suggesting similar known ones (or listing all if there are few)."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""Content hashes: what the numbers are keyed by. Nothing hashed here may hold a date, a path or a host name."""
+"""Content hashes, the keys of all numbers. Hashed content must never include a date, a path or a host name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def sha256(data: bytes) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex digest of a file's content, read in pieces. OSError as it comes."""
+    """Hex digest of a file's content, read in chunks. OSError is passed through."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -23,7 +23,7 @@ def file_sha256(path: Path) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """The one JSON text of a value: keys sorted, no spaces, no NaN."""
+    """The canonical JSON text of a value: keys sorted, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

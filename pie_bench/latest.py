@@ -1,4 +1,4 @@
-"""What was used last, for what lives long and must not grow."""
+"""A least-recently-used cache, for long-lived objects that must not grow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ V = TypeVar("V")
 
 
 class Latest(Generic[K, V]):
-    """Values by key, the least recently used given up first; `most` is their size in all, by `size_of` (each 1).
+    """Values by key, evicting the least recently used; `most` limits the total size, by `size_of` (default: 1 each).
 
-    Safe for threads.
+    Thread-safe.
     """
 
     def __init__(self, most: int, size_of: Callable[[V], int] = lambda _: 1):

@@ -1,4 +1,4 @@
-"""Where things lie on this machine: the package's folders, a clone's, and the cache folder."""
+"""Locations on this machine: the package's folders, a clone's, and the cache folder."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pie_bench.errors import UserError
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 CLONE_DIR = PACKAGE_DIR.parent if (PACKAGE_DIR.parent / "tasks" / "_base.yaml").is_file() else None
-TASKS_DIR = CLONE_DIR / "tasks" if CLONE_DIR else PACKAGE_DIR / "tasks"  # a clone's, else what was installed
+TASKS_DIR = CLONE_DIR / "tasks" if CLONE_DIR else PACKAGE_DIR / "tasks"  # a clone's, else the installed ones
 RECIPES_DIR = CLONE_DIR / "recipes" if CLONE_DIR else PACKAGE_DIR / "recipes"
 ENVIRONMENTS_DIR = PACKAGE_DIR / "environments"
 ROOTS_DIR = ENVIRONMENTS_DIR / "roots"
 
 
 def leaderboard_dir(given: Path | None) -> Path:
-    """The leaderboard's folder: the one given, else the clone's. UserError where there is neither."""
+    """The leaderboard's folder: the one given, else the clone's. UserError if there is neither."""
     if given is not None:
         return given
     if CLONE_DIR is None:
@@ -25,7 +25,7 @@ def leaderboard_dir(given: Path | None) -> Path:
 
 
 def cache_dir() -> Path:
-    """`PIE_BENCH_CACHE`, else `pie_bench` in the user's cache folder (XDG). Holds only what can be made again."""
+    """`PIE_BENCH_CACHE`, else `pie_bench` in the user's cache folder (XDG). Holds only what can be regenerated."""
     explicit = os.environ.get("PIE_BENCH_CACHE")
     if explicit:
         return Path(explicit).expanduser().resolve()
@@ -34,10 +34,10 @@ def cache_dir() -> Path:
 
 
 def roots_dir() -> Path:
-    """Where built root file systems lie: `PIE_BENCH_ROOTS`, else `roots` in the cache folder.
+    """Where built root file systems are: `PIE_BENCH_ROOTS`, else `roots` in the cache folder.
 
-    The sandbox enters them as an unprivileged user, who cannot enter root's home: for root without a
-    `PIE_BENCH_CACHE` they lie in /var/cache.
+    The sandbox enters them as an unprivileged user, who cannot enter root's home: for root without a `PIE_BENCH_CACHE`,
+    they are in /var/cache.
     """
     explicit = os.environ.get("PIE_BENCH_ROOTS")
     if explicit:

@@ -1,4 +1,4 @@
-"""How far something is: bars on a terminal, in a log one plain line every few seconds."""
+"""Progress of long tasks: bars on a terminal; in a log, one plain line every few seconds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 LINE_EVERY_SECONDS = 5.0
-STILL_EVERY_SECONDS = 60.0  # a line even where nothing moved: it is alive
+STILL_EVERY_SECONDS = 60.0  # print a line even without progress, as a sign of life
 
 
 @dataclass
 class Meter:
-    """One thing that is counted: `done` of `total`, with a remark beside it. With `scale`, in millions (`MB`); `timed`
-    ones say in logs too how fast it goes and how long it will take (bars always do).
+    """A counter: `done` of `total`, with a remark. With `scale`, in millions (`MB`); `timed` meters also show rate and
+    remaining time in logs (bars always do).
     """
 
     title: str
@@ -42,7 +42,7 @@ class Meter:
             if self.remark:
                 self.bar.set_postfix_str(self.remark, refresh=False)
             self.bar.update(by)
-            self.bar.refresh()  # several bars move in turns: tqdm's own pace leaves one behind
+            self.bar.refresh()  # with several bars, tqdm's own refresh rate leaves some stale
 
     def __str__(self) -> str:
         done, of = (None if count is None else self._shown(count) for count in (self.done, self.total))
@@ -52,7 +52,7 @@ class Meter:
         return f"{self.title.strip()} {done}{'' if of is None else f'/{of}'} {unit}{remark}"
 
     def _pace(self) -> str:
-        """`120/s, 3:20 left`; nothing before anything moved."""
+        """`120/s, 3:20 left`; empty before any progress."""
         rate = (self.done - self.before) / max(time.monotonic() - self.began, 1e-9)
         if not rate:
             return ""
@@ -65,7 +65,7 @@ class Meter:
 
 @contextmanager
 def shown(*meters: Meter, file: IO[str] | None = None) -> Iterator[None]:
-    """Shows the meters on `file` (default: standard error) for as long as the block runs."""
+    """Shows the meters on `file` (default: standard error) for the duration of the block."""
     out = file or sys.stderr
     if out.isatty():
         with _bars(meters, out):
@@ -83,7 +83,7 @@ def shown(*meters: Meter, file: IO[str] | None = None) -> Iterator[None]:
 
 @contextmanager
 def program_bar(title: str, *, visible: bool = True) -> Iterator[Callable[[int], None]]:
-    """A meter over programs; what it gives is called once a program, with how many there are."""
+    """A meter over programs; yields a function to call once per program, with the total."""
     if not visible:
         yield lambda _: None
         return
@@ -121,7 +121,7 @@ def _bars(meters: tuple[Meter, ...], out: IO[str]) -> Iterator[None]:
 
 
 def _log(meters: tuple[Meter, ...], out: IO[str], ended: threading.Event) -> None:
-    """A line when something moved; one more at the end, unless nothing ever did."""
+    """Prints a line when something has progressed, and a last one at the end unless nothing ever did."""
     began = said_at = time.monotonic()
     said = first = _state(meters)
     while True:

@@ -1,8 +1,8 @@
-"""What can be chosen by name, of every kind: what the package holds, and what other packages add.
+"""Everything that can be chosen by name, of every kind: built in or from plug-ins.
 
-A name leads to an import string, `package.module:Object`; nothing is imported before it is used. Other packages add
-names by entry points, in a group for each kind (`pie_bench.models`, `pie_bench.metrics`, …); docs/plugins.md shows how.
-Where a name is asked for an import string can be given instead.
+A name maps to an import string, `package.module:Object`; nothing is imported before it is used. Plug-in packages add
+names by entry points, in one group per kind (`pie_bench.models`, `pie_bench.metrics`, …); docs/plugins.md shows how.
+Wherever a name is expected, an import string works too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Kind = Literal["models", "metrics", "encoders", "simulators", "environments", "s
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PACKAGE = "pie_bench"
 
-# Adding one of a kind to this package is a file and its line here.
+# Adding a built-in takes one file and one line here.
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "models": {  # adapters: subclasses of ModelEntry
         "hf": "pie_bench.models.hf:HfEntry",
@@ -42,7 +42,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
             *(f"percent_optimized_{threshold}" for threshold in ("1.25", "1.5", "2", "3", "5", "10")),
             *("fastest_over_human", "percent_faster_than_human"),
         ),
-        "pie_bench.metrics.best_at_k:METRICS",  # all of them, by name
+        "pie_bench.metrics.best_at_k:METRICS",  # a mapping of all metrics by name
     ),
     "encoders": {  # called with corpus and folder; `NAME:MODEL` also with the model
         "codebert-cpp": "pie_bench.prompting.neural:codebert_cpp",
@@ -69,8 +69,8 @@ _IMPORT_STRING = re.compile(rf"({_WORD}(?:\.{_WORD})*):({_WORD}(?:\.{_WORD})*)")
 
 @dataclass(frozen=True)
 class Registered:
-    """Something of a kind that has a name, not imported yet. `package` is the distribution that it comes from, as pip
-    names it (for an import string from no installed package: its topmost module)."""
+    """A named object of some kind, not imported yet. `package` is its distribution, by pip's name (for an import string
+    outside any installed package: its top-level module)."""
 
     kind: Kind
     name: str
@@ -83,7 +83,7 @@ class Registered:
         return self.package == PACKAGE
 
     def load(self) -> Any:
-        """What the import string stands for. Raises UserError, naming the package, when it cannot be imported."""
+        """Imports the object. Raises UserError, naming the package, if that fails."""
         module_name, _, attribute = self.target.partition(":")
         try:
             value: Any = importlib.import_module(module_name)
@@ -96,14 +96,14 @@ class Registered:
         return value
 
     def broken(self, what: str) -> UserError:
-        """An error that says `what` is wrong with it and whose it is."""
+        """An error that says `what` is wrong with it, and whose it is."""
         whose = f"of package {self.package} {self.version}".rstrip() if self.name != self.target else ""
-        remedy = f"update it, or uninstall it: pip uninstall {self.package}" if whose else "correct it"
+        remedy = f"update it, or uninstall it: pip uninstall {self.package}" if whose else "fix it"
         return UserError(f"{_one(self.kind)} {' '.join(filter(None, (self.name, whose)))}: {_line(what)}; {remedy}")
 
 
 def registered(kind: Kind) -> dict[str, Registered]:
-    """All that has a name, by name, sorted. UserError, naming both packages, when two give the same name."""
+    """All named objects, sorted by name. UserError, naming both packages, if two register the same name."""
     found = {name: _own(kind, name) for name in BUILT_IN[kind]}
     for added in _from_other_packages(kind):
         if added.name in found:
@@ -113,22 +113,24 @@ def registered(kind: Kind) -> dict[str, Registered]:
 
 
 def find(kind: Kind, name: str, *, also: Mapping[str, object] | None = None) -> Registered:
-    """What `name` stands for: a name, or an import string. Other packages are looked at only when it is not built in.
+    """Resolves a name or an import string. Plug-ins are only looked up if the name is not built in.
 
-    `also` holds further names that a user could have meant, for the error. Raises UserError for an unknown name, one
-    that two packages give, or an import string whose module does not exist.
+    `also` has further valid names, for suggestions in the error. Raises UserError for an unknown name, one that two
+    packages register, or an import string whose module does not exist.
     """
     found = find_if_there(kind, name)
     module_name = name.partition(":")[0]
     if found is None and is_import_string(name) and "." in module_name:
-        raise UserError(f"{_one(kind)} {name}: there is no module {module_name}; install it, or go where it lies")
+        raise UserError(
+            f"{_one(kind)} {name}: there is no module {module_name}; install it, or run in the folder with it"
+        )
     if found is None:
         raise unknown_name(_one(kind), name, {*registered(kind), *(also or ())})
     return found
 
 
 def find_if_there(kind: Kind, name: str) -> Registered | None:
-    """As `find`, with None for an unknown name, and for an import string whose module does not exist."""
+    """Like `find`, but None for an unknown name or an import string whose module does not exist."""
     if name in BUILT_IN[kind]:
         return _own(kind, name)
     added = [each for each in _from_other_packages(kind) if each.name == name]
@@ -140,19 +142,19 @@ def find_if_there(kind: Kind, name: str) -> Registered | None:
 
 
 def load(kind: Kind, name: str) -> Any:
-    """`find` and `Registered.load` in one."""
+    """`find` followed by `Registered.load`."""
     return find(kind, name).load()
 
 
 def is_import_string(name: str) -> bool:
-    """Whether it has the form `package.module:Object`; whether there is such an object, only `find` says."""
+    """Whether it has the form `package.module:Object`; only `find` tells whether the object exists."""
     return _IMPORT_STRING.fullmatch(name) is not None
 
 
 def folders(kind: Kind) -> dict[Path, Registered]:
-    """The folders that other packages add: their entry point names a package (whose folder it is), or a path.
+    """The folders added by plug-ins: their entry points name a package (meaning its folder), or a path.
 
-    Raises UserError for one that cannot be imported, or is no folder.
+    Raises UserError for one that cannot be imported, or is not a folder.
     """
     found: dict[Path, Registered] = {}
     for added in registered(kind).values():
@@ -165,7 +167,7 @@ def folders(kind: Kind) -> dict[Path, Registered]:
 
 
 def path_of(added: Registered, value: Any = None) -> Path:
-    """The file or folder that it stands for; UserError when it is neither a path nor a package."""
+    """The file or folder that it stands for; UserError if it is neither a path nor a package."""
     value = added.load() if value is None else value
     if isinstance(value, ModuleType) and getattr(value, "__path__", None):
         return Path(next(iter(value.__path__)))
@@ -175,9 +177,9 @@ def path_of(added: Registered, value: Any = None) -> Path:
 
 
 def provenance(kind: Kind, name: str) -> dict[str, str] | None:
-    """What results say of a plug-in that took part: kind, name, package and version. None for what is built in.
+    """The entry in results for a plug-in that was used: kind, name, package and version. None for built-ins.
 
-    What comes from no installed package has `version` "sha256:…", the sum of the file that defines it.
+    Without an installed package, `version` is "sha256:…", the hash of the file that defines it.
     """
     found = find_if_there(kind, name)
     if found is None or found.built_in:
@@ -200,21 +202,21 @@ def _from_other_packages(kind: Kind) -> Iterator[Registered]:
 
 
 def _imported(kind: Kind, name: str) -> Registered | None:
-    """An import string. Its module is looked for among what is installed, then in the current folder."""
+    """Resolves an import string: looks for its module among installed packages, then in the current folder."""
     from importlib import metadata
 
     module_name = name.partition(":")[0]
     top = module_name.partition(".")[0]
     here = str(Path.cwd())
     if importlib.util.find_spec(top) is None and here not in sys.path:
-        sys.path.append(here)  # and stays: the module may import its neighbours only when it is used
+        sys.path.append(here)  # and leave it there: the module may import its neighbours later, when used
         importlib.invalidate_caches()
     try:
         spec = importlib.util.find_spec(module_name)
     except ImportError:
         spec = None
     except Exception as error:
-        raise UserError(f"{_one(kind)} {name}: {_line(f'{type(error).__name__}: {error}')}; correct it") from error
+        raise UserError(f"{_one(kind)} {name}: {_line(f'{type(error).__name__}: {error}')}; fix it") from error
     if spec is None:
         return None
     for package in metadata.packages_distributions().get(top, []):
@@ -228,7 +230,7 @@ def _imported(kind: Kind, name: str) -> Registered | None:
 def _clash(one: Registered, other: Registered) -> UserError:
     whose = " and ".join(f"{each.package} {each.version}".rstrip() for each in (one, other))
     remedy = f"uninstall one: pip uninstall {other.package}"
-    return UserError(f"{_one(one.kind)} {one.name}: packages {whose} both have one of this name; {remedy}")
+    return UserError(f"{_one(one.kind)} {one.name}: packages {whose} both register this name; {remedy}")
 
 
 def _one(kind: Kind) -> str:

@@ -1,4 +1,4 @@
-"""Rewards for reinforcement learning: how much faster a right answer is. docs/rewards.md has examples."""
+"""Rewards for reinforcement learning, by how much faster a right answer is. docs/rewards.md has examples."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from pie_bench.serve.client import Client
 if TYPE_CHECKING:
     import datasets
 
-_CONNECTIONS = 32  # to a server, which queues by itself
-_REMEMBERED = 10_000  # rewards, by the sums of answers
+_CONNECTIONS = 32  # to a server, which does its own queueing
+_REMEMBERED = 10_000  # rewards, by the hashes of answers
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a verdict is worth.
+    """The reward for a verdict.
 
-    A right program is worth `correct` + `weight` · log2(s), where s is its speedup over the slow program, but at least
-    `least` and at most `most`: with `least` 1, as the paper counts, a slow answer loses nothing; with 0.5, up to
-    `weight`. A wrong one that compiles is worth `wrong` + `partial` · (the fraction of the tests that it passes),
-    anything else (no program, one that does not compile or is forbidden) `broken`. `startup`: whether s is of the whole
-    process, as in the paper, or of what comes after the start of `main`.
+    A right program is worth `correct` + `weight` · log2(s), where s is its speedup over the slow program, clipped to
+    [`least`, `most`]: with `least` 1, as in the paper, a slow answer loses nothing; with 0.5, up to `weight`. A wrong
+    one that compiles is worth `wrong` + `partial` · (the fraction of tests that it passes), anything else (no program,
+    does not compile, forbidden) `broken`. `startup`: whether s covers the whole process, as in the paper, or only the
+    time after the start of `main`.
     """
 
     correct: float = 0.5
@@ -55,8 +55,8 @@ class Shape:
             raise UserError(f"rewards: least is {self.least}, most is {self.most}; expected 0 < least ≤ most")
 
     def reward(self, verdict: Judgement, finding: GuardFinding | None = None) -> float | None:
-        """The reward; None where the verdict says nothing of the program (an error of ours, or a slow program that
-        could not be measured). A program that the guards flag is wrong, whatever its tests say."""
+        """The reward; None if the verdict says nothing about the program (an error on our side, or a slow program that
+        could not be measured). A program flagged by the guards counts as wrong, whatever its tests say."""
         if verdict.outcome == "infra_error":
             return None
         if finding is not None and finding.flagged:
@@ -70,12 +70,12 @@ class Shape:
         return self.broken
 
     def speedup(self, verdict: Judgement) -> float | None:
-        """The speedup that counts; None where one of the programs was not measured."""
+        """The speedup that counts; None if one of the programs was not measured."""
         times = [self._seconds(each) for each in (verdict.source, verdict)]
         if None in times:
             return None
         slow, fast = (time or 0.0 for time in times)
-        # Nothing is left of a program that does all its work before `main`: it is as fast as can be rewarded.
+        # A program that does all its work before `main` leaves no time to compare: it gets the maximum.
         return min(self.most, max(self.least, slow / fast if fast > 0 else self.most))
 
     def _seconds(self, verdict: Any) -> float | None:
@@ -91,12 +91,11 @@ class Speedup:
         reward = Speedup("pie", most=8)
         GRPOTrainer(reward_funcs=reward, train_dataset=reward.training_dataset(), …)
 
-    `judge`: a `Judge`, a `Client`, or a server's address; None judges on this machine, in `environment`. With `guarded`
-    the guards look at right programs (docs/guards.md). `reasoning`: what the model puts around its thinking, if that is
-    unusual. The other options are `Shape`'s. The same answer to the same pair always has the same reward. Safe for
-    threads.
+    `judge`: a `Judge`, a `Client`, or a server's URL; None judges on this machine, in `environment`. With `guarded`,
+    the guards check right programs (docs/guards.md). `reasoning`: the model's thinking tags, if unusual. The other
+    options are `Shape`'s. The same answer to the same pair always gets the same reward. Thread-safe.
 
-    Raises UserError for a dataset or split that is not there, and options out of range.
+    Raises UserError for an unknown dataset or split, and for options out of range.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Speedup:
             raise UserError(
                 f"rewards: {str(error).rpartition(') ')[2] or error}; see pie_bench.rewards.Shape"
             ) from None
-        self.__name__ = "speedup"  # what trainers log it as
+        self.__name__ = "speedup"  # the name under which trainers log it
         self.guarded = guarded
         self._dataset = load_dataset(dataset, split)
         self._name = str(dataset)
@@ -133,13 +132,13 @@ class Speedup:
     ) -> list[float | None]:
         """TRL's interface: a reward for each completion (text, or messages of which the last is the answer).
 
-        `pair_id` is a column of the training dataset. None, which TRL leaves out, where there is no reward: see
-        `Shape.reward`. UserError for a pair that the dataset does not have.
+        `pair_id` is a column of the training dataset. None, which TRL skips, if there is no reward: see `Shape.reward`.
+        UserError for a pair that the dataset does not have.
         """
         if pair_id is None:
             raise UserError("rewards: the training dataset has no column pair_id; make it with training_dataset()")
         if len(pair_id) != len(completions):
-            raise UserError(f"rewards: {len(completions)} completions to {len(pair_id)} pair ids")
+            raise UserError(f"rewards: {len(completions)} completions for {len(pair_id)} pair ids")
         return self._rewards([(pair, text_of(each)) for pair, each in zip(pair_id, completions, strict=True)])
 
     def compute_score(
@@ -150,7 +149,7 @@ class Speedup:
         extra_info: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> float:
-        """verl's interface (`custom_reward_function`): the reward of one answer, 0 where there is none.
+        """verl's interface (`custom_reward_function`): the reward of one answer, 0 if there is none.
 
         The pair is `extra_info["pair_id"]`, else `ground_truth`.
         """
@@ -161,7 +160,7 @@ class Speedup:
     def training_dataset(
         self, task: str = "pie_instruct", *, form: Literal["trl", "verl"] = "trl", limit: int | None = None
     ) -> datasets.Dataset:
-        """The pairs as a training dataset: a task's prompts as messages, and what finds the pair again.
+        """The pairs as a training dataset: a task's prompts as messages, and the columns that identify the pair.
 
         `trl`: columns `prompt`, `pair_id`. `verl`: `data_source`, `prompt`, `ability`, `reward_model`, `extra_info`.
         """
@@ -189,12 +188,12 @@ class Speedup:
         return datasets.Dataset.from_list(rows)
 
     def close(self) -> None:
-        """Closes the environment; used again, it is opened again."""
+        """Closes the environment; it reopens on next use."""
         if isinstance(self._judge, Judge):
             self._judge.close()
 
     def _rewards(self, answers: Sequence[tuple[str, str]]) -> list[float | None]:
-        """Answers of one batch that are the same, and those of earlier ones, are judged once."""
+        """Rewards for a batch; repeated answers, also from earlier batches, are judged only once."""
         for pair_id, _ in answers:
             self._dataset.pair(pair_id)
         keys = [(pair_id, sha256(text.encode(errors="replace"))) for pair_id, text in answers]
@@ -215,7 +214,7 @@ class Speedup:
         extraction = extract_code(text, "stop", src_code=pair.src_code, reasoning=self._reasoning)
         if extraction.code is None:
             return self.shape.broken
-        # Of several programs that an answer presents alike, the first that compiles counts, as in a run.
+        # If an answer presents several programs on equal terms, the first that compiles counts, as in a run.
         for code in (extraction.code, *extraction.alternatives):
             verdict, finding = self._judged(code, given)
             if verdict.outcome != "compile_error":
@@ -227,13 +226,13 @@ class Speedup:
 
 
 def text_of(completion: Any) -> str:
-    """The text of a completion as trainers give it: itself, or the last message's content."""
+    """The text of a completion as trainers pass it: itself, or the last message's content."""
     if isinstance(completion, str):
         return completion
     try:
         content = completion[-1]["content"]
     except (KeyError, IndexError, TypeError):
-        raise UserError(f"rewards: {completion!r:.80} is no completion; expected text or messages") from None
+        raise UserError(f"rewards: {completion!r:.80} is not a completion; expected text or messages") from None
     if isinstance(content, str):
         return content
     parts: Iterable[Any] = content or ()

@@ -1,4 +1,4 @@
-"""What is shared by all runs: measurements and answers, content addressed, in SQLite."""
+"""What all runs share: measurements and answers, content-addressed, in SQLite."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pie_bench.run.verdict import Verdict
 
 T = TypeVar("T", bound="Measurement | Profile | Verdict")
 
-_TIMEOUT_SECONDS = 60  # that another process may write
+_TIMEOUT_SECONDS = 60  # how long to wait for another process's write
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS measurement (
     binary_sha256 TEXT NOT NULL,
@@ -42,10 +42,10 @@ CREATE TABLE IF NOT EXISTS verdict (key TEXT NOT NULL PRIMARY KEY, record TEXT N
 
 class MeasurementStore:
     """Measurements by (binary, input, simulation), profiles by (source text, input, environment), verdicts by all that
-    decides them (`execution/known.py`). Safe for several threads and several processes.
+    decides them (`execution/known.py`). Safe for several threads and processes.
 
-    Where it cannot be written, that is said once; what is measured is then known to this object alone. A file that is
-    read-only is read.
+    If the file cannot be written, this warns once, and new measurements are known to this object only. A read-only file
+    is still read.
     """
 
     def __init__(self, path: Path):
@@ -55,34 +55,34 @@ class MeasurementStore:
         self._unwritten: dict[tuple[str, ...], Measurement | Profile | Verdict] = {}
 
     def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
-        """What is known of a program on these inputs, by the input's sum."""
+        """Known measurements of a program on these inputs, by the hash of the input."""
         query = "SELECT record FROM measurement WHERE binary_sha256=? AND input_sha256=? AND simulation_id=?"
         found = {key: self._get(query, (binary_sha256, key, simulation_id), Measurement) for key in input_sha256s}
         return {key: measurement for key, measurement in found.items() if measurement is not None}
 
     def put(self, measurement: Measurement) -> None:
-        """Keeps a measurement, at once. An `infra_error` says nothing about the program and is not kept."""
+        """Stores a measurement at once. An `infra_error` says nothing about the program and is not stored."""
         if measurement.outcome == "infra_error":
             return
         key = (measurement.binary_sha256, measurement.input_sha256, measurement.simulation_id)
         self._put("INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)", key, measurement)
 
     def get_profile(self, code_sha256: str, input_sha256: str, environment_id: str) -> Profile | None:
-        """Where a program's cycles go on an input, if that is known."""
+        """The profile of a program on an input, if known."""
         query = "SELECT record FROM profile WHERE code_sha256=? AND input_sha256=? AND environment_id=?"
         return self._get(query, (code_sha256, input_sha256, environment_id), Profile)
 
     def put_profile(self, profile: Profile) -> None:
-        """Keeps a profile, at once."""
+        """Stores a profile at once."""
         key = (profile.code_sha256, profile.input_sha256, profile.environment_id)
         self._put("INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)", key, profile)
 
     def get_verdict(self, key: str) -> Verdict | None:
-        """The verdict under a key, of whichever pair and sample it was first of."""
+        """The verdict under a key, whichever pair and sample it was first made for."""
         return self._get("SELECT record FROM verdict WHERE key=?", (key,), Verdict)
 
     def put_verdict(self, key: str, verdict: Verdict) -> None:
-        """Keeps a verdict, at once."""
+        """Stores a verdict at once."""
         self._put("INSERT OR REPLACE INTO verdict VALUES (?, ?)", (key,), verdict)
 
     def _get(self, query: str, key: tuple[str, ...], kind: type[T]) -> T | None:
@@ -113,7 +113,7 @@ class MeasurementStore:
 
 
 def _record(text: str, kind: type[T]) -> T | None:
-    """The record in a row; None for a damaged one, as if it had not been kept."""
+    """The record in a row; None for a damaged one, which counts as missing."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -128,24 +128,24 @@ CREATE TABLE IF NOT EXISTS generation (key TEXT NOT NULL PRIMARY KEY, record TEX
 
 
 class GenerationStore:
-    """Completions by the hash of all that decides them. The first one kept stays. Safe for several processes."""
+    """Completions by the hash of all that decides them. The first one stored stays. Safe for several processes."""
 
     def __init__(self, path: Path):
         self._path = path
         self._connection, self.writable = _open_database(path, _GENERATION_SCHEMA, "generation store")
-        # A run's folder has them too: what a power cut takes from here is only asked for again by another run.
+        # Runs store answers too: what a power cut loses here is merely asked for again by another run.
         self._connection.execute("PRAGMA synchronous=NORMAL")
 
     def get(self, key: str) -> dict[str, Any] | None:
         row = self._connection.execute("SELECT record FROM generation WHERE key=?", (key,)).fetchone()
         try:
             record = json.loads(row[0]) if row is not None else None
-        except (ValueError, RecursionError):  # damaged: as if it had not been kept
+        except (ValueError, RecursionError):  # damaged: treat it as missing
             return None
         return record if isinstance(record, dict) else None
 
     def put(self, key: str, record: Mapping[str, Any]) -> None:
-        """Keeps a completion, at once. Where it cannot be written any more that is said once: runs keep their own."""
+        """Stores a completion at once. If writing fails, this warns once: runs keep their own answers."""
         if not self.writable:
             return
         try:
@@ -159,7 +159,7 @@ class GenerationStore:
         self._connection.close()
 
 
-# The stores of a cache folder. What was measured without a sandbox never mixes with the rest.
+# The stores of a cache folder. Measurements made without a sandbox never mix with the rest.
 _STORES = {
     "measurements.sqlite": _SCHEMA,
     "measurements-unsafe.sqlite": _SCHEMA,
@@ -169,23 +169,23 @@ _KINDS: Mapping[str, type[Measurement] | type[Profile] | type[Verdict] | None] =
     "measurement": Measurement,
     "profile": Profile,
     "verdict": Verdict,
-    "generation": None,  # answers may well differ: the first one kept stays
+    "generation": None,  # answers may legitimately differ: the first one stored stays
 }
 
 
 def merge_stores(sources: Sequence[Path], into: Path) -> dict[str, dict[str, int]]:
-    """Copies what the stores of other cache folders know into those of `into`; how many records were added, by file
-    and table.
+    """Copies the records in the stores of other cache folders into those of `into`; returns how many were added, by
+    file and table.
 
     UserError, with nothing copied, for a folder without a store, a store that cannot be read or written, and two
-    records of one measurement that differ (the same program, input and simulator must always give the same).
+    differing records of one measurement (the same program, input and simulator must always give the same).
     """
     found = {name: [folder / name for folder in sources if (folder / name).is_file()] for name in _STORES}
     for folder in sources:
         if folder.resolve() == into.resolve():
-            raise UserError(f"{folder}: is the cache folder to copy into; give those of other machines")
+            raise UserError(f"{folder}: is the folder to copy into; give cache folders of other machines")
         if not any(folder / name in paths for name, paths in found.items()):
-            raise UserError(f"{folder}: no cache folder (none of {', '.join(_STORES)} is in it)")
+            raise UserError(f"{folder}: not a cache folder (it has none of {', '.join(_STORES)})")
     added: dict[str, dict[str, int]] = {}
     with ExitStack() as stack:
         targets = []
@@ -208,7 +208,7 @@ def merge_stores(sources: Sequence[Path], into: Path) -> dict[str, dict[str, int
 
 
 def _copied(path: Path, target: sqlite3.Connection) -> dict[str, int]:
-    """How many records of a store were new to the target, by table."""
+    """Copies a store's records; returns how many were new to the target, by table."""
     added = {}
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as source:
@@ -225,7 +225,7 @@ def _copied(path: Path, target: sqlite3.Connection) -> dict[str, int]:
 
 
 def _copy_row(table: str, columns: Sequence[str], row: tuple[str, ...], path: Path, target: sqlite3.Connection) -> bool:
-    """Whether it was new. The last column is the record, those before it are its key."""
+    """Copies a row; returns whether it was new. The last column is the record, the others its key."""
     *key, theirs = row
     condition = " AND ".join(f"{name}=?" for name in columns[:-1])
     known = target.execute(f"SELECT record FROM {table} WHERE {condition}", key).fetchone()
@@ -239,7 +239,7 @@ def _copy_row(table: str, columns: Sequence[str], row: tuple[str, ...], path: Pa
         if records[1] is not None:
             what = ", ".join(f"{name} {value[:12]}" for name, value in zip(columns[:-1], key, strict=True))
             raise UserError(
-                f"{path}: another {table} than is known for {what}: one of the two machines measures wrongly; "
+                f"{path}: its {table} differs from the known one for {what}: one of the two machines measures wrongly; "
                 "run pie-bench doctor on both"
             )
     target.execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
@@ -247,19 +247,19 @@ def _copy_row(table: str, columns: Sequence[str], row: tuple[str, ...], path: Pa
 
 
 def _open_database(path: Path, schema: str, what: str) -> tuple[sqlite3.Connection, bool]:
-    """The database, and whether it can be written; where it cannot, a warning. UserError for a file that is none."""
+    """Opens the database; returns it, and whether it is writable (warning if not). UserError for an invalid file."""
     network = _network_file_system(path)
     if network is not None:
         _warn(
             f"{path}: on a network file system ({network}), where several machines can damage an SQLite file; "
-            "set PIE_BENCH_CACHE to a folder of this machine, and bring stores together with: pie-bench store merge"
+            "set PIE_BENCH_CACHE to a folder of this machine, and join stores with: pie-bench store merge"
         )
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return _prepared(sqlite3.connect(path, check_same_thread=False, timeout=_TIMEOUT_SECONDS), schema), True
         except (sqlite3.OperationalError, OSError) as error:
-            _warn(f"{path}: the {what} cannot be written ({error}); is there room, and leave to write?")
+            _warn(f"{path}: the {what} cannot be written ({error}); is the disk full or the folder read-only?")
             return _to_read(path, schema), False
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path}: not a usable {what} ({error}); delete it to start over") from None
@@ -269,7 +269,7 @@ def _prepared(connection: sqlite3.Connection, schema: str) -> sqlite3.Connection
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(schema)
-        connection.execute("BEGIN IMMEDIATE")  # fails where nothing can be written
+        connection.execute("BEGIN IMMEDIATE")  # fails if nothing can be written
         connection.rollback()
     except sqlite3.DatabaseError:
         connection.close()
@@ -278,9 +278,9 @@ def _prepared(connection: sqlite3.Connection, schema: str) -> sqlite3.Connection
 
 
 def _to_read(path: Path, schema: str) -> sqlite3.Connection:
-    """The file as it is, or an empty database in memory."""
+    """The file, read-only, or an empty database in memory."""
     if path.is_file() and os.access(path, os.R_OK) and path.stat().st_size:
-        # immutable: one in a folder that cannot be written to has no other processes that write
+        # immutable: in a folder that is not writable, no other process can be writing
         uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
         try:
@@ -298,7 +298,7 @@ _NETWORK = ("9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre"
 
 
 def _network_file_system(path: Path) -> str | None:
-    """The type of the network file system that a path lies on; None where it is none, or nothing is known."""
+    """The type of the network file system that a path is on; None if it is local, or unknown."""
     try:
         return network_type(Path("/proc/self/mountinfo").read_text(errors="replace"), path.resolve())
     except OSError:
@@ -312,9 +312,9 @@ def network_type(mounts: str, path: Path) -> str | None:
         fields, _, more = line.partition(" - ")
         if len(fields.split()) < 5 or not more:
             continue
-        # Blanks in names are written as octal numbers.
+        # Blanks in names are escaped as octal numbers.
         point = Path(fields.split()[4].encode().decode("unicode_escape", "replace"))
-        if path.is_relative_to(point) and len(point.parts) >= depth:  # the last mount on a folder is what is seen
+        if path.is_relative_to(point) and len(point.parts) >= depth:  # the last mount on a folder hides earlier ones
             found, depth = more.split()[0], len(point.parts)
     names = found.removeprefix("fuse.")
     return found if names.startswith(_NETWORK) else None

@@ -1,4 +1,4 @@
-"""A task: what is asked of a model, and how. One YAML file each in `tasks/`, checked here, never skipped."""
+"""A task: what to ask a model, and how. One YAML file each in `tasks/`, fully validated here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pie_bench.paths import TASKS_DIR
 
 
 class Sampling(Strict):
-    """How answers are drawn. `stop` strings end an answer and are not part of it."""
+    """How to draw answers. `stop` strings end an answer and are not part of it."""
 
     n: int = Field(ge=1, le=1000)
     temperature: float = Field(ge=0, le=2)
@@ -30,7 +30,7 @@ class Sampling(Strict):
 class FewShot(Strict):
     """Which training pairs a prompt shows (the paper, Section 3.1): none, `k` random ones, or the `k` nearest.
 
-    `dataset` is where they come from (None: the dataset in question), `rationale` says that each must have one.
+    `dataset` is their source (None: the dataset in question); `rationale`: each must have one.
     """
 
     strategy: Literal["none", "random", "retrieval"]
@@ -46,15 +46,15 @@ class FewShot(Strict):
         if (self.strategy == "none") != (self.k == 0):
             raise ValueError(f"strategy {self.strategy} cannot have k = {self.k}")
         if (self.strategy == "retrieval") != (self.encoder is not None):
-            raise ValueError("an encoder belongs to strategy retrieval, and only there")
+            raise ValueError("an encoder is required for strategy retrieval, and only allowed there")
         return self
 
 
 class PromptSpec(Strict):
     """Jinja2 templates. `template` sees `src_code`, `examples` (each with `src_code`, `tgt_code`, `rationale`) and,
-    where there are `tags`, the `tag` of the sample: sample i has `tags[i % len(tags)]`.
+    with `tags`, the sample's `tag`: sample i has `tags[i % len(tags)]`.
 
-    Of a longer source program only the first `max_source_chars` characters are shown (None: all).
+    A longer source program is cut to its first `max_source_chars` characters (None: shown whole).
     """
 
     template: str = Field(min_length=1)
@@ -63,16 +63,16 @@ class PromptSpec(Strict):
     max_source_chars: int | None = Field(default=None, ge=1)
 
     def tag(self, sample_index: int) -> int | None:
-        """The tag that a sample's prompt holds; None for prompts without."""
+        """The tag in a sample's prompt; None for prompts without tags."""
         return self.tags[sample_index % len(self.tags)] if self.tags else None
 
 
-# Options that came later than the first tasks: they count in the hash only where they are used.
+# Options newer than the first tasks: they enter the hash only if they are used.
 _LATER_OPTIONS = {"prompt": ("tags", "max_source_chars"), "fewshot": ("dataset", "rationale")}
 
 
 class Task(Strict):
-    """A task variant, complete: everything in its YAML after its includes."""
+    """A complete task variant: everything in its YAML after resolving includes."""
 
     task: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     version: int = Field(ge=1)
@@ -86,9 +86,9 @@ class Task(Strict):
 
     @property
     def task_hash(self) -> str:
-        """sha256 over everything that decides the prompts and how they are answered, except how many samples.
+        """SHA-256 over everything that decides the prompts and how they are answered, except the number of samples.
 
-        The dataset is left out: it can be exchanged (`--dataset`) and has a fingerprint of its own.
+        The dataset is left out: it can be exchanged (`--dataset`) and has its own fingerprint.
         """
         decides = self.model_dump(mode="json", exclude={"description", "dataset", "split", "metrics"})
         del decides["sampling"]["n"]
@@ -100,7 +100,7 @@ class Task(Strict):
 
 
 class Group(Strict):
-    """Several tasks under one name: a YAML file beside theirs. `tasks` holds names, groups and globs."""
+    """Several tasks under one name: a YAML file next to theirs. `tasks` lists names, groups and globs."""
 
     group: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
@@ -118,9 +118,9 @@ def group_names(*folders: Path) -> list[str]:
 
 
 def select_tasks(wanted: Iterable[str], *folders: Path) -> list[str]:
-    """Task names for names, groups and globs (`pie_retrieval_*`), in the order given, each once.
+    """Expands names, groups and globs (`pie_retrieval_*`) to task names, in the given order, without repetitions.
 
-    Raises UserError for a name that does not exist, a glob that matches nothing, groups that contain each other.
+    Raises UserError for an unknown name, a glob that matches nothing, and groups that contain each other.
     """
     tasks, groups = task_names(*folders), group_names(*folders)
     files = _files(folders)
@@ -145,11 +145,11 @@ def select_tasks(wanted: Iterable[str], *folders: Path) -> list[str]:
 
 
 def load_task(name: str, *folders: Path) -> Task:
-    """The task called `name`, from the first folders on (default: the shipped ones).
+    """The task called `name`; earlier folders take precedence (default: the shipped ones).
 
-    What a file includes is looked for beside it, then among the shipped tasks. Raises UserError for an unknown name
-    (with the closest known ones), broken YAML, a circular include, and anything that is not as it should be: file,
-    line and what was expected.
+    Includes are looked up next to the including file, then among the shipped tasks. Raises UserError for an unknown
+    name (suggesting similar ones), broken YAML, a circular include, and anything invalid, with file, line and what was
+    expected.
     """
     files = _files(folders)
     if name not in files or _is_group(files[name]):
@@ -161,16 +161,16 @@ def load_task(name: str, *folders: Path) -> Task:
 
 
 def folder_of(name: str, *folders: Path) -> Path:
-    """The folder that holds the task called `name` (default: the shipped ones)."""
+    """The folder with the task called `name` (default: the shipped ones)."""
     return _files(folders)[name].parent
 
 
 def _files(folders: Sequence[Path]) -> dict[str, Path]:
-    """Tasks and groups by name. UserError for a folder that is none, and for a name that is there twice."""
+    """Tasks and groups by name. UserError for an invalid folder, and for duplicate names."""
     files: dict[str, Path] = {}
     for folder in folders or (TASKS_DIR,):
         if not folder.is_dir():
-            raise UserError(f"--include-path {folder}: not a folder; give one that holds task YAML files")
+            raise UserError(f"--include-path {folder}: not a folder; give one with task YAML files")
         for name in names_in(folder):
             path = folder / f"{name}.yaml"
             if name in files:
@@ -184,7 +184,7 @@ def _is_group(path: Path) -> bool:
 
 
 def _check_names(task: Task, located: Located) -> None:
-    """Metrics and encoder exist; what other packages add is found, not imported yet."""
+    """Checks that metrics and encoder exist; plug-ins are located, but not imported yet."""
     checked: list[tuple[registry.Kind, str, tuple[str | int, ...]]] = [
         ("metrics", name, ("metrics", number)) for number, name in enumerate(task.metrics)
     ]
@@ -201,7 +201,7 @@ def _check_names(task: Task, located: Located) -> None:
 
 
 def check_templates(task: Task, located: Located, known: Set[str]) -> None:
-    """UserError, with file and line, for a template that is none or names a variable that is not `known`."""
+    """Raises UserError, with file and line, for an invalid template, or one with a variable that is not `known`."""
     from jinja2 import Environment, TemplateSyntaxError, meta
 
     environment = Environment()
@@ -218,4 +218,4 @@ def check_templates(task: Task, located: Located, known: Set[str]) -> None:
             expected = f"expected one of {', '.join(sorted(allowed))}" if allowed else "it takes none"
             raise UserError(f"{at}: unknown variable {min(variables - allowed)!r}; {expected}")
         if key == "template" and task.prompt.tags and "tag" not in variables:
-            raise UserError(f"{at}: there are prompt.tags, but the template shows no tag")
+            raise UserError(f"{at}: there are prompt.tags, but the template does not use tag")

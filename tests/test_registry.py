@@ -35,7 +35,7 @@ def test_what_is_wrong_is_named() -> None:
         registry.find("sandboxes", "bubblwrap")
     with pytest.raises(UserError, match=r"metric no\.where:M: there is no module no\.where; install it"):
         registry.find("metrics", "no.where:M")
-    with pytest.raises(UserError, match=r"metric yaml:Nothing: AttributeError: .*Nothing.*; correct it"):
+    with pytest.raises(UserError, match=r"metric yaml:Nothing: AttributeError: .*Nothing.*; fix it"):
         registry.load("metrics", "yaml:Nothing")
 
 
@@ -92,7 +92,7 @@ def test_settings_of_a_class_are_its_constructors_or_its_own(module: str, tmp_pa
         ("Plain", {"path": "x", "times": "often"}, "--model-args times=often: .*valid integer"),
         ("Plain", {"path": "x", "time": "1"}, "unknown .*argument 'time'; did you mean times"),
         ("WithSettings", {"times": "0"}, "--model-args times=0: .*greater than or equal to 1"),
-        ("Failing", {}, "Failing: RuntimeError: no GPU; correct it"),
+        ("Failing", {}, "Failing: RuntimeError: no GPU; fix it"),
     ],
 )
 def test_settings_that_it_does_not_take(

@@ -149,7 +149,7 @@ def test_what_is_wrong_is_said() -> None:
         ({"weight": math.nan}, "weight is nan; expected a finite number"),
         ({"wieght": 1}, "unexpected keyword argument 'wieght'"),
         ({"split": "nowhere"}, "unknown split 'nowhere'"),
-        ({"judge": "nowhere"}, "'nowhere' is not a server's address"),
+        ({"judge": "nowhere"}, "'nowhere' is not a server URL"),
     ):
         with pytest.raises(UserError, match=says):
             Speedup("mini", **options)  # type: ignore[arg-type]
@@ -158,7 +158,7 @@ def test_what_is_wrong_is_said() -> None:
         call_as_trl(reward, ["x"])
     with pytest.raises(UserError, match="unknown pair 'm999'"):
         call_as_trl(reward, ["x"], pair_id=["m999"])
-    with pytest.raises(UserError, match="2 completions to 1 pair ids"):
+    with pytest.raises(UserError, match="2 completions for 1 pair ids"):
         call_as_trl(reward, ["x", "y"], pair_id=["m999"])
-    with pytest.raises(UserError, match="is no completion; expected text or messages"):
+    with pytest.raises(UserError, match="is not a completion; expected text or messages"):
         call_as_trl(reward, [5], pair_id=["m999"])

@@ -215,12 +215,12 @@ def test_stores_that_disagree_or_are_none_are_refused_whole(tmp_path: Path) -> N
     b = stored(tmp_path / "b", replace(MEASUREMENT, counters={"Ir": 6}))
     into = stored(tmp_path / "into", MEASUREMENT)
     with pytest.raises(
-        UserError, match=r"b/measurements.sqlite: another measurement than is known for binary_sha256 b"
+        UserError, match=r"b/measurements.sqlite: its measurement differs from the known one for binary_sha256 b"
     ):
         merge_stores([a, b], into)
-    with pytest.raises(UserError, match="nowhere: no cache folder"):
+    with pytest.raises(UserError, match="nowhere: not a cache folder"):
         merge_stores([a, tmp_path / "nowhere"], into)
-    with pytest.raises(UserError, match="is the cache folder to copy into"):
+    with pytest.raises(UserError, match="is the folder to copy into"):
         merge_stores([into], into)
     (b / "measurements.sqlite").write_bytes(b"this is no database at all, however long it may be" * 100)
     with pytest.raises(UserError, match=r"b/measurements.sqlite: cannot be read as a store"):

@@ -125,7 +125,7 @@ def test_includes_are_merged_key_by_key_and_lists_replaced(tmp_path: Path) -> No
         ("strategy: none", "strategy: nearest", r"t\.yaml:8: fewshot\.strategy: .*'none', 'random' or 'retrieval'"),
         ("strategy: none", "{strategy: none, k: 2}", r"t\.yaml:\d+: .*"),
         ("strategy: none", "strategy: none\n  k: 2", r"t\.yaml:7: fewshot: strategy none cannot have k = 2"),
-        ("strategy: none", "strategy: retrieval\n  k: 2", r"t\.yaml:7: fewshot: an encoder belongs to"),
+        ("strategy: none", "strategy: retrieval\n  k: 2", r"t\.yaml:7: fewshot: an encoder is required for"),
         ("{{ src_code }}", "{{ source }}", r"t\.yaml:6: prompt\.template: unknown variable 'source'; expected one of"),
         (
             "{{ src_code }}",

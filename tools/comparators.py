@@ -1,7 +1,7 @@
-"""Do the comparators agree? The programs of a dataset's pairs on its tests, natively: the table of docs/methodology.md.
+"""Compares the comparators natively on a dataset's programs and tests: the table in docs/methodology.md.
 
-Every test is run by at least one program of its problem; each program runs `--tests-per-program` of them, not the same
-ones as the program before it.
+Every test is run by at least one program of its problem; each program runs `--tests-per-program` of them, different
+ones from the previous program's.
 
     python tools/comparators.py mini
     PIE_DATA_DIR=… python tools/comparators.py pie
@@ -32,7 +32,7 @@ TESTS_PER_PROGRAM = 5
 
 @dataclass(frozen=True)
 class Program:
-    """A program, and the tests that it is run on."""
+    """A program, and the tests to run it on."""
 
     problem_id: str
     code: str
@@ -40,7 +40,7 @@ class Program:
 
 
 def shared_out(tests: Sequence[TestCase], codes: Sequence[str], each: int) -> Iterator[tuple[str, list[TestCase]]]:
-    """The programs of a problem with `each` tests in turn (0: all), or as many as it takes for all tests to be run."""
+    """A problem's programs, each with `each` tests in turn (0: all), or more if needed to cover all tests."""
     number = len(tests) if each == 0 else min(len(tests), max(each, math.ceil(len(tests) / len(codes))))
     for place, code in enumerate(codes):
         yield code, [tests[(place * number + at) % len(tests)] for at in range(number)]
@@ -71,7 +71,7 @@ def main() -> None:
     ]
 
     def judge(program: Program) -> list[tuple[str, dict[str, bool]]]:
-        """Each test's name and what every comparator says of the program's output; none if it does not compile."""
+        """Each test's name, with every comparator's verdict on the program's output; none if it does not compile."""
         binary = toolchain.compile(program.code).binary
         if binary is None:
             return []

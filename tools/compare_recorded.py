@@ -3,9 +3,9 @@
 
 usage: PIE_DATA_DIR=… python tools/compare_recorded.py ENVIRONMENT [--tests-per-program N] [--json FILE]
 
-Both programs of every row of the test split, on the same seeded sample of the row's tests. The published times are of
-whole processes; work is compared by differences: a test's time less that of the program's fastest test in the sample,
-which is little but start-up. `tools/plot_recorded.py` draws what `--json` writes.
+Runs both programs of every row of the test split on the same seeded sample of the row's tests. The published times are
+for whole processes; work is compared by differences: a test's time minus that of the program's fastest test in the
+sample, which is mostly start-up. `tools/plot_recorded.py` plots the output of `--json`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pie_bench.hashing import sha256
 from pie_bench.metrics.agreement import Compared, agreement
 from pie_bench.paths import cache_dir
 
-MIN_WORK_SECONDS = 20e-6  # differences smaller than this are of single cache misses
+MIN_WORK_SECONDS = 20e-6  # below this, single cache misses dominate
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""Hooks of mkdocs: pages that lie outside docs/ become pages of the site, and every link leads where it did.
+"""mkdocs hooks: files outside docs/ become pages of the site, and every link keeps its target.
 
-In a clone README.md and others link to files by their place. On the site those that are pages are linked as pages, and
-those that are not (sources, folders) become text: the site has no copy of them.
+In a clone, README.md and others link to files by path. On the site, links to files that are pages become links to these
+pages; links to others (sources, folders) become text, since the site has no copy of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-# Where a file of the clone stands on the site; docs/ itself is the site's root.
+# Where a file of the clone appears on the site; docs/ itself is the site's root.
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
@@ -43,9 +43,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def relinked(markdown: str, source: str, page: str, exists: Any) -> str:
-    """The text of `source`, a file of the clone, with its links as they must be on `page` of the site.
+    """The text of `source`, a file of the clone, with its links adapted to `page` of the site.
 
-    A link to nothing is left as it is: the site's own check then names it. Fenced code is left alone.
+    Broken links stay as they are, for the site's own check to report. Fenced code is left alone.
     """
 
     def link(match: re.Match[str]) -> str:
@@ -65,5 +65,5 @@ def relinked(markdown: str, source: str, page: str, exists: Any) -> str:
         relative = posixpath.relpath(there, posixpath.dirname(page) or ".")
         return f"{image}[{text}]({relative}{hash_sign}{anchor})"
 
-    parts = _FENCE.split(markdown)  # text and fenced code in turns
+    parts = _FENCE.split(markdown)  # text and fenced code alternate
     return "".join(_LINK.sub(link, part) if number % 2 == 0 else part for number, part in enumerate(parts))

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Looks for cheating in a dataset's own programs, where there is none: every finding is a false alarm.
+"""Runs the cheating checks on a dataset's own programs, which do not cheat: every finding is a false alarm.
 
 usage: [PIE_DATA_DIR=…] python tools/false_alarms.py DATASET SPLIT [DATASET SPLIT …]
 
-Each program is judged as if it were the answer to a pair that it has nothing in common with. Compiles, runs nothing.
+Checks each program as if it answered a pair that it shares nothing with. Compiles programs, but runs none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pie_bench.execution.toolchain import Toolchain
 
 
 class _Toolchain(Toolchain):
-    count = 0  # of programs that had to be disassembled
+    count = 0  # programs that had to be disassembled
 
     def disassemble(self, binary: bytes) -> str:
         self.count += 1

@@ -1,10 +1,10 @@
-"""How many files of the package one answer passes from its prompt to its leaderboard entry: those in which a function
-runs during run → submit → merge of one answer.
+"""Counts the package's files that one answer passes through, from its prompt to its leaderboard entry: those with a
+function that runs during run → submit → merge of one answer.
 
-    python tools/files_entered.py            # how many, by folder
+    python tools/files_entered.py            # the number, by folder
     python tools/files_entered.py --list     # and which
 
-What runs in other processes (the sandbox's launcher, compiler, simulator) is not seen.
+Other processes (the sandbox's launcher, compiler, simulator) are not covered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from types import CodeType, FrameType
 import pie_bench
 
 PACKAGE = Path(pie_bench.__file__).parent
-OPTIMIZED = 0x1  # the code of functions; that of modules and class bodies has not this flag
+OPTIMIZED = 0x1  # set for functions' code, but not for modules and class bodies
 SETTINGS = "--task pie_retrieval_k2 --model reference --limit 1 --samples 1 --environment skylake"
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""How much one parameter of the simulated machine weighs: start-up and work of three small programs, in gem5.
+"""How sensitive gem5 is to one parameter of the simulated machine: start-up and work of three small programs.
 
-usage: PIE_GEM5_BINARY=… python tools/gem5_sensitivity.py [ENVIRONMENT]      (default: gem5-skylake; some ten minutes)
+usage: PIE_GEM5_BINARY=… python tools/gem5_sensitivity.py [ENVIRONMENT]      (default: gem5-skylake; about ten minutes)
 
-What makes start-up slower without making work slower in step is what a difference in start-up alone can come from.
+A parameter that slows down start-up without slowing down work in step can explain a difference in start-up alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes tests/golden/prompts: what each shipped task shows a model for two pairs of mini.
+"""Writes tests/golden/prompts: each shipped task's prompts for two pairs of mini.
 
 usage: python tools/golden_prompts.py     after raising the version of every task whose prompt changed
 """

@@ -1,10 +1,10 @@
-"""Writes the list of Debian packages that a pinned root file system is made of.
+"""Writes the list of Debian packages that make up a pinned root file system.
 
 usage: tools/lock_root.py NAME PACKAGES_FILE > pie_bench/environments/roots/NAME.yaml
 
-PACKAGES_FILE is a Debian release's index (dists/RELEASE/main/binary-amd64/Packages, unpacked). What it lists of the
-root's packages in WANTED, and all they depend on but DROPPED, is pinned by version, size and sha256. `tree_sha256`
-stays empty: `pie-bench environment build` prints it, and it is put in by hand after a second machine gave the same.
+PACKAGES_FILE is a Debian release's index (dists/RELEASE/main/binary-amd64/Packages, unpacked). The root's packages in
+WANTED, and all their dependencies except DROPPED, are pinned by version, size and sha256. `tree_sha256` stays empty:
+`pie-bench environment build` prints it, and it is entered by hand once a second machine gets the same.
 """
 
 from __future__ import annotations

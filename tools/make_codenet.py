@@ -1,8 +1,8 @@
-"""Makes a small CodeNet: metadata, programs and tests in the layout of the real one, with every kind of dirt that it
-has, and `expected.json`: the pairs that must come out, known by construction.
+"""Makes a small CodeNet: metadata, programs and tests in the layout of the real one, with every kind of fault that it
+has, and `expected.json`: the pairs that must result, known by construction.
 
-A problem's programs are one of mini's with a busy loop before `main`: of so many rounds (its level) that each level is
-well over 1.1 times as slow as the one below, whatever measures it.
+A problem's programs are one of mini's with a busy loop before `main`. The number of rounds (the level) makes each level
+well over 1.1 times as slow as the one below, however it is measured.
 
 usage: python tools/make_codenet.py DIR [--problems 40] [--users 60] [--submissions 3000] [--seed 0]
 """
@@ -26,13 +26,14 @@ ROUNDS = (0, 400_000, 1_200_000, 3_000_000)
 FIRST_ATCODER = 2534
 NEW_YEAR_2020 = 1_577_836_800
 NOT_ACCEPTED = ("Wrong Answer", "Time Limit Exceeded", "Runtime Error", "Compile Error", "Query Limit Exceeded")
-C_HEADERS = {"cstdio", "cstdlib", "cstring", "cmath"}  # compiled in no time: problems with these alone come first
+C_HEADERS = {"cstdio", "cstdlib", "cstring", "cmath"}  # quick to compile: problems with only these come first
 OTHER_LANGUAGES = ("Python", "Java", "C", "Rust")
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program of a problem. `key` is what it says, comments and layout aside; `level` None where it is not right."""
+    """A program of a problem. `key` identifies its code without comments and layout; `level` is None if it is not
+    right."""
 
     code: bytes
     key: str
@@ -48,7 +49,7 @@ class Problem:
 
 
 def make(folder: Path, problems: int = 40, users: int = 60, submissions: int = 3000, seed: int = 0) -> dict[str, Any]:
-    """Writes it all into `folder`; what is in expected.json."""
+    """Writes everything into `folder`; returns the content of expected.json."""
     chance = random.Random(seed)
     made = _problems(problems)
     expected: dict[str, Any] = {"pairs": [], "dirt": {}, "submissions": 0, "levels": {}}
@@ -171,7 +172,7 @@ def _write_problem(
 
 
 def _drawn(problem: Problem, number: int, chance: random.Random) -> Program:
-    """A program of the problem: mostly right, of a level; or wrong; or one that does not compile."""
+    """A program of the problem: mostly right, of some level; or wrong; or one that does not compile."""
     draw = chance.random()
     if draw < 0.06:
         return Program(b'#include <cstdio>\nint main() { puts("what?"); }\n', "wrong", None)
@@ -232,8 +233,8 @@ def _expect_pairs(problem: Problem, right: dict[str, list[tuple[int, str, Progra
 
 
 def _write_tests(folder: Path, problems: list[Problem]) -> None:
-    """One public test a problem as CodeNet has it, three generated ones and one that is wrong in the parquet of
-    code_contests, whose sites are named in the file only."""
+    """Writes one public test per problem in CodeNet's layout, and three generated ones and a wrong one as
+    code_contests' parquet, which has the names of its sites only in the file."""
     import pyarrow
     import pyarrow.parquet
 
@@ -247,7 +248,7 @@ def _write_tests(folder: Path, problems: list[Problem]) -> None:
         (place / "output.txt").write_bytes(problem.tests[0][1])
         generated = [(i.decode(), o.decode()) for i, o in problem.tests[1:3]]
         generated.append((problem.tests[3][0].decode(), "nobody says this\n"))
-        generated.append(generated[0])  # given twice
+        generated.append(generated[0])  # a duplicate
         aizu = problem.name == "Sum"
         rows.append(
             {

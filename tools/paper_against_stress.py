@@ -3,8 +3,8 @@
 
 usage: PIE_DATA_DIR=… python tools/paper_against_stress.py pie [--published | --tests-per-program N] [--json FILE]
 
-Both programs of every pair that has stress inputs are measured on the same seeded sample of its tests and on these,
-with and without start-up; where the dataset records times, the published speedup stands beside. Intervals are 95 %, by
+Both programs of every pair that has stress inputs are measured on the same seeded sample of its tests and on its stress
+inputs, with and without start-up; the published speedup is shown if the dataset records times. Intervals are 95 %, by
 problem.
 Make the stress inputs first: pie-bench dataset stress pie.
 """
@@ -35,7 +35,7 @@ from pie_bench.metrics.growth import fitted, rank_correlation
 from pie_bench.metrics.statistics import clusters_of, intervals
 from pie_bench.paths import cache_dir
 
-Times = dict[str, tuple[float, float]]  # seconds, and those before main, by test
+Times = dict[str, tuple[float, float]]  # total seconds and seconds before main, by test
 COLUMNS = ("published", "tests", "tests*", "stress", "stress*")
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--environment", default="skylake")
     parser.add_argument("--tests-per-program", type=int, default=10, metavar="N")
-    parser.add_argument("--published", action="store_true", help="only what the recorded times say; run no program")
+    parser.add_argument("--published", action="store_true", help="only use recorded times; run no program")
     parser.add_argument("--workers", type=int, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def _times(code: str, tests: list[TestCase], executor: Executor) -> Times | None:
-    """Seconds, and those before main, by test; None for a program that is not right on all of them."""
+    """Total seconds and seconds before main, by test; None for a program that is not right on all of them."""
     measured = executor.measured(code, tests)
     if any(sha256(test.input) not in measured for test in tests):
         return None
@@ -109,7 +109,7 @@ def _speedups(name: str, tests: Sequence[str], slow: Times, fast: Times) -> dict
 
 
 def show_published(pairs: Sequence[Pair]) -> None:
-    """What the recorded times alone say: whole processes, and of each program its fastest test, which is little but
+    """Results from recorded times alone: for whole processes, and for each program's fastest test, which is mostly
     start-up."""
     timed = [pair for pair in pairs if pair.src_seconds and pair.tgt_seconds]
     problems = [pair.problem_id for pair in timed]
@@ -134,7 +134,7 @@ def _streams(code: str) -> bool:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """Per problem, in the mean, and what changes sides."""
+    """Prints results per problem, the means, and which pairs change sides."""
     titles = " ".join(f"{name:>10}" for name in COLUMNS)
     print(f"{'problem':<8} pairs with stress {titles}  work: tests, stress; exponents: slow, human")
     for problem in sorted({row["problem"] for row in rows}):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws what a run measured against what the dataset records, and says how far apart they are.
+"""Plots a run's measurements against the times recorded in the dataset, and prints how far apart they are.
 
 usage: python tools/plot_recorded.py RUN_DIR [PICTURE]
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws what tools/compare_recorded.py measured in several environments against PIE's recorded times.
+"""Plots what tools/compare_recorded.py measured in several environments against PIE's recorded times.
 
 usage: python tools/plot_rulers.py PICTURE FILE.json…
 
-A column an environment: above, each run's relative error over its recorded time; below, each pair's speedup against the
-recorded one.
+One column per environment: above, each run's relative error over its recorded time; below, each pair's speedup against
+the recorded one.
 """
 
 from __future__ import annotations

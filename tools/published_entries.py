@@ -3,9 +3,9 @@
 
 usage: python tools/published_entries.py [LEADERBOARD]
 
-Each names the table that it stands in. They form a group of their own: nothing measured here is ranked against them.
-The paper's Best@k is of the first k samples, so its numbers are `first@k`; with all samples best@k is the same number,
-and stands beside it.
+Each names the table that it comes from. They form a separate group: nothing measured here is ranked against them. The
+paper's Best@k is over the first k samples, so its numbers are `first@k`; with all samples best@k is the same number,
+and is given as well.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The mechanical part of a release; docs/releasing.md is the checklist around it.
+"""The mechanical part of a release; docs/releasing.md has the checklist around it.
 
 python tools/release.py prepare 0.2.0     sets the version, dates the changelog's section and the citation
-python tools/release.py check [--tag v0.2.0]   ends with 1 where version, changelog and citation disagree
-python tools/release.py notes             prints the changelog of the version, for the release's page
+python tools/release.py check [--tag v0.2.0]   exits with 1 if version, changelog and citation disagree
+python tools/release.py notes             prints the version's changelog, for the release page
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\d+\.\d+\.\d+")
 
 
 class ReleaseError(Exception):
-    """What stands in the way of a release."""
+    """Something that prevents a release."""
 
 
 def number(version: str) -> tuple[int, ...]:
@@ -34,7 +34,7 @@ def number(version: str) -> tuple[int, ...]:
 
 
 def section(changelog: str, version: str) -> str:
-    """What the changelog says of a version, without its heading; ReleaseError when it says nothing."""
+    """The changelog's section for a version, without its heading; ReleaseError if it is missing or empty."""
     found = next((match for match in _HEADING.finditer(changelog) if match[1] == version), None)
     if found is None:
         raise ReleaseError(f"CHANGELOG.md: no section {version}")
@@ -45,9 +45,9 @@ def section(changelog: str, version: str) -> str:
 
 
 def released_changelog(changelog: str, version: str, date: str) -> str:
-    """The changelog with what was unreleased under this version and date, and an empty section for what comes next.
+    """The changelog with the unreleased changes under this version and date, and a new empty section for later ones.
 
-    ReleaseError where nothing is unreleased, or the version is not above the last.
+    ReleaseError if there are no unreleased changes, or if the version is not above the last.
     """
     if UNRELEASED not in changelog:
         raise ReleaseError(f"CHANGELOG.md: no line {UNRELEASED.strip()!r}")
@@ -60,7 +60,7 @@ def released_changelog(changelog: str, version: str, date: str) -> str:
 
 
 def released_package(text: str, version: str) -> str:
-    """`pie_bench/__init__.py` with another version."""
+    """`pie_bench/__init__.py` with the new version."""
     made, count = _VERSION.subn(f'__version__ = "{version}"', text)
     if count != 1:
         raise ReleaseError("pie_bench/__init__.py: expected one line __version__")
@@ -68,7 +68,7 @@ def released_package(text: str, version: str) -> str:
 
 
 def released_citation(text: str, version: str, date: str) -> str:
-    """`CITATION.cff` with another version and its date."""
+    """`CITATION.cff` with the new version and its date."""
     made, count = _CITED.subn(f"version: {version}\ndate-released: {date}", _CITED_DATE.sub("", text))
     if count != 1:
         raise ReleaseError("CITATION.cff: expected one line version")
@@ -76,7 +76,8 @@ def released_citation(text: str, version: str, date: str) -> str:
 
 
 def problems(package: str, changelog: str, citation: str, tag: str | None = None) -> list[str]:
-    """What disagrees between the version, the changelog, the citation and the tag; nothing where a release is whole."""
+    """Disagreements between the version, the changelog, the citation and the tag; empty if the release is
+    consistent."""
     version = _VERSION.search(package)
     if version is None:
         return ["pie_bench/__init__.py: no line __version__"]

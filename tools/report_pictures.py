@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes docs/report-*.png and docs/leaderboard-light.png: pictures of a report and of the leaderboard in a browser.
+"""Makes docs/report-*.png and docs/leaderboard-light.png: screenshots of a report and of the leaderboard in a browser.
 
 usage: python tools/report_pictures.py WORK_FOLDER [DOCS_FOLDER]
 
-The report is of answers made up here for the bundled data (each source with small changes, some of them wrong, and
-some of the human rewrites), compiled, checked and measured like any model's. Needs Debian's chromium.
+The report is about synthetic answers for the bundled data (each source with small changes, some of them wrong, and some
+of the human rewrites), compiled, checked and measured like any model's. Needs Debian's chromium.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ ARGUMENTS = [
 
 
 def make_answers(path: Path, prompts: dict[str, str]) -> None:
-    """Four answers a pair of mini's test split, as JSONL for `replay:`; `prompts`: their prompts' sums, by pair."""
+    """Writes four answers per pair of mini's test split, as JSONL for `replay:`; `prompts`: their prompts' hashes, by
+    pair."""
     with path.open("w") as file:
         for number, pair in enumerate(load_dataset("mini", "test", with_tests=True).pairs):
             source = pair.src_code
@@ -53,7 +54,7 @@ def make_answers(path: Path, prompts: dict[str, str]) -> None:
 
 
 def take_pictures(report: Path, site: Path, docs: Path) -> None:
-    """The top of the report and one open pair, light and dark; the top of the leaderboard."""
+    """Takes screenshots: the top of the report and one open pair, light and dark; the top of the leaderboard."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -68,7 +69,7 @@ def take_pictures(report: Path, site: Path, docs: Path) -> None:
             page.click("th button[data-sort=speedup]")
             page.locator("tr.pair", has_not_text="read doubtfully").first.click()
             page.wait_for_selector("tr.detail")
-            page.evaluate("window.scrollBy(0, -14)")  # the heads of the columns stand free
+            page.evaluate("window.scrollBy(0, -14)")  # keep the column heads uncovered
             page.mouse.move(0, 0)
             page.screenshot(path=docs / f"report-pair-{scheme}.png")
             page.close()

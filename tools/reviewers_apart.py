@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Refuses a change that brings leaderboard entries and adds a key that may verify them (leaderboard/README.md).
+"""Rejects a change that adds both leaderboard entries and a key that may verify them (leaderboard/README.md).
 
 usage: python tools/reviewers_apart.py BASE        # a commit: what HEAD changes since it branched off there
 """

@@ -1,4 +1,4 @@
-"""The model that is adapted: a checkpoint as `hf:` and `vllm:` take it, or a GGUF file, turned back into one."""
+"""The model to adapt: a checkpoint as `hf:` and `vllm:` take it, or a GGUF file converted back into one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INSTALL = "pip install 'pie_bench[adapt]'"
 
 @dataclass(frozen=True)
 class Base:
-    """`exact` says which model it is, wherever it lies; `context` is in tokens (None: it does not say)."""
+    """`exact` identifies the model independently of its location; `context` is in tokens (None: unknown)."""
 
     name: str
     exact: str
@@ -35,12 +35,12 @@ class Base:
         return found
 
     def load(self, dtype: str = "float32") -> Any:
-        """The weights, as a transformers model on the CPU; the Trainer moves it. PieBenchError when it cannot."""
+        """Loads the weights as a transformers model on the CPU; the Trainer moves it. PieBenchError on failure."""
         import torch
         import transformers
 
         try:
-            with redirect_stderr(io.StringIO()):  # a bar for every tensor of a GGUF file
+            with redirect_stderr(io.StringIO()):  # it shows a progress bar for every tensor of a GGUF file
                 load = transformers.AutoModelForCausalLM.from_pretrained
                 model: Any = load(dtype=getattr(torch, dtype), **self._source)
             return _unquantized(model) if "gguf_file" in self._source else model
@@ -49,14 +49,14 @@ class Base:
 
 
 def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
-    """Finds the model and its tokenizer; the weights are loaded by `load`.
+    """Finds the model and its tokenizer; `load` loads the weights.
 
-    UserError for a model that cannot be trained here: one behind a server, one that replays answers.
+    UserError for a model that cannot be trained locally: one behind a server, or one that replays answers.
     """
     if not isinstance(entry, (CheckpointEntry, LlamaCppEntry)):
         raise UserError(
-            f"model {name}: {entry.adapter} models have no weights here to adapt; give hf:ID_OR_FOLDER, a name of an "
-            "open model, or --provider openai for a fine-tuning service"
+            f"model {name}: {entry.adapter} models have no local weights to adapt; give hf:ID_OR_FOLDER, the name of "
+            "an open model, or --provider openai for a fine-tuning service"
         )
     require_packages()
     import transformers
@@ -84,7 +84,7 @@ def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
 
 
 def require_packages() -> None:
-    """UserError where the extra `adapt` is not installed."""
+    """Raises UserError if the extra `adapt` is not installed."""
     try:
         import accelerate  # noqa: F401
         import peft  # noqa: F401
@@ -98,7 +98,7 @@ def _said(error: Exception) -> str:
 
 
 def _unquantized(model: Any) -> Any:
-    """The same weights in a model that can be saved: transformers refuses to save what it read from a GGUF file."""
+    """The same weights in a model that can be saved: transformers refuses to save one loaded from a GGUF file."""
     config = model.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config

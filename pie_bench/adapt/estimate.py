@@ -1,4 +1,4 @@
-"""What a training will take: memory, tokens, steps and hours, before anything is loaded."""
+"""Estimates a training's memory, tokens, steps and hours before anything is loaded."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pie_bench.adapt.lessons import Encoded, Funnel
 from pie_bench.adapt.recipe import AdaptRecipe
 
 _GIB = 2.0**30
-# Bytes a parameter that is trained: fp32 weight, gradient, and AdamW's two moments; one that is frozen: its weight.
+# Bytes per trained parameter: fp32 weight, gradient, and AdamW's two moments; per frozen one: its weight.
 _TRAINED_BYTES, _FROZEN_BYTES = 16, 4
-# Bytes of activations a token, layer and unit of the hidden size, in 16-bit (Korthikanti et al. 2022, equation 2,
-# without attention matrices): 34, with checkpoints only each layer's input, 2, and one layer at a time recomputed.
+# Activation bytes per token, layer and unit of hidden size, in 16-bit (Korthikanti et al. 2022, equation 2, without
+# attention matrices): 34. With checkpointing only each layer's input, 2, plus one layer recomputed at a time.
 _ACTIVATION_BYTES, _CHECKPOINT_BYTES = 34, 2
-_LOGIT_BYTES = 6  # a token and word: the logits in 16-bit, and once more as fp32
+_LOGIT_BYTES = 6  # per token and vocabulary entry: the logits in 16-bit plus a copy in fp32
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A decoder: sizes from its configuration, and how many parameters that makes."""
+    """A decoder's sizes, from its configuration, and the resulting parameter counts."""
 
     parameters: int
     adapter: int
@@ -32,8 +32,8 @@ class Shape:
 
 @dataclass(frozen=True)
 class TrainingEstimate:
-    """Memory in GiB a GPU; `tokens` of one epoch, `steps` and `hours` of the training. `hours` None: the GPU's speed
-    is not known."""
+    """Memory in GiB per GPU; `tokens` of one epoch; `steps` and `hours` of the whole training. `hours` is None if the
+    GPU's speed is unknown."""
 
     pairs: int
     tokens: int
@@ -53,7 +53,7 @@ class TrainingEstimate:
 
 
 def shape_of(config: Any, recipe: AdaptRecipe) -> Shape:
-    """The sizes of a transformers model, made without memory; UserError is the caller's where it cannot be made."""
+    """The sizes of a transformers model, instantiated without memory; the caller turns errors into UserErrors."""
     import torch
     import transformers
 
@@ -83,9 +83,9 @@ def estimate_training(
     fsdp: bool = False,
     tflops: float | None = None,
 ) -> TrainingEstimate:
-    """By arithmetic: states of AdamW as they are kept here (fp32, 16 bytes a parameter that is trained), shared over
-    the GPUs by FSDP alone; activations of the longest micro-batch; 6 operations a parameter and token, 8 with
-    recomputation, at so many TFLOP/s really reached by each GPU.
+    """Arithmetic estimate: AdamW's states as kept here (fp32, 16 bytes per trained parameter), sharded over the GPUs by
+    FSDP only; activations of the longest micro-batch; 6 operations per parameter and token, 8 with recomputation, at
+    `tflops` TFLOP/s actually achieved per GPU.
     """
     how = recipe.training
     lengths = sorted((one.tokens for one in encoded), reverse=True)

@@ -1,5 +1,5 @@
-"""An adapted model's folder: what `hf:` and `vllm:` load as it is, and the Hub takes; nothing but weights,
-configuration, tokenizer and the record of how it was made."""
+"""Writes an adapted model's folder, which `hf:`, `vllm:` and the Hub accept as is: weights, configuration, tokenizer
+and the training record."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pie_bench.run.files import write_json
 
 
 def write_model(folder: Path, model: Any, state: Mapping[str, Any], base: Base, record: Mapping[str, Any]) -> None:
-    """Writes the folder in one step: it is there whole, or not at all. `state` has all weights, gathered.
+    """Writes the folder atomically: it exists complete or not at all. `state` has all weights, gathered.
 
-    A model that was trained on plain text has no chat template, so that it is prompted as it was trained.
+    A model trained on plain text gets no chat template, so that it is prompted as it was trained.
     """
     from transformers import GenerationConfig
 
@@ -26,7 +26,7 @@ def write_model(folder: Path, model: Any, state: Mapping[str, Any], base: Base, 
     tokenizer = base.tokenizer
     model.config.use_cache = True
     model.config.eos_token_id = tokenizer.eos_token_id
-    # Samples are drawn as a task says; only where an answer ends is the model's own.
+    # The task decides how samples are drawn; only where an answer ends is up to the model.
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
@@ -44,12 +44,12 @@ def write_model(folder: Path, model: Any, state: Mapping[str, Any], base: Base, 
 
 
 def write_adapter(folder: Path, model: Any, state: Mapping[str, Any], base: Base) -> None:
-    """A LoRA adapter as peft keeps it, with the exact identity of the model that it belongs to."""
+    """A LoRA adapter in peft's format, with the exact identity of its base model."""
     model.save_pretrained(folder, state_dict=dict(state))
     path = folder / "adapter_config.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
     write_json(path, settings | {"base_model_name_or_path": base.exact})
-    (folder / "README.md").unlink(missing_ok=True)  # peft's template, with nothing filled in
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty template
 
 
 def _uncompiled(name: str) -> str:

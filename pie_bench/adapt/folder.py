@@ -1,4 +1,4 @@
-"""The folder of a training: one process at a time, and one training for good."""
+"""A training's folder: one process at a time, and one training only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from pie_bench.errors import UserError
 from pie_bench.run.files import locked, write_json
 
-RECORD = "pie_bench.json"  # what a finished model is and what it learnt from
+RECORD = "pie_bench.json"  # describes a finished model and its training data
 
 
 def training_lock(out: Path) -> AbstractContextManager[Path]:
-    """Keeps a second process out of the folder, which is made. UserError while another is in it."""
+    """Creates the folder and locks out other processes. UserError while another process holds it."""
     return locked(
         out,
         cannot=lambda why: f"{out}: cannot be written ({why}); give another --out",
@@ -24,7 +24,7 @@ def training_lock(out: Path) -> AbstractContextManager[Path]:
 
 
 def begin(out: Path, identity: Mapping[str, Any]) -> None:
-    """Notes what the folder is for; UserError, with what differs, where it is for something else already."""
+    """Records what the folder is for; UserError, naming the differences, if it already belongs to something else."""
     path = out / "training.json"
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
@@ -36,8 +36,7 @@ def begin(out: Path, identity: Mapping[str, Any]) -> None:
     if known != identity:
         names = ", ".join(sorted(_changed(known, identity)))
         raise UserError(
-            f"{out}: was begun with other settings ({names} changed): another training; give another --out, or "
-            "put them back"
+            f"{out}: holds a training with other settings ({names} changed); give another --out, or restore them"
         )
 
 

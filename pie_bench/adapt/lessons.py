@@ -1,4 +1,4 @@
-"""What a model learns from: pairs as prompts and answers, and those as tokens. Whatever is left out is counted."""
+"""What a model learns from: pairs as prompts and answers, then as tokens. Everything left out is counted."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from pie_bench.prompting.build import PromptBuilder
 from pie_bench.prompting.prompt import Prompt
 from pie_bench.task import Task, load_task
 
-PUBLISHED_CHARACTERS = 1500  # finetune.py cuts sources and targets here, before the template
-IGNORED = -100  # the label of a token that counts in no loss
+PUBLISHED_CHARACTERS = 1500  # finetune.py truncates sources and targets here, before applying the template
+IGNORED = -100  # the label of a token excluded from the loss
 
 
 @dataclass
 class Funnel:
-    """How many pairs there were, and what became of those that are not learnt from: counts with a few ids each."""
+    """How many pairs there were, and why some are not used: counts with a few ids each."""
 
     pairs: int = 0
     used: int = 0
@@ -43,7 +43,7 @@ class Funnel:
         return {"pairs": self.pairs, "used": self.used, "left_out": left_out, **cut}
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """The same in words."""
         found = [f"{self.used} of {self.pairs} pairs are used"]
         found += [f"  {len(ids)} left out: {reason} ({_some(ids)})" for reason, ids in sorted(self.reasons.items())]
         if self.cut:
@@ -57,7 +57,7 @@ def _some(ids: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A prompt and the answer that is learnt; `whole` is False where the published cut shortened either."""
+    """A prompt and the answer to learn; `whole` is False if the published cut shortened either."""
 
     pair: Pair
     prompt: Prompt
@@ -67,7 +67,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A lesson in tokens. `completion` ends with the end-of-sequence token (but for what the published cut took)."""
+    """A lesson in tokens. `completion` ends with the end-of-sequence token, unless the published cut removed it."""
 
     pair_id: str
     prompt: tuple[int, ...]
@@ -79,13 +79,13 @@ class Encoded:
 
     @property
     def labels(self) -> list[int]:
-        """The answer's tokens count, the prompt's do not."""
+        """Labels for the loss: the answer's tokens count, the prompt's do not."""
         return [IGNORED] * len(self.prompt) + list(self.completion)
 
 
 @dataclass(frozen=True)
 class Material:
-    """Where lessons come from: the pairs to train on, and those to validate with (none: the dataset has no such
+    """The source of lessons: the pairs to train on, and those to validate with (none if the dataset lacks that
     split)."""
 
     dataset: str
@@ -93,12 +93,12 @@ class Material:
     validation: tuple[Pair, ...]
 
     def validation_of(self, task: Task) -> tuple[Pair, ...]:
-        """Those to validate with, as far as they have what the task's prompts show: not all have a tag."""
+        """The validation pairs that have what the task's prompts show: not all have a tag."""
         return tuple(pair for pair in self.validation if not task.prompt.tags or pair.tag is not None)
 
 
 def load_task_of(recipe: AdaptRecipe, include_path: str | None = None) -> Task:
-    """The task of a recipe; UserError where its prompts show examples: there is nothing to choose them from yet."""
+    """The task of a recipe; UserError if its prompts show examples, since there is no corpus to choose them from."""
     folders = (TASKS_DIR,) if include_path is None else (Path(include_path).expanduser(), TASKS_DIR)
     task = load_task(recipe.task, *folders)
     if task.fewshot.k:
@@ -107,14 +107,14 @@ def load_task_of(recipe: AdaptRecipe, include_path: str | None = None) -> Task:
 
 
 def load_material(recipe: AdaptRecipe, dataset: str, synthetic: str | None = None) -> Material:
-    """The pairs that the recipe chooses of a dataset, and of the rows from self-play in `synthetic`, a file or a
-    folder with train.jsonl.
+    """The pairs that the recipe chooses from a dataset, plus the self-play rows in `synthetic` (a file, or a folder
+    with train.jsonl).
 
-    Raises UserError for pairs of a problem that the dataset's test split asks about, and for rows from self-play that
-    are wanted and not given, or the other way round.
+    Raises UserError for training pairs whose problem is in the test split, and when self-play rows are required but not
+    given, or given but not used.
     """
     if recipe.synthetic != (synthetic is not None):
-        wanted = "wants rows from self-play: give --synthetic ROWS" if recipe.synthetic else "takes no --synthetic"
+        wanted = "requires rows from self-play: give --synthetic ROWS" if recipe.synthetic else "takes no --synthetic"
         raise UserError(f"recipe {recipe.recipe} {wanted}")
     name = absolute_name(dataset)
     train = load_dataset(name, "train", with_tests=False)
@@ -125,26 +125,26 @@ def load_material(recipe: AdaptRecipe, dataset: str, synthetic: str | None = Non
         known = {pair.pair_id for pair in chosen}
         twice = next((pair.pair_id for pair in more if pair.pair_id in known), None)
         if twice is not None:
-            raise UserError(f"{synthetic}: pair {twice} is also of {train.name}; each may be given once")
+            raise UserError(f"{synthetic}: pair {twice} is also in {train.name}; give each pair once")
         chosen += more
     asked = {pair.problem_id for pair in _split(name, SCORED)}
     known_problem = next((pair for pair in chosen if pair.problem_id in asked), None)
     if known_problem is not None:
         raise UserError(
             f"pair {known_problem.pair_id}: its problem {known_problem.problem_id} is also in the {SCORED} split of "
-            f"{train.name}: a model may not learn what it is asked later; take it out of the training rows"
+            f"{train.name}: a model must not learn what it is tested on; remove it from the training rows"
         )
     return Material(train.name, tuple(chosen), _split(name, "val"))
 
 
 def _split(name: str, split: str) -> tuple[Pair, ...]:
-    """The pairs of a split; none where the dataset does not have it."""
+    """The pairs of a split; none if the dataset does not have it."""
     found = load_split(name, split, with_tests=False)
     return () if found is None else found.pairs
 
 
 def _chosen(recipe: AdaptRecipe, pairs: Sequence[Pair]) -> Iterable[Pair]:
-    """All pairs, or the HQ subset: of each problem those with the highest speedups."""
+    """All pairs, or the HQ subset: the pairs with the highest speedups of each problem."""
     if recipe.pairs == "all":
         return pairs
     by_problem: dict[str, list[dict[str, Any]]] = {}
@@ -166,9 +166,9 @@ def _chosen(recipe: AdaptRecipe, pairs: Sequence[Pair]) -> Iterable[Pair]:
 
 
 def lessons(recipe: AdaptRecipe, task: Task, pairs: Iterable[Pair], funnel: Funnel, cache_dir: Path) -> list[Lesson]:
-    """Pairs as prompts and answers; those that cannot be shown whole go into the funnel.
+    """Pairs as prompts and answers; those that cannot be shown whole are counted in the funnel.
 
-    A task with tags shows each pair's own (Section 3.2); UserError for a pair that has none.
+    A task with tags shows each pair's own tag (Section 3.2); UserError for a pair without one.
     """
     builders: dict[int | None, PromptBuilder] = {}
     found = []
@@ -205,10 +205,10 @@ def _cut_source(pair: Pair) -> Pair:
 def encode(
     recipe: AdaptRecipe, found: Iterable[Lesson], tokenizer: Any, prompting: Literal["text", "chat"], funnel: Funnel
 ) -> list[Encoded]:
-    """Lessons as tokens: the prompt as the model will be shown it, the answer on its own, then end of sequence.
+    """Lessons as tokens: the prompt as the model will see it, the answer on its own, then end of sequence.
 
-    One that takes more than `max_tokens` is left out; with `published` it is cut there and has no end, as published.
-    UserError where nothing is left, and for a tokenizer that has no end of sequence.
+    One longer than `max_tokens` is left out; with `published` it is truncated there, without end of sequence.
+    UserError if nothing is left, or if the tokenizer has no end-of-sequence token.
     """
     end = tokenizer.eos_token_id
     if end is None:
@@ -236,18 +236,18 @@ def encode(
 
 
 def sum_of(encoded: Iterable[Encoded]) -> str:
-    """What is learnt, in this order: every prompt's and answer's tokens."""
+    """The hash of the training data in this order: every prompt's and answer's tokens."""
     return hash_of([[one.pair_id, one.prompt, one.completion] for one in encoded])
 
 
 def sum_of_pairs(pairs: Iterable[Pair]) -> str:
-    """The programs of the pairs, in this order."""
+    """The hash of the pairs' programs, in this order."""
     rows: list[list[str]] = [[pair.pair_id, pair.src_code, pair.tgt_code] for pair in pairs]
     return hash_of(rows)
 
 
 def as_columns(encoded: Sequence[Encoded]) -> Mapping[str, list[list[int]]]:
-    """Columns that trl's SFTTrainer takes as they are: it neither tokenises nor cuts them."""
+    """Columns that trl's SFTTrainer uses unchanged: it neither tokenises nor truncates them."""
     return {
         "input_ids": [[*one.prompt, *one.completion] for one in encoded],
         "labels": [one.labels for one in encoded],

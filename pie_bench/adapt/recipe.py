@@ -1,4 +1,5 @@
-"""A recipe: which pairs a model learns from, and how. One YAML file, checked before anything is loaded."""
+"""An adaptation recipe: which pairs a model learns from, and how. One YAML file, validated before anything is
+loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ FOLDER = RECIPES_DIR / "adapt"
 
 
 class Lora(Strict):
-    """Low-rank adapters: `target_modules` are names of linear layers, or all of them but the head's."""
+    """Low-rank adapters: `target_modules` are names of linear layers, or all of them except the head."""
 
     r: int = Field(default=32, ge=1)
     alpha: int = Field(default=16, ge=1)
@@ -26,12 +27,12 @@ class Lora(Strict):
 
 
 class Training(Strict):
-    """What goes to transformers' Trainer. `batch_size` is pairs a step over all processes, `micro_batch_size` those
-    that a process takes at once. Checkpoints and evaluation are every `save_steps`.
+    """Settings for transformers' Trainer. `batch_size`: pairs per step over all processes; `micro_batch_size`: pairs
+    that one process handles at once. It saves checkpoints and evaluates every `save_steps`.
     """
 
     epochs: float | None = Field(default=None, gt=0)
-    max_steps: int | None = Field(default=None, ge=1, description="instead of epochs, or fewer than they have")
+    max_steps: int | None = Field(default=None, ge=1, description="instead of epochs, or as an upper bound on them")
     batch_size: int = Field(ge=1)
     micro_batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
@@ -58,12 +59,11 @@ class Training(Strict):
 
 
 class AdaptRecipe(Strict):
-    """A recipe, complete. `task` is the one that evaluates the model: its template makes the prompts to learn from.
+    """A complete recipe. `task` is the one used for evaluation: its template makes the training prompts.
 
-    `pairs`: all of the split, or of each problem the `hq_per_problem` with the highest speedup. `synthetic`: rows from
-    self-play come on top. A pair that takes more than `max_tokens` with its answer is left out whole, as is one whose
-    source the task would cut; `published` cuts both as the paper's authors did: programs after 1,500 characters, then
-    tokens.
+    `pairs`: all of the split, or the `hq_per_problem` pairs of each problem with the highest speedup. `synthetic`: adds
+    rows from self-play. A pair longer than `max_tokens` with its answer is left out whole, as is one whose source the
+    task would cut; `published` truncates both as the paper's authors did: programs after 1,500 characters, then tokens.
     """
 
     recipe: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -81,27 +81,27 @@ class AdaptRecipe(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> AdaptRecipe:
         if (self.method == "lora") != (self.lora is not None):
-            raise ValueError("method lora and the settings of lora belong together")
+            raise ValueError("method lora and the settings of lora must be given together")
         return self
 
     def dumped(self) -> dict[str, Any]:
-        """The recipe as JSON has it."""
+        """The recipe as JSON."""
         return self.model_dump(mode="json")
 
     def identity(self) -> dict[str, Any]:
-        """What of it decides the weights: all but its description."""
+        """What decides the weights: everything but the description."""
         return self.model_dump(mode="json", exclude={"description"})
 
 
 def recipe_names() -> list[str]:
-    """The shipped ones."""
+    """The names of the shipped recipes."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml") if not path.stem.startswith("_"))
 
 
 def load_adapt_recipe(name: str | os.PathLike[str], changes: Mapping[str, Any] | None = None) -> AdaptRecipe:
-    """The recipe in a YAML file or of a shipped name. `changes` (of a study) are laid over it.
+    """The recipe in a YAML file or of a shipped name. `changes` (from a study) override it.
 
-    UserError with file and line for broken YAML, unknown keys and values that are not as they should be.
+    UserError with file and line for broken YAML, unknown keys and invalid values.
     """
     file = Path(name).expanduser()
     if not file.is_file() and (FOLDER / f"{os.fspath(name)}.yaml").is_file():

@@ -1,7 +1,7 @@
-"""Fine-tuning jobs of services that speak OpenAI's protocol: one job a folder, whatever is interrupted.
+"""Fine-tuning jobs on services that speak OpenAI's protocol: one job per folder, even if interrupted.
 
-Creating a job is what costs. So the folder's key is written down before anything is sent and goes with the job as
-metadata: where it is not known whether a job was created (a kill, a broken connection), the service's list says.
+Creating a job is what costs money. So the folder's key is saved before anything is sent and goes along as the job's
+metadata: if it is unclear whether a job was created (a kill, a broken connection), the service's job list tells.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from pie_bench.models.pace import backoff_seconds
 from pie_bench.plain import plain
 from pie_bench.run.files import write_json
 
-_KEY = "pie_bench"  # of a job's metadata
+_KEY = "pie_bench"  # key in a job's metadata
 _NO_LIST = (404, 405, 501)
 _DONE, _LOST = "succeeded", ("failed", "cancelled")
 _GOING = ("validating_files", "queued", "running", "pausing", "paused", "resuming")
 
 
 class _Status(Exception):
-    """An HTTP status that the caller asked to see."""
+    """An HTTP status that the caller wants to handle."""
 
     def __init__(self, status: int):
         super().__init__(str(status))
@@ -45,7 +45,7 @@ class _Status(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked for. `poll_seconds`: how often it is looked at. `take_up`: the id of a job that exists already."""
+    """The requested job. `poll_seconds`: polling interval. `take_up`: the id of an existing job to adopt."""
 
     epochs: int
     seed: int
@@ -55,10 +55,10 @@ class Job:
 
 
 def fine_tune(entry: OpenAIEntry, job: Job, files: ChatFiles, out: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of the finished model, which is also in the folder; goes on wherever an earlier call stopped.
+    """Returns the finished model's record, also kept in the folder; resumes wherever an earlier call stopped.
 
-    The caller has locked the folder. Raises UserError for what the user can mend (a key, credit, a request that is
-    refused, a service that does not answer) and PieBenchError for a job that failed or was cancelled.
+    The caller has locked the folder. Raises UserError for what the user can fix (a key, credit, a rejected request, a
+    service that does not answer) and PieBenchError for a job that failed or was cancelled.
     """
     service = _Service(entry)
     state = _State(out / "job.json")
@@ -85,7 +85,7 @@ def fine_tune(entry: OpenAIEntry, job: Job, files: ChatFiles, out: Path, identit
 
 
 class _State:
-    """`job.json`: the folder's key, the files sent, and the job as it was last seen."""
+    """`job.json`: the folder's key, the uploaded files, and the job's last known state."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -107,7 +107,7 @@ class _State:
 
     @property
     def asked(self) -> bool:
-        """Whether a job was ever asked for: it may exist even where its id is not known."""
+        """Whether creating a job was ever attempted: it may exist even if its id is unknown."""
         return bool(self._data["asked"])
 
     @property
@@ -123,7 +123,7 @@ class _State:
 
 
 def _created(service: _Service, entry: OpenAIEntry, job: Job, state: _State) -> dict[str, Any]:
-    """The folder's job: the one that the service lists, else a new one."""
+    """The folder's job: the one that the service lists, otherwise a new one."""
     wanted: dict[str, Any] = {
         "model": entry.id,
         "training_file": state.files["train"],
@@ -148,42 +148,42 @@ def _created(service: _Service, entry: OpenAIEntry, job: Job, state: _State) -> 
                     **wanted, extra_headers={"Idempotency-Key": state.key}
                 ),
             )
-        except Retry as error:  # it may have been created all the same
+        except Retry as error:  # it may have been created nonetheless
             patience.wait(error)
 
 
 def _awaited(service: _Service, state: _State, job: Job) -> dict[str, Any]:
-    """The job, once it has succeeded."""
+    """Waits until the job has succeeded, and returns it."""
     job_id, said = str(state.job_id), ""
     while True:
         found = service.job(job_id)
         state.note(job=found)
         status = str(found.get("status"))
         if status != said:
-            hint = "; the service goes on once it is resumed there" if status == "paused" else ""
-            hint = hint or ("" if status in (*_GOING, _DONE, *_LOST) else "; not a status that is known: waiting")
+            hint = "; resume it at the service to continue" if status == "paused" else ""
+            hint = hint or ("" if status in (*_GOING, _DONE, *_LOST) else "; unknown status: waiting")
             print(plain(f"job {job_id}: {status}{hint}"), file=sys.stderr, flush=True)
             said = status
         if status == _DONE:
             if not found.get("fine_tuned_model"):
-                raise PieBenchError(f"job {job_id} succeeded, but names no model; ask {service.url}")
+                raise PieBenchError(f"job {job_id} succeeded without naming a model; ask {service.url}")
             return found
         if status in _LOST:
             error = found.get("error") or {}
             why = f": {error['message']}" if isinstance(error, dict) and error.get("message") else ""
             raise PieBenchError(
-                f"job {job_id} {'was cancelled' if status == 'cancelled' else 'failed'}{why}; this folder keeps it and "
-                "pays for no other: another try needs another --out"
+                f"job {job_id} {'was cancelled' if status == 'cancelled' else 'failed'}{why}; to try again, "
+                "give another --out"
             )
         time.sleep(job.poll_seconds)
 
 
 def _keep_results(service: _Service, file_id: str, path: Path) -> None:
-    """The service's own table of losses; what it sends may be base64. Not having it is no failure."""
+    """Saves the service's table of losses, which may be base64-encoded. Failing to get it is not fatal."""
     try:
         content = service.content(file_id)
     except PieBenchError as error:
-        print(plain(f"the results {file_id} cannot be had: {error}"), file=sys.stderr)
+        print(plain(f"the results {file_id} cannot be fetched: {error}"), file=sys.stderr)
         return
     if not content.lstrip().startswith(b"step"):
         with suppress(binascii.Error, ValueError):
@@ -192,7 +192,7 @@ def _keep_results(service: _Service, file_id: str, path: Path) -> None:
 
 
 class _Patience:
-    """Pauses between tries, until they have taken too long together."""
+    """Pauses between retries until their total exceeds the limit."""
 
     def __init__(self, most_seconds: float, base_seconds: float, unreachable: Callable[[str], UserError]):
         self._until = time.monotonic() + most_seconds
@@ -207,7 +207,7 @@ class _Patience:
 
 
 class _Service:
-    """Calls to one service, over the official client; its own retries are off."""
+    """Calls to one service through the official client, with its own retries off."""
 
     def __init__(self, entry: OpenAIEntry):
         from openai import OpenAI
@@ -215,7 +215,7 @@ class _Service:
         self.url = entry.base_url or url_from_environment() or OPENAI_URL
         key = os.environ.get(entry.api_key_env) or None
         if self.url == OPENAI_URL and key is None:
-            raise UserError(f"{self.url} wants a key; set {entry.api_key_env}, or OPENAI_BASE_URL to another service")
+            raise UserError(f"{self.url} requires a key; set {entry.api_key_env}, or change OPENAI_BASE_URL")
         self._provider = Provider(self.url, entry.id, entry.api_key_env, key, entry.note)
         self._entry = entry
         self._client = OpenAI(api_key=key or "none", base_url=self.url, max_retries=0, timeout=entry.timeout_seconds)
@@ -224,7 +224,7 @@ class _Service:
         return _Patience(self._entry.max_wait_seconds, self._entry.backoff_seconds, self._provider.unreachable)
 
     def upload(self, path: Path, name: str) -> str:
-        """The id of the file of this name: the one that the service has already, else uploaded."""
+        """The id of the file of this name: the existing one if the service has it, otherwise uploaded."""
         patience = self.patience()
         while True:
             for known in self._listed(lambda client, **page: client.files.with_raw_response.list(**page)) or ():
@@ -236,12 +236,12 @@ class _Service:
                 patience.wait(error)
 
     def find_job(self, key: str, training_file: str) -> dict[str, Any] | None:
-        """The job with this key. UserError where the service does not list its jobs: nobody knows then."""
+        """The job with this key. UserError if the service does not list its jobs: then nobody knows."""
         jobs = self._listed(lambda client, **page: client.fine_tuning.jobs.with_raw_response.list(**page))
         if jobs is None:
             raise UserError(
-                f"{self.url} may have created the job, and does not list its jobs; look there, then take it up with "
-                "--job ID, or if there is none give another --out"
+                f"{self.url} may have created the job, but does not list its jobs; check there, then adopt it with "
+                "--job ID, or if there is none, give another --out"
             )
         for job in jobs:
             metadata = job.get("metadata")
@@ -277,11 +277,11 @@ class _Service:
         return got[0]
 
     def once(self, about: str, send: Callable[[Any], Any]) -> dict[str, Any]:
-        """One call, whose outcome may be unknown: Retry then."""
+        """Makes one call whose outcome may be unknown; raises Retry in that case."""
         return _object(self._sent(about, send))
 
     def _patiently(self, about: str, send: Callable[[Any], Any], seen: tuple[int, ...] = ()) -> dict[str, Any]:
-        """A call that can be repeated without harm."""
+        """Makes a call that is safe to repeat, with retries."""
         patience = self.patience()
         while True:
             try:
@@ -290,7 +290,7 @@ class _Service:
                 patience.wait(error)
 
     def _listed(self, send: Callable[..., Any]) -> list[dict[str, Any]] | None:
-        """All pages of a list; None where the service has no such list."""
+        """All pages of a list; None if the service has no such list."""
         found: list[dict[str, Any]] = []
         page: dict[str, Any] = {"limit": 100}
         while True:
@@ -320,7 +320,7 @@ class _Service:
                 body = error.response.text[:300]
             failure = self._provider.failure(error.status_code, body, error.response.headers, about)
             raise failure.error if isinstance(failure, Refused) else failure from None
-        except openai.APIConnectionError as error:  # a time-out is one of them
+        except openai.APIConnectionError as error:  # includes time-outs
             raise Retry(f"{type(error.__cause__).__name__}: {error.__cause__ or error}") from None
 
 
@@ -335,5 +335,5 @@ def _object(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise Retry("an answer that is not a JSON object")
+        raise Retry("a response that is not a JSON object")
     return body

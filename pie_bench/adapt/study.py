@@ -1,7 +1,7 @@
-"""A study: several trainings of a grid, each evaluated, the results compared. Resumes by resuming its parts.
+"""A study: a grid of trainings, each evaluated, with the results compared. It resumes by resuming its parts.
 
-Every training is a process of its own (`pie-bench adapt train`), so that its memory goes with it; every run is one of
-`pie-bench run`, in the study's folder.
+Every training is a separate process (`pie-bench adapt train`), which frees its memory; every evaluation is a
+`pie-bench run` in the study's folder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Changes = dict[str, Any]
 
 
 class Evaluation(Strict):
-    """How each model is evaluated: the recipe's own task unless `tasks` names others; the rest as for `run`."""
+    """How to evaluate each model: with the recipe's own task unless `tasks` names others; the rest is as for `run`."""
 
     tasks: tuple[str, ...] = ()
     dataset: str | None = None
@@ -40,10 +40,10 @@ class Evaluation(Strict):
 
 
 class Study(Strict):
-    """A grid of trainings, every combination of `models`, `recipes` and `changes`, and what is compared.
+    """A grid of trainings, with every combination of `models`, `recipes` and `changes`, and the comparisons to make.
 
-    `changes` has by name what is laid over each recipe, e.g. `{quarter: {training: {max_steps: 600}}}`; none: the
-    recipes as they are. `unadapted`: the models are evaluated as they are, too. `compare`: each with the first, or all
+    `changes` maps a name to overrides for each recipe, e.g. `{quarter: {training: {max_steps: 600}}}`; empty: the
+    recipes unchanged. `unadapted`: also evaluate the models without training. `compare`: each with the first, or all
     with all.
     """
 
@@ -62,13 +62,13 @@ class Study(Strict):
     def _consistent(self) -> Study:
         for name in self.changes:
             if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-                raise ValueError(f"changes.{name}: a name of letters, digits, dots and dashes is wanted")
+                raise ValueError(f"changes.{name}: the name may only have letters, digits, dots and dashes")
         return self
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training of the grid, or (`recipe` None) a model as it is."""
+    """One training of the grid, or (`recipe` None) an unadapted model."""
 
     model: str
     recipe: str | None
@@ -76,13 +76,13 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Its folder's name."""
+        """The name of its folder."""
         parts = (self.model, "unadapted" if self.recipe is None else Path(self.recipe).stem, self.change)
         return "--".join(re.sub(r"[^A-Za-z0-9._-]+", "_", part).strip("_") for part in parts if part)
 
 
 def load_study(path: Path) -> tuple[Study, Path]:
-    """The study in a YAML file, and its folder, where its relative paths start. UserError with file and line."""
+    """The study in a YAML file, and the folder its relative paths start from. UserError with file and line."""
     if not path.is_file():
         raise UserError(f"{path}: no such study; give a YAML file")
     file = path.resolve()
@@ -90,24 +90,24 @@ def load_study(path: Path) -> tuple[Study, Path]:
 
 
 def cells_of(study: Study) -> list[Cell]:
-    """The models as they are first, then every training."""
+    """The unadapted models first, then every training."""
     found = [Cell(model, None, None) for model in study.models] if study.unadapted else []
     changes: list[str | None] = [*study.changes] or [None]
     grid = itertools.product(study.models, study.recipes, changes)
     found += [Cell(model, recipe, change) for model, recipe, change in grid]
     if len({cell.name for cell in found}) < len(found):
-        raise UserError(f"study {study.study}: two cells have one name; give recipes and models different names")
+        raise UserError(f"study {study.study}: two cells have the same name; give recipes and models different names")
     return found
 
 
 def run_study(study: Study, base: Path, out: Path, *, arguments: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Every cell's training and runs, in order, then `study.json`: a row a run, with its comparisons.
+    """Runs every cell's training and evaluations in order, then writes `study.json`: a row per run, with comparisons.
 
-    `arguments` go to each `pie-bench run` (a sandbox, workers). What is finished is not repeated. PieBenchError with
-    the cell's name where one of its commands fails: the same study goes on there.
+    `arguments` go to each `pie-bench run` (a sandbox, workers). Finished parts are not repeated. PieBenchError, naming
+    the cell, if one of its commands fails: rerunning the study resumes there.
     """
     dataset = _found_from(base, study.dataset)
-    for cell in cells_of(study):  # every mistake in a recipe is met before the first training
+    for cell in cells_of(study):  # find every mistake in a recipe before the first training
         _recipe(study, base, cell)
     rows: list[dict[str, Any]] = []
     for cell in cells_of(study):
@@ -124,7 +124,7 @@ def run_study(study: Study, base: Path, out: Path, *, arguments: Sequence[str] =
             _command(cell, "adapt", "train", str(file), *options)
             model = f"hf:{folder / 'model'}"
             if not (folder / "model" / RECORD).is_file():
-                raise PieBenchError(f"{cell.name}: {folder} holds no exported model")
+                raise PieBenchError(f"{cell.name}: {folder} contains no exported model")
         for name in study.evaluate.tasks or task:
             run = out / "runs" / f"{cell.name}--{name}"
             _command(
@@ -136,7 +136,7 @@ def run_study(study: Study, base: Path, out: Path, *, arguments: Sequence[str] =
 
 
 def comparisons(study: Study, rows: Sequence[Mapping[str, Any]], out: Path) -> list[dict[str, Any]]:
-    """Runs by twos, as `pie-bench compare` compares them."""
+    """Pairs of runs, compared as by `pie-bench compare`."""
     from pie_bench.report.compare import compare
     from pie_bench.run.run import Run
 
@@ -150,7 +150,7 @@ def comparisons(study: Study, rows: Sequence[Mapping[str, Any]], out: Path) -> l
 
 
 def _recipe(study: Study, base: Path, cell: Cell) -> tuple[dict[str, Any] | None, list[str]]:
-    """The cell's recipe, complete, and the tasks that it is evaluated by unless the study says."""
+    """The cell's complete recipe, and the tasks to evaluate it with unless the study names them."""
     if cell.recipe is None:
         tasks = [_loaded(study, base, recipe, None).task for recipe in study.recipes]
         return None, list(dict.fromkeys(tasks))
@@ -183,6 +183,6 @@ def _command(cell: Cell, *arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", "pie_bench.cli", *arguments], check=False)
     if done.returncode != 0:
         raise PieBenchError(
-            f"{cell.name}: pie-bench {arguments[0]} failed with exit code {done.returncode}; what it said is above; "
-            "the same study goes on there"
+            f"{cell.name}: pie-bench {arguments[0]} failed with exit code {done.returncode}; see its output above; "
+            "rerun the study to resume there"
         )

@@ -1,7 +1,7 @@
-"""Fine-tuning with trl's SFTTrainer: one process, several (DDP) or shards of the model (FSDP), resumed exactly.
+"""Fine-tuning with trl's SFTTrainer in one process, several (DDP), or sharded over them (FSDP); resumes exactly.
 
-A folder holds `training.json` (what decides the training), `log.jsonl` (a line a step), `checkpoints/` (the Trainer's)
-and, at the end, `model/`: what `hf:` and `vllm:` take; for LoRA also `adapter/`.
+A folder holds `training.json` (what decides the training), `log.jsonl` (a line per step), `checkpoints/` (the
+Trainer's) and finally `model/`, for `hf:` and `vllm:`; for LoRA also `adapter/`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from pie_bench.progress import Meter, shown
 from pie_bench.run.files import append_jsonl, read_jsonl, write_jsonl
 from pie_bench.task import Task
 
-_WHOLE = ".whole"  # in a checkpoint that was written to its end
+_WHOLE = ".whole"  # marks a completely written checkpoint
 _PACKAGES = ("accelerate", "peft", "torch", "transformers", "trl")
 _LOGGED = ("loss", "eval_loss", "learning_rate", "grad_norm", "mean_token_accuracy", "epoch")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gives: the exported model's folder and record."""
+    """The result of a training: the exported model's folder and record."""
 
     model: Path
     record: Mapping[str, Any]
@@ -62,10 +62,10 @@ def train(
     report_to: Sequence[str] = (),
     visible: bool = True,
 ) -> Trained:
-    """Trains, or goes on where the same training stopped, and exports. Every process of a launch calls it.
+    """Trains, or resumes the same training, and exports the model. Every process of a launch calls it.
 
-    Raises UserError for a folder of another training, for a batch that the processes cannot share evenly, for pairs
-    that leave nothing to learn from, and where FSDP is asked for and not in force.
+    Raises UserError for a folder of another training, a batch that the processes cannot share evenly, pairs that leave
+    nothing to learn from, and a request for FSDP that is not in effect.
     """
     require_packages()
     made = _prepared(recipe, task, base, material, cache_dir)
@@ -102,7 +102,7 @@ def _prepared(recipe: AdaptRecipe, task: Task, base: Base, material: Material, c
 def _identity(
     recipe: AdaptRecipe, task: Task, base: Base, material: Material, made: _Prepared, *, fsdp: bool
 ) -> dict[str, Any]:
-    """All that decides the weights that come out."""
+    """All that decides the resulting weights."""
     return {
         "recipe": recipe.identity(),
         "task": task.task,
@@ -127,7 +127,7 @@ def _finished(out: Path, identity: Mapping[str, Any]) -> Trained | None:
 
 
 def first_process() -> bool:
-    """Of a launch by torchrun the one that writes and prints; without a launch the only one."""
+    """Whether this process writes and prints: the first of a launch by torchrun, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -150,7 +150,7 @@ def _trained(
     import transformers
     from trl import SFTTrainer
 
-    transformers.set_seed(recipe.training.seed)  # a LoRA adapter is drawn before the Trainer would
+    transformers.set_seed(recipe.training.seed)  # a LoRA adapter is initialised before the Trainer seeds
     model = base.load()
     arguments = _arguments(recipe, model, out, validation=bool(made.validation), fsdp=fsdp, report_to=report_to)
     meter = Meter(f"{recipe.recipe} ", None, unit="step", timed=True)
@@ -168,8 +168,8 @@ def _trained(
     trainer.remove_callback(transformers.PrinterCallback)
     if fsdp and not trainer.is_fsdp_enabled:
         raise UserError(
-            "--fsdp: FSDP is not in force (accelerate shards only on accelerators, and this would silently be DDP); "
-            "launch it with torchrun on GPUs, or leave --fsdp out"
+            "--fsdp: FSDP is not in effect (accelerate shards only on accelerators, so this would silently be DDP); "
+            "launch it with torchrun on GPUs, or omit --fsdp"
         )
     with shown(meter) if visible else ExitStack():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -210,12 +210,12 @@ def _arguments(
         )
     if how.batch_size % (how.micro_batch_size * processes):
         raise UserError(
-            f"recipe {recipe.recipe}: {processes} processes of {how.micro_batch_size} pairs each cannot make steps of "
+            f"recipe {recipe.recipe}: {processes} processes of {how.micro_batch_size} pairs each cannot form steps of "
             f"{how.batch_size}; change training.micro_batch_size or the number of processes"
         )
     gpu = torch.cuda.is_available()
     if how.dtype == "bfloat16" and gpu and not torch.cuda.is_bf16_supported():
-        raise UserError(f"recipe {recipe.recipe}: this GPU has no bfloat16; training.dtype: float32")
+        raise UserError(f"recipe {recipe.recipe}: this GPU has no bfloat16; set training.dtype: float32")
     bf16 = how.dtype == "bfloat16" or (how.dtype == "auto" and gpu and torch.cuda.is_bf16_supported())
     more: dict[str, Any] = {}
     if fsdp:
@@ -226,7 +226,7 @@ def _arguments(
             "state_dict_type": "FULL_STATE_DICT",
             "activation_checkpointing": how.gradient_checkpointing,
         }
-    with warnings.catch_warnings():  # the successor of gradient_checkpointing is not in every version yet
+    with warnings.catch_warnings():  # not every version has gradient_checkpointing's successor
         warnings.simplefilter("ignore", FutureWarning)
         return SFTConfig(
             output_dir=str(out / "checkpoints"),
@@ -247,7 +247,7 @@ def _arguments(
             use_cpu=not gpu,
             seed=how.seed,
             data_seed=how.seed,
-            max_length=None,  # what does not fit was left out already, and counted
+            max_length=None,  # what does not fit is already left out and counted
             logging_steps=1,
             logging_nan_inf_filter=False,
             include_num_input_tokens_seen="non_padding",
@@ -281,7 +281,7 @@ def _peft_config(recipe: AdaptRecipe) -> Any:
 
 
 def _merged(base: Base, adapter: Path) -> Any:
-    """The base with the adapter as it was written, in one model: what is exported is what the files say."""
+    """Merges the base and the saved adapter into one model, so that the export matches the files."""
     from peft import PeftModel
 
     loaded: Any = PeftModel.from_pretrained(base.load(), str(adapter))
@@ -294,8 +294,8 @@ def _best_step(state: Any) -> int | None:
 
 
 def _resumable(checkpoints: Path, log: Path) -> Path | None:
-    """The last checkpoint that was written to its end; what a kill left of others goes, and so do the log's lines of
-    steps that will be repeated."""
+    """The last completely written checkpoint. Removes incomplete ones, and the log's lines of steps that will be
+    repeated."""
     found: dict[int, Path] = {}
     for path in checkpoints.glob("checkpoint-*"):
         if (path / _WHOLE).is_file() and len([*path.glob("rng_state*")]) >= _world_size():
@@ -309,7 +309,7 @@ def _resumable(checkpoints: Path, log: Path) -> Path | None:
 
 
 def _watching(log: Path, meter: Meter) -> Any:
-    """Tells the Trainer's progress to the meter and the log, and marks checkpoints that are whole."""
+    """A callback that reports progress to the meter and the log, and marks complete checkpoints."""
     from transformers import TrainerCallback
 
     class Watching(TrainerCallback):  # type: ignore[misc]

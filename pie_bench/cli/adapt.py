@@ -1,4 +1,4 @@
-"""`adapt`: fine-tuning a model on pairs, here or by a service, and what that will take; self-play; studies."""
+"""`adapt`: fine-tunes a model on pairs, locally or through a service; estimates, self-play, studies."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def add_verbs(verbs: Any) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     action = actions.add_parser(
         "train",
-        help="fine-tune a model, here or by a service",
-        description="Fine-tunes a model as a recipe says and exports it. The same command continues a training that "
-        "was stopped. On several GPUs: torchrun --nproc-per-node N -m pie_bench.cli adapt train … (docs/adapting.md).",
+        help="fine-tune a model, locally or through a service",
+        description="Fine-tune a model by a recipe and export it. The same command resumes an interrupted "
+        "training. On several GPUs: torchrun --nproc-per-node N -m pie_bench.cli adapt train … (docs/adapting.md).",
     )
     _add_model(action, "an open model: a name, hf:ID_OR_FOLDER or llama_cpp:FILE.gguf; with --provider, its id there")
     _add_sources(action)
@@ -51,13 +51,13 @@ def add_verbs(verbs: Any) -> None:
         "--tflops",
         type=float,
         metavar="X",
-        help="TFLOP/s that a GPU really reaches (often 40 %% of its peak)",
+        help="TFLOP/s that a GPU achieves (often 40 %% of its peak)",
     )
     action.set_defaults(verb=estimate)
     action = actions.add_parser(
         "export-openai",
-        help="write the training file that fine-tuning services take",
-        description="Write chats as JSON Lines (messages: system, user, assistant), with the prompts of the recipe's "
+        help="write a training file for fine-tuning services",
+        description="Write chats as JSON Lines (messages: system, user, assistant) with the prompts of the recipe's "
         "task.",
     )
     _add_sources(action)
@@ -67,7 +67,7 @@ def add_verbs(verbs: Any) -> None:
     action = actions.add_parser(
         "study",
         help="train, evaluate and compare a grid of models and recipes",
-        description="Trains, evaluates and compares every cell of a grid. The same command continues where it was.",
+        description="Train, evaluate and compare every cell of a grid. The same command resumes.",
     )
     action.add_argument("study", type=Path, metavar="STUDY.yaml")
     action.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of models, runs and study.json")
@@ -85,25 +85,27 @@ def _add_model(action: argparse.ArgumentParser, what: str) -> None:
 
 def _add_sources(action: argparse.ArgumentParser) -> None:
     action.add_argument("recipe", metavar="RECIPE", help=RECIPES)
-    action.add_argument("--dataset", required=True, metavar="D", help="whose train split to learn, as for run")
     action.add_argument(
-        "--synthetic", metavar="ROWS", help="rows from self-play (file or folder), if the recipe wants them"
+        "--dataset", required=True, metavar="D", help="dataset whose train split to learn from, as for run"
+    )
+    action.add_argument(
+        "--synthetic", metavar="ROWS", help="rows from self-play (file or folder), if the recipe requires them"
     )
     action.add_argument("--include-path", metavar="DIR", help="a folder with your own tasks")
 
 
 def _add_price(action: argparse.ArgumentParser) -> None:
     action.add_argument(
-        "--price", type=options.dollars, metavar="USD", help="the service's price of a million training tokens"
+        "--price", type=options.dollars, metavar="USD", help="the service's price per million training tokens"
     )
 
 
 def _add_service(action: argparse.ArgumentParser) -> None:
-    action.add_argument("--provider", choices=["openai"], help="have a service of OpenAI's protocol do it")
+    action.add_argument("--provider", choices=["openai"], help="train through a service with OpenAI's protocol")
     _add_price(action)
     options.add_max_cost(action)
-    action.add_argument("--poll", type=float, default=30.0, metavar="SECONDS", help="how often a job is looked at")
-    action.add_argument("--job", metavar="ID", help="take up a job that the service has already")
+    action.add_argument("--poll", type=float, default=30.0, metavar="SECONDS", help="how often to poll the job")
+    action.add_argument("--job", metavar="ID", help="adopt an existing job of the service")
 
 
 def _material(arguments: argparse.Namespace) -> tuple[AdaptRecipe, Task, Material]:
@@ -154,9 +156,9 @@ def _train_by_service(arguments: argparse.Namespace) -> int:
     name = arguments.model if ":" in arguments.model else f"openai:{arguments.model}"
     entry = find_model(name, options.model_args(arguments.model_args or ()))
     if not isinstance(entry, OpenAIEntry):
-        raise UserError(f"--model {arguments.model}: with --provider openai give the service's id of a model")
+        raise UserError(f"--model {arguments.model}: with --provider openai, give the service's model id")
     if arguments.max_cost is not None and arguments.price is None:
-        raise UserError("--max-cost: no price of training is known; give it with --price, in USD a million tokens")
+        raise UserError("--max-cost: the price of training is unknown; give it with --price, in USD per million tokens")
     recipe, task, material = _material(arguments)
     epochs = recipe.training.epochs
     if epochs is None or epochs != int(epochs):

@@ -1,4 +1,5 @@
-"""`adapt selfplay`: new programs, filtered, made faster, and kept as training pairs. docs/selfplay.md."""
+"""`adapt selfplay`: generates new programs, filters and optimises them, and selects training pairs.
+docs/selfplay.md."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def add_actions(actions: Any) -> None:
     """The group `selfplay` and its stages."""
-    parser = actions.add_parser("selfplay", help="make synthetic training pairs, a stage at a time")
+    parser = actions.add_parser("selfplay", help="make synthetic training pairs, one stage at a time")
     stages = parser.add_subparsers(title="stages", metavar="STAGE", required=True)
     _add_generate(stages)
     _add_filter(stages)
@@ -33,13 +34,13 @@ def _add_generate(stages: Any) -> None:
     parser = stages.add_parser(
         "generate",
         help="ask a model for new programs",
-        description="Ask for programs that read what a training problem's programs read and do something else. "
-        "The same command resumes; one that asks for more draws or samples lets it grow.",
+        description="Ask for programs that read a training problem's input format and do something else. "
+        "The same command resumes; more draws or samples extend the run.",
     )
     _add_folder(parser)
     options.add_model(parser)
     options.add_context(parser)
-    parser.add_argument("--dataset", metavar="D", help="where problems are drawn from; default: mini")
+    parser.add_argument("--dataset", metavar="D", help="dataset to draw problems from; default: mini")
     parser.add_argument(
         "--preset",
         metavar="P",
@@ -49,18 +50,18 @@ def _add_generate(stages: Any) -> None:
     parser.add_argument("--include-path", metavar="DIR", help="a folder with your own presets")
     parser.add_argument("--draws", type=options.positive, metavar="N", help="prompts (default: the preset's)")
     parser.add_argument(
-        "--samples", type=options.positive, metavar="K", help="answers a prompt (default: the preset's)"
+        "--samples", type=options.positive, metavar="K", help="answers per prompt (default: the preset's)"
     )
     parser.add_argument(
-        "--descriptions", type=Path, metavar="DIR", help="problem descriptions, PROBLEM.html, as CodeNet has them"
+        "--descriptions", type=Path, metavar="DIR", help="problem descriptions, PROBLEM.html, as in CodeNet"
     )
     parser.add_argument(
         "--environment",
         metavar="E",
         default=DEFAULT_ENVIRONMENT,
-        help="what later stages compile and measure in; default: %(default)s",
+        help="environment in which later stages compile and measure; default: %(default)s",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print what would be asked, without calling the model")
+    parser.add_argument("--dry-run", action="store_true", help="print the prompts, without calling the model")
     options.add_max_cost(parser)
     parser.set_defaults(verb=generate)
 
@@ -68,9 +69,9 @@ def _add_generate(stages: Any) -> None:
 def _add_filter(stages: Any) -> None:
     parser = stages.add_parser(
         "filter",
-        help="keep programs that do something new; put those that do the same in classes",
-        description="Compile and run the programs, compare what they do with every program of the dataset, and put "
-        "those that do the same in classes.",
+        help="keep programs that do something new; group those that do the same",
+        description="Compile and run the programs, compare their behaviour with every program of the dataset, and "
+        "group those that behave the same.",
     )
     _add_folder(parser)
     parser.add_argument(
@@ -84,7 +85,7 @@ def _add_filter(stages: Any) -> None:
         type=options.positive,
         metavar="N",
         default=1,
-        help="programs of a class to optimise; default: %(default)s",
+        help="programs per class to optimise; default: %(default)s",
     )
     options.add_execution(parser, "programs run")
     parser.add_argument("--json", action="store_true", help="print the funnel as JSON")
@@ -105,12 +106,14 @@ def _add_optimise(stages: Any) -> None:
     parser.add_argument("--include-path", metavar="DIR", help="a folder with your own tasks")
     parser.add_argument("--encoder", metavar="X", help="encoder for tasks that retrieve examples; default: the task's")
     parser.add_argument("--limit", type=options.positive, metavar="N", help="only the first N programs")
-    parser.add_argument("--samples", type=options.positive, metavar="K", help="answers a program (default: the task's)")
+    parser.add_argument(
+        "--samples", type=options.positive, metavar="K", help="answers per program (default: the task's)"
+    )
     parser.add_argument(
         "--guard",
         action=argparse.BooleanOptionalAction,
-        help="re-check faster answers with sanitizers and on new inputs; those flagged are not selected "
-        "(default: where programs have 80 tests or more)",
+        help="re-check faster answers with sanitizers and on new inputs; flagged ones are not selected "
+        "(default: if programs have 80 tests or more)",
     )
     options.add_max_cost(parser)
     options.add_execution(parser, "programs run")
@@ -121,14 +124,14 @@ def _add_select(stages: Any) -> None:
     parser = stages.add_parser(
         "select",
         help="keep the pairs worth training on, as a dataset",
-        description="Write DIR/dataset: the pairs with a large speedup, a few of each class.",
+        description="Write DIR/dataset: the pairs with a large speedup, a few per class.",
     )
     _add_folder(parser)
     parser.add_argument(
         "--min-speedup", type=_at_least_one, metavar="X", default=5.0, help="simulated; default: %(default)s"
     )
     parser.add_argument(
-        "--per-class", type=options.positive, metavar="N", default=3, help="pairs of a class; default: %(default)s"
+        "--per-class", type=options.positive, metavar="N", default=3, help="pairs per class; default: %(default)s"
     )
     parser.add_argument("--json", action="store_true", help="print the funnel as JSON")
     parser.set_defaults(verb=select_pairs)
@@ -254,7 +257,7 @@ def select_pairs(arguments: argparse.Namespace) -> int:
     _print_funnel([*place.funnel()], place, arguments.json)
     if not arguments.json:
         if not steps[-1].left:
-            print(plain(f"note: {place.dataset} holds no pair: no answer was right and fast enough"), file=sys.stderr)
+            print(plain(f"note: {place.dataset} has no pairs: no answer was correct and fast enough"), file=sys.stderr)
         print(f"dataset: {place.dataset}")
     return 0
 

@@ -10,7 +10,7 @@ from typing import Any
 from pie_bench.cli.output import add_formats, print_csv, print_json, print_table
 from pie_bench.plain import plain
 
-# Kept here so that --help needs no heavy import; tests hold it against the analyses there are.
+# Listed here so that --help needs no heavy import; tests check it against the existing analyses.
 KINDS = {
     "errors": "what is wrong with the answers (Table 5)",
     "samples": "best@k and first@k against the number of samples (Figures 8, 9)",
@@ -63,10 +63,10 @@ def analyse(arguments: argparse.Namespace) -> int:
 
     names = list(KINDS) if arguments.analysis == "all" else [arguments.analysis]
     if arguments.format == "csv" and len(names) > 1:
-        raise UserError("--csv holds one table: name one analysis instead of all")
+        raise UserError("--csv writes one table: name one analysis instead of all")
     run = FinishedRun(arguments.run_dir)
     if (arguments.since or arguments.new) and "contamination" not in names:
-        raise UserError("--since and --new are for the analysis contamination")
+        raise UserError("--since and --new only apply to the analysis contamination")
     found = [
         contamination_of(run, arguments.since, [FinishedRun(path) for path in arguments.new])
         if name == "contamination"

@@ -1,4 +1,4 @@
-"""`calibrate`: the ruler's few free numbers, fitted to gem5's times, with the fit's errors."""
+"""`calibrate`: fits the ruler's few free numbers to gem5's times, and reports the errors of the fit."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ def add_verbs(verbs: Any) -> None:
         "--environment",
         default=RECORDED,
         metavar="E",
-        help="whose times to fit to: an environment such as gem5-skylake, or the dataset's own (default: %(default)s)",
+        help="times to fit to: an environment such as gem5-skylake, or the dataset's own (default: %(default)s)",
     )
-    parser.add_argument("--ruler", default="skylake", metavar="E", help="whose numbers to fit (default: %(default)s)")
+    parser.add_argument(
+        "--ruler", default="skylake", metavar="E", help="environment to fit numbers of (default: %(default)s)"
+    )
     parser.add_argument("--dataset", default="pie", metavar="D", help="default: %(default)s")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs")
     parser.add_argument("--tests-per-program", type=positive, metavar="N", help="a seeded sample of N (default: all)")

@@ -1,4 +1,4 @@
-"""`compare`: two runs over the same pairs, or the same programs on two processors."""
+"""`compare`: compares two runs over the same pairs, or the same programs on two processors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "compare",
-        help="is one run better than another?",
-        description="Two runs pair by pair: difference with its 95 % interval (problems drawn anew), wins, ties, "
-        "losses, and the smallest difference that these pairs can show. Runs in two environments: the same programs on "
-        "two processors, with the rank correlation of their speedups and those that are faster on one only.",
+        help="test whether one run is better than another",
+        description="Compare two runs pair by pair: difference with its 95 % interval (resampling problems), wins, "
+        "ties, losses, and the smallest detectable difference. For runs in two environments: the same programs on "
+        "two processors, with the rank correlation of their speedups and those that are faster on only one.",
     )
     parser.add_argument("run_a", type=Path, metavar="RUN_A")
     parser.add_argument("run_b", type=Path, metavar="RUN_B")
@@ -101,7 +101,7 @@ def _print_across(found: Processors) -> None:
 
 
 def print_comparison(found: Comparison, differences: list[Difference]) -> None:
-    """What is compared, and a table of these differences."""
+    """Prints what is compared, and a table of the differences."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -125,7 +125,7 @@ def print_comparison(found: Comparison, differences: list[Difference]) -> None:
     console.print(table)
     console.print(
         "▲ ▼: significant, the interval excludes zero (a ratio: one). W/T/L: pairs that A wins, ties, losses.\n"
-        "detects: the true difference that such a comparison finds with 80 % power. Geometric means are\n"
+        "detects: the smallest true difference found with 80 % power. Geometric means are\n"
         "compared as A / B. * without process start-up.",
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""`confirm`: measure again, in another environment, what a run's numbers rest on; say how far the two agree."""
+"""`confirm`: re-measures the programs that a run's numbers depend on in another environment, and reports agreement."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def confirm(arguments: argparse.Namespace) -> int:
 
 
 def confirm_and_print(plan: Plan, directory: Run, environment: str, workers: int | None, sandbox: Sandbox) -> None:
-    """Runs the second ruler with a progress bar and prints how far the two agree."""
+    """Measures with the second ruler behind a progress bar and prints how far the two agree."""
     from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots

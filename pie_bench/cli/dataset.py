@@ -1,4 +1,4 @@
-"""`dataset`: which there are, whether one is in order, a pair of it, and where the published one is to be had."""
+"""`dataset`: lists, checks, shows and builds datasets, and says where to get the published one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pie_bench.data.stress import StressSet
 
 SCORED = "test"  # pie_bench.data.spec takes too long to import for --help
-SHOWN = 3  # places named for each kind of finding
+SHOWN = 3  # examples named per kind of finding
 NO_FAULT = "no fault that changes scores"
 
 
@@ -78,9 +78,9 @@ def add_verbs(verbs: Any) -> None:
     action.set_defaults(verb=stats)
     action = actions.add_parser(
         "stress",
-        help="make larger inputs, on which a program's time is its work",
-        description="Searches inputs on which the pairs' slow programs spend 80 % of their time after start-up, and "
-        "keeps them as generator, seed and sum for `run --tests`: docs/stress.md.",
+        help="make larger inputs, on which start-up no longer dominates",
+        description="Search for inputs on which the pairs' slow programs spend 80 % of their time after start-up, and "
+        "store them as generator, seed and hash for `run --tests`: docs/stress.md.",
     )
     action.add_argument("name", metavar="D", help="a dataset, as for --dataset")
     action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
@@ -93,7 +93,7 @@ def add_verbs(verbs: Any) -> None:
         "--out", type=Path, metavar="FILE", help="default: where `run --tests` looks for it, in the cache folder"
     )
     action.add_argument(
-        "--rebuild", action="store_true", help="only make every input again and compare the sums; run no program"
+        "--rebuild", action="store_true", help="only regenerate every input and compare the hashes; run no program"
     )
     action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
     add_execution(action, "programs run")
@@ -101,22 +101,22 @@ def add_verbs(verbs: Any) -> None:
     action.set_defaults(verb=stress)
     action = actions.add_parser(
         "mutants",
-        help="say how strong the tests are: which wrong programs they find",
-        description="Makes small mistakes in the pairs' right programs and counts, per problem, those that the "
+        help="measure how strong the tests are: how many wrong programs they find",
+        description="Mutate the pairs' correct programs and count, per problem, the mutants that the "
         "dataset's tests, guard inputs and stress inputs find: docs/stress.md.",
     )
     action.add_argument("name", metavar="D", help="a dataset, as for --dataset")
     action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
     action.add_argument("--problems", metavar="P", help="only these problems: comma-separated ids")
     action.add_argument(
-        "--mutants", type=positive, default=12, metavar="N", help="of a problem, at most; default: %(default)s"
+        "--mutants", type=positive, default=12, metavar="N", help="at most N per problem; default: %(default)s"
     )
     action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
     add_execution(action, "programs run")
     action.add_argument("--json", action="store_true", help="print JSON, with every mutant")
     action.set_defaults(verb=mutants)
-    action = actions.add_parser("fetch", help="say where to get PIE's files; verify and lay out those you have")
-    action.add_argument("--from", dest="source", metavar="X", help="folder or URL (http, file) that holds them")
+    action = actions.add_parser("fetch", help="say where to get PIE's files; verify and install those you have")
+    action.add_argument("--from", dest="source", metavar="X", help="folder or URL (http, file) that has them")
     action.add_argument("--to", type=Path, metavar="DIR", help="where to put them; default: PIE_DATA_DIR")
     action.set_defaults(verb=fetch)
 
@@ -267,7 +267,7 @@ def _print_findings(reports: list[SplitReport], *, whole: bool) -> None:
             ("problems", len(report.problem_ids), report.expected_problems),
         ):
             if whole and expected is not None and found != expected:
-                print(f"note: {report.split}: {found} of the {expected} {what} of the paper: not its whole split")
+                print(f"note: {report.split}: {found} of the {expected} {what} of the paper: an incomplete split")
 
 
 def build(arguments: argparse.Namespace) -> int:
@@ -324,7 +324,7 @@ def stress(arguments: argparse.Namespace) -> int:
     path = arguments.out or stress_path(spec, arguments.split)
     if arguments.rebuild:
         found = read_stress(path, spec.dataset, arguments.split)
-        print(f"{rebuilt(found, path)} inputs made again, each with its sum: {path}")
+        print(f"{rebuilt(found, path)} inputs regenerated, each with the right hash: {path}")
         return 0
     from pie_bench.construction.stress import stress_set
     from pie_bench.execution.executor import open_executor
@@ -333,7 +333,7 @@ def stress(arguments: argparse.Namespace) -> int:
     from pie_bench.progress import program_bar
 
     if arguments.generators is not None and not arguments.generators.is_dir():
-        raise UserError(f"--generators {arguments.generators}: not a folder; give one that holds PROBLEM.yaml files")
+        raise UserError(f"--generators {arguments.generators}: not a folder; give one with PROBLEM.yaml files")
     problems = None if arguments.problems is None else [name for name in arguments.problems.split(",") if name]
     known = read_stress(path, spec.dataset, arguments.split) if problems is not None and path.is_file() else None
     dataset = load_dataset(arguments.name, arguments.split)
@@ -358,7 +358,7 @@ def stress(arguments: argparse.Namespace) -> int:
         print_json(found.model_dump(mode="json"))
         return 0
     _print_stress(found)
-    print(f"{(_cpu_minutes() - used) / max(total, 1):.2f} CPU minutes a problem")
+    print(f"{(_cpu_minutes() - used) / max(total, 1):.2f} CPU minutes per problem")
     print(f"stress inputs: {path}\nnext: pie-bench run --tests both …")
     return 0
 
@@ -468,7 +468,7 @@ def fetch(arguments: argparse.Namespace) -> int:
             _print_arrived(verify(spec, target))
         return 0
     if target is None:
-        raise UserError("no target folder; give --to DIR, or set PIE_DATA_DIR")
+        raise UserError("no target folder; give --to DIR or set PIE_DATA_DIR")
     arrived = lay_out(spec, arguments.source, target)
     _print_arrived(arrived)
     names = {file.name for file in arrived}

@@ -1,4 +1,5 @@
-"""`environment`: what can be measured in, and building the root file systems; `doctor`: what works on this machine."""
+"""`environment`: lists environments and builds their root file systems; `doctor`: reports what works on this
+machine."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("--sandbox", metavar="NAME", help="sandbox to run Debian's ldconfig in")
     action.set_defaults(verb=build)
     parser = verbs.add_parser("doctor", help="report what works on this machine, and how to fix the rest")
-    parser.add_argument("--sandbox", metavar="NAME", help="examine the environments in this one")
+    parser.add_argument("--sandbox", metavar="NAME", help="examine the environments in this sandbox")
     parser.add_argument("--build", action="store_true", help="build the default environment first if it is missing")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(verb=doctor)
@@ -72,9 +73,9 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """One line for each thing that is needed; exit code 1 when the default environment cannot be used.
+    """Prints one line per requirement; exit code 1 if the default environment cannot be used.
 
-    Where only its root file systems are missing, `--build`, or a yes at the terminal, makes them first.
+    If only its root file systems are missing, `--build`, or a yes at the terminal, builds them first.
     """
     from pie_bench.execution.doctor import examine
     from pie_bench.execution.rootfs import root_path
@@ -102,7 +103,7 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 
 def _wanted(missing: Sequence[RootSpec]) -> bool:
-    """Whether the user wants them built: asked at a terminal only."""
+    """Whether the user wants them built; only asks at a terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     size = sum(package.bytes for spec in missing for package in spec.packages)
@@ -120,5 +121,5 @@ def _build_default(sandbox: str | None) -> None:
     try:
         chosen = choose_sandbox(sandbox)
     except PieBenchError:
-        return  # no sandbox works: what follows says so
+        return  # no sandbox works: the report will say so
     build_roots(DEFAULT_ENVIRONMENT, chosen)

@@ -1,4 +1,4 @@
-"""`estimate`: what a run will take, before a call is made."""
+"""`estimate`: predicts what a run will take, without calling the model."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def _print(plan: Plan, found: Estimate) -> None:
     if found.likely_usd is not None and found.most_usd is not None and found.one_by_one_usd is not None:
         price_in, price_out = plan.model.prices or (0.0, 0.0)
         rows.append(("price", f"${found.likely_usd:,.2f}, at most ${found.most_usd:,.2f}"))
-        dated = f", as published {plan.model.prices_as_of}: check them" if plan.model.prices_as_of else ""
+        dated = f", as published {plan.model.prices_as_of}: check current prices" if plan.model.prices_as_of else ""
         rows.append(("", f"at ${price_in:g} in and ${price_out:g} out a million tokens{dated}"))
         if found.one_by_one_usd > found.most_usd:
-            rows.append(("", f"at most ${found.one_by_one_usd:,.2f} where a server gives one answer a call"))
+            rows.append(("", f"at most ${found.one_by_one_usd:,.2f} if a server gives one answer per call"))
     elif plan.model.PAID:
         rows.append(("price", "unknown: --model-args price_in=… price_out=… (USD per million tokens)"))
     else:
         rows.append(("price", "none: it runs here"))
     programs = f"{found.programs:,} programs, {found.tests:,} runs"
     if found.simulation_seconds is None:
-        rows.append(("simulation", f"{programs}; how fast {plan.settings.environment} is here is not known"))
+        rows.append(("simulation", f"{programs}; the speed of {plan.settings.environment} on this machine is unknown"))
     else:
         rows.append(("simulation", f"{programs}: at most about {_duration(found.simulation_seconds)} of one core"))
     for name, value in rows:

@@ -1,4 +1,4 @@
-"""`guard`: look for answers that are right on the tests for the wrong reason, and score the run with and without."""
+"""`guard`: finds answers that are right on the tests for the wrong reason, and scores the run with and without them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "guard",
         help="re-check a run's speedups with sanitizers and on new inputs",
-        description="Build a run's answers again with sanitizers, run them on inputs that are none of the tests, and "
-        "score the run with what is flagged counted as wrong.",
+        description="Rebuild a run's answers with sanitizers, run them on inputs outside the tests, and "
+        "score the run with flagged answers counted as wrong.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("--all", action="store_true", help="every correct answer, not only those 10 %% faster")

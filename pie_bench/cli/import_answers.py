@@ -1,4 +1,4 @@
-"""`import-answers`: the paper's published answers as a file that `--model replay:FILE` takes."""
+"""`import-answers`: converts the paper's published answers to a file for `--model replay:FILE`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def import_answers(arguments: argparse.Namespace) -> int:
     write_jsonl(out, records)
     counts = Counter(record["pair_id"] for record in records)
     print(f"answers: {out} ({len(records)} answers to {len(counts)} of {len(dataset.pairs)} pairs)")
-    print("their prompts are not recorded: results say so, and no leaderboard takes them")
+    print("their prompts are not recorded: results will say so, and the leaderboard rejects them")
     samples = min(counts.values())
     print(f"next: pie-bench run --task … --model replay:{out} --dataset {arguments.dataset} --samples {samples}")
     return 0

@@ -1,4 +1,4 @@
-"""`judge`: one program, without a run: is it right, and how fast?"""
+"""`judge`: judges one program, without a run: is it correct, and how fast is it?"""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ def add_verbs(verbs: Any) -> None:
         "judge",
         help="judge one program: is it correct, how fast is it?",
         description="Compile, check, run and measure one C++ program, on a pair's tests or on your own.",
-        epilog="Exit code: 0 if the program is right; 1 if it is not (the outcome says why, and infra_error that it "
+        epilog="Exit code: 0 if the program is correct; 1 if it is not (see the outcome; infra_error means that it "
         "could not be judged); 2 if the command is wrong.",
     )
     parser.add_argument("file", metavar="FILE.cpp", help="the program; - reads it from standard input")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--pair", metavar="ID", help="a pair of the dataset: its tests, and its slow program to compare")
+    what.add_argument(
+        "--pair", metavar="ID", help="a pair of the dataset, for its tests and slow program (the baseline)"
+    )
     what.add_argument(
         "--tests", type=Path, metavar="DIR", help="a folder of tests: input.N.txt with output.N.txt, or N.in with N.out"
     )
     parser.add_argument("--dataset", default="mini", metavar="D", help="of --pair; default: %(default)s")
-    parser.add_argument("--source", metavar="FILE.cpp", help="with --tests: the slow program to compare with")
+    parser.add_argument("--source", metavar="FILE.cpp", help="with --tests: the slow program, as the baseline")
     parser.add_argument("--environment", default=DEFAULT_ENVIRONMENT, metavar="E", help="default: %(default)s")
     add_sandbox(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -63,7 +65,7 @@ def judge(arguments: argparse.Namespace) -> int:
 
 
 def _lines(verdict: Judgement, why: str) -> list[str]:
-    """The verdict for people."""
+    """The verdict as lines of text."""
     lines = [f"outcome    {verdict.outcome}" + (f": {verdict.detail}" if verdict.detail else "")]
     if why:
         lines.append(f"why        {why}")

@@ -1,4 +1,5 @@
-"""`leaderboard`: bundles of finished runs, the checks on them, entries, the board and its site."""
+"""`leaderboard`: packs finished runs, checks and verifies bundles, and maintains the entries, the board and its
+site."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def add_verbs(verbs: Any) -> None:
     action.add_argument("bundle", type=Path, metavar="BUNDLE")
     action.set_defaults(verb=validate)
 
-    action = actions.add_parser("verify", help="re-measure what decides a bundle's score, and a sample, and sign")
+    action = actions.add_parser("verify", help="re-measure what decides a bundle's score, plus a sample; sign")
     action.add_argument("bundle", type=Path, metavar="BUNDLE")
     action.add_argument("--key", type=Path, metavar="FILE", help="your private key; without it nothing is signed")
     action.add_argument(
@@ -78,7 +79,7 @@ def _add_leaderboard(action: argparse.ArgumentParser) -> None:
 
 
 def share(text: str) -> float:
-    """A percentage such as `2%` as a number above 0, 1 at most."""
+    """A percentage such as `2%` as a number in (0, 1]."""
     value = float(text.removesuffix("%")) / 100
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a percentage, such as 2%")
@@ -100,7 +101,7 @@ def submit(arguments: argparse.Namespace) -> int:
         links=arguments.link,
         commit=_commit(),
     )
-    with validated(path) as checked:  # what nobody else could check is not worth sending
+    with validated(path) as checked:  # do not send what nobody else could check
         programs, digest = len(checked.programs), checked.bundle.sha256
     print(f"bundle: {path} ({path.stat().st_size / 1e3:.0f} kB, {programs} programs, sha256 {digest[:12]})")
     print(f"next:   pie-bench leaderboard merge {path}")
@@ -141,9 +142,9 @@ def verify(arguments: argparse.Namespace) -> int:
         path = by and stage.write_verification(checked.bundle, signed(found, checked.bundle.entry, by))
     print(
         f"verified: {len(found['programs'])} of {found['of']} programs compiled and measured again here "
-        f"({found['carrying']} that carry the score), all the same bit by bit"
+        f"({found['carrying']} that decide the score), all identical bit for bit"
     )
-    print(f"guards:   {found['guards_checked']} answers seen on new inputs, {len(found['guards_flagged'])} flagged")
+    print(f"guards:   {found['guards_checked']} answers checked on new inputs, {len(found['guards_flagged'])} flagged")
     for line in found["guards_flagged"]:
         print(f"  {line}")
     if path is None:
@@ -157,7 +158,7 @@ def key(arguments: argparse.Namespace) -> int:
     from pie_bench.leaderboard.signing import FILE, make_key
 
     public = make_key(arguments.file)
-    print(f"private key: {arguments.file} (whoever has it can sign as you)")
+    print(f"private key: {arguments.file} (anyone who has it can sign as you)")
     print(f'public key:  {public}\nnext:        have {{"name": "YOUR NAME", "key": "{public}"}} added to {FILE}')
     return 0
 
@@ -211,7 +212,7 @@ def render(arguments: argparse.Namespace) -> int:
 
 
 def _commit() -> str | None:
-    """The commit of the pie_bench that runs; None when it is not in a clone."""
+    """The commit of the running pie_bench; None outside a clone."""
     import subprocess
 
     from pie_bench.paths import CLONE_DIR

@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. Everything heavy is imported by the verb that needs it."""
+"""The command line: parses, calls, prints. Each verb imports what is heavy only when it runs."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from pie_bench.paths import cache_dir
 from pie_bench.plain import plain
 
 INTERRUPTED = 130
-BROKEN_PIPE = 141  # as a shell says of a command that SIGPIPE ended
+BROKEN_PIPE = 141  # a shell's exit code for a command killed by SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
     """Runs a command; returns its exit code: 0, 1 (our failure, or the answer "no" of a verb that checks something: a
-    wrong program, a faulty dataset), 2 (the user's mistake), 130 (Ctrl-C), 141 (nobody reads its output any more)."""
+    wrong program, a faulty dataset), 2 (the user's mistake), 130 (Ctrl-C), 141 (its output was closed)."""
     parser = _parser(program)
     arguments = parser.parse_args(argv)
-    if arguments.verb is None:  # nothing was asked for
+    if arguments.verb is None:  # no verb given
         parser.print_help()
         return 2
-    if logging.lastResort is not None:  # warnings quote what programs and servers said
+    if logging.lastResort is not None:  # warnings quote output of programs and servers
         logging.lastResort.setFormatter(_PlainFormatter())
-    # Hugging Face's libraries keep their files where ours are, and read this when they are first imported.
+    # Keep the files of Hugging Face's libraries next to ours; the libraries read this when first imported.
     os.environ.setdefault("HF_HOME", str(cache_dir() / "huggingface"))
     try:
         code: int = arguments.verb(arguments)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+    except BrokenPipeError:  # e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # discard what is still buffered
         return BROKEN_PIPE
     except PieBenchError as error:
         if arguments.debug:
@@ -43,10 +43,10 @@ def main(argv: Sequence[str] | None = None, program: str = "pie-bench") -> int:
         print(plain(f"{program}: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"\n{program}: stopped; the same command continues where it was", file=sys.stderr)
+        print(f"\n{program}: stopped; rerun the same command to continue", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        # Worker threads still wait for their sandboxes; those die with this process, so there is nothing to wait for.
+        # Worker threads may still wait for their sandboxes, which die with this process: do not wait for the threads.
         os._exit(INTERRUPTED)
     except Exception as error:
         if arguments.debug:
@@ -90,7 +90,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         tasks,
     )
 
-    if program == "harness.py":  # one verb, no sub-command to type: `run` was put in front by the caller
+    if program == "harness.py":  # a single verb: the caller has put `run` in front
         parser = _Parser(prog=program, description=run.DESCRIPTION, epilog=run.EPILOG)
         parser.add_argument("run", choices=["run"], help=argparse.SUPPRESS)
         run.add_arguments(parser)
@@ -137,7 +137,7 @@ class _PlainFormatter(logging.Formatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what was meant where a verb or an action does not exist. Those under it are of this class too."""
+    """Suggests the intended verb or action for an unknown one. Sub-parsers are of this class too."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

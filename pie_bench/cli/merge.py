@@ -1,4 +1,4 @@
-"""`merge`: one run from its shards."""
+"""`merge`: merges shards into one run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "merge",
         help="join the shards of a run",
-        description="Put runs of parts of a run together: all shards of run --shard I/N, or runs over different pairs. "
-        "The results are those that a single run would have. See docs/scale.md.",
+        description="Join partial runs: all shards of run --shard I/N, or runs over different pairs. "
+        "The results equal those of a single run. See docs/scale.md.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="directories of finished runs")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new folder for the whole run")

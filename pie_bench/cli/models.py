@@ -1,4 +1,4 @@
-"""`models`: what `--model` takes, and fetching the weights of the embedded one."""
+"""`models`: lists what `--model` accepts, and downloads the embedded model's weights."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def list_models(arguments: argparse.Namespace) -> int:
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
     console.print(table)
     console.print(f"or ADAPTER:ID: {', '.join(forms())}; or package.module:Class", markup=False)
-    console.print("prices: USD per million tokens as published then; check them, and see docs/models.md")
+    console.print("prices: USD per million tokens, as published on the date shown; check them: docs/models.md")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`noise`: phantom speedups of identical programs, natively and in the simulator."""
+"""`noise`: measures the apparent speedups of identical programs, natively and in the simulator."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "noise",
-        help="how noisy a stopwatch is: identical programs, timed twice",
-        description="Times each program against itself with hyperfine on this machine and in the simulator: every "
-        "speedup it shows is one that is not there (the paper, Section 2). Needs Debian's hyperfine.",
+        help="measure timing noise: identical programs, timed twice",
+        description="Time each program against itself with hyperfine on this machine and in the simulator: every "
+        "speedup it shows is noise (the paper, Section 2). Needs Debian's hyperfine.",
     )
     parser.add_argument(
         "--dataset", default="mini", metavar="D", help="dataset whose programs to time; default: %(default)s"
@@ -76,11 +76,11 @@ def noise(arguments: argparse.Namespace) -> int:
 
 
 def print_spreads(native: Spread, simulated: Spread, pairs: int, runs: int) -> None:
-    """What hyperfine and the simulator show for identical programs, beside what the paper saw."""
+    """Prints what hyperfine and the simulator show for identical programs, next to the paper's figures."""
     from pie_bench.report.paper import paper_numbers
 
     paper = paper_numbers()["noise"]
-    print(f"{pairs} programs against themselves, {runs} runs a side")
+    print(f"{pairs} programs against themselves, {runs} runs per side")
     rows = [
         ("hyperfine, this machine", native.mean, native.sd, native.top_5_percent, native.percent_optimized),
         ("simulator", simulated.mean, simulated.sd, simulated.top_5_percent, simulated.percent_optimized),

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what they mean."""
+"""Options shared by several verbs, and their interpretation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is run."""
+    """Adds the options that define a run."""
     parser.add_argument(
         "--task",
         required=True,
@@ -58,7 +58,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """The options that say who answers."""
+    """Adds the options that choose the model."""
     parser.add_argument(
         "--model",
         required=True,
@@ -80,7 +80,7 @@ def add_context(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """The options that say where pairs, tasks and examples come from."""
+    """Adds the options that choose pairs, tasks and examples."""
     parser.add_argument(
         "--dataset",
         metavar="D",
@@ -98,30 +98,30 @@ def add_max_cost(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sandbox(parser: argparse.ArgumentParser) -> None:
-    """The options that say what foreign code runs in: docs/security.md."""
+    """Adds the options that choose the sandbox for untrusted code: docs/security.md."""
     parser.add_argument("--sandbox", metavar="NAME", help="default: the first of doctor's list that works here")
     parser.add_argument(
         "--unsafe",
         action="store_true",
-        help="run programs without a sandbox where none works; the leaderboard refuses such runs",
+        help="run programs without a sandbox if none works; the leaderboard refuses such runs",
     )
 
 
 def add_execution(parser: argparse.ArgumentParser, what: str = "programs executed") -> None:
-    """The options of what runs foreign code: how much at once, and in what."""
+    """Adds the options for running untrusted code: how much in parallel, and in which sandbox."""
     parser.add_argument("--workers", type=positive, metavar="N", help=f"{what} at once (default: one per core)")
     add_sandbox(parser)
 
 
 def chosen_sandbox(arguments: argparse.Namespace) -> Sandbox:
-    """What `add_sandbox`'s options say; UserError when it does not work here."""
+    """The sandbox chosen by `add_sandbox`'s options; UserError if it does not work here."""
     from pie_bench.execution.sandbox.choose import choose_sandbox
 
     return choose_sandbox(arguments.sandbox, unsafe=arguments.unsafe)
 
 
 def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
-    """What the options mean, and the folder each task's run goes to (not yet created)."""
+    """The plans that the options describe, and the folder of each task's run (not yet created)."""
     from pie_bench.api import plans, settings_of
 
     tasks = [name for given in arguments.task for name in given.split(",") if name]
@@ -139,13 +139,13 @@ def plans_and_runs(arguments: argparse.Namespace) -> list[tuple[Plan, Run]]:
         context=arguments.context,
         include_path=arguments.include_path,
         answers_for_other_prompts=arguments.other_prompts,
-        tests=getattr(arguments, "tests", "paper"),  # `generate` asks alike whatever the tests
+        tests=getattr(arguments, "tests", "paper"),  # `generate` does not depend on the tests
     )
     return plans(settings, tasks, arguments.run_dir)
 
 
 def model_args(given: Sequence[str]) -> dict[str, str]:
-    """`key=value`, one each or several with commas between."""
+    """Parses `key=value` items, one per argument or several separated by commas."""
     found: dict[str, str] = {}
     for text in given:
         for item in re.split(r",(?=\w+=)", text):
@@ -157,7 +157,7 @@ def model_args(given: Sequence[str]) -> dict[str, str]:
 
 
 def pair_ids(text: str | None) -> tuple[str, ...] | None:
-    """The ids that `--pairs` names; UserError for a file that cannot be read, and for none at all."""
+    """The ids that `--pairs` names; UserError if a file cannot be read, or if there are none."""
     if text is None:
         return None
     ids = text.split(",")
@@ -166,7 +166,7 @@ def pair_ids(text: str | None) -> tuple[str, ...] | None:
             ids = Path(text[1:]).expanduser().read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(
-                f"--pairs {text}: cannot be read ({error}); expected a file with a pair id a line"
+                f"--pairs {text}: cannot be read ({error}); expected a file with one pair id per line"
             ) from None
     found = tuple(name.strip() for name in ids if name.strip())
     if not found:

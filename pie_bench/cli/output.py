@@ -1,4 +1,4 @@
-"""`--json` and `--csv`: the same numbers for machines, unrounded, on standard output."""
+"""`--json` and `--csv`: the same numbers for programs, unrounded, on standard output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pie_bench.report.text import cell_text
 
 
 def add_formats(parser: argparse.ArgumentParser) -> None:
-    """`--json` or `--csv` instead of a table."""
+    """Adds `--json` and `--csv`, which replace the table."""
     formats = parser.add_mutually_exclusive_group()
     formats.add_argument("--json", dest="format", action="store_const", const="json", help="print JSON")
     formats.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
@@ -25,14 +25,14 @@ def print_json(value: Any) -> None:
 
 
 def print_csv(records: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
-    """One line a record under a line of column names; nothing for None."""
+    """One line per record under a header line; None becomes an empty cell."""
     writer = csv.DictWriter(sys.stdout, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _as_text(value) for name, value in record.items()} for record in records)
 
 
 def _as_text(value: Any) -> Any:
-    """A cell that a spreadsheet takes for text, whatever a name begins with: `=1+1` becomes `'=1+1`."""
+    """Makes a spreadsheet treat a cell as text, whatever it begins with: `=1+1` becomes `'=1+1`."""
     if not isinstance(value, str):
         return value
     shown = plain(value)
@@ -40,7 +40,7 @@ def _as_text(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int = 25) -> None:
-    """A table for people: text left, numbers right and rounded, the first rows only."""
+    """Prints a table for people: text left-aligned, numbers right-aligned and rounded, only the first rows."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -49,7 +49,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int
     for number, name in enumerate(columns):
         numeric = any(isinstance(row[number], (int, float)) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
-        if number < len(columns) - 1:  # only the last gives way on a narrow terminal
+        if number < len(columns) - 1:  # only the last column shrinks on a narrow terminal
             table.columns[-1].min_width = max(len(name), *(len(_cell(row[number])) for row in rows))
         elif not numeric:
             table.columns[-1].max_width = 48
@@ -58,7 +58,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(table)
     if len(rows) > most:
-        console.print(f"… and {len(rows) - most} more rows: --csv has all")
+        console.print(f"… and {len(rows) - most} more rows: --csv prints all")
 
 
 def _cell(value: Any) -> str:

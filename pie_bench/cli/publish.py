@@ -1,4 +1,4 @@
-"""`export`: a run in other tools' formats; `push`: a run on the Hugging Face Hub."""
+"""`export`: writes a run in another tool's format; `push`: uploads a run to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: RUN_DIR")
     parser.add_argument(
-        "--benchmark", metavar="OWNER/DATASET", help="eval-results: the benchmark's dataset on the Hub (needed)"
+        "--benchmark", metavar="OWNER/DATASET", help="eval-results: the benchmark's dataset on the Hub (required)"
     )
     parser.add_argument("--source-url", metavar="URL", help="eval-results: a page that shows the run")
     parser.set_defaults(verb=export)
@@ -57,7 +57,7 @@ def export(arguments: argparse.Namespace) -> int:
     from pie_bench.publish.hub import eval_results
 
     if arguments.benchmark is None:
-        raise UserError("--format eval-results: give --benchmark OWNER/DATASET, the dataset that holds the benchmark")
+        raise UserError("--format eval-results: give --benchmark OWNER/DATASET, the benchmark's dataset")
     entries = eval_results(
         run.results, arguments.benchmark, date=run.read_manifest().created, source_url=arguments.source_url
     )

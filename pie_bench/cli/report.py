@@ -1,4 +1,4 @@
-"""`report`: finished runs as one HTML file."""
+"""`report`: writes finished runs as one HTML file."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from pie_bench.run.run import Key
     from pie_bench.stages.finished import FinishedRun
 
-_PROFILED = 20  # pairs: three programs each, about ten seconds a program
+_PROFILED = 20  # pairs: three programs each, about ten seconds per program
 
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "report",
         help="write one HTML file about one or more runs",
-        description="A page with scores, pictures and every pair, in one file that needs no network. With --json or "
-        "--csv, the numbers of its headline table instead. Where the run's environment can tell and is there, the "
-        "programs of some pairs run once more to show where their cycles go, line by line; that is kept.",
+        description="Write a page with scores, charts and every pair, in one file that needs no network. With --json "
+        "or --csv, print the numbers of its headline table instead. If the run's environment "
+        "supports profiling and is available, the programs of some pairs run once more to show where their cycles go, "
+        "line by line; profiles are cached.",
     )
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the first RUN_DIR")
@@ -75,7 +76,7 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 def _profiles(run: FinishedRun, arguments: argparse.Namespace) -> Mapping[Key, Profile]:
-    """Where cycles go, if the run's environment can tell and is the same here; else a line that says why not."""
+    """Profiles, if the run's environment supports them and is the same here; otherwise prints why not."""
     from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
@@ -92,7 +93,7 @@ def _profiles(run: FinishedRun, arguments: argparse.Namespace) -> Mapping[Key, P
         if executor.environment.environment_id != run.results.environment_id:
             raise UserError(f"environment {name} has changed since")
     except UserError as error:
-        print(f"{run.path}: without where cycles go: {error}", file=sys.stderr)
+        print(f"{run.path}: no profiles: {error}", file=sys.stderr)
         return {}
     with program_bar("profile ") as advance:
         return profiles(run, executor, LocalPool(), arguments.profile, progress=advance)

@@ -1,4 +1,4 @@
-"""`run`: generate, execute and score in a row, overlapped. `harness.py` is this verb."""
+"""`run`: generates, executes and scores in one go, overlapped. `harness.py` is this verb."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     todo = plans_and_runs(arguments)
     if arguments.confirm is not None:
-        load_environment_spec(arguments.confirm)  # an unknown name is said before anything is paid for
+        load_environment_spec(arguments.confirm)  # report an unknown name before anything is paid for
     if arguments.log:
         from pie_bench.publish import tracking
 
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
                     pending=pending,
                     progress=True,
                 )
-            if left_to_pay is not None:  # what is left is for the tasks that follow
+            if left_to_pay is not None:  # the rest is for the following tasks
                 left_to_pay = max(0.0, left_to_pay - (pending.tally.cost_usd or 0.0))
             print_results_of(done)
             finished.append((done.results, done.results_path))
@@ -115,19 +115,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def say_what_was_done(pending: PendingAnswers) -> None:
-    """One line on stderr for each thing done to prompts: examples left out, sources cut."""
+    """Prints one line on stderr per change to the prompts: examples left out, sources cut."""
     for note in pending.prompts.notes() if pending.prompts is not None else ():
         print(plain(f"note: {note}"), file=sys.stderr)
 
 
 def print_dry_run(plan: Plan, run: Run, pending: PendingAnswers) -> None:
-    """What would be asked of the model, and where it would go."""
+    """Prints what the model would be asked, and where the run would go."""
     samples = sum(len(request.sample_indices) for request in pending.requests)
     print(
         f"{plan.task.task} · {plan.settings.model} · {plan.dataset.name}/{plan.dataset.split}: {len(plan.pairs)} pairs"
     )
-    asked = f"answers: {samples}, to {len(pending.requests)} different prompts"
-    print(f"would ask for {asked}, each of at most {plan.task.sampling.max_tokens} tokens")
+    asked = f"answers: {samples}, to {len(pending.requests)} distinct prompts"
+    print(f"would request {asked}, each of at most {plan.task.sampling.max_tokens} tokens")
     if pending.prompts is not None and pending.requests:
         counted = pending.prompts.tokens
         sizes = sorted(counted[request.pair_id] for request in pending.requests)
@@ -137,7 +137,7 @@ def print_dry_run(plan: Plan, run: Run, pending: PendingAnswers) -> None:
 
 
 def say_what_is_left_out(plan: Plan) -> None:
-    """One line on stderr for each of the first rows that cannot be used."""
+    """Prints one line on stderr for each of the first unusable rows."""
     rejected = plan.dataset.rejected
     for row in rejected[:5]:
         print(plain(f"left out: {row.pair_id}: {row.reason}"), file=sys.stderr)
@@ -146,7 +146,7 @@ def say_what_is_left_out(plan: Plan) -> None:
 
 
 def print_results_of(run: FinishedRun) -> None:
-    """The table, and where the numbers are."""
+    """Prints the table, and where the numbers are."""
     from pie_bench.report.table import print_results
 
     print_results(run.results)

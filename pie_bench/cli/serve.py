@@ -1,4 +1,4 @@
-"""`serve`: verdicts over HTTP."""
+"""`serve`: serves verdicts over HTTP."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "serve",
         help="judge programs over HTTP",
-        description="Judge programs over HTTP: POST /v1/judge; /docs has the interface. See docs/scale.md.",
-        epilog="SIGTERM and Ctrl-C end it in order. Needs the extra: pip install 'pie_bench[serve]'",
+        description="Judge programs over HTTP: POST /v1/judge; /docs describes the interface. See docs/scale.md.",
+        epilog="SIGTERM and Ctrl-C shut it down cleanly. Needs the extra: pip install 'pie_bench[serve]'",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="anything but loopback needs tokens; default: %(default)s")
+    parser.add_argument("--host", default="127.0.0.1", help="all but loopback require tokens; default: %(default)s")
     parser.add_argument("--port", type=natural, default=DEFAULT_PORT, help="0: a free one; default: %(default)s")
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="tokens of those who may ask, one per line")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="accepted tokens, one per line")
     parser.add_argument(
         "--environment", action="append", metavar="E", help=f"may be repeated; default: {DEFAULT_ENVIRONMENT}"
     )
@@ -84,5 +84,5 @@ def serve(arguments: argparse.Namespace) -> int:
         run(server_of(service, access, grace_seconds=arguments.grace, started=started), service, sock)
     print("stopped", file=sys.stderr, flush=True)
     sys.stdout.flush()
-    # What was cut off still has its threads; their sandboxes die with this process, so there is nothing to wait for.
+    # Jobs that were cut off still have threads, but their sandboxes die with this process: do not wait for the threads.
     os._exit(0)

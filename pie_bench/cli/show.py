@@ -1,4 +1,4 @@
-"""`show`: a prompt exactly as a model gets it, and why it looks so. The prompt goes to stdout, the rest to stderr."""
+"""`show`: prints a prompt exactly as a model gets it, to stdout, and explains it on stderr."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("--sample", type=positive, metavar="N", default=1, help="which answer's prompt (default: 1)")
     add_sources(parser)
-    parser.add_argument("--messages", action="store_true", help="as chat models get it: JSON, one object per message")
+    parser.add_argument("--messages", action="store_true", help="as chat models see it: JSON, one object per message")
     parser.set_defaults(verb=show)
 
 
@@ -41,7 +41,7 @@ def show(arguments: argparse.Namespace) -> int:
     plan = make_plan(
         Settings(
             task=arguments.task,
-            model="reference",  # none is asked
+            model="reference",  # no model is called
             dataset=arguments.dataset,
             encoder=arguments.encoder,
             include_path=arguments.include_path,
@@ -61,7 +61,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def explain(plan: Plan, builder: PromptBuilder, pair: Pair, prompt: Prompt) -> None:
-    """On stderr: which pair and task it is, the prompt's sum, which examples are shown and why, what is not shown."""
+    """Prints to stderr the pair and task, the prompt's hash, which examples are shown and why, and what is left out."""
     from pie_bench.prompting.fit import estimated_prompt_tokens
 
     def say(line: str) -> None:
@@ -79,12 +79,10 @@ def explain(plan: Plan, builder: PromptBuilder, pair: Pair, prompt: Prompt) -> N
         source = f"{fewshot.dataset or plan.dataset.name}/{fewshot.split}"
         say(f"{len(chosen)} examples, drawn from {source} with seed {fewshot.seed}:")
     if fewshot.strategy == "retrieval":
-        say(
-            f"{len(chosen)} examples, the nearest of {builder.describe()['corpus_size']} sources for {fewshot.encoder}:"
-        )
+        say(f"{len(chosen)} examples, the nearest of {builder.describe()['corpus_size']} sources by {fewshot.encoder}:")
     for example in chosen:
         near = "" if example.similarity is None else f"similarity {example.similarity:.3f}  "
         say(f"  {near}{example.pair.pair_id}  problem {example.pair.problem_id}")
     if passed := builder.passed_over(pair):
-        say(f"  passed over: {passed} nearer of the pair's own problem")
+        say(f"  passed over: {passed} nearer ones of the pair's own problem")
     say("")

@@ -1,4 +1,4 @@
-"""`generate`, `execute` and `score`: the stages of a run one by one, each resumable from its file alone."""
+"""`generate`, `execute` and `score`: the stages of a run one by one, each of which can be resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`store`: the cache folder's measurements and answers, brought together from several machines."""
+"""`store`: merges the cached measurements and answers of several machines."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def add_verbs(verbs: Any) -> None:
     action = actions.add_parser(
         "merge",
         help="copy other machines' measurements and answers into this cache",
-        description="Copy measurements, profiles and answers of other cache folders (PIE_BENCH_CACHE) into this "
-        "machine's: nothing of it is simulated or asked for again. Stores that disagree on a measurement are refused.",
+        description="Copy measurements, profiles and answers from other cache folders (PIE_BENCH_CACHE) into this "
+        "machine's, so that none is simulated or requested again. Stores that disagree on a measurement are rejected.",
     )
     action.add_argument("folders", nargs="+", type=Path, metavar="CACHE", help="cache folders of other machines")
     action.add_argument("--into", type=Path, metavar="CACHE", help="default: this machine's cache folder")

@@ -1,4 +1,4 @@
-"""`tasks`: what --task takes."""
+"""`tasks`: lists what --task accepts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`pie-bench dataset build`: the stages in their order, from submissions to a dataset. Killed at any moment, the same
-call continues; what was made from the same is not made again."""
+"""`pie-bench dataset build`: runs the stages in order, from submissions to a dataset. A killed build resumes with the
+same call; what was made from unchanged input is not made again."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def build_dataset(
     unsafe: bool = False,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Builds the dataset that a recipe describes into the folder `out`; its manifest.
+    """Builds the dataset that a recipe describes in the folder `out`; returns its manifest.
 
-    `environment` takes the place of the recipe's; the other arguments are those of the command. UserError for a recipe
-    or source that is not as it should be, and when more of the input would be lost than the recipe allows.
+    `environment` overrides the recipe's; the other arguments are those of the command. UserError for an invalid recipe
+    or source, and if more of the input would be lost than the recipe allows.
     """
     loaded, base = load_recipe(recipe)
     if environment is not None:
@@ -48,8 +48,8 @@ def build_dataset(
     folder = Path(out).expanduser().resolve()
     with locked(
         folder / "stages",
-        cannot=lambda why: f"{folder}: nothing can be stored there ({why}); give another --out",
-        busy=f"{folder}: another process builds there; wait for it",
+        cannot=lambda why: f"{folder}: cannot be written ({why}); give another --out",
+        busy=f"{folder}: another process is building there; wait for it",
     ):
         executor = _executor(loaded, sandbox, unsafe) if loaded.check.native or loaded.times is None else None
         try:
@@ -128,7 +128,7 @@ def _build(workplace: Workplace, executor: Executor | None, workers: int | None)
 
 
 def _finish(workplace: Workplace, done: list[Done], measured_in: dict[str, Any]) -> dict[str, Any]:
-    """Writes rows and manifest unless they are there, made from the same."""
+    """Writes rows and manifest unless they already exist for the same inputs."""
     recipe = workplace.recipe
     rows_key = hash_of([done[-1].key, recipe.dataset, recipe.newlines, measured_in["environment_id"]])
     manifest_path = workplace.folder / "manifest.json"
@@ -180,7 +180,7 @@ def _executor(recipe: Recipe, sandbox: str | Sandbox | None, unsafe: bool) -> Ex
 
 
 def _measured_in(recipe: Recipe, executor: Executor | None) -> dict[str, Any]:
-    """The environment of the times; recorded ones are of an environment that is only named."""
+    """The environment of the times; for recorded times it is only a name."""
     if recipe.times is None:
         assert executor is not None, "what is not recorded is measured"
         return executor.environment.describe()
@@ -195,7 +195,7 @@ def _existing(path: Path, recipe: Recipe) -> Path:
 
 
 def _identity_of_tests(recipe: Recipe, base: Path) -> list[Any]:
-    """What the tests are on this machine: of folders the number of files and the newest, of files their sizes."""
+    """Identifies the tests on this machine: folders by number of files and the newest, files by size."""
     found = []
     for tests in recipe.tests:
         files = files_at(path_of(tests.path, base))

@@ -1,4 +1,4 @@
-"""DuckDB over parquet: what keeps millions of rows out of memory."""
+"""DuckDB over parquet, which keeps millions of rows out of memory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "1GB"  # DuckDB's; what does not fit goes to files beside the build
+MEMORY = "1GB"  # DuckDB's limit; the rest spills to files next to the build
 _ROW_GROUP = 100_000
 _BATCH = 1000  # rows held as Python objects at once
 
 
 @contextmanager
 def database(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that spills into `temporary`. One thread: rows stay in the order of their files."""
+    """A connection that spills into `temporary`. Single-threaded: rows stay in file order."""
     import duckdb
 
     with duckdb.connect() as connection:
@@ -29,27 +29,27 @@ def database(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def literal(value: str | Path) -> str:
-    """Text as SQL has it."""
+    """Text as an SQL literal."""
     return "'" + str(value).replace("'", "''") + "'"
 
 
 def name(column: str) -> str:
-    """A column's name as SQL has it."""
+    """A column's name as an SQL identifier."""
     return '"' + column.replace('"', '""') + '"'
 
 
 def listed(values: Sequence[str | Path]) -> str:
-    """A list of texts as SQL has it."""
+    """A list of texts as an SQL literal."""
     return "[" + ", ".join(map(literal, values)) + "]"
 
 
 def table(*paths: Path) -> str:
-    """Parquet files as a table of one's own; they all have the same columns."""
+    """Parquet files with the same columns, as one table."""
     return f"(FROM read_parquet({listed(paths)}))"
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    """The rows of a query as a parquet file; how many."""
+    """Writes the rows of a query to a parquet file; returns their number."""
     options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP}"
     connection.execute(f"COPY ({query}) TO {literal(path)} ({options})")
     counted = connection.execute(f"SELECT count(*) FROM {table(path)}").fetchone()
@@ -58,14 +58,14 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path)
 
 
 def one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
-    """The single value of a query."""
+    """The single value that a query returns."""
     row = connection.execute(query).fetchone()
     assert row is not None
     return row[0]
 
 
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:
-    """The rows of a query, a few at a time; a cursor of its own, so that others may be asked meanwhile."""
+    """The rows of a query, a few at a time, on a separate cursor, so that other queries can run meanwhile."""
     cursor = connection.cursor()
     cursor.execute(query)
     columns = [column[0] for column in cursor.description]
@@ -75,7 +75,7 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str
 
 
 class ParquetRows:
-    """Rows into a parquet file, a batch at a time. `schema` gives each column's Arrow type by name."""
+    """Writes rows to a parquet file, a batch at a time. `schema` maps columns to Arrow types."""
 
     def __init__(self, path: Path, schema: Mapping[str, str]):
         import pyarrow
@@ -87,7 +87,7 @@ class ParquetRows:
         self._bytes = 0
 
     def add(self, row: dict[str, Any], weight: int = 0) -> None:
-        """One more; `weight` is its size in bytes where that matters."""
+        """Adds a row; `weight` is its size in bytes, if that matters."""
         self._waiting.append(row)
         self._bytes += weight
         if len(self._waiting) >= 20_000 or self._bytes >= 32_000_000:

@@ -1,4 +1,4 @@
-"""What is wrong with the input: counted by kind, the first of each kind named by file and line."""
+"""Faults of the input: counted by kind, with file and line of the first few of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMED = 20  # of each kind
 
 @dataclass
 class Found:
-    """One kind of fault: how often, how many submissions are lost to it, and where the first ones are."""
+    """One kind of fault: its count, how many submissions are lost to it, and where the first ones are."""
 
     count: int = 0
     lost: int = 0
@@ -20,7 +20,7 @@ class Found:
 
 @dataclass
 class Findings:
-    """Faults by kind. Those that lose nothing (a negative time on a row that is not accepted) are counted too."""
+    """Faults by kind, including those that lose nothing (e.g. a negative time on a row that was not accepted)."""
 
     kinds: dict[str, Found] = field(default_factory=dict)
 
@@ -32,7 +32,7 @@ class Findings:
             found.named.append(where)
 
     def wants_names(self, what: str) -> int:
-        """How many places of this kind may still be named."""
+        """How many more locations of this kind to record."""
         return NAMED - len(self.kinds.get(what, Found()).named)
 
     @property
@@ -47,7 +47,7 @@ class Findings:
 
     @staticmethod
     def merged(records: Iterable[Iterable[Mapping[str, Any]]]) -> Findings:
-        """Those of several parts, in their order."""
+        """Merges the findings of several parts, in order."""
         whole = Findings()
         for record in records:
             for kind in record:

@@ -1,8 +1,8 @@
-"""A generator of inputs from a problem's tests: what all of them have in common, in the language of data/generator.py.
+"""Infers an input generator from a problem's tests: what they all have in common, in the language of data/generator.py.
 
-The tests are read line by line, all at once. A line is one number of values in every test, or as many as an expression
-over numbers before it says; lines are repeated as often as such an expression says. A few tests may be otherwise
-(PIE's inputs were mutated by machine): they are passed over.
+All tests are read line by line, in parallel. A line has either a fixed number of values, or a number given by an
+expression over earlier numbers; lines repeat as often as such an expression says. A few tests may deviate (PIE's inputs
+were mutated by machine) and are skipped.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pie_bench.execution.integrity.guard_inputs import Words, past, rows_of
 
 _INT = re.compile(r"-?(0|[1-9]\d{0,17})")
 _NUMERIC = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
-_MOST_ODD = 0.34  # of the tests: PIE's were mutated, and what all programs make of garbage was kept
+_MOST_ODD = 0.34  # of the tests: PIE's were mutated, even into garbage, as long as all programs agreed
 _FEWEST_TESTS = 3
-_WIDEST = 8  # values of a line that are each their own
+_WIDEST = 8  # values of a line that are treated as separate fields
 _WORDS_SHARE = 0.1
 _LARGEST_COUNT, _LARGEST_LENGTH, _LARGEST_VALUE = 200_000, 2_000_000, 10**9
 _LARGEST_EXPONENT = 20
 _MOST_ITEMS = 20
 _IN_ROW = "c"  # names of columns of a repeated line
-_MANY = 20  # rows, before that one column is never below another means something
+_MANY = 20  # rows needed before "one column is never below another" means something
 _HOLDS, _REACHED, _NEAR = 0.97, 0.02, 0.03
 
 
@@ -45,7 +45,7 @@ class _Test:
 
 
 def generator_of(problem_id: str, inputs: Sequence[bytes]) -> Generator | None:
-    """The generator that a problem's inputs follow; None where they are no lines of values, or follow none."""
+    """The generator that a problem's inputs follow; None if they are not lines of values, or follow none."""
     tests = [_Test(rows) for data in dict.fromkeys(inputs) if (rows := rows_of(data)) is not None]
     if len(tests) < _FEWEST_TESTS or len(tests) < (1 - _MOST_ODD) * len(set(inputs)):
         return None
@@ -74,13 +74,13 @@ Found = tuple[Item, list[_Test]]
 
 
 def _block(tests: list[_Test]) -> Found | None:
-    """Lines that are repeated as often as an expression says."""
+    """Lines repeated as often as an expression says."""
 
     def fit(expression: str) -> list[_Test]:
         return [test for test in tests if 1 <= (n := _of(expression, test)) <= test.left and _uniform(test, n)]
 
     def rank(expression: str) -> tuple[int, int]:
-        # In coarse steps: where tests were mutated, the simpler expression of two that fit about as well is meant.
+        # In coarse steps: of two expressions that fit mutated tests about equally well, prefer the simpler one.
         fits = fit(expression)
         return 5 * len(fits) // len(tests), 3 * sum(_of(expression, test) == test.left for test in fits) // len(tests)
 
@@ -118,7 +118,7 @@ def _uniform(test: _Test, n: int) -> bool:
 
 
 def _line(tests: list[_Test], number: int) -> Found | None:
-    """One line: of as many values in every test, or as many as an expression says."""
+    """One line, with a fixed number of values, or a number given by an expression."""
     widths = [len(test.row) for test in tests]
     common = max(set(widths), key=widths.count)
     fits = [test for test in tests if len(test.row) == common]
@@ -148,7 +148,7 @@ def _line(tests: list[_Test], number: int) -> Found | None:
 
 
 def _rest(tests: list[_Test]) -> Found | None:
-    """All other lines alike, as many as there are."""
+    """All remaining lines alike, however many there are."""
     if any(len(row) != len(tests[0].row) for test in tests for row in test.rows[test.at :]):
         return None
     if len(tests[0].row) > _WIDEST:
@@ -161,14 +161,14 @@ def _rest(tests: list[_Test]) -> Found | None:
 
 
 def _width(tests: list[_Test]) -> str | None:
-    """The expression that says how many values a line has."""
+    """The expression for the number of values on a line."""
     fits = {e: sum(_of(e, test) == len(test.row) for test in tests) for e in _expressions(tests)}
     best = max(fits, key=lambda expression: fits[expression], default=None)
     return best if best is not None and fits[best] >= (1 - _MOST_ODD) * len(tests) else None
 
 
 def _expressions(tests: list[_Test]) -> Iterator[str]:
-    """What may say how many: simple ones first, of late names first."""
+    """Candidate expressions for a count: simple ones first, those over late names first."""
     names = [name for name in reversed(tests[0].known) if all(name in test.known for test in tests)]
     for form in ("{}", "{}-1", "{}+1", "2*{}", "2^{}"):
         yield from (form.format(name) for name in names)
@@ -183,7 +183,7 @@ def _of(expression: str, test: _Test) -> int:
 
 
 def _parts(rows: Sequence[tuple[list[str], dict[str, int]]], names: Sequence[str] | None) -> tuple[Part, ...]:
-    """The parts of lines of one width; with `names`, single numbers get theirs. Columns are bounded by those before."""
+    """The fields of lines of one width; with `names`, single numbers get theirs. Earlier columns bound later ones."""
     parts: list[Part] = []
     local = [f"{_IN_ROW}{column}" for column in range(len(rows[0][0]))]
     before: list[dict[str, int]] = [{} for _ in rows]
@@ -200,7 +200,7 @@ def _parts(rows: Sequence[tuple[list[str], dict[str, int]]], names: Sequence[str
             if value is not None:
                 own[name] = value
     used = {name for part in parts for each in part.number or () if isinstance(each, str) for name in _names(each)}
-    if names is None:  # a name that nothing uses is noise
+    if names is None:  # drop names that nothing uses
         parts = [part.model_copy(update={"name": None}) if part.name not in used else part for part in parts]
     return tuple(parts)
 
@@ -226,7 +226,7 @@ def _many(tokens: Sequence[tuple[str, dict[str, int]]], rows: Sequence[list[str]
 
 
 def _range(values: Sequence[tuple[int, dict[str, int]]]) -> tuple[Expression, Expression]:
-    """The range of values; bounds that are other numbers where these bound them in every test, and are reached."""
+    """The range of values; a bound is an earlier number if that bounds them in every test and is reached."""
     low = min((value for value, _ in values), default=0)
     high = max((value for value, _ in values), default=1)
     names = [name for name in values[0][1] if all(name in known for _, known in values)] if values else []
@@ -256,7 +256,7 @@ def _range(values: Sequence[tuple[int, dict[str, int]]]) -> tuple[Expression, Ex
 
 
 def _words(tokens: Sequence[str], known: Sequence[dict[str, int]], *, grows: bool = False) -> Part:
-    """Texts: a few known ones, or drawn from an alphabet, as long as a number says or growing."""
+    """Words: a few known ones, or drawn from an alphabet, with a length given by a number or growing."""
     words = Words.of(tokens)
     if words.few:
         return Part(choice=words.few)
@@ -273,7 +273,7 @@ def _words(tokens: Sequence[str], known: Sequence[dict[str, int]], *, grows: boo
 
 
 def _growing(items: list[Item]) -> Iterator[Item]:
-    """The same with numbers that say how many there are of something as sizes; else with every number as one."""
+    """The items with numbers that are counts turned into sizes; if there are none, all numbers."""
     used: dict[str, int] = {}
     grows = False
     for item in items:

@@ -1,4 +1,4 @@
-"""How long a program is, in tokens: of C++, of a Hugging Face tokenizer, or of a model file's own."""
+"""The length of a program in tokens: of C++, of a Hugging Face tokenizer, or of a model file's own."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Count = Callable[[str], int]
 
 @contextmanager
 def counter(tokenizer: str | None) -> Iterator[tuple[str, Count]]:
-    """What tokens are called, and the function that counts a text's, special ones left out.
+    """The name of the tokens, and a function that counts them in a text, without special tokens.
 
-    `tokenizer`: a `tokenizer.json` or the folder that holds one, a GGUF file, the name of a model with embedded weights
-    (`smollm2`), or of a repository on the Hugging Face hub; None counts tokens of C++. UserError for one that cannot be
-    used, or needs a package that is not there.
+    `tokenizer`: a `tokenizer.json` or its folder, a GGUF file, the name of a model with embedded weights (`smollm2`),
+    or a repository on the Hugging Face hub; None counts C++ tokens. UserError if it cannot be used or needs a package
+    that is not installed.
     """
     if tokenizer is None:
         yield CPP_TOKENS, lambda code: len(code_tokens(code))
@@ -45,7 +45,7 @@ def counter(tokenizer: str | None) -> Iterator[tuple[str, Count]]:
 
 
 def _embedded(name: str) -> Path | None:
-    """The weights of a model that has some, fetched if need be."""
+    """The weights of a model that has some, fetched if needed."""
     from pie_bench.models.registry import named_entries
     from pie_bench.models.weights import get_weights
     from pie_bench.paths import cache_dir
@@ -63,14 +63,14 @@ def _loaded(name: str, path: Path) -> Any:
     if path.is_dir():
         path /= _FILE
         if not path.is_file():
-            raise UserError(f"{path}: no such file; a folder of a tokenizer holds one (save_pretrained writes it)")
+            raise UserError(f"{path}: no such file; a tokenizer's folder contains one (save_pretrained writes it)")
     elif path.suffix == ".json" and not path.is_file():
         raise UserError(f"--tokenizer {path}: no such file")
     try:
         if path.is_file():
             return Tokenizer.from_file(str(path))
         return Tokenizer.from_pretrained(name)
-    except Exception as error:  # the library raises no narrower one
+    except Exception as error:  # the library raises nothing narrower
         said = " ".join(str(error).split())[:200]
         expected = f"a {_FILE}, its folder, a GGUF file, smollm2, or OWNER/NAME on the Hugging Face hub"
         raise UserError(f"--tokenizer {name}: cannot be used ({said}); expected {expected}") from None

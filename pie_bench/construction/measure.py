@@ -1,4 +1,4 @@
-"""Which programs are right, on which tests, and how long they take: every program once, whatever pairs it is in."""
+"""Determines which programs are right, on which tests, and how long they take; each program once, for all its pairs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pie_bench.execution.executor import Executor
     from pie_bench.execution.pool import Pool
 
-_STOPPED = "instruction_limit"  # of judging: the tests after it were not run
+_STOPPED = "instruction_limit"  # judging's outcome; the tests after it were not run
 _CHECKED = "columns={problem_id: 'VARCHAR', code_sha256: 'VARCHAR', outcome: 'VARCHAR', tests: 'MAP(VARCHAR, VARCHAR)'}"
 _TIMED = (
     "columns={problem_id: 'VARCHAR', code_sha256: 'VARCHAR', outcome: 'VARCHAR', "
@@ -32,7 +32,7 @@ _TIMED = (
 
 @dataclass(frozen=True)
 class _Program:
-    """A program of a problem, and the problem's tests."""
+    """A program of a problem, with the problem's tests."""
 
     problem_id: str
     code_sha256: str
@@ -41,10 +41,10 @@ class _Program:
 
 
 def check_programs(workplace: Workplace, into: Path, executor: Executor | None, pool: Pool) -> Outcome:
-    """`right.parquet`: the programs that compile and are right on all kept tests. `tests.parquet`: every test, whether
-    it is kept, and how many programs that compile gave its output.
+    """Writes `right.parquet`: the programs that compile and are right on all kept tests; and `tests.parquet`: every
+    test, whether it is kept, and how many compiling programs gave its output.
 
-    Without an executor nothing is run: all are right.
+    Without an executor nothing is run, and all programs count as right.
     """
     recipe = workplace.recipe
     progress = into / "progress.jsonl"
@@ -99,7 +99,7 @@ def check_programs(workplace: Workplace, into: Path, executor: Executor | None, 
 
 
 def _keep_tests(connection: Any, recipe: Recipe, tests: str, progress: Path) -> None:
-    """Makes `checked` (programs), `judged` (tests) and `failed` (programs that are wrong on a kept test)."""
+    """Creates `checked` (programs), `judged` (tests) and `failed` (programs that are wrong on a kept test)."""
     check = recipe.check
     results = f"read_json({literal(progress)}, format='newline_delimited', {_CHECKED})"
     connection.execute(f"CREATE TEMP TABLE checked AS SELECT problem_id, code_sha256, outcome FROM {results}")
@@ -121,8 +121,8 @@ def _keep_tests(connection: Any, recipe: Recipe, tests: str, progress: Path) -> 
 
 
 def _native(executor: Executor) -> Callable[[_Program], dict[str, Any]]:
-    """What compiling a program and running it on every test says: the outcome of each, also of those after one that it
-    does not finish."""
+    """Compiles a program and runs it on every test: returns the outcome of each, including those after one that it does
+    not finish."""
 
     def judge(program: _Program) -> dict[str, Any]:
         outcomes: dict[str, str] = {}
@@ -156,15 +156,16 @@ def _refuse_failure_of_ours(program: _Program, verdict: Verdict) -> None:
     if verdict.outcome == "infra_error":
         raise PieBenchError(
             f"problem {program.problem_id}, program {program.code_sha256[:16]}: {verdict.detail or 'not judged'} "
-            "(not the program's fault); the same command continues"
+            "(not the program's fault); rerun the same command to continue"
         )
 
 
 def relabel(workplace: Workplace, into: Path, executor: Executor | None, pool: Pool) -> Outcome:
-    """`times.parquet`: seconds of every right program on every test that stays; `programs.parquet`: their sums.
+    """Writes `times.parquet`: seconds of every right program on every remaining test; and `programs.parquet`: their
+    sums.
 
-    A test over a limit for one program is dropped for the whole problem. Times come from the executor's simulator, or
-    without one from the recipe's recorded times.
+    A test that exceeds a limit for any program is dropped for the whole problem. Times come from the executor's
+    simulator or, without one, from the recipe's recorded times.
     """
     recipe = workplace.recipe
     progress = into / "progress.jsonl"
@@ -195,7 +196,7 @@ def relabel(workplace: Workplace, into: Path, executor: Executor | None, pool: P
             )
         if over:
             connection.execute(f"INSERT INTO over SELECT DISTINCT problem_id, test_id FROM timed WHERE {over}")
-        # A program counts where it has a time on every test that stays.
+        # A program counts if it has a time on every remaining test.
         connection.execute(
             "CREATE TEMP TABLE stay AS SELECT DISTINCT problem_id, test_id FROM timed "
             "ANTI JOIN over USING (problem_id, test_id)"
@@ -233,7 +234,7 @@ def relabel(workplace: Workplace, into: Path, executor: Executor | None, pool: P
 
 
 def _write_sums(connection: Any, into: Path) -> None:
-    """Sums in the order of the tests' numbers, each rounded once: the same on every machine."""
+    """Sums in the order of the tests' numbers, each rounded once, so that they are the same on every machine."""
     schema = {"problem_id": "string", "code_sha256": "string", "seconds": "float64"}
     with ParquetRows(into / "programs.parquet", schema) as out:
         query = (
@@ -245,7 +246,7 @@ def _write_sums(connection: Any, into: Path) -> None:
 
 
 def _simulated(executor: Executor) -> Callable[[_Program], dict[str, Any]]:
-    """A program's time on every test that it finishes within the environment's limit, and the other tests."""
+    """A program's time on every test that it finishes within the environment's limit, and the list of other tests."""
 
     def measure(program: _Program) -> dict[str, Any]:
         over: list[str] = []
@@ -258,7 +259,8 @@ def _simulated(executor: Executor) -> Callable[[_Program], dict[str, Any]]:
                 times = {r.test_id: {"seconds": r.seconds, "instructions": r.instructions} for r in verdict.tests}
                 right = verdict.outcome == "ok"
                 return {"outcome": verdict.outcome, "tests": times if right else {}, "over": over if right else []}
-            # Short inputs come first and the first that is over stands for those after it: one at a time.
+            # Short inputs come first, and the first that exceeds the limit stands for all later ones: drop one at a
+            # time.
             first = min((test for test in tests if test.test_id in stopped), key=lambda test: len(test.input))
             over.append(first.test_id)
             tests.remove(first)
@@ -281,7 +283,7 @@ def _load_recorded(connection: Any, workplace: Workplace) -> None:
         f"read_json({literal(path)}, format='newline_delimited', "
         "columns={submission_id: 'VARCHAR', seconds: 'MAP(VARCHAR, DOUBLE)'})"
     )
-    # Of a program that was submitted twice the first submission's times count: a program has one time.
+    # If a program was submitted twice, the first submission's times count: a program has one time.
     first = (
         "SELECT problem_id, code_sha256, seconds FROM (SELECT problem_id, code_sha256, seconds, row_number() OVER "
         "(PARTITION BY problem_id, code_sha256 ORDER BY date, submission_id) AS nth "
@@ -311,7 +313,7 @@ def _run_all(
     *,
     with_all_tests: bool,
 ) -> None:
-    """Judges every program that `progress` has no line of yet; a line each as it is done."""
+    """Judges every program without a line in `progress`, and appends one for each."""
     programs = workplace.programs()
     tests = f"FROM {table(workplace.path('tests', 'tests.parquet'))}"
     if with_all_tests:
@@ -324,7 +326,7 @@ def _run_all(
             f"JOIN {right} USING (problem_id, code_sha256) GROUP BY 1, 2"
         )
         tests = f"{tests} JOIN (SELECT problem_id, test_id FROM {kept} WHERE kept) USING (problem_id, test_id)"
-    for _ in iter_jsonl(progress):  # cuts off what a killed process left of a line
+    for _ in iter_jsonl(progress):  # removes a partial line left by a killed process
         break
     done = (
         f"SELECT problem_id, code_sha256 FROM read_json({literal(progress)}, format='newline_delimited', "
@@ -353,8 +355,8 @@ def _run_all(
 
 
 def _programs(workplace: Workplace, missing: str, tests: str) -> Iterator[_Program]:
-    """The programs with their problem's tests, which are read once a problem. The pool asks for them in a thread of its
-    own, so they come over connections of their own."""
+    """The programs with their problem's tests, which are read once per problem. The pool consumes this in its own
+    thread, hence the separate connections."""
     with database(workplace.temporary) as connection, database(workplace.temporary) as beside:
         problem: str | None = None
         cases: tuple[TestCase, ...] = ()

@@ -1,6 +1,6 @@
-"""How strong a problem's tests are: small mistakes made in its right programs, and which inputs find them.
+"""Measures how strong a problem's tests are: mutates its right programs, and counts which inputs find the mutants.
 
-A mutant that is right after all (equivalent) counts as not found: rates are lower bounds.
+An equivalent mutant counts as not found, so the rates are lower bounds.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pie_bench.execution.integrity.guards import inputs_of
 from pie_bench.execution.pool import Pool
 from pie_bench.hashing import sha256
 
-WEAK = 0.8  # of the mutants: what tests should find at least
-MOST = 12  # of a problem
+WEAK = 0.8  # the share of mutants that tests should find
+MOST = 12  # mutants per problem
 Kind = Literal["off-by-one", "bound", "overflow", "dropped case"]
 Side = Literal["tests", "guards", "stress"]
 _SWAPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 _WIDE = ("long long", "long long int", "int64_t", "ll", "LL", "unsigned long long")
-_CPU_SECONDS = 2  # a right program takes a small part of it; many mutants never end
-_TRIES = 3  # mutants are made for each that is wanted: some do not compile, or compile to the same
+_CPU_SECONDS = 2  # right programs take far less; many mutants never end
+_TRIES = 3  # mutants tried for each one wanted: some do not compile, or compile to the same program
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Kills:
-    """A problem's mutants. `has` says which kinds of inputs there are."""
+    """A problem's mutants. `has` lists the available kinds of inputs."""
 
     mutants: tuple[Mutant, ...]
     has: tuple[Side, ...]
 
     def killed(self, side: Side | None) -> int | None:
-        """How many a kind of input finds (None: any); None where there are no such inputs."""
+        """How many mutants a kind of input finds (None: any kind); None if there are no such inputs."""
         if side is not None and side not in self.has:
             return None
         return sum(side in each.found_by if side is not None else bool(each.found_by) for each in self.mutants)
@@ -77,7 +77,7 @@ class Kills:
 
 
 def mutations(code: str) -> list[Mutation]:
-    """Every mistake that can be made in a program, in order of its text; none where it cannot be parsed."""
+    """Every possible mutation of a program, in order of its text; none if it cannot be parsed."""
     root = syntax_tree(code)
     if root is None:
         return []
@@ -96,7 +96,7 @@ def mutations(code: str) -> list[Mutation]:
 
 
 def _mistakes(node: Any) -> Iterator[tuple[Kind, int, int, str]]:
-    """(kind, first byte, last byte, what stands there instead)."""
+    """(kind, first byte, last byte, replacement)."""
     if node.type == "binary_expression":
         operator = node.child_by_field_name("operator")
         if operator is not None and operator.type in _SWAPPED:
@@ -117,7 +117,7 @@ def _mistakes(node: Any) -> Iterator[tuple[Kind, int, int, str]]:
 
 
 def chosen(code: str, most: int, seed: str) -> list[Mutation]:
-    """Up to `most` mutations, of each kind in turn, drawn by the seed."""
+    """Up to `most` mutations, taking turns over the kinds, drawn by the seed."""
     draw = random.Random(seed)
     by_kind: dict[Kind, list[Mutation]] = {}
     for each in mutations(code):
@@ -142,7 +142,7 @@ def kills(
     most: int = MOST,
     progress: Callable[[int], Any] = lambda total: None,
 ) -> Mapping[str, Kills]:
-    """What tests, guard inputs and stress inputs find of mutants of each problem's human rewrites."""
+    """Which mutants of each problem's human rewrites the tests, guard inputs and stress inputs find."""
     by_problem = dataset.by_problem(problems)
     with_stress = {pair.pair_id: pair for pair in stressed.pairs} if stressed is not None else {}
 
@@ -157,7 +157,7 @@ def kills(
 
 
 def _of_pair(pair: Pair, tests: Sequence[TestCase], stress: Sequence[TestCase], executor: Executor, most: int) -> Kills:
-    """Mutants of a pair's human rewrite. Its answers to guard inputs count where the slow program agrees."""
+    """Mutants of a pair's human rewrite. Guard inputs count only where the slow program gives the same output."""
     right, slow = executor.compiled(pair.tgt_code), executor.compiled(pair.src_code)
     if right is None or slow is None:
         return Kills((), ())
@@ -170,7 +170,7 @@ def _of_pair(pair: Pair, tests: Sequence[TestCase], stress: Sequence[TestCase], 
         if answer.exit_code == other.exit_code == 0 and executor.right(pair.problem_id, test, other.stdout):
             guards.append(test)
     sides["guards"] = guards
-    # What the program itself gets wrong says nothing of a mutant.
+    # Inputs on which the program itself is wrong say nothing about a mutant.
     for side, inputs in sides.items():
         sides[side] = [test for test in inputs if _is_right(right, test, pair, executor)]
     found: list[Mutant] = []

@@ -1,4 +1,5 @@
-"""Pairs: of each trajectory every two programs of which the later one is enough faster; splits, HQ subset and tags."""
+"""Makes pairs: any two programs of a trajectory of which the later is sufficiently faster; splits, HQ subset and
+tags."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ _ORDER = "problem_id, user_id, src_position, tgt_position"  # of pairs, in every
 
 
 def make_pairs(workplace: Workplace, into: Path) -> Outcome:
-    """`pairs.parquet`: the pairs with their seconds, and of which earlier one each is a duplicate. `fastest.parquet`:
-    the fastest program of each problem."""
+    """Writes `pairs.parquet`: the pairs with their seconds, and the earlier pair that each duplicates, if any; and
+    `fastest.parquet`: the fastest program of each problem."""
     recipe = workplace.recipe
     programs = workplace.programs()
     measured = table(workplace.path("relabel", "programs.parquet"))
@@ -57,7 +58,7 @@ def make_pairs(workplace: Workplace, into: Path) -> Outcome:
             f"FROM {timed} a JOIN {timed} b ON a.problem_id = b.problem_id AND a.user_id = b.user_id "
             f"AND a.position < b.position WHERE {' AND '.join(kept)}"
         )
-        # The same two texts again, by whomever, for whichever problem (Appendix A.9).
+        # The same two texts again, by any user, for any problem (Appendix A.9).
         marked = (
             "SELECT *, first_value(src_id || '-' || tgt_id) OVER (PARTITION BY src_text_sha256, tgt_text_sha256 "
             f"ORDER BY {_ORDER}) AS first FROM ({joined})"
@@ -106,8 +107,8 @@ def _lines() -> str:
 
 
 def split_pairs(workplace: Workplace, into: Path) -> Outcome:
-    """`splits.parquet`: each problem's split. `pairs.parquet`: the pairs that stay, with split, reward, tag and whether
-    they are of the HQ subset."""
+    """Writes `splits.parquet`: each problem's split; and `pairs.parquet`: the remaining pairs, with split, reward, tag
+    and whether they belong to the HQ subset."""
     recipe = workplace.recipe
     pairs = table(workplace.path("pairs", "pairs.parquet"))
     fastest = table(workplace.path("pairs", "fastest.parquet"))
@@ -138,7 +139,7 @@ def split_pairs(workplace: Workplace, into: Path) -> Outcome:
         inside = "IN (FROM held_out)"
         contaminated = f"split = 'train' AND (src_text_sha256 {inside} OR tgt_text_sha256 {inside})"
         dropped = ", ".join(map(literal, recipe.pairs.drop_duplicates)) or "''"
-        # Of duplicates the first of the split stays, not the first of all.
+        # Of duplicates, keep the first in the split, not the first overall.
         connection.execute(
             f"CREATE TEMP TABLE staged AS SELECT *, {contaminated} AS contaminated, split IN ({dropped}) AND "
             "row_number() OVER (PARTITION BY split, src_text_sha256, tgt_text_sha256 ORDER BY problem_id, user_id, "
@@ -190,9 +191,9 @@ def split_pairs(workplace: Workplace, into: Path) -> Outcome:
 
 
 def assigned(dates: Mapping[str, int], splits: Splits, published: Mapping[str, str]) -> dict[str, str]:
-    """Each problem's split. `dates` has the problems' first submissions in seconds, `published` splits that are fixed.
+    """Each problem's split. `dates` has the problems' first submissions in seconds, `published` fixed splits.
 
-    Problems are drawn in the order of the hash of seed and id: another problem more or less moves few of the others.
+    Problems are ordered by the hash of seed and id, so adding or removing one moves few others.
     """
     chosen = {problem: published[problem] for problem in dates if problem in published}
     free = [problem for problem in dates if problem not in chosen]
@@ -212,12 +213,12 @@ def assigned(dates: Mapping[str, int], splits: Splits, published: Mapping[str, s
 
 
 def _number(size: float, of: int) -> int:
-    """A number of problems, or a share of them below 1 (at least one)."""
+    """A number of problems, or a share of them if below 1 (at least one)."""
     return int(size) if size >= 1 or size == 0 else max(1, round(size * of))
 
 
 def _published(workplace: Workplace) -> tuple[dict[str, str], set[str]]:
-    """The published splits of problems, and the texts of the programs in val and test (where the files have them)."""
+    """The published splits of problems, and the texts of the programs in val and test (if the files have them)."""
     problems: dict[str, str] = {}
     texts: set[str] = set()
     for split, given in workplace.recipe.splits.published.items():
@@ -259,22 +260,23 @@ def _published_row(line: str, where: str) -> dict[str, Any]:
 
 
 def thresholds(rewards: Sequence[float], tags: int = TAGS) -> list[float]:
-    """The values that cut sorted rewards into `tags` parts as equal as can be: nine for ten, each one of the values."""
+    """The values that cut sorted rewards into `tags` parts as equal as possible: nine for ten, each one of the
+    values."""
     return [rewards[max(0, math.ceil(len(rewards) * part / tags) - 1)] for part in range(1, tags)] if rewards else []
 
 
 def tag_of(reward: float, cuts: Sequence[float]) -> int:
-    """1 plus the cuts that are below: equal rewards share a tag."""
+    """1 plus the number of cuts below it: equal rewards share a tag."""
     return 1 + sum(cut < reward for cut in cuts)
 
 
 def _tag(connection: Any, staged: str, recipe: Recipe, into: Path) -> dict[str, Any]:
-    """`tags.parquet`, from thresholds of the training rows: `global` cuts all of them at once, `per-problem` those of
-    each problem (rows of problems without training rows have none)."""
+    """Writes `tags.parquet`, with thresholds from the training rows: `global` over all of them, `per-problem` over
+    those of each problem (rows of problems without training rows get none)."""
     grouped = "problem_id" if recipe.tags == "per-problem" else "'all'"
     sample = f"SELECT {grouped} AS of, reward FROM {staged} WHERE split = 'train' ORDER BY 1, 2"
     cuts: dict[str, list[float]] = {}
-    # Numbers alone: of each group eight bytes a pair.
+    # Only numbers are held: eight bytes per pair of a group.
     for group, found in groupby(rows(connection, sample), key=lambda row: str(row["of"])):
         cuts[group] = thresholds([row["reward"] for row in found])
     schema = {"src_id": "string", "tgt_id": "string", "tag": "int64"}
@@ -304,7 +306,7 @@ def _choose_hq(connection: Any, staged: str, options: HighQuality, into: Path) -
 
 
 def highest(pairs: Iterable[Mapping[str, Any]], options: HighQuality) -> list[Mapping[str, Any]]:
-    """Of one problem's pairs, fastest first, those of the HQ subset."""
+    """The HQ subset of one problem's pairs, which are given fastest first."""
     caps = (
         ("src_code_sha256", options.per_source),
         ("tgt_code_sha256", options.per_target),

@@ -1,4 +1,4 @@
-"""A recipe: which submissions a dataset is built from, and how. One YAML file, checked before anything is read."""
+"""A recipe: which submissions to build a dataset from, and how. One YAML file, validated before anything is read."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NEW = "new"  # the split of problems newer than a date
 
 
 class CodeNetSource(Strict):
-    """CodeNet as published: `metadata/pXXXXX.csv` and `data/pXXXXX/C++/sNNNNNNNNN.cpp` under `path`, a folder or the
-    tar that holds them."""
+    """CodeNet as published: `metadata/pXXXXX.csv` and `data/pXXXXX/C++/sNNNNNNNNN.cpp` under `path`, a folder or a tar
+    with them."""
 
     kind: Literal["codenet"]
     path: str = Field(min_length=1)
@@ -31,7 +31,7 @@ class CodeNetSource(Strict):
 class TableSource(Strict):
     """Submissions with their code in a table: parquet files (a file, a folder or a glob) or JSON Lines (also .gz).
 
-    `columns` says which of theirs holds ours; `defaults` are for those that they do not have, e.g. a status.
+    `columns` maps our columns to theirs; `defaults` are for columns that they do not have, e.g. a status.
     """
 
     kind: Literal["parquet", "jsonl"]
@@ -48,7 +48,7 @@ class TableSource(Strict):
         return value
 
     def theirs(self, column: str) -> str:
-        """What they call one of SUBMISSION_COLUMNS."""
+        """Their name for one of SUBMISSION_COLUMNS."""
         return self.columns.get(column, column)
 
 
@@ -56,8 +56,8 @@ Source = Annotated[CodeNetSource | TableSource, Field(discriminator="kind")]
 
 
 class TestFolder(Strict):
-    """Tests as `PROBLEM/input.N.txt` and `output.N.txt`, a folder or an archive. Merged ones keep their numbers: those
-    below 100 are generated, the others public, as in PIE's published folder."""
+    """Tests as `PROBLEM/input.N.txt` and `output.N.txt`, in a folder or an archive. Merged ones keep their numbers:
+    those below 100 are generated, the others public, as in PIE's published folder."""
 
     __test__ = False  # not a pytest class
 
@@ -67,7 +67,7 @@ class TestFolder(Strict):
 
 
 class CodeNetTests(Strict):
-    """CodeNet's own: one public test a problem, `pXXXXX/input.txt` and `output.txt`, as in
+    """CodeNet's own: one public test per problem, `pXXXXX/input.txt` and `output.txt`, as in
     `derived/input_output/data`."""
 
     kind: Literal["codenet"]
@@ -77,9 +77,9 @@ class CodeNetTests(Strict):
 class CodeContestsTests(Strict):
     """AlphaCode's tests: the parquet files of `deepmind/code_contests` (a file, a folder or a glob).
 
-    `use` says which of its tests; the public ones count as public, the others as generated. AtCoder's problems are
-    also found by their name in `problem_list` (CodeNet's problem_list.csv). `source_names` are the names of the column
-    `source`, for files that do not hold them.
+    `use` selects which tests to use; public ones count as public, the others as generated. AtCoder's problems are also
+    matched by their name in `problem_list` (CodeNet's problem_list.csv). `source_names` names the values of the column
+    `source`, for files that do not contain these names.
     """
 
     kind: Literal["code_contests"]
@@ -93,10 +93,10 @@ Tests = Annotated[TestFolder | CodeNetTests | CodeContestsTests, Field(discrimin
 
 
 class Check(Strict):
-    """What a test and a program must pass. A test is kept where at least `agreement` of the programs that compile, and
-    at least `min_programs` of them, give its output; a problem where at least `min_tests` are kept.
+    """What tests and programs must pass. A test is kept if at least `agreement` of the compiling programs, and at least
+    `min_programs` of them, give its output; a problem is kept if at least `min_tests` of its tests are.
 
-    Without `native` no program is run: tests and programs are taken as right (only with recorded `times`).
+    Without `native` no program is run: tests and programs are assumed right (only with recorded `times`).
     """
 
     native: bool = True
@@ -107,9 +107,9 @@ class Check(Strict):
 
 
 class Limits(Strict):
-    """A test on which any program takes more is dropped for the whole problem (the paper: two minutes of gem5).
+    """A test on which any program exceeds a limit is dropped for the whole problem (the paper: two minutes of gem5).
 
-    `max_seconds` are simulated.
+    `max_seconds` is simulated time.
     """
 
     max_seconds: float | None = Field(default=None, gt=0)
@@ -117,10 +117,10 @@ class Limits(Strict):
 
 
 class Pairs(Strict):
-    """Which two submissions of a trajectory make a pair: `ratio` as the published rows have it (source / target above
-    `threshold`), `paper` by its formula ((source - target) / source above threshold - 1).
+    """Which two submissions of a trajectory make a pair: `ratio` as in the published rows (source / target above
+    `threshold`), `paper` by the paper's formula ((source - target) / source above threshold - 1).
 
-    Pairs with the same two texts as another are marked; `drop_duplicates` names the splits that lose them.
+    Pairs with the same two texts as another are marked; `drop_duplicates` names the splits from which they are dropped.
     """
 
     rule: Literal["ratio", "paper"] = "ratio"
@@ -133,9 +133,10 @@ class Pairs(Strict):
 class Splits(Strict):
     """Problems by split. `val` and `test` are numbers of problems, or shares below 1, drawn with `seed`.
 
-    `published` names files (rows with `problem_id`, or ids a line) whose problems keep their split; with them, problems
-    in none of them train. `since`: problems whose first submission is not older are the split `new`.
-    `contaminated` says what happens to training pairs whose programs are also in another split or in `published`.
+    `published` names files (rows with `problem_id`, or one id per line) whose problems keep their split; with them,
+    problems in none of the files are for training. `since`: problems first submitted on or after that date form the
+    split `new`. `contaminated` says what to do with training pairs whose programs also occur in another split or in
+    `published`.
     """
 
     seed: int = Field(default=0, ge=0)
@@ -147,8 +148,8 @@ class Splits(Strict):
 
 
 class HighQuality(Strict):
-    """The HQ subset (Section 3.2): the highest speedups of the training pairs, at most so many a problem; also at most
-    so many of one source, target or user of a problem (None: no limit)."""
+    """The HQ subset (Section 3.2): the training pairs with the highest speedups, up to a number per problem, and
+    optionally per source, target or user of a problem (None: no limit)."""
 
     per_problem: int = Field(default=4, ge=1)
     per_source: int | None = Field(default=None, ge=1)
@@ -157,15 +158,15 @@ class HighQuality(Strict):
 
 
 class RecordedTimes(Strict):
-    """Times that are known already: JSON Lines of `submission_id` and `seconds` by test id. `environment` says in a
-    word what they were measured in."""
+    """Known times: JSON Lines of `submission_id` and `seconds` by test id. `environment` names the environment they
+    were measured in."""
 
     path: str = Field(min_length=1)
     environment: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
 
 
 class Recipe(Strict):
-    """A recipe, complete: everything in its YAML after its includes."""
+    """A complete recipe: everything in its YAML after resolving includes."""
 
     dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str = ""
@@ -191,20 +192,20 @@ class Recipe(Strict):
     @classmethod
     def _free(cls, value: str) -> str:
         if value == "mini":
-            raise ValueError(f"{value} is taken ({DATASETS[value]}); give it a name of its own")
+            raise ValueError(f"{value} is taken ({DATASETS[value]}); choose another name")
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         if not self.check.native and self.times is None:
-            raise ValueError("check.native: false needs recorded times: programs that are measured are run anyway")
+            raise ValueError("check.native: false requires recorded times: measured programs are run anyway")
         return self
 
 
 def load_recipe(path: str | os.PathLike[str]) -> tuple[Recipe, Path]:
     """The recipe in a YAML file or of a shipped name (`pie`), and the folder that its relative paths start from.
 
-    UserError with file and line for broken YAML, unknown keys and values that are not as they should be.
+    UserError with file and line for broken YAML, unknown keys and invalid values.
     """
     name = os.fspath(path)
     file = Path(name).expanduser()
@@ -218,9 +219,9 @@ def load_recipe(path: str | os.PathLike[str]) -> tuple[Recipe, Path]:
 
 
 def path_of(text: str, folder: Path) -> Path:
-    """A path of a recipe: `$NAME/…` from an environment variable, a relative one from the recipe's folder.
+    """A path in a recipe: `$NAME/…` expands an environment variable; a relative path starts from the recipe's folder.
 
-    UserError where the variable is not set.
+    UserError if the variable is not set.
     """
     if text.startswith("$"):
         variable, _, rest = text.removeprefix("$").partition("/")
@@ -232,5 +233,5 @@ def path_of(text: str, folder: Path) -> Path:
 
 
 def dumped(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as JSON has it."""
+    """The recipe as JSON."""
     return recipe.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""The dataset itself: rows in PIE's columns, the tests that they use, and the manifest with every stage's counts."""
+"""Writes the dataset itself: rows in PIE's columns, the tests that they use, and the manifest with all counts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _HQ = "train_hq"
 
 
 def write_rows(workplace: Workplace, into: Path, environment_id: str) -> dict[str, int]:
-    """A file a split, `train_hq.jsonl`, the tests that rows use, and where every test is from; into a folder. How many
-    rows each has."""
+    """Writes a file per split, `train_hq.jsonl`, the tests that rows use, and the origin of every test to a folder;
+    returns the number of rows of each."""
     recipe = workplace.recipe
     pairs = table(workplace.path("splits", "pairs.parquet"))
     programs = workplace.programs()
@@ -72,7 +72,7 @@ def write_rows(workplace: Workplace, into: Path, environment_id: str) -> dict[st
 
 
 class _Files:
-    """JSON Lines files of a folder, opened when first written to."""
+    """JSON Lines files in a folder, opened when first written to."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -92,7 +92,7 @@ class _Files:
 
 
 def _times(connection: Any, workplace: Workplace, problem: str) -> dict[str, dict[str, float]]:
-    """Seconds of the problem's programs by test."""
+    """Seconds of the problem's programs, by test."""
     found: dict[str, dict[str, float]] = {}
     times = table(workplace.path("relabel", "times.parquet"))
     query = f"SELECT code_sha256, test_id, seconds FROM {times} WHERE problem_id = {literal(problem)}"
@@ -109,7 +109,7 @@ def row_of(
     *,
     newlines: str,
 ) -> dict[str, Any]:
-    """A row in PIE's columns, with user, dates and provenance. Rewards are the fastest program's time by the
+    """A row in PIE's columns, with user, dates and provenance. A reward is the fastest program's time divided by the
     program's."""
 
     def code(side: str) -> str:
@@ -161,8 +161,8 @@ def _write_tests(connection: Any, workplace: Workplace, into: Path, problem: str
 
 
 def put_in_place(source: Path, target: Path) -> dict[str, str]:
-    """Moves what was written into the dataset's folder; what an earlier build left there goes. The sum of each file
-    (of the tests: none, there are too many)."""
+    """Moves what was written into the dataset's folder, replacing the output of earlier builds; returns the hash of
+    each file (except the tests: there are too many)."""
     for name in (*(f"{split}.jsonl" for split in SPLIT_FILES), f"{_HQ}.jsonl", "tests.jsonl", f"{NEW}.yaml", "hq.yaml"):
         if not (source / name).is_file():
             (target / name).unlink(missing_ok=True)
@@ -183,8 +183,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def write_specs(into: Path, dataset: str, written: Mapping[str, int]) -> None:
-    """Two more datasets of the same files: `new.yaml` asks about the problems newer than a date, `hq.yaml` learns from
-    the HQ subset."""
+    """Writes two more dataset specs over the same files: `new.yaml` tests on problems newer than a date, `hq.yaml`
+    trains on the HQ subset."""
     if written.get(NEW):
         lines = f"include: pie.yaml\ndataset: {dataset}-{NEW}\nsplits: {{train: [train], val: [val], test: [{NEW}]}}\n"
         (into / f"{NEW}.yaml").write_text(lines, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Reading submissions, as CodeNet publishes them, from parquet and from JSON Lines: into one table, faults counted."""
+"""Reads submissions, as published by CodeNet, from parquet or from JSON Lines, into one table, counting faults."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ _NEEDED = ("submission_id", "problem_id", "user_id", "date", "language", "status
 _FILES_AT_ONCE = 32
 _ROWS_AT_ONCE = 50_000
 _FIRST_DATE, _LAST_DATE = 0, 4_102_444_800  # 1970 to 2100, in seconds
-# What the README of CodeNet lists; it says itself that there are others.
+# The statuses listed in CodeNet's README, which says that there are others.
 KNOWN_STATUSES = (
     *("Compile Error", "Wrong Answer", "Time Limit Exceeded", "Memory Limit Exceeded", "Accepted"),
     *("Judge Not Available", "Output Limit Exceeded", "Runtime Error", "WA: Presentation Error"),
     *("Waiting for Judging", "Waiting for Re-judging", "Judge System Error"),
 )
 _WITHOUT_METADATA = (
-    "the metadata has not been in IBM's archive since 2025; take the copy on Kaggle or Zenodo that has it, or the "
+    "the metadata has not been in IBM's archive since 2025; use the copy on Kaggle or Zenodo that has it, or the "
     "parquet files of hf:iNeil77/CodeNet as a source of kind parquet (if they have dates)"
 )
 
 
 def read_sources(workplace: Workplace, into: Path) -> Outcome:
-    """Every source's submissions in the recipe's languages and statuses, as parts of parquet; of each problem the date
-    of its first submission.
+    """Reads every source's submissions in the recipe's languages and statuses, as parts of parquet; and the date of
+    each problem's first submission.
 
-    UserError when a source is not there, has no dates, or more is lost than the recipe allows.
+    UserError if a source is missing, has no dates, or loses more than the recipe allows.
     """
     recipe = workplace.recipe
     counts: dict[str, int] = {}
@@ -74,14 +74,14 @@ def read_sources(workplace: Workplace, into: Path) -> Outcome:
 
 
 def stop_if_lost(findings: Findings, of: int, recipe: Recipe, what: str) -> None:
-    """UserError when bad input has cost more than the recipe allows."""
+    """Raises UserError if bad input has cost more than the recipe allows."""
     share = findings.lost / max(of, findings.lost, 1)
     if share > recipe.max_lost:
         worst = sorted(findings.kinds.items(), key=lambda item: -item[1].lost)[:3]
         why = "; ".join(f"{kind}: {found.lost}" + _first(found.named) for kind, found in worst if found.lost)
         raise UserError(
             f"recipe {recipe.dataset}: {100 * share:.3g} % of {what} would be lost ({why}); "
-            f"put that right, or allow it: max_lost (now {recipe.max_lost})"
+            f"fix that, or allow it with max_lost (now {recipe.max_lost})"
         )
 
 
@@ -90,7 +90,7 @@ def _first(named: Sequence[str]) -> str:
 
 
 def identity(recipe: Recipe, base: Path) -> list[Any]:
-    """What the sources are on this machine: names, sizes and times of change of their files."""
+    """Identifies the sources on this machine: names, sizes and modification times of their files."""
     return [_identity_of(path_of(source.path, base)) for source in recipe.sources]
 
 
@@ -101,8 +101,8 @@ def _identity_of(path: Path) -> list[Any]:
 
 
 def identity_of_programs(recipe: Recipe, base: Path) -> list[str]:
-    """What the programs of CodeNet's folders are on this machine, each source's as a sum over their names, sizes and
-    times of change (other sources hold theirs in the files that `identity` has)."""
+    """Identifies the programs in CodeNet's folders on this machine: for each source a hash over their names, sizes and
+    modification times (other sources' programs are in the files covered by `identity`)."""
     found = []
     for source in recipe.sources:
         path = path_of(source.path, base)
@@ -123,7 +123,7 @@ def identity_of_programs(recipe: Recipe, base: Path) -> list[str]:
 
 
 def files_at(path: Path, endings: Sequence[str] = ("",)) -> list[Path]:
-    """The files that a path of a recipe means: itself, those in the folder, those that match the glob."""
+    """The files that a path in a recipe denotes: itself, those in the folder, or those that match the glob."""
     if path.is_file():
         return [path]
     candidates = path.rglob("*") if path.is_dir() else path.parent.glob(path.name) if path.parent.is_dir() else ()
@@ -155,7 +155,7 @@ def _parts_of_source(
 
 
 def codenet_folder(path: Path, unpacked: Path) -> Path:
-    """Where a CodeNet source's `metadata` and `data` lie: in the folder itself or one in it, or unpacked of its tar."""
+    """The folder with a CodeNet source's `metadata` and `data`: the path itself, one inside it, or its unpacked tar."""
     root = unpacked if path.is_file() else path
     for folder in (root, *sorted(p for p in root.glob("*") if p.is_dir())):
         if (folder / "metadata").is_dir() or (folder / "data").is_dir():
@@ -187,7 +187,7 @@ def _codenet(path: Path, recipe: Recipe, into: Path, label: str, temporary: Path
 
 
 class _Entry(tarfile.TarInfo):
-    """An entry whose header must be whole: `tarfile` takes a broken or missing one for the archive's end."""
+    """An entry whose header must be intact: `tarfile` takes a broken or missing one for the end of the archive."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Entry:
@@ -200,7 +200,7 @@ class _Entry(tarfile.TarInfo):
 
 
 def _unpacked(archive: Path, recipe: Recipe, target: Path) -> Part:
-    """Metadata and the programs of the recipe's languages out of a tar; what is behind a break in it is lost."""
+    """Unpacks metadata and the programs of the recipe's languages from a tar; anything after a break in it is lost."""
     done = target.with_name(f"{target.name}.json")
     if done.is_file():
         return Part(**json.loads(done.read_text(encoding="utf-8")))
@@ -238,7 +238,7 @@ def _unpacked(archive: Path, recipe: Recipe, target: Path) -> Part:
 
 
 def _without_metadata(folder: Path, recipe: Recipe) -> Part:
-    """Problems that have programs and no metadata: theirs are lost."""
+    """Counts as lost the programs of problems without metadata."""
     findings = Findings()
     for problem in sorted((folder / "data").glob("p[0-9]*")) if (folder / "data").is_dir() else ():
         if (recipe.problems is None or problem.name in recipe.problems) and not (
@@ -295,14 +295,14 @@ def _load_csv(
     findings: Findings,
     counts: dict[str, int],
 ) -> None:
-    """Rows of CSV files that share a header into `batch`; lines that are no rows are findings."""
+    """Loads rows of CSV files with the same header into `batch`; lines that are not rows become findings."""
     columns = "{" + ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header) + "}"
     reader = (
         f"read_csv({listed(files)}, columns={columns}, auto_detect=false, header=true, delim=',', quote='\"', "
         "escape='\"', nullstr='', filename='file', parallel=false, store_rejects=true, rejects_limit=0)"
     )
     wanted = ", ".join(column for column in SUBMISSION_COLUMNS if column != "code")
-    # Rows stay in their files' order (one thread), so a row's place is its number less that of its file's first.
+    # Rows stay in file order (one thread), so a row's place is its number minus that of its file's first row.
     connection.execute(
         f"INSERT INTO batch SELECT {wanted}, NULL, file, place - min(place) OVER (PARTITION BY file) + 1 "
         f"FROM (SELECT *, row_number() OVER () AS place FROM {reader})"
@@ -319,7 +319,7 @@ def _load_csv(
 
 
 class _CsvLines:
-    """From a row's place in a CSV to its line: blank lines, broken ones and line breaks in quotes lie between."""
+    """Maps a row's place in a CSV to its line, given blank lines, broken ones and line breaks in quotes."""
 
     def __call__(self, file: str, place: int) -> str:
         with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
@@ -363,7 +363,7 @@ def _read_parquet(file: Path, source: TableSource, recipe: Recipe, target: Path,
 
     with database(temporary) as connection:
         connection.execute(f"CREATE TEMP TABLE batch ({_batch_columns()})")
-        # Code goes as bytes: what is not UTF-8 is the next stage's to find.
+        # Code is loaded as bytes: the next stage finds what is not UTF-8.
         values = ", ".join(
             f"CAST({value(column)} AS {'BLOB' if column == 'code' else 'VARCHAR'}) AS {column}"
             if column != "code"
@@ -376,7 +376,7 @@ def _read_parquet(file: Path, source: TableSource, recipe: Recipe, target: Path,
         counts: dict[str, int] = {"files": 1}
         rows = pyarrow.parquet.read_metadata(file).num_rows
         _create_kept(connection)
-        # A slice at a time: the code of a whole shard may not fit.
+        # One slice at a time: a whole shard's code may not fit into memory.
         for start in range(0, rows, _ROWS_AT_ONCE):
             connection.execute("DELETE FROM batch")
             connection.execute(
@@ -390,12 +390,12 @@ def _read_parquet(file: Path, source: TableSource, recipe: Recipe, target: Path,
 
 
 def raise_if_all_lost(findings: Findings, file: Path, recipe: Recipe) -> None:
-    """A file of which nothing can be read: how much is lost is not known, so it counts as more than is allowed."""
+    """An unreadable file loses an unknown number of submissions, so it counts as more than allowed."""
     if recipe.max_lost < 1:
         named = findings.kinds["truncated or unreadable file"].named[-1]
         raise UserError(
-            f"recipe {recipe.dataset}: {named}: how many submissions are lost cannot be known; fetch it again, or take "
-            f"it out of the recipe (max_lost: 1 builds without it)"
+            f"recipe {recipe.dataset}: {named}: the number of lost submissions is unknown; fetch it again, or remove "
+            f"it from the recipe (max_lost: 1 builds without it)"
         )
 
 
@@ -422,7 +422,7 @@ def _check_columns(there: Iterable[str], source: TableSource, where: str, recipe
             why = ": without it a trajectory has no order" if column == "date" else ""
             raise UserError(
                 f"recipe {recipe.dataset}: {where}: no column {source.theirs(column)}{why}; there are "
-                f"{', '.join(names)}; say which holds it: columns: {{{column}: …}}"
+                f"{', '.join(names)}; name the one that has it: columns: {{{column}: …}}"
             )
 
 
@@ -435,7 +435,7 @@ def _line_of(file: str, place: int) -> str:
 
 
 def _read_jsonl(file: Path, source: TableSource, recipe: Recipe, target: Path, temporary: Path) -> Part:
-    """Line by line, so that what is wrong has a line."""
+    """Reads line by line, so that faults can be located."""
     import pyarrow
 
     findings = Findings()
@@ -503,7 +503,7 @@ def _json_submission(row: Mapping[str, Any], source: TableSource, file: str, num
 
 # --- what all have in common -------------------------------------------------------------------------------------
 
-# The first that holds makes a row useless.
+# Conditions that make a row unusable; the first that holds is counted.
 _FAULTS = (
     ("empty submission_id", "submission_id IS NULL OR trim(submission_id) = ''"),
     ("empty problem_id", "problem_id IS NULL OR trim(problem_id) = ''"),
@@ -533,7 +533,7 @@ def _classified(
     *,
     in_files: bool,
 ) -> dict[str, int]:
-    """Judges the rows of `batch`; makes the view `judged`, with `fault` and `seconds`. Their counts."""
+    """Classifies the rows of `batch`: creates the view `judged`, with `fault` and `seconds`; returns counts."""
     cases = [*_FAULTS]
     if in_files:
         cases.append(("problem_id is not the file's", "parse_filename(file, true) <> problem_id"))

@@ -1,4 +1,4 @@
-"""Stages of a build: each a folder that appears whole, with a hash of all that decides what is in it."""
+"""Stages of a build: each is a folder that appears atomically, with a hash of all that decides its content."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pie_bench.progress import Meter, shown
 from pie_bench.run.files import write_json
 
 _RECORD, _NOTED = "stage.json", "made_from.json"
-EARLIER = "the stage before"  # among what decides a stage
-_VERSION = 2  # of what stages write: one more makes everything anew
+EARLIER = "the stage before"  # one of the things that decide a stage
+_VERSION = 2  # of what stages write: raising it rebuilds everything
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished stage: its counts (the funnel), what was wrong with its input, more for the manifest, and by name the
+    """A finished stage: its counts (the funnel), faults of its input, further facts for the manifest, and by name the
     hashes of what it was made from."""
 
     key: str
@@ -37,7 +37,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage's function gives back."""
+    """What a stage's function returns."""
 
     counts: Mapping[str, int]
     findings: Findings
@@ -45,9 +45,9 @@ class Outcome:
 
 
 class Workplace:
-    """The folder of a build while it is built: `stages/NAME/` each, and what is unfinished in `stages/NAME.partial/`.
+    """The folder of a build in progress: `stages/NAME/` each, with unfinished work in `stages/NAME.partial/`.
 
-    What is unfinished is kept for the next attempt as long as nothing that decides it has changed.
+    Unfinished work is kept for the next attempt unless anything that decides it has changed.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, base: Path):
@@ -67,21 +67,21 @@ class Workplace:
         return self.stages / stage / file
 
     def programs(self) -> str:
-        """The submissions with their code, as a table: the stage `programs` writes it in parts."""
+        """The submissions with their code, as a table, from the parts written by the stage `programs`."""
         return table(*parts_in(self.stages / "programs"))
 
     def done(self, stage: str) -> Done | None:
-        """The record of a stage; None while there is none."""
+        """The record of a stage; None if there is none yet."""
         try:
             record = json.loads((self.stages / stage / _RECORD).read_text(encoding="utf-8"))
             return Done(**record)
-        except (FileNotFoundError, ValueError, TypeError):  # TypeError: of an older version
+        except (FileNotFoundError, ValueError, TypeError):  # TypeError: from an older version
             return None
 
     def run(self, stage: str, decides: Mapping[str, Any], function: Callable[[Path], Outcome]) -> Done:
-        """The stage's record; `function` fills its folder unless it is there already, made from the same.
+        """The stage's record; `function` fills its folder, unless it already exists for the same inputs.
 
-        `decides` has by name all that decides what the stage writes. Where that has changed, a line says what it was.
+        `decides` has by name all that decides what the stage writes. If that has changed, prints a line that says what.
         """
         made_from = {name: hash_of(value) for name, value in {**decides, "pie_bench": _VERSION}.items()}
         key = hash_of([stage, made_from])
@@ -112,20 +112,20 @@ class Workplace:
         return Done(**json.loads((final / _RECORD).read_text(encoding="utf-8")))
 
     def _say_what_changed(self, stage: str, made_from: Mapping[str, str], before: Mapping[str, str] | None) -> None:
-        """One line on standard error for what was not said of a stage before this one."""
+        """Prints one line on standard error with the changes not reported for an earlier stage."""
         names = {*made_from, *(before or ())} - {EARLIER} - self._said
         changed = sorted(name for name in names if before is not None and made_from.get(name) != before.get(name))
         self._said.update(changed)
         if changed:
             print(
-                f"pie-bench: {self.recipe.dataset}: {stage} and what follows from it is made again: "
-                f"{', '.join(changed)} changed since {self.folder} was begun",
+                f"pie-bench: {self.recipe.dataset}: {stage} and all later stages are rebuilt: "
+                f"{', '.join(changed)} changed since {self.folder} was started",
                 file=sys.stderr,
             )
 
 
 def _noted(path: Path) -> dict[str, str] | None:
-    """What an unfinished stage is made from; None where there is none."""
+    """What an unfinished stage was being made from; None if there is none."""
     try:
         noted: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -143,14 +143,14 @@ def metered(title: str, total: int | None, unit: str, *, scale: bool = False) ->
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a stage that is done: counts and findings; its rows lie beside it."""
+    """A finished part of a stage: counts and findings; its rows are in a file next to it."""
 
     counts: Mapping[str, int]
     findings: list[dict[str, Any]]
 
 
 def part(folder: Path, label: str, make: Callable[[Path], Part]) -> Part:
-    """A part of a stage: made once, also over several attempts. `make` writes the parquet file it is given."""
+    """A part of a stage, made only once, even over several attempts. `make` writes the given parquet file."""
     record, final = folder / f"{label}.json", folder / f"{label}.parquet"
     if record.is_file():
         return Part(**json.loads(record.read_text(encoding="utf-8")))
@@ -168,5 +168,5 @@ def parts_in(folder: Path) -> list[Path]:
 
 
 def summed(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    """Counts added up by name."""
+    """Adds up counts by name."""
     return {key: counts.get(key, 0) + more.get(key, 0) for key in {**counts, **more}}

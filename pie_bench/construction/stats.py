@@ -1,4 +1,4 @@
-"""What any dataset holds: the paper's Tables 6 to 8 (Appendix A.5) and its study of duplicates (A.9)."""
+"""Statistics of any dataset: the paper's Tables 6 to 8 (Appendix A.5) and its study of duplicates (A.9)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from pie_bench.data.spec import SPLITS, DatasetSpec, load_spec
 from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
 
-# Upper bounds of the classes that pictures show; the last is open.
+# Upper bounds of the speedup classes in charts; the last class is open.
 SPEEDUP_CLASSES = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
 class SplitStats(BaseModel):
-    """One split. Lengths are in tokens of `DatasetStats.tokens`, over pairs as in the paper; `speedup_classes` count
+    """One split. Lengths are in tokens of `DatasetStats.tokens`, over pairs as in the paper; `speedup_classes` counts
     pairs by SPEEDUP_CLASSES (recorded times; `without_times` have none)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,8 +54,8 @@ class SplitStats(BaseModel):
 
 
 class DatasetStats(BaseModel):
-    """All of a dataset. `shared_texts` counts programs (comments and layout aside) that are in both of two splits;
-    `funnel` is the build's, where there is one."""
+    """A whole dataset. `shared_texts` counts programs (ignoring comments and layout) that occur in both of two splits;
+    `funnel` is the build's, if there is one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,10 +67,10 @@ class DatasetStats(BaseModel):
 
 
 def dataset_stats(name: str | os.PathLike[str], tokenizer: str | os.PathLike[str] | None = None) -> DatasetStats:
-    """What the dataset that `--dataset` names holds. Lengths are in tokens of `tokenizer`, as `--tokenizer` takes it
-    (GPT-2's for the paper's Table 8); without one a token is one of C++.
+    """Statistics of the dataset that `--dataset` names. Lengths are in tokens of `tokenizer`, as for `--tokenizer`
+    (GPT-2's for the paper's Table 8); without one, in C++ tokens.
 
-    UserError as `load_dataset`, for a dataset without any split, and for a tokenizer that cannot be used.
+    UserError as for `load_dataset`, for a dataset without any split, and for an unusable tokenizer.
     """
     with counter(None if tokenizer is None else os.fspath(tokenizer)) as (tokens, count):
         return _stats(load_spec(name), tokens, count)
@@ -87,7 +87,7 @@ def _stats(spec: DatasetSpec, tokens: str, count: Count) -> DatasetStats:
             continue
         found.append(_split_stats(spec, split, (row for _, row in rows.numbered), count))
     if not found:
-        raise failed or UserError(f"dataset {spec.dataset}: has no split")
+        raise failed or UserError(f"dataset {spec.dataset}: has no splits")
     shared = {
         f"{one.split} and {other.split}": len(texts & others)
         for place, (one, texts) in enumerate(found)
@@ -108,7 +108,7 @@ def _split_stats(
     problems: set[str] = set()
     users: set[str] = set()
     lengths = {"src": array("L"), "tgt": array("L")}
-    tokens: dict[str, int] = {}  # by the code's sum: a program is in many pairs
+    tokens: dict[str, int] = {}  # by the code's hash: a program is in many pairs
     texts: dict[str, str] = {}
     ids: dict[str, set[str]] = {"src": set(), "tgt": set()}
     times: dict[str, tuple[float, float]] = {}
@@ -173,7 +173,7 @@ def _split_stats(
 
 
 def _funnel(spec: DatasetSpec) -> tuple[dict[str, Any], ...]:
-    """The stages and counts of the build that made it; none where it was not built here."""
+    """The stages and counts of the build that made it; none if it was not built here."""
     folder = spec.folder()
     try:
         manifest = json.loads(((folder or Path()) / "manifest.json").read_text(encoding="utf-8"))
@@ -182,7 +182,7 @@ def _funnel(spec: DatasetSpec) -> tuple[dict[str, Any], ...]:
         return ()
 
 
-FUNNEL = (  # what narrows: (stage, count, title)
+FUNNEL = (  # narrowing steps: (stage, count, title)
     ("read", "submissions", "submissions"),
     ("read", "in the languages", "in the languages"),
     ("read", "accepted", "accepted"),

@@ -1,7 +1,7 @@
-"""Searching for stress inputs: inputs on which a pair's slow program spends its time on work, not on starting up.
+"""Searches for stress inputs: inputs on which a pair's slow program spends its time on work rather than start-up.
 
-A generator's inputs grow until that is so, within limits; the programs of the problem's pairs say what is right. An
-input on which two of them differ is dropped: it lies outside the problem, or one of them is wrong there.
+A generator's inputs grow until that holds, within limits; the programs of the problem's pairs decide what is right. An
+input on which any two differ is dropped: it is outside the problem's domain, or one of them is wrong on it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import Pool
 from pie_bench.hashing import sha256
 
-WANTED = 5  # inputs a pair that are mostly work
+WANTED = 5  # inputs per pair that are mostly work
 MOST_INSTRUCTIONS = 150_000_000  # simulated, of one slow program on one input: some 15 seconds of CPU time
-_TRIES = 12  # inputs beside the family
+_TRIES = 12  # inputs besides the family
 _STEPS, _HALVINGS = 26, 2
-_FIRST_FACTOR = 1 / 64  # of a generator whose factor 1 is the largest
+_FIRST_FACTOR = 1 / 64  # for a generator whose factor 1 is the largest
 _FAR = 0.5  # a share of work that allows larger steps
 _MARGIN = 0.02  # above MIN_SHARE, for inputs of the same size that are a little cheaper
-_NATIVE_SECONDS = 0.5  # of CPU time: what takes longer is too large whatever the simulator says
+_NATIVE_SECONDS = 0.5  # of CPU time: anything slower is too large, whatever the simulator says
 _NATIVE_LIMIT = 2  # seconds, after which it is stopped
 _MOST_OUTPUT = 1 << 20
 
@@ -53,7 +53,7 @@ class _Program:
 
 @dataclass(frozen=True)
 class _Tried:
-    """An input that programs agree on: who they are (by their code's sum), and what they say."""
+    """An input that programs agree on: which programs (by their code's hash), and their output."""
 
     factor: float
     seed: int
@@ -68,7 +68,7 @@ class _Tried:
 
 
 class _Search:
-    """The search for one problem's inputs. What was tried is counted."""
+    """The search for one problem's inputs, with counts of what was tried."""
 
     def __init__(self, problem_id: str, pairs: Sequence[Pair], executor: Executor, most_instructions: int):
         self._problem_id, self._executor, self._most = problem_id, executor, most_instructions
@@ -85,7 +85,7 @@ class _Search:
         self._seen: dict[str, _Tried | None] = {}
 
     def input(self, generator: Generator, factor: float, seed: int, profile: Profile) -> _Tried | None:
-        """The input, if at least two different programs agree on it and none of the others disagrees."""
+        """The input, if at least two distinct programs agree on it and none disagrees."""
         try:
             data = generate(generator, factor, seed, profile)
         except (TooLarge, UserError):
@@ -118,12 +118,11 @@ class _Search:
         return all(self._executor.right(self._problem_id, expected, output) for output in others)
 
     def usable(self, tried: _Tried) -> set[str]:
-        """Slow programs that a pair can be measured with: its other program ends well, too."""
+        """Slow programs with a usable pair: their partner also ends well."""
         return {source for source, target in self._partners if {source, target} <= tried.programs}
 
     def measure(self, tried: _Tried, sources: set[str]) -> dict[str, float]:
-        """The share of work in the time of these slow programs; those that the simulator does not measure are left
-        out."""
+        """The share of work in the time of these slow programs, without those that the simulator cannot measure."""
         for name in sorted(sources):
             program = self.programs[name]
             if tried.sum not in program.shares:
@@ -135,7 +134,7 @@ class _Search:
 
     def largest(self, generator: Generator, first: float) -> _Tried | None:
         """Grows the input of seed 0 until it is mostly work for every slow program that ends well on it, or a limit is
-        met; None where not even the smallest is agreed on."""
+        reached; None if programs do not even agree on the smallest."""
         good: _Tried | None = None
         factor, before, halvings = first, 0, 0
         for _ in range(_STEPS):
@@ -147,7 +146,7 @@ class _Search:
                 continue
             reached = self.measure(tried, self.usable(tried))
             if good is not None and len(self.usable(tried)) < len(self.usable(good)) and self._enough(good):
-                break  # what is lost by growing is not worth it
+                break  # growing loses too much
             good = tried
             if not reached or min(reached.values()) >= MIN_SHARE + _MARGIN or generator.largest(factor):
                 break
@@ -172,9 +171,9 @@ def stress_problem(
     *,
     most_instructions: int = MOST_INSTRUCTIONS,
 ) -> tuple[StressProblem, dict[str, StressPair]]:
-    """A problem's stress inputs, and what its pairs have of them."""
+    """A problem's stress inputs, and which of them its pairs can use."""
     search = _Search(problem_id, pairs, executor, most_instructions)
-    kept: list[tuple[_Tried, bool]] = []  # input, whether it is of the family
+    kept: list[tuple[_Tried, bool]] = []  # input, whether it belongs to the family
     if generator is not None:
         by_hand = all(size.unit is None for size in generator.sizes())
         largest = search.largest(generator, _FIRST_FACTOR if by_hand else 1.0)
@@ -227,7 +226,7 @@ def stress_problem(
 
 
 def _around(search: _Search, generator: Generator, largest: _Tried) -> list[tuple[_Tried, bool]]:
-    """The largest input at smaller sizes, and others of its size."""
+    """The largest input at smaller sizes, and other inputs of its size."""
     sources = search.usable(largest)
     reached = {name for name, share in search.measure(largest, sources).items() if share >= MIN_SHARE}
     if not reached:
@@ -260,8 +259,8 @@ def _around(search: _Search, generator: Generator, largest: _Tried) -> list[tupl
 def chosen_generator(
     problem_id: str, inputs: Sequence[bytes], folder: Path | None
 ) -> tuple[Generator | None, Literal["hand", "tests"]]:
-    """The generator written by hand for a problem, in `folder` or shipped; else what its tests make. UserError for one
-    that is not as it should be."""
+    """A problem's handwritten generator, in `folder` or shipped; else one inferred from its tests. UserError for an
+    invalid one."""
     for place in (folder, GENERATORS):
         if place is not None and (place / f"{problem_id}.yaml").is_file():
             return load_generator(place / f"{problem_id}.yaml"), "hand"
@@ -280,9 +279,9 @@ def stress_set(
     most_instructions: int = MOST_INSTRUCTIONS,
     progress: Callable[[str], Any] = lambda problem_id: None,
 ) -> StressSet:
-    """The stress inputs of a dataset's split; of `problems` only, what is `known` of the others kept.
+    """The stress inputs of a dataset's split; only of `problems`, if given, with the `known` ones of the others kept.
 
-    `folder` holds generators written by hand; with `derived` none is used, shipped ones included.
+    `folder` has handwritten generators; with `derived` none is used, not even shipped ones.
     """
     by_problem = dataset.by_problem(problems)
     generators: dict[str, tuple[Generator | None, Literal["hand", "tests"]]] = {}

@@ -1,4 +1,4 @@
-"""The tests that problems have: CodeNet's public ones and AlphaCode's generated ones, merged as PIE's folders are."""
+"""Gathers problems' tests: CodeNet's public ones and AlphaCode's generated ones, merged as in PIE's folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pie_bench.data.stored_tests import StoredTests, open_tests
 from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
 
-FIRST_PUBLIC = 100  # generated tests have the numbers below
+FIRST_PUBLIC = 100  # generated tests have lower numbers
 CODENET_SITES = ("AIZU", "ATCODER")
 _ID = re.compile(r"p\d{5}(?!\d)")
 _FIRST_OF_ATCODER = "p02534"  # CodeNet's problems from here on are AtCoder's; AIZU's names repeat and are never joined
@@ -31,7 +31,7 @@ _SCHEMA = {
 
 @dataclass(frozen=True)
 class Given:
-    """A test as a source gives it. `test_id` is None where merging numbers it."""
+    """A test from a source. `test_id` is None if merging numbers it."""
 
     origin: str
     input: bytes
@@ -40,7 +40,7 @@ class Given:
 
 
 def gather_tests(workplace: Workplace, into: Path) -> Outcome:
-    """`tests.parquet`: every test of every problem that has programs, numbered and with its origin."""
+    """Writes `tests.parquet`: every test of every problem that has programs, numbered and with its origin."""
     recipe = workplace.recipe
     findings = Findings()
     programs = workplace.programs()
@@ -69,10 +69,10 @@ def gather_tests(workplace: Workplace, into: Path) -> Outcome:
 
 
 def merge(given: Iterable[Given], generated: int) -> tuple[list[Given], int]:
-    """The tests of a problem in the order of their numbers, and how many were left out as given twice.
+    """A problem's tests in numeric order, and how many duplicates were dropped.
 
-    Generated ones are numbered from 0, at most `generated` of them, public ones from 100; those that have a number keep
-    it. Of equal inputs the first counts, unless it has a number.
+    Generated ones are numbered from 0, at most `generated` of them, public ones from 100; tests with a number keep it.
+    Of equal inputs the first counts, unless it has a number.
     """
     merged: list[Given] = []
     seen: set[str] = set()
@@ -95,12 +95,12 @@ def merge(given: Iterable[Given], generated: int) -> tuple[list[Given], int]:
 
 
 def in_order(test_id: str) -> tuple[bool, int, str]:
-    """Where a test stands among others: by its number."""
+    """A sort key for tests: by number."""
     return (not test_id.isdigit(), int(test_id) if test_id.isdigit() else 0, test_id)
 
 
 class _Reader(Protocol):
-    """What gives the tests of a problem."""
+    """A source of a problem's tests."""
 
     def of(self, problem: str) -> Iterator[Given]: ...
 
@@ -122,7 +122,7 @@ def _reader(
     stored = open_tests(path, into)
     if not any(stored.test_ids(problem) for problem in problems):
         raise UserError(
-            f"recipe {workplace.recipe.dataset}: {path}: holds no test of these problems (expected "
+            f"recipe {workplace.recipe.dataset}: {path}: contains no tests of these problems (expected "
             f"{problems[0] if problems else 'PROBLEM'}/input.N.txt and output.N.txt, in a folder or an archive)"
         )
     return _Stored(stored, tests.origin)
@@ -154,7 +154,7 @@ class _Stored:
 
 
 class _CodeContests:
-    """Tests of `deepmind/code_contests`, streamed once: those of our problems, kept as parquet by problem."""
+    """Tests from `deepmind/code_contests`, streamed once: those of our problems, cached as parquet by problem."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class _CodeContests:
         recipe = workplace.recipe
         files = files_at(path, (".parquet",))
         if not files:
-            raise UserError(f"recipe {recipe.dataset}: {path}: no .parquet file there")
+            raise UserError(f"recipe {recipe.dataset}: {path}: contains no .parquet file")
         names = {} if tests.problem_list is None else _names_of_problems(path_of(tests.problem_list, workplace.base))
         self._file = into / f"code_contests-{sha256(str(path).encode())[:8]}.tests"
         unsorted = self._file.with_suffix(".unsorted")
@@ -191,9 +191,9 @@ class _CodeContests:
                 meter.advance()
         if not joined["by id"] + joined["by name"]:
             raise UserError(
-                f"recipe {recipe.dataset}: {path}: none of {joined['neither']} rows that say they are of "
-                f"{' or '.join(CODENET_SITES)} has a problem of CodeNet in its name; is its column source labelled "
-                "rightly? Give source_names, and problem_list for AtCoder's"
+                f"recipe {recipe.dataset}: {path}: none of {joined['neither']} rows labelled as "
+                f"{' or '.join(CODENET_SITES)} names a CodeNet problem; is its column source labelled "
+                "correctly? Give source_names, and problem_list for AtCoder's"
             )
         facts["code_contests"] = {"rows": joined, "matched neither": unmatched}
         self._temporary = workplace.temporary
@@ -211,8 +211,8 @@ class _CodeContests:
 
 
 def problem_of(name: str, site: str, names: Mapping[str, str]) -> tuple[str | None, str]:
-    """CodeNet's id of a row of code_contests, and how it was found: the id that its name begins with, else, of AtCoder
-    alone, the problem of its name."""
+    """The CodeNet id for a row of code_contests, and how it was found: by the id that its name begins with or, for
+    AtCoder only, by the name of the problem."""
     leading = _ID.match(name)
     if leading is not None:
         return leading[0], "by id"
@@ -222,7 +222,7 @@ def problem_of(name: str, site: str, names: Mapping[str, str]) -> tuple[str | No
 
 
 def _names_of_problems(path: Path) -> dict[str, str]:
-    """AtCoder's problems by their name; UserError where the list is not CodeNet's. A name that repeats is left out."""
+    """AtCoder's problems by name; UserError if the list is not CodeNet's. Ambiguous names are left out."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             found = [(row["id"], row["name"]) for row in csv.DictReader(file)]
@@ -233,8 +233,8 @@ def _names_of_problems(path: Path) -> dict[str, str]:
 
 
 def _contest_rows(file: Path, tests: CodeContestsTests, recipe: Recipe) -> Iterator[dict[str, Any]]:
-    """Name, site and tests of the rows of the sites that CodeNet is from. What a number means in the column `source`
-    says the file itself: the sites' numbers differ between copies."""
+    """Name, site and tests of the rows from CodeNet's sites. The meaning of numbers in the column `source` is read from
+    the file itself, because it differs between copies."""
     import pyarrow
     import pyarrow.parquet
 
@@ -275,7 +275,7 @@ def _site(value: Any, labels: Sequence[str], file: Path, recipe: Recipe) -> str:
 
 
 def _put_tests(out: ParquetRows, problem: str, row: Mapping[str, Any], use: Sequence[str], place: int) -> int:
-    """Writes a row's tests, numbered from `place`; the next number."""
+    """Writes a row's tests, numbered from `place`; returns the next number."""
     for kind in use:
         lists = row[f"{kind}_tests"] or {"input": [], "output": []}
         for given, expected in zip(lists["input"], lists["output"], strict=False):

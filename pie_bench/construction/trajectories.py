@@ -1,4 +1,4 @@
-"""Trajectories: one user's submissions to one problem in the order of their dates; and their programs as text."""
+"""Trajectories: one user's submissions to one problem, ordered by date; and their programs as text."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ PROGRAMS_SCHEMA = {
 }
 
 _PROGRAM_COUNTS = ("in trajectories", "readable", "different from the user's earlier ones")
-_PROGRAMS_AT_ONCE = 10_000  # what a killed build reads again at most
+_PROGRAMS_AT_ONCE = 10_000  # the most that a killed build reads again
 
 
 def order_trajectories(workplace: Workplace, into: Path) -> Outcome:
-    """`submissions.parquet`: sorted by problem, user, date and id, with each one's position in its trajectory; an id
-    that was there before is left out. `problems.parquet`: the date of each problem's first submission."""
+    """Writes `submissions.parquet`: sorted by problem, user, date and id, with each one's position in its trajectory,
+    without repeated ids; and `problems.parquet`: the date of each problem's first submission."""
     recipe = workplace.recipe
     read = workplace.stages / "read"
     findings = Findings()
     with database(workplace.temporary) as connection, metered("trajectories", None, "step") as meter:
         kept = table(*parts_in(read))
         total = one(connection, f"SELECT count(*) FROM {kept}")
-        # First the ids that repeat, by their hash: the whole table is sorted once, not twice.
+        # First find repeated ids, by their hash: the whole table is then sorted once instead of twice.
         connection.execute(
             "CREATE TEMP TABLE suspects AS SELECT hash(submission_id) AS id FROM "
             f"{kept} GROUP BY hash(submission_id) HAVING count(*) > 1"
@@ -86,10 +86,10 @@ def order_trajectories(workplace: Workplace, into: Path) -> Outcome:
 
 
 def read_programs(workplace: Workplace, into: Path) -> Outcome:
-    """Parquet files with the submissions and their code as text (`Workplace.programs`), some problems each.
+    """Writes parquet files with the submissions and their code as text (`Workplace.programs`), some problems each.
 
-    What is no text, empty or too long is left out; of equal programs of one trajectory (comments and layout aside) the
-    first stays.
+    Drops what is not text, empty or too long; of equal programs in one trajectory (ignoring comments and layout) keeps
+    the first.
     """
     recipe = workplace.recipe
     submissions = table(workplace.path("trajectories", "submissions.parquet"))
@@ -121,7 +121,7 @@ def read_programs(workplace: Workplace, into: Path) -> Outcome:
 
 
 def _batches(sizes: Iterable[tuple[str, int]], at_once: int) -> Iterator[tuple[str, str]]:
-    """Problems in runs of about so many submissions: the first and the last of each."""
+    """Splits problems into runs of about `at_once` submissions; yields the first and last of each."""
     run: list[str] = []
     held = 0
     for problem, size in sizes:
@@ -164,7 +164,7 @@ def _read_some(
 
 
 def _folders(workplace: Workplace) -> Mapping[str, Path]:
-    """Where the programs lie, by the folder of the metadata."""
+    """Where the programs are, by the folder of the metadata."""
     found = {}
     for number, source in enumerate(workplace.recipe.sources):
         if isinstance(source, CodeNetSource):
@@ -180,7 +180,7 @@ def _folders(workplace: Workplace) -> Mapping[str, Path]:
 def _code_of(
     row: Mapping[str, Any], folders: Mapping[str, Path], recipe: Recipe, findings: Findings
 ) -> tuple[str, str] | None:
-    """A submission's code and the encoding that it was in; None where it cannot be used."""
+    """A submission's code and its original encoding; None if it is unusable."""
     data = row["code"]
     where = f"{row['file']}: row {row['place']}: {row['submission_id']}"
     if data is None:
@@ -220,8 +220,8 @@ def _candidates(folder: Path, submission_id: str) -> Iterator[Path]:
 
 
 def decoded(data: bytes) -> tuple[str, str]:
-    """Text with newlines as UNIX has them, and its encoding: UTF-8, else one of Japanese, else Latin-1 (which is never
-    wrong, and changes nothing but comments and strings)."""
+    """Text with UNIX newlines, and its encoding: UTF-8, else a Japanese one, else Latin-1 (which never fails, and only
+    affects comments and strings)."""
     for encoding in ("utf-8-sig", "cp932", "latin-1"):
         try:
             text = data.decode(encoding)

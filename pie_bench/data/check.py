@@ -1,4 +1,4 @@
-"""Whether a dataset is in order: what it lacks, what is there twice, what leaks between splits, which programs fail."""
+"""Checks a dataset: missing fields, duplicates, leaks between splits, and programs that fail their tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be. `fault`: it changes scores."""
+    """A flaw in the dataset. `fault`: it changes scores."""
 
     split: str
     what: str
@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass
 class SplitReport:
-    """What a split holds, and what the paper says it holds (None: nothing is said)."""
+    """What a split contains, next to the paper's figures (None: the paper gives none)."""
 
     split: str
     pairs: int = 0
@@ -57,7 +57,7 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which rows are looked at: those of the pairs with these ids (None: all), of those the first `limit`."""
+    """Which rows to check: those of the pairs with these ids (None: all), and of those the first `limit`."""
 
     pair_ids: tuple[str, ...] | None = None
     limit: int | None = None
@@ -69,10 +69,10 @@ Judge = Callable[[Program, Sequence[TestCase]], tuple[str, str]]  # outcome ("ok
 def check_form(
     name: str | os.PathLike[str], splits: Collection[str] | None = None, wanted: Wanted = Wanted()
 ) -> tuple[DatasetSpec, dict[str, SplitReport], StoredTests | None]:
-    """Everything that can be seen without running a program, split by split (None: those that are there).
+    """Everything that can be checked without running a program, by split (None: all that exist).
 
-    A training split needs no tests; of the scored split every test must be there. Raises UserError as `load_dataset`,
-    but goes on where a pair is given twice or no row is usable.
+    A training split needs no tests; every test of the scored split must exist. Raises UserError as for `load_dataset`,
+    but continues past duplicate pairs and splits without a usable row.
     """
     for split in splits or ():
         if split not in SPLITS:
@@ -172,9 +172,9 @@ def _own_tests(record: Record) -> str:
 def _look_at_tests(
     report: SplitReport, at: str, record: Record, stored: StoredTests | None, seen: set[tuple[str, str]]
 ) -> None:
-    """Tests that no program can pass, that count twice, or that expect no output: often a file that was cut off.
+    """Reports tests that no program can pass, duplicates, and tests that expect no output (often a truncated file).
 
-    `seen` has the tests of files that were looked at with another pair of the problem.
+    `seen` has the tests in files that were already checked with another pair of the problem.
     """
     shared = record.inline is None
     first: dict[str, TestCase] = {}
@@ -194,7 +194,7 @@ def _look_at_tests(
 
 
 def tests_of(record: Record, stored: StoredTests | None, skip: Collection[tuple[str, str]] = ()) -> Iterable[TestCase]:
-    """The record's tests, from the row or from files; of those in files none of `skip` (problem and test id)."""
+    """The record's tests, from the row or from files; tests in files skip those in `skip` (problem and test id)."""
     if record.inline is not None:
         yield from record.inline
         return
@@ -205,7 +205,7 @@ def tests_of(record: Record, stored: StoredTests | None, skip: Collection[tuple[
 
 
 def _find_leaks(reports: dict[str, SplitReport]) -> None:
-    """A problem in two splits: its answers can be learnt, or retrieved."""
+    """Reports problems in two splits: their answers can be learnt, or retrieved."""
     in_splits = Counter(problem for report in reports.values() for problem in report.problem_ids)
     for report in reports.values():
         for problem in sorted(report.problem_ids):
@@ -215,7 +215,7 @@ def _find_leaks(reports: dict[str, SplitReport]) -> None:
 
 
 def check_programs(report: SplitReport, stored: StoredTests | None, judge: Judge, pool: Any) -> Iterable[str]:
-    """Compiles every program and runs it against its tests; yields a name as each is done."""
+    """Compiles every program and runs it against its tests; yields its name when done."""
 
     def judged(program: Program) -> tuple[Program, str, str]:
         return program, *judge(program, tuple(tests_of(program.record, stored)))

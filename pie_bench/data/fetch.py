@@ -1,7 +1,7 @@
-"""The published files: where they are, whether those that arrived are whole, and where they belong.
+"""The published files: where to get them, whether they arrived intact, and where they belong.
 
-Nobody publishes checksums of PIE's files. So the sums of the first arrival are kept beside them (`SHA256SUMS`, as
-sha256sum writes it) and every later one is held against those; a list that comes with the files counts before that.
+Nobody publishes checksums of PIE's files. So the checksums of the first arrival are stored next to them (`SHA256SUMS`,
+in sha256sum's format), and later arrivals are checked against these. A list that comes with the files takes precedence.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Arrived:
-    """A file in its place. `sha256` was compared with `known_from`, or is the first known of it (None).
+    """A file in its place. `sha256` was compared with `known_from`, or is the first one known (None).
 
-    `rows` (of a split) may differ from the paper's `expected_rows`: then it is a part, or another version.
+    `rows` (of a split) may differ from the paper's `expected_rows`, for a part of it or another version.
     """
 
     name: str
@@ -40,16 +40,16 @@ class Arrived:
 
 
 def wanted_files(spec: DatasetSpec) -> list[tuple[str, ...]]:
-    """The names that each file of the dataset may have: the splits, and the tests as an archive."""
+    """The possible names of each file of the dataset: the splits, and the archive of tests."""
     splits = [tuple(f"{name}.jsonl" for name in spec.splits[split]) for split in SPLITS if split in spec.splits]
     return [*splits, tuple(spec.tests + ending for ending in ARCHIVES)]
 
 
 def lay_out(spec: DatasetSpec, source: str, target: Path) -> list[Arrived]:
-    """Copies or downloads the dataset's files from a folder or URL to the folder `target`, each verified first.
+    """Copies or downloads the dataset's files from a folder or URL to the folder `target`, verifying each first.
 
-    A file that is in place already is verified and not fetched again; a broken download is continued. Raises UserError
-    when a file is not what its sum says (it is not put in place), nothing is to be had, or the connection fails.
+    A file already in place is verified and not fetched again; an interrupted download resumes. Raises UserError if a
+    file does not match its checksum (it is not put in place), if nothing is found, or if the connection fails.
     """
     target.mkdir(parents=True, exist_ok=True)
     place = _Url(source) if "://" in source else _Folder(Path(source).expanduser())
@@ -61,18 +61,18 @@ def lay_out(spec: DatasetSpec, source: str, target: Path) -> list[Arrived]:
                 arrived.append(_settled(spec, target, name, published, source))
                 break
     if not arrived:
-        raise UserError(f"{source}: holds none of {', '.join(names[0] for names in wanted_files(spec))}")
+        raise UserError(f"{source}: contains none of {', '.join(names[0] for names in wanted_files(spec))}")
     return arrived
 
 
 def verify(spec: DatasetSpec, target: Path) -> list[Arrived]:
-    """The dataset's files that are in `target`, held against what is known of them. UserError for one that changed."""
+    """Verifies the dataset's files in `target` against their known checksums. UserError for one that changed."""
     present = [name for names in wanted_files(spec) for name in names if (target / name).is_file()]
     return [_settled(spec, target, name, spec.published.sha256, "the published sums") for name in present]
 
 
 def _settled(spec: DatasetSpec, target: Path, name: str, published: dict[str, str], source: str) -> Arrived:
-    """Verifies a file and puts it in place, noting its sum."""
+    """Verifies a file and puts it in place, recording its checksum."""
     part, final = target / f"{name}.part", target / name
     path = final if final.is_file() else part
     digest = _sha256(path)
@@ -82,7 +82,7 @@ def _settled(spec: DatasetSpec, target: Path, name: str, published: dict[str, st
     if known is not None and known != digest:
         raise UserError(
             f"{path}: is not the file that {known_from} lists: its sha256 is {digest[:16]}…, expected {known[:16]}…; "
-            f"delete it and fetch it again (a new version on purpose: delete its line in {target / SUMS})"
+            f"delete it and fetch it again (if it is a new version on purpose, delete its line in {target / SUMS})"
         )
     if path == part:
         part.replace(final)
@@ -96,7 +96,7 @@ def _settled(spec: DatasetSpec, target: Path, name: str, published: dict[str, st
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """File name to sha256, from a list as sha256sum writes it; none where there is no list."""
+    """File name to SHA-256, from a list in sha256sum's format; empty if there is no list."""
     return _parsed_sums(path.read_text(), str(path)) if path.is_file() else {}
 
 
@@ -105,7 +105,7 @@ def _parsed_sums(text: str, where: str) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), start=1):
         digest, _, name = line.partition(" ")
         if len(digest) != 64 or not name.strip():
-            raise UserError(f"{where}:{number}: not a line of sha256sum's; expected <sha256>  <file name>")
+            raise UserError(f"{where}:{number}: not in sha256sum's format; expected <sha256>  <file name>")
         sums[name.strip().lstrip("*")] = digest.lower()
     return sums
 
@@ -133,7 +133,7 @@ class _Folder:
         return read_sums(self._path / SUMS)
 
     def fetch(self, name: str, part: Path) -> bool:
-        """Whether the file is there; if so, it is now at `part`."""
+        """Fetches the file to `part`; returns whether it exists."""
         if not (self._path / name).is_file():
             return False
         shutil.copyfile(self._path / name, part)
@@ -151,14 +151,14 @@ class _Url:
     def fetch(self, name: str, part: Path) -> bool:
         from tqdm import tqdm
 
-        # One byte less than there is: a server has nothing to say about a range behind the end.
+        # One byte less than there is: servers reject a range that starts at the end.
         begun = max(0, part.stat().st_size - 1) if part.is_file() else 0
         with self._open(name, begun) as answer:
             if answer is None:
                 return False
             if answer.status == 206:
                 os.truncate(part, begun)
-            else:  # the server begins anew
+            else:  # the server starts from the beginning
                 begun = 0
             total = begun + int(answer.headers.get("Content-Length") or 0) or None
             bar = tqdm(total=total, initial=begun, desc=name, unit="B", unit_scale=True, disable=None, delay=1)
@@ -174,7 +174,7 @@ class _Url:
         return True
 
     def _open(self, name: str, begun: int) -> Any:
-        """The answer to a request, to be closed; one that gives None when there is no such file."""
+        """The response, to be closed by the caller; one that yields None if there is no such file."""
         request = urllib.request.Request(f"{self._url}/{name}", headers={"Range": f"bytes={begun}-"} if begun else {})
         try:
             return closing(urllib.request.urlopen(request, timeout=60))
@@ -192,11 +192,11 @@ class _Url:
 
 
 def instructions(spec: DatasetSpec, target: Path | None) -> Iterator[str]:
-    """Where the published files are and what to do with them, line by line."""
+    """Where to get the published files and what to do with them, line by line."""
     if not spec.published.places:
         yield f"dataset {spec.dataset}: nothing is published under this name"
         return
-    yield "PIE's files are on Google Drive, which has to be asked by hand (links of https://github.com/LearningOpt/pie):"
+    yield "PIE's files are on Google Drive; download them by hand (links from https://github.com/LearningOpt/pie):"
     for place in spec.published.places:
         yield f"  {place.what}"
         yield f"    {place.url}"

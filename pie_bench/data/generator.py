@@ -1,9 +1,9 @@
-"""Generators of inputs: a small language, and what it makes. Pure; the same generator, factor, seed and profile make
-the same bytes everywhere.
+"""Input generators: a small language and its interpreter. Pure: the same generator, factor, seed and profile give the
+same bytes everywhere.
 
-A generator is a list of items, each a line of fields (which may be repeated) or a tree. Numbers in it are expressions
-over the names of fields before them. What is called a *size* grows: `unit` times an input's factor, within its bounds.
-docs/stress.md has the language.
+A generator is a list of items, each a line of fields (possibly repeated) or a tree. Numbers are expressions over the
+names of earlier fields. A *size* grows: it is `unit` times an input's factor, within its bounds. docs/stress.md
+describes the language.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _MOST = 10**18
 Order = Literal["any", "ascending", "distinct", "permutation"]
 Profile = Literal["random", "high", "low", "few", "ascending", "descending"]
 PROFILES: tuple[Profile, ...] = ("random", "high", "few", "ascending", "descending", "low")
-"""How values are drawn: over the whole range, from its upper or lower eighth, from three different ones, in order."""
+"""How values are drawn: from the whole range, its upper or lower eighth, three distinct values, or in order."""
 Expression = int | str
 
 
 class TooLarge(Exception):
-    """An input over `MOST_BYTES` or `MOST_VALUES`."""
+    """An input that exceeds `MOST_BYTES` or `MOST_VALUES`."""
 
 
 class Size(Strict):
     """A number that grows with an input's factor: `unit` × factor, at least `low`, at most `high`.
 
-    Without a `unit`, factor 1 is the largest.
+    Without a `unit`, factor 1 gives the largest.
     """
 
     low: int = Field(ge=0, le=_MOST)
@@ -60,7 +60,7 @@ def _checked(value: Any) -> Any:
 
 
 class Part(Strict):
-    """A part of a line: exactly one of a number that grows, numbers, a word, or one of some words."""
+    """A part of a line: exactly one of a growing number, numbers, a word, or a choice of words."""
 
     name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]{0,30}$")
     size: Size | None = None
@@ -84,7 +84,7 @@ class Part(Strict):
         if len(kinds) != 1:
             raise ValueError(f"a field is one of size, number, word and choice; found {' and '.join(kinds) or 'none'}")
         if self.word is not None and (not self.word.isascii() or any(c.isspace() for c in self.word)):
-            raise ValueError("word: the characters that words are made of: ASCII, no space")
+            raise ValueError("word: expected the alphabet of the words: ASCII, no space")
         if self.length != 1 and self.word is None:
             raise ValueError("length: only a word has one")
         if self.order != "any" and self.number is None:
@@ -95,7 +95,7 @@ class Part(Strict):
 
 
 class Item(Strict):
-    """A line, `repeat` times over; or the edges of a tree of `tree` nodes, a line `u v` each."""
+    """A line, `repeat` times; or the edges of a tree with `tree` nodes, one line `u v` each."""
 
     line: tuple[Part, ...] | None = Field(default=None, min_length=1)
     repeat: Expression | Size = 1
@@ -114,7 +114,7 @@ class Item(Strict):
 
 
 class Generator(Strict):
-    """A problem's generator, as its YAML has it."""
+    """A problem's generator, as in its YAML."""
 
     problem: str = Field(min_length=1, max_length=100)
     input: tuple[Item, ...] = Field(min_length=1, max_length=50)
@@ -132,14 +132,14 @@ class Generator(Strict):
                     if field.name in inner:
                         raise ValueError(f"{field.name}: named twice")
                     inner.add(field.name)
-            if item.repeat == 1:  # a repeated line's names end with it
+            if item.repeat == 1:  # names in a repeated line are local to it
                 known = inner
         if not any(True for _ in self.sizes()):
             raise ValueError("nothing grows: one field, count, length or repeat must be a size")
         return self
 
     def sizes(self) -> Iterator[Size]:
-        """Everything that grows."""
+        """All sizes, that is, everything that grows."""
         for item in self.input:
             candidates: list[Any] = [item.repeat]
             for field in item.line or ():
@@ -148,25 +148,25 @@ class Generator(Strict):
 
     @property
     def is_of_values(self) -> bool:
-        """Whether only a value grows, not the input: then its size is that value, else its bytes."""
+        """Whether only a value grows and not the input; then its size is that value, otherwise its length in bytes."""
         lengths: list[Any] = [each for item in self.input for each in (item.repeat, item.tree) if each is not None]
         lengths += [each for item in self.input for field in item.line or () for each in (field.count, field.length)]
         return all(isinstance(each, (int, tuple)) for each in lengths)
 
     def largest(self, factor: float) -> bool:
-        """Whether a larger factor makes nothing larger."""
+        """Whether no larger factor makes anything larger."""
         return all(size.at(factor) == size.high for size in self.sizes())
 
     def size_of(self, data: bytes, factor: float) -> int:
-        """What a growth curve is drawn over."""
+        """The size over which a growth curve is drawn."""
         return max(size.at(factor) for size in self.sizes()) if self.is_of_values else len(data)
 
 
 def load_generator(path: Path) -> Generator:
-    """A generator written by hand; UserError with file, line and what was expected."""
+    """A handwritten generator; UserError with file, line and what was expected."""
     generator = Located(path).validate(Generator)
     if generator.problem != path.stem:
-        raise UserError(f"{path}: problem: it is {generator.problem!r}, the file's name says {path.stem!r}")
+        raise UserError(f"{path}: problem: it is {generator.problem!r}, but the file name says {path.stem!r}")
     for profile in PROFILES:
         try:
             generate(generator, 1 / 64, 0, profile)
@@ -176,7 +176,7 @@ def load_generator(path: Path) -> Generator:
 
 
 def generate(generator: Generator, factor: float, seed: int, profile: Profile = "random") -> bytes:
-    """The input. TooLarge over the limits; UserError where an expression has no value, or a range is empty."""
+    """Generates an input. TooLarge beyond the limits; UserError if an expression is undefined or a range is empty."""
     draw = random.Random(f"{generator.problem} {seed} {profile}")
     lines: list[str] = []
     known: dict[str, int] = {}
@@ -292,7 +292,7 @@ def _word(alphabet: str, length: int, draw: random.Random, profile: Profile) -> 
 
 
 def _tree(nodes: int, draw: random.Random, profile: Profile) -> list[str]:
-    """Edges of a tree on 1…nodes: at random, a path (`high`, `ascending`), or a star (`low`, `few`)."""
+    """Edges of a tree on 1…nodes: random, a path (`high`, `ascending`), or a star (`low`, `few`)."""
     names = list(range(1, nodes + 1))
     if profile not in ("ascending", "descending"):
         draw.shuffle(names)
@@ -311,12 +311,12 @@ def _tree(nodes: int, draw: random.Random, profile: Profile) -> list[str]:
 def _number(value: Expression | Size, known: Mapping[str, int], factor: float) -> int:
     number = value.at(factor) if isinstance(value, Size) else evaluate(value, known)
     if number < 0:
-        raise UserError(f"{value}: it is {number}; expected how many of something")
+        raise UserError(f"{value}: it is {number}; expected a count")
     return number
 
 
 def evaluate(expression: Expression, known: Mapping[str, int]) -> int:
-    """An expression's value: integers, names, `+ - * / ^ ( )`, min and max. UserError where it has none."""
+    """An expression's value: integers, names, `+ - * / ^ ( )`, min and max. UserError if it is undefined."""
     if isinstance(expression, int):
         return expression
     try:
@@ -337,7 +337,7 @@ def _parsed(expression: str) -> ast.expr:
         raise ValueError(f"{expression!r:.60}: expected integers, names, + - * / ^, min and max")
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and type(node.value) is not int:
-            raise ValueError(f"{expression!r:.60}: {node.value!r} is no integer")
+            raise ValueError(f"{expression!r:.60}: {node.value!r} is not an integer")
         if isinstance(node, ast.Call) and (
             not isinstance(node.func, ast.Name) or node.func.id not in ("min", "max") or node.keywords or not node.args
         ):
@@ -356,7 +356,7 @@ def _value(node: ast.AST, known: Mapping[str, int]) -> int:
         return int(node.value)  # type: ignore[arg-type]
     if isinstance(node, ast.Name):
         if node.id not in known:
-            raise UserError(f"{node.id}: no field before it has this name")
+            raise UserError(f"{node.id}: no earlier field has this name")
         return known[node.id]
     if isinstance(node, ast.UnaryOp):
         return -_value(node.operand, known)
@@ -383,4 +383,4 @@ def _refuse_unknown(values: tuple[Any, ...], known: set[str]) -> None:
         if isinstance(value, str):
             names = {n.id for n in ast.walk(_parsed(value)) if isinstance(n, ast.Name)} - {"min", "max"}
             if names - known:
-                raise ValueError(f"{value}: {min(names - known)} is no field before it")
+                raise ValueError(f"{value}: {min(names - known)} is not an earlier field")

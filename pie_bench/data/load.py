@@ -1,4 +1,4 @@
-"""Datasets in one schema, as Hugging Face `datasets`: bundled, published or the user's own. A row is a pair."""
+"""Loads datasets, bundled, published or the user's own, in one schema as Hugging Face `datasets`. A row is a pair."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from pie_bench.paths import cache_dir
 if TYPE_CHECKING:
     import datasets
 
-STRESS_SUFFIX = "+stress"  # of the name of a dataset whose tests are its stress inputs
+STRESS_SUFFIX = "+stress"  # suffix of the name of a dataset whose tests are its stress inputs
 _CHUNK = 2000  # rows held as Python objects at once
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that cannot be used, and why."""
+    """An unusable row, and the reason."""
 
     pair_id: str
     reason: str
@@ -37,10 +37,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class PairDataset:
-    """One split of a dataset. `rows` has a row a pair (columns: see `features`), `rejected` what was left out.
+    """One split of a dataset. `rows` has one row per pair (columns: see `features`), `rejected` what was left out.
 
-    `folder` is where its files lie (None: not on this machine), `stored_tests` reads tests from files (None: loaded
-    without tests, or none are known), `inline_tests` has those that rows hold themselves, by pair id.
+    `folder` is where its files are (None: not on this machine), `stored_tests` reads tests from files (None: loaded
+    without tests, or there are none), `inline_tests` has tests stored in rows, by pair id.
     """
 
     name: str
@@ -53,25 +53,25 @@ class PairDataset:
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
-        """All pairs, in the file's order."""
+        """All pairs, in file order."""
         return tuple(_pair_of_row(row) for row in self.rows)
 
     def pair(self, pair_id: str) -> Pair:
-        """The pair with this id. UserError, with the closest ids, when there is none."""
+        """The pair with this id. UserError, suggesting similar ids, if there is none."""
         if pair_id not in self._by_id:
             raise unknown_name("pair", pair_id, self._by_id)
         return self._by_id[pair_id]
 
     def chosen(self, pair_ids: Sequence[str] | None = None, limit: int | None = None) -> tuple[Pair, ...]:
-        """The pairs with these ids, in this order, each once (None: all), of those the first `limit`.
+        """The pairs with these ids, in this order, without repetitions (None: all), and of those the first `limit`.
 
-        Raises UserError as `pair`.
+        Raises UserError as for `pair`.
         """
         pairs = self.pairs if pair_ids is None else tuple(self.pair(pair_id) for pair_id in dict.fromkeys(pair_ids))
         return pairs[:limit]
 
     def by_problem(self, problem_ids: Sequence[str] | None = None) -> dict[str, list[Pair]]:
-        """The pairs of these problems, in this order (None: of all, by their ids). UserError for an unknown one."""
+        """The pairs by problem, in this order (None: all problems, sorted by id). UserError for an unknown problem."""
         found: dict[str, list[Pair]] = {}
         for pair in self.pairs:
             found.setdefault(pair.problem_id, []).append(pair)
@@ -82,12 +82,12 @@ class PairDataset:
         return {problem_id: found[problem_id] for problem_id in wanted}
 
     def tests(self, pair: Pair) -> tuple[TestCase, ...]:
-        """The pair's tests, in the order of its `tests`; from files they are read anew each time."""
+        """The pair's tests, in the order of its `tests`; those in files are read anew each time."""
         inline = self.inline_tests.get(pair.pair_id)
         return inline or tuple(self._stored_test(pair.problem_id, test_id) for test_id in pair.tests)
 
     def fingerprint(self) -> str:
-        """sha256 over the content: every pair's programs, and the input and expected output of every test it uses."""
+        """SHA-256 over the content: every pair's programs, and the input and expected output of every test it uses."""
         sums: dict[tuple[str, str], str] = {}  # pairs of a problem share their files
 
         def stored_sum(problem_id: str, test_id: str) -> str:
@@ -127,10 +127,10 @@ def load_dataset(
 ) -> PairDataset:
     """One split (train, val or test) of the dataset that `--dataset` names: see `load_spec` and docs/dataset.md.
 
-    A row that lacks something (a program, its tests when `with_tests`) is left out and listed in `rejected`. With
-    `stress` the tests are the split's stress inputs (docs/stress.md), and pairs without any are left out.
-    Raises UserError for what is wrong with the files themselves: missing, in another encoding or not JSON (file and
-    line), without a column that is needed, a pair given twice, no usable row at all.
+    An incomplete row (without a program, or without tests when `with_tests`) is left out and listed in `rejected`. With
+    `stress` the tests are the split's stress inputs (docs/stress.md), and pairs without any are left out. Raises
+    UserError for problems of the files themselves: missing, wrongly encoded or not JSON (with file and line), without a
+    required column, a duplicate pair, or no usable row at all.
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
@@ -184,7 +184,7 @@ def load_dataset(
 
 
 def load_split(name: str | os.PathLike[str], split: str, *, with_tests: bool = True) -> PairDataset | None:
-    """As `load_dataset`; None where the dataset does not have the split."""
+    """Like `load_dataset`; None if the dataset does not have the split."""
     try:
         return load_dataset(name, split, with_tests=with_tests)
     except MissingSplitError:
@@ -192,7 +192,7 @@ def load_split(name: str | os.PathLike[str], split: str, *, with_tests: bool = T
 
 
 def _with_stress_inputs(dataset: PairDataset, path: Path) -> PairDataset:
-    """The same pairs with stress inputs for tests, under a name of its own: other tests, another dataset."""
+    """The same pairs with stress inputs as tests, under a different name, since other tests make another dataset."""
     import datasets
 
     stress = read_stress(path, dataset.name, dataset.split)
@@ -217,13 +217,13 @@ def _with_stress_inputs(dataset: PairDataset, path: Path) -> PairDataset:
 
 
 def stored_tests_of(spec: DatasetSpec) -> StoredTests | None:
-    """The dataset's tests in files; None where no place is known. UserError for an archive that cannot be read."""
+    """The dataset's tests in files; None if their location is unknown. UserError for an unreadable archive."""
     path = spec.tests_path()
     return None if path is None else open_tests(path, cache_dir())
 
 
 def features() -> datasets.Features:
-    """The schema of `PairDataset.rows`. The two lists of recorded seconds stand beside `tests`, or are null."""
+    """The schema of `PairDataset.rows`. The two lists of recorded seconds are parallel to `tests`, or null."""
     import datasets
 
     text, seconds = datasets.Value("string"), datasets.Value("float64")

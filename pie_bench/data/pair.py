@@ -21,10 +21,10 @@ class TestCase:
 class Pair:
     """A (slow, fast) pair of programs for one problem (the paper, Section 2).
 
-    `src_seconds` / `tgt_seconds` are the times recorded in the dataset, by test id, in simulated seconds
-    (PIE's `src_code_tc2time`); None where the dataset has none. `rationale` says in words why the target is faster.
-    `problem_date` is when the problem's first solution was sent, in seconds since 1970. `tag` says how near the target
-    is to the fastest known program, 1 to 10 (Section 3.2); None where the dataset has none.
+    `src_seconds` / `tgt_seconds` are the times recorded in the dataset, by test id, in simulated seconds (PIE's
+    `src_code_tc2time`); None if the dataset has none. `rationale` explains in words why the target is faster.
+    `problem_date` is when the problem's first solution was submitted, in seconds since 1970. `tag` says how close the
+    target is to the fastest known program, 1 to 10 (Section 3.2); None if the dataset has none.
     """
 
     pair_id: str

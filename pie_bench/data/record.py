@@ -1,4 +1,4 @@
-"""From a row, whatever its columns are called, to a record of a pair; or, in words, what keeps it from being one."""
+"""Turns a row, whatever its columns are called, into a record of a pair, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pie_bench.hashing import hash_of, sha256
 INPUT_NAMES = ("input", "stdin", "in")
 OUTPUT_NAMES = ("output", "expected_output", "expected", "stdout", "out")
 ID_NAMES = ("id", "test_id")
-_MOST_SECONDS = 1e12  # no time: NaN, and numbers that no float holds
+_MOST_SECONDS = 1e12  # upper bound; rejects NaN and numbers that overflow
 Columns = Mapping[str, Sequence[str]]  # ours: theirs
 
 
 class UnusableRow(Exception):
-    """A row that is no pair. `what` is the kind of fault, the message says it of this row."""
+    """A row that is not a usable pair. `what` is the kind of fault; the message describes it for this row."""
 
     def __init__(self, what: str, said: str | None = None):
         super().__init__(said or what)
@@ -32,7 +32,7 @@ class UnusableRow(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """A row that can be used. `inline` has the tests that the row holds itself (None: files have them)."""
+    """A usable row. `inline` has the tests stored in the row itself (None: they are in files)."""
 
     pair_id: str
     problem_id: str
@@ -54,9 +54,9 @@ def parse(
     stored: StoredTests | None,
     tests: Literal["wanted", "if given", "ignored"] = "wanted",
 ) -> Record:
-    """The row as a record. Raises UnusableRow for what it lacks or holds wrongly, a test's missing file included.
+    """The row as a record. Raises UnusableRow for missing or invalid fields, including a test's missing file.
 
-    Ids that a row lacks are made from its content: a program's from its code, the problem's from its tests.
+    Missing ids are derived from content: a program's from its code, the problem's from its tests.
     """
     code = {column: _text(row, columns, column) for column in REQUIRED_COLUMNS}
     for column, value in code.items():
@@ -88,7 +88,7 @@ def parse(
 
 
 def pair_id_of(row: Mapping[str, Any], columns: Columns) -> str:
-    """What a row's pair is called: its own id, else both programs' ids, each made from the code where it is missing."""
+    """The id of a row's pair: its own, else both programs' ids, each derived from the code if missing."""
     own = _id(row, columns, "pair_id")
     if own is not None:
         return own
@@ -96,7 +96,7 @@ def pair_id_of(row: Mapping[str, Any], columns: Columns) -> str:
 
 
 def name_of(row: Mapping[str, Any], columns: Columns) -> str:
-    """`pair_id_of` for messages, of any row."""
+    """`pair_id_of` for messages; works for any row."""
     try:
         return pair_id_of(row, columns)
     except UnusableRow:
@@ -104,7 +104,7 @@ def name_of(row: Mapping[str, Any], columns: Columns) -> str:
 
 
 def missing_column(seen: Iterable[str], columns: Columns, *, with_tests: bool, where: str) -> UserError | None:
-    """Of rows that have only the columns `seen`: an error for one that none of them has, with what there is instead."""
+    """An error for a required column missing from all rows, whose columns are `seen`, listing what there is instead."""
     names = sorted(map(str, seen))
     for ours in (*REQUIRED_COLUMNS, *(("tests",) if with_tests else ())):
         theirs = columns.get(ours, ())
@@ -115,17 +115,17 @@ def missing_column(seen: Iterable[str], columns: Columns, *, with_tests: bool, w
             why = "; every pair needs a faster program, which answers are compared with" if ours == "tgt_code" else ""
             return UserError(
                 f"{where}: no column {wanted}{why}; there are {', '.join(names)}; "
-                f"{hint}(columns may have any names: say which in a YAML file, docs/dataset.md)"
+                f"{hint}(columns may have any names: map them in a YAML file, docs/dataset.md)"
             )
     return None
 
 
 def parse_tests(given: Any) -> tuple[tuple[str, ...], tuple[TestCase, ...] | None]:
-    """What `tests` holds: the tests' ids, and the tests themselves where they stand in the row.
+    """Parses `tests`: the tests' ids, and the tests themselves if they are in the row.
 
     Ids of tests in files: `["0", 1, …]`. Tests: `[{"input": …, "output": …}, …]` (also INPUT_NAMES, OUTPUT_NAMES; with
-    an id under ID_NAMES or else numbered), `[[input, output], …]` or `{"input": [...], "output": [...]}`; any of these
-    as JSON text. Raises UnusableRow.
+    an id under ID_NAMES, else numbered), `[[input, output], …]` or `{"input": [...], "output": [...]}`; any of these
+    may be JSON text. Raises UnusableRow.
     """
     if isinstance(given, str):
         given = _from_text(given)
@@ -149,16 +149,16 @@ def parse_tests(given: Any) -> tuple[tuple[str, ...], tuple[TestCase, ...] | Non
 
 
 def recorded_seconds(row: Mapping[str, Any], columns: Columns, side: str, tests: Sequence[str]) -> list[float] | None:
-    """The times that a row holds of a side's program: by test where `tests` are wanted, else their sum.
+    """The recorded times of one side's program: by test if `tests` are given, else their sum.
 
-    None where one is missing: none is better than some.
+    None if any is missing: partial times would mislead.
     """
     if not tests:
         total = _value(row, columns, f"{side}_total_seconds")[1]
         return [float(total)] if _is_time(total) else None
     recorded = _value(row, columns, f"{side}_seconds")[1]
     if isinstance(recorded, (list, tuple)) and all(isinstance(item, tuple) and len(item) == 2 for item in recorded):
-        recorded = dict(recorded)  # what Arrow makes of a map
+        recorded = dict(recorded)  # Arrow's form of a map
     if isinstance(recorded, (list, tuple)):  # in the order of the tests
         values = list(recorded)
     else:
@@ -172,7 +172,7 @@ def _is_time(value: Any) -> bool:
 
 
 def _value(row: Mapping[str, Any], columns: Columns, ours: str) -> tuple[str, Any]:
-    """Their name and the value of our column: of several names for one the first that holds something."""
+    """Their name and the value of our column; if it has several names, of the first that is not empty."""
     for name in columns.get(ours, ()):
         value = row.get(name)
         if value is not None and not (isinstance(value, float) and math.isnan(value)):
@@ -181,7 +181,7 @@ def _value(row: Mapping[str, Any], columns: Columns, ours: str) -> tuple[str, An
 
 
 def _date(row: Mapping[str, Any], columns: Columns) -> int | None:
-    """Seconds since 1970; None for what is no such number, as for a time that is none."""
+    """Seconds since 1970; None for anything that is not a valid time."""
     value = _value(row, columns, "problem_date")[1]
     return int(value) if _is_time(value) else None
 
@@ -205,7 +205,7 @@ def _text(row: Mapping[str, Any], columns: Columns, ours: str) -> str | None:
 
 
 def _id(row: Mapping[str, Any], columns: Columns, ours: str) -> str | None:
-    """An id: text, or a number as text (7.0 as 7: what a column with gaps makes of 7). None where there is none."""
+    """An id: text, or a number as text (7.0 as 7, since a column with gaps turns 7 into 7.0). None if there is none."""
     name, value = _value(row, columns, ours)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -229,7 +229,7 @@ def _made_id(row: Mapping[str, Any], columns: Columns, side: str) -> str:
 
 
 def _made_problem_id(tests: Any, src_code: str) -> str:
-    """Rows with the same tests are of one problem; without any, rows with the same source."""
+    """Rows with the same tests belong to one problem; without tests, rows with the same source do."""
     try:
         inline = parse_tests(tests)[1]
     except UnusableRow:
@@ -243,7 +243,7 @@ def _find_files(ids: Iterable[str], problem_id: str | None, stored: StoredTests 
     if stored is None:
         raise UnusableRow(
             "tests are only listed",
-            "tests has ids, but where the tests lie is not known: give them in the row, as {input, output}, or say "
+            "tests has ids, but the location of the tests is unknown: give them in the row, as {input, output}, or set "
             "tests: FOLDER in a YAML file",
         )
     if problem_id is None:
@@ -292,9 +292,7 @@ def _part(test_id: str, test: Mapping[str, Any], names: Sequence[str]) -> bytes:
             f"a test's {names[0]} is missing", f"test {test_id}: {names[0]} is missing; it has {_names(test)}"
         )
     if len(found) > 1:
-        raise UnusableRow(
-            f"a test has two {names[0]}s", f"test {test_id}: has {' and '.join(found)}: which of them counts?"
-        )
+        raise UnusableRow(f"a test has two {names[0]}s", f"test {test_id}: has {' and '.join(found)}: keep one")
     value = test[found[0]]
     if isinstance(value, bytes):
         return value
@@ -341,7 +339,7 @@ def _encoded(name: str, text: str) -> bytes:
         raise UnusableRow(
             "a lone surrogate",
             f"{name} holds a lone surrogate (\\u{ord(text[error.start]):04x} at character {error.start + 1}), "
-            "half a character that UTF-8 cannot hold",
+            "half a character that UTF-8 cannot encode",
         ) from None
 
 
@@ -350,7 +348,7 @@ def _names(row: Mapping[str, Any]) -> str:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, and which, for people who know JSON."""
+    """What kind of value it is, in terms of JSON."""
     kinds: dict[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "text", bytes: "bytes"}
     if isinstance(value, Mapping):
         return f"an object with {_names(value)}"

@@ -1,6 +1,6 @@
-"""The rows of a split as they are, one by one, wherever they lie: JSON Lines, parquet, a folder of `datasets`, the hub.
+"""Reads a split's raw rows one by one, from JSON Lines, parquet, a folder of `datasets`, or the hub.
 
-Whatever is wrong with a file is said with file and line (of binary formats: the row).
+Errors name file and line (for binary formats, the row).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _BATCH = 1000  # rows of a parquet file held as Python objects at once
 
 
 class MissingSplitError(UserError):
-    """A dataset that is in order, but for this split, which it does not have."""
+    """The dataset is fine but does not have this split."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A split's rows with their numbers, from 1. `where` names the file for messages, `unit` what the numbers count."""
+    """A split's rows, numbered from 1. `where` names the file for messages, `unit` what the numbers count."""
 
     where: str
     unit: str
@@ -37,9 +37,9 @@ class Rows:
 
 
 def rows_of(spec: DatasetSpec, split: str) -> Rows:
-    """The rows of one of our SPLITS. UserError when the split is not there, and for a broken file (as it is read).
+    """The rows of one of our SPLITS. UserError if the split does not exist, or (while reading) for a broken file.
 
-    A single file is the split that is asked about, test or val; never train, whose rows are shown with their answers.
+    A single file serves as the requested split, test or val; never as train, whose rows are shown with their answers.
     """
     if isinstance(spec, PluginSpec):
         return _plugin_rows(spec, split)
@@ -68,7 +68,7 @@ def rows_of(spec: DatasetSpec, split: str) -> Rows:
 
 
 def _files_of_split(folder: Path, names: Iterable[str]) -> list[Path]:
-    """The split's file, under the first of its names that is there; several for parquet in shards, as the hub has."""
+    """The split's file, under the first of its names that exists; several for sharded parquet, as on the hub."""
     for name in names:
         for place in (folder, folder / "data"):
             found = [file for ending in FILES if (file := place / f"{name}{ending}").is_file()]
@@ -112,7 +112,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _without_mark(path: Path, data: bytes) -> bytes:
-    """The first line without UTF-8's mark; UserError where a mark or NULs say that the file is in another encoding."""
+    """The first line without a UTF-8 BOM; UserError if a BOM or NULs show that the file is in another encoding."""
     encoding = json.detect_encoding(data)
     if encoding.startswith(("utf-16", "utf-32")):
         name = encoding[:6].upper()
@@ -144,7 +144,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} is given twice")
+        raise ValueError(f"{twice!r} occurs twice")
     return found
 
 
@@ -162,7 +162,7 @@ def _parquet_rows(paths: Iterable[Path]) -> Iterator[Mapping[str, Any]]:
 
 
 def _saved_rows(spec: DatasetSpec, folder: Path, split: str) -> Rows:
-    """A folder of `save_to_disk`: a dataset a split, or a single one."""
+    """A folder written by `save_to_disk`: one dataset per split, or a single one."""
     import datasets
     import pyarrow
 

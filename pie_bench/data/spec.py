@@ -1,6 +1,6 @@
-"""What a dataset is: where its rows and tests lie, and what its columns are called.
+"""Describes a dataset: where its rows and tests are, and what its columns are called.
 
-`pie.yaml` has the published columns, `published.yaml` what is known of the published files alone.
+`pie.yaml` has the published columns, `published.yaml` facts about the published files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pie_bench.paths import PACKAGE_DIR
 
 DATASETS = {"mini": "bundled: 10 test pairs, 40 training pairs", "pie": "PIE's published files, in PIE_DATA_DIR"}
 SPLITS = ("train", "val", "test")
-SCORED = "test"  # the split that the shipped tasks ask about
+SCORED = "test"  # the split that the shipped tasks use
 HUB = "hf:"
 FILES = (".jsonl", ".jsonl.gz", ".parquet")
 DATA_DIR = PACKAGE_DIR / "data"
@@ -38,14 +38,14 @@ RowsOfSplit = Callable[[str], "Iterable[Mapping[str, Any]] | None"]
 
 
 class Place(Strict):
-    """Where something published can be had."""
+    """Where something published is available."""
 
     what: str
     url: str
 
 
 class Published(Strict):
-    """What is known of the published files: rows and problems a split, sums by file name, where they are."""
+    """Facts about the published files: rows and problems per split, hashes by file name, and locations."""
 
     pairs: dict[str, int] = Field(default_factory=dict)
     problems: dict[str, int] = Field(default_factory=dict)
@@ -56,9 +56,9 @@ class Published(Strict):
 class DatasetSpec(Strict):
     """A dataset's YAML.
 
-    `source` is a folder with a file a split (or one that `datasets` wrote), a single file, or `hf:OWNER/NAME`. `tests`
-    is a folder of tests or an archive of one; a relative path starts from the source's folder. A row may hold its tests
-    itself.
+    `source` is a folder with one file per split (or one written by `datasets`), a single file, or `hf:OWNER/NAME`.
+    `tests` is a folder of tests or an archive of one; relative paths start from the source's folder. Rows may also
+    contain their own tests.
     """
 
     dataset: str = Field(pattern=_NAME)
@@ -77,16 +77,16 @@ class DatasetSpec(Strict):
                 raise ValueError(str(unknown_name("key", key, known)))
         for key in REQUIRED_COLUMNS if info.field_name == "columns" else ():
             if not value.get(key):
-                raise ValueError(f"{key} is missing: say which columns hold it")
+                raise ValueError(f"{key} is missing: name the columns that hold it")
         return value
 
     @property
     def hub_name(self) -> str | None:
-        """What `datasets.load_dataset` is asked for; None for what lies on this machine."""
+        """The name to give `datasets.load_dataset`; None for data on this machine."""
         return self.source.removeprefix(HUB) if self.source.startswith(HUB) else None
 
     def path(self) -> Path | None:
-        """The folder or file with the rows; None where they come from elsewhere. UserError when it does not exist."""
+        """The folder or file with the rows; None if they come from elsewhere. UserError if it does not exist."""
         if self.hub_name is not None:
             return None
         source = self.source
@@ -109,14 +109,14 @@ class DatasetSpec(Strict):
         return path
 
     def folder(self) -> Path | None:
-        """Where relative paths start; None for rows that come from elsewhere. UserError as `path`."""
+        """Where relative paths start; None for rows from elsewhere. UserError as for `path`."""
         path = self.path()
         return path.parent if path is not None and path.is_file() else path
 
     def tests_path(self) -> Path | None:
-        """Where tests that rows only list lie, whether anything is there or not; None where nothing says so."""
+        """Where the tests listed by rows should be, whether or not they exist; None if nothing says so."""
         folder = self.folder()
-        if folder is None:  # no folder of their own: an absolute path, or beside PIE's
+        if folder is None:  # no own folder: an absolute path, or next to PIE's
             pie = os.environ.get("PIE_DATA_DIR")
             folder = Path(pie).expanduser().resolve() if pie else None
         tests = Path(self.tests).expanduser()
@@ -124,7 +124,7 @@ class DatasetSpec(Strict):
 
 
 class PluginSpec(DatasetSpec):
-    """A dataset whose rows another package's function gives: `rows(split)`, None for a split that it does not have."""
+    """A dataset whose rows come from a plug-in's function: `rows(split)`, None for a split that it does not have."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -138,8 +138,8 @@ def load_spec(name: str | os.PathLike[str]) -> DatasetSpec:
     """The dataset that `--dataset` names.
 
     `mini`, `pie`, `hf:OWNER/NAME`, a YAML file, a file of rows (FILES), a folder, the name of a plug-in's dataset or
-    `MODULE:OBJECT`. Raises UserError for an unknown name, and for a YAML that is not as it should be (file, line, what
-    was expected).
+    `MODULE:OBJECT`. Raises UserError for an unknown name, and for an invalid YAML file (with file, line and what was
+    expected).
     """
     name = os.fspath(name)
     if name == "pie":
@@ -148,7 +148,7 @@ def load_spec(name: str | os.PathLike[str]) -> DatasetSpec:
         return _with_pie_columns(name, str(DATA_DIR / "mini"))
     if name.startswith(HUB):
         if not re.match(_NAME, name):
-            hub_folder = "a folder on this machine is given without hf:"
+            hub_folder = "give a local folder without hf:"
             raise UserError(f"dataset {name}: expected {HUB}OWNER/NAME ({hub_folder})")
         return _with_pie_columns(name, name)
     if name.endswith(_YAML):
@@ -162,24 +162,24 @@ def load_spec(name: str | os.PathLike[str]) -> DatasetSpec:
 
 
 def dataset_names() -> dict[str, str]:
-    """The datasets that have a name of their own, each with a line that says what it is."""
+    """The named datasets, each with a one-line description."""
     added = registry.registered("datasets")
     return DATASETS | {name: f"from the package {found.package}" for name, found in added.items()}
 
 
 def absolute_name(name: str) -> str:
-    """The same dataset, named so that it is found from every folder: files and folders by their absolute path."""
+    """A name for the dataset that is valid from any folder: files and folders become absolute paths."""
     if name in dataset_names() or name.startswith(HUB):
         return name
     return str(_existing(name) or name)
 
 
 def _existing(name: str) -> Path | None:
-    """The file or folder that the name is a path of; None where nothing is there."""
+    """The file or folder at this path; None if there is nothing."""
     try:
         path = Path(name).expanduser().resolve()
         return path if path.exists() else None
-    except (OSError, RuntimeError, ValueError):  # a name that no file can have
+    except (OSError, RuntimeError, ValueError):  # not a valid file name
         return None
 
 
@@ -206,7 +206,7 @@ def _load_yaml(path: Path, name: str) -> DatasetSpec:
 
 
 def _name_of(path: Path) -> str:
-    """What a dataset without a name is called in results: never its whole path, which is this machine's own."""
+    """The name of an unnamed dataset in results: never its whole path, which is specific to this machine."""
     stem = path.name
     for ending in (*FILES, *_YAML):
         stem = stem.removesuffix(ending) or stem
@@ -217,7 +217,7 @@ def _name_of(path: Path) -> str:
 
 
 def _from_registry(name: str) -> DatasetSpec:
-    """A dataset that another package adds, or the object that an import string names."""
+    """A dataset from a plug-in, or the object that an import string names."""
     added = registry.find_if_there("datasets", name)
     if added is None:
         own = f"{HUB}OWNER/NAME, a folder, a file ({', '.join(FILES)}) or a YAML file"
@@ -233,7 +233,7 @@ def _from_registry(name: str) -> DatasetSpec:
 
 
 def _naming(added: registry.Registered, rows: RowsOfSplit) -> RowsOfSplit:
-    """The function, with what it raises (or its rows do) as UserErrors that name it and its package."""
+    """Wraps the function: its errors, and those of its rows, become UserErrors that name it and its package."""
 
     def broken(split: str, error: Exception) -> UserError:
         return added.broken(f"rows({split!r}): {type(error).__name__}: {error}")

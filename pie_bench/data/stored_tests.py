@@ -1,7 +1,7 @@
 """Tests as files: `PROBLEM/input.N.txt` and `output.N.txt` in a folder, a zip, a tar or a compressed tar.
 
-An archive is read where it lies: 200,000 small files are never unpacked. Only names of that form count, whatever else
-an archive holds, so no name leads anywhere.
+An archive is read in place: 200,000 small files are never unpacked. Only names of that form count, whatever else an
+archive contains, so no name can escape.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class StoredTests(Protocol):
     def where(self, key: Key) -> str: ...
 
     def test_ids(self, problem_id: str) -> list[str]:
-        """Tests that have both files, in order of their numbers."""
+        """The ids of tests that have both files, in numeric order."""
         ...
 
 
 def open_tests(path: Path, cache_dir: Path) -> StoredTests:
-    """The tests at `path`: a folder, an archive, or what either is called without its ending.
+    """The tests at `path`: a folder, an archive, or the name of either without its extension.
 
-    What takes long is kept in `cache_dir`/tests: the index of a tar; of a compressed tar, its tests as one zip.
-    Raises UserError for an archive that cannot be read or holds no test.
+    `cache_dir`/tests caches what is slow to compute: the index of a tar; for a compressed tar, its tests as a zip.
+    Raises UserError for an archive that is unreadable or contains no tests.
     """
     if path.is_dir():
         return _Folder(path)
@@ -51,7 +51,7 @@ def open_tests(path: Path, cache_dir: Path) -> StoredTests:
         found = [path.with_name(path.name + ending) for ending in ARCHIVES]
         archive = next((candidate for candidate in found if candidate.is_file()), path)
     if not archive.is_file():
-        return _Folder(path)  # every test is missing, and each is named
+        return _Folder(path)  # all tests are missing, and each will be reported
     try:
         if archive.name.endswith(".zip"):
             return _Zip(archive)
@@ -66,7 +66,7 @@ def open_tests(path: Path, cache_dir: Path) -> StoredTests:
 
 
 def key_of(name: str) -> Key | None:
-    """Which test's file an archive's member is; None for anything else, and for every name with `..` or a root."""
+    """The test file that an archive's member is; None for anything else, and for names with `..` or a root."""
     match = _TEST_NAME.fullmatch(name.removeprefix("./"))
     if match is None or ".." in name.split("/"):
         return None
@@ -96,7 +96,7 @@ class _Folder:
 
 
 class _Archive:
-    """What zip and tar have in common: an index from key to where the file lies."""
+    """What zip and tar share: an index from key to the file's position."""
 
     _names: dict[Key, Any]
 
@@ -121,7 +121,7 @@ class _Archive:
 
 class _Zip(_Archive):
     def __init__(self, path: Path, name: str | None = None) -> None:
-        self._zip = zipfile.ZipFile(path)  # may be read by several threads at once
+        self._zip = zipfile.ZipFile(path)  # thread-safe for reading
         members = ((info.filename, info) for info in self._zip.infolist() if not info.is_dir())
         self._names = _unique(members, path)
         super().__init__(name or path.name)
@@ -154,7 +154,7 @@ class _Tar(_Archive):
 
 
 def _unique(members: Iterator[tuple[str, Any]], path: Path) -> dict[Key, Any]:
-    """The archive's tests by key. UserError when there are none, or one is there twice: which one counts?"""
+    """The archive's tests by key. UserError if there are none, or if a name occurs twice, which would be ambiguous."""
     names: dict[Key, Any] = {}
     first: dict[Key, str] = {}
     for name, place in members:
@@ -162,15 +162,15 @@ def _unique(members: Iterator[tuple[str, Any]], path: Path) -> dict[Key, Any]:
         if key is None or name.startswith("__MACOSX/"):
             continue
         if key in names:
-            raise UserError(f"{path}: holds {'/'.join(key[:2])}.{key[2]}.txt twice: {first[key]} and {name}")
+            raise UserError(f"{path}: contains {'/'.join(key[:2])}.{key[2]}.txt twice: {first[key]} and {name}")
         names[key], first[key] = place, name
     if not names:
-        raise UserError(f"{path}: holds no test (expected PROBLEM/input.N.txt and PROBLEM/output.N.txt)")
+        raise UserError(f"{path}: contains no tests (expected PROBLEM/input.N.txt and PROBLEM/output.N.txt)")
     return names
 
 
 def _rewritten(archive: Path, target: Path) -> Path:
-    """A compressed tar has no random access: it is streamed once, and its tests are kept as a zip."""
+    """Converts a compressed tar, which has no random access, to a zip of its tests in one pass."""
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}")

@@ -1,8 +1,8 @@
-"""Stress inputs: larger inputs on which a program's time is its work, kept as generator, seed and sum.
+"""Stress inputs: larger inputs on which work dominates a program's time, stored as generator, seed and hash.
 
-A file holds those of one split: per problem the generator and its inputs, per pair which of them its own programs agree
-on and what share of the slow program's time is work there. Inputs are made again when they are read, and must have
-their sum; expected outputs are kept, compressed.
+A file covers one split: per problem the generator and its inputs; per pair the inputs on which its own programs agree,
+and the share of the slow program's time spent on work. Inputs are regenerated when read, and must match their hash;
+expected outputs are stored, compressed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pie_bench.paths import cache_dir
 from pie_bench.run.files import first_problem, write_json
 
 SCHEMA_VERSION: Literal[1] = 1
-MIN_SHARE = 0.8  # of the slow program's time after the start of main: what makes an input one that exercises it
+MIN_SHARE = 0.8  # of the slow program's time, after the start of main, for an input to exercise it
 FAMILY_SIZES = 5
 GENERATORS = DATA_DIR / "generators"
 _KEPT_IN_MEMORY = 24  # inputs, with their outputs
@@ -50,9 +50,9 @@ class StressInput(_Part):
 
 
 class StressProblem(_Part):
-    """A problem's inputs, and what became of those that were tried."""
+    """A problem's inputs, and the outcomes of those that were tried."""
 
-    generator: Generator | None = Field(description="null: the tests follow no grammar that is known")
+    generator: Generator | None = Field(description="null: the tests follow no known grammar")
     written_by: Literal["hand", "tests"]
     inputs: tuple[StressInput, ...]
     pairs: tuple[str, ...]
@@ -67,7 +67,7 @@ class StressPair(_Part):
 
     programs: tuple[str, str]
     shares: dict[str, float]
-    best_share: float | None = Field(description="the most that was reached on any input; null: nothing was measured")
+    best_share: float | None = Field(description="the largest share on any input; null: nothing was measured")
 
     @property
     def exercised(self) -> bool:
@@ -88,12 +88,13 @@ class StressSet(_Part):
 
     @property
     def sum(self) -> str:
-        """sha256 over generators, inputs' and outputs' sums: what a stress set is, however it was compressed."""
+        """SHA-256 over generators and the hashes of inputs and outputs: a set's identity, independent of
+        compression."""
         data = self.model_dump(mode="json", exclude={"problems": {"__all__": {"inputs": {"__all__": {"output"}}}}})
         return hash_of(data)
 
     def tests_of(self, pair: Pair) -> tuple[str, ...]:
-        """The ids of a pair's stress inputs; none where it has none that is mostly work, or its programs changed."""
+        """The ids of a pair's stress inputs; none if none is mostly work, or if its programs changed."""
         known = self.pairs.get(pair.pair_id)
         if known is None or known.programs != programs_of(pair) or not known.exercised:
             return ()
@@ -125,7 +126,7 @@ def unpacked(text: str, where: str) -> bytes:
 
 
 class StressTests:
-    """The inputs and outputs of a stress set, as tests in files are read: made when they are asked for."""
+    """A stress set's inputs and outputs, with the interface of stored tests; generated on demand."""
 
     def __init__(self, stress: StressSet, path: Path):
         self._path = path
@@ -137,7 +138,7 @@ class StressTests:
         return (key[0], key[2]) in self._inputs
 
     def read(self, key: Key) -> bytes:
-        """UserError where what is made has not the sum that the set gives."""
+        """Raises UserError if the generated content does not match the set's hash."""
         if key not in self._made:
             self._made[key] = self._make(key)
             while len(self._made) > 2 * _KEPT_IN_MEMORY:
@@ -162,13 +163,13 @@ class StressTests:
             except TooLarge:
                 raise UserError(f"{self.where(key)}: too large") from None
         if sha256(data) != told:
-            remedy = "make the set anew: pie-bench dataset stress"
-            raise UserError(f"{self.where(key)}: its {key[1]} is not the one whose sum is given; {remedy}")
+            remedy = "rebuild the set: pie-bench dataset stress"
+            raise UserError(f"{self.where(key)}: its {key[1]} does not match its hash; {remedy}")
         return data
 
 
 def stress_path(spec: DatasetSpec, split: str) -> Path:
-    """Where a split's stress inputs lie: beside the rows where they are there, else in the cache folder."""
+    """Where a split's stress inputs are: next to its rows if they exist there, else in the cache folder."""
     folder = spec.folder()
     beside = folder / f"stress.{split}.json" if folder is not None else None
     if beside is not None and beside.is_file():
@@ -178,7 +179,7 @@ def stress_path(spec: DatasetSpec, split: str) -> Path:
 
 
 def read_stress(path: Path, dataset: str, split: str) -> StressSet:
-    """A stress set; UserError where there is none, or it is of another dataset, with the remedy."""
+    """A stress set; UserError with the remedy if there is none, or if it belongs to another dataset."""
     remedy = f"make them: pie-bench dataset stress {dataset} --split {split}"
     try:
         data = path.read_bytes()
@@ -194,7 +195,7 @@ def read_stress(path: Path, dataset: str, split: str) -> StressSet:
 
 
 def rebuilt(stress: StressSet, path: Path) -> int:
-    """How many inputs there are; UserError unless each, and its output, is made again with its sum."""
+    """The number of inputs; UserError unless each of them, and its output, is reproduced exactly."""
     tests = StressTests(stress, path)
     keys = [(name, each.id) for name, problem in stress.problems.items() for each in problem.inputs]
     for problem_id, number in keys:

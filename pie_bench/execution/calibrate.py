@@ -1,8 +1,8 @@
-"""Fitting the few numbers of the embedded ruler that gem5's configuration does not say.
+"""Fits the few numbers of the embedded ruler that gem5's configuration does not determine.
 
-Each number is so many cycles on events of a kind, so a run's time is nearly linear in it: the ruler runs once
-with all numbers at zero and once for each number with that one at a step; least squares of relative errors do the rest.
-Problems are left out one at a time to see what the fit is worth on programs it has not seen.
+Each number is a count of cycles per event of some kind, so a run's time is nearly linear in it. The ruler runs once
+with all numbers at zero, and once per number with that one at a step; the rest is least squares over relative errors.
+Leave-one-problem-out cross-validation shows how good the fit is on unseen programs.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import Pool
 from pie_bench.hashing import sha256
 
-# What each number is tried with: cycles on an access of memory behind the caches, and on a thousand instructions.
+# The step tried for each number: cycles per access to memory behind the caches, and per thousand instructions.
 STEPS: Mapping[str, int] = {"memory_cycles": 8, "cycles_per_1000_instructions": 40}
-MIN_WORK_SECONDS = 50e-6  # less than that is of single cache misses
+MIN_WORK_SECONDS = 50e-6  # below this, single cache misses dominate
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One run of a program on an input: the seconds that the ruler is to give, those that it gives with all numbers at
-    zero, and how many more (seconds a cycle) for each number."""
+    """One run of a program on an input: the seconds that the ruler should give, those it gives with all numbers at
+    zero, and the additional seconds per cycle of each number."""
 
     problem_id: str
-    program: str  # the sum of its text
+    program: str  # the hash of its text
     seconds: float
     plain: float
     slopes: Mapping[str, float]
@@ -41,10 +41,10 @@ class Observation:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The numbers, in whole cycles; relative errors of the seconds.
+    """The fitted numbers, in whole cycles, and relative errors of the seconds.
 
-    `plain_errors`, `fitted_errors` and `left_out_errors` are of whole runs, one an observation (`problems` says whose);
-    `left_out_work_errors` of what runs take longer than their program's fastest, where that is 50 µs and more.
+    `plain_errors`, `fitted_errors` and `left_out_errors` are for whole runs, one per observation (`problems` names its
+    problem); `left_out_work_errors` is for the time beyond the program's fastest run, where that is at least 50 µs.
     """
 
     numbers: Mapping[str, int]
@@ -56,14 +56,15 @@ class Calibration:
 
 
 def calibrate(observations: Sequence[Observation]) -> Calibration:
-    """The numbers that fit best, and how well. UserError for fewer than two problems: nothing could be left out."""
+    """The best-fitting numbers, and how well they fit. UserError for fewer than two problems: none could be left
+    out."""
     problems = np.array([observation.problem_id for observation in observations])
     if len(set(problems)) < 2:
-        raise UserError("calibration needs runs of at least two problems: one is left out to see what the fit is worth")
+        raise UserError("calibration needs runs of at least two problems, for leave-one-problem-out errors")
     seconds = np.array([observation.seconds for observation in observations])
     plain = np.array([observation.plain for observation in observations])
     slopes = np.array([[observation.slopes[name] for name in STEPS] for observation in observations])
-    # every problem weighs the same
+    # every problem has the same weight
     weights = np.array([1 / np.sqrt(np.sum(problems == problem)) for problem in problems])
 
     def fit(chosen: np.ndarray) -> np.ndarray:  # (numbers,)
@@ -93,7 +94,7 @@ def calibrate(observations: Sequence[Observation]) -> Calibration:
 
 
 def _fastest(observations: Sequence[Observation]) -> np.ndarray:
-    """For each observation the index of its program's fastest one."""
+    """The index of its program's fastest observation, for each observation."""
     fastest: dict[str, int] = {}
     for index, observation in enumerate(observations):
         known = fastest.setdefault(observation.program, index)
@@ -104,7 +105,7 @@ def _fastest(observations: Sequence[Observation]) -> np.ndarray:
 
 
 def steps_of(spec: EnvironmentSpec) -> dict[str | None, EnvironmentSpec]:
-    """The environment with all fitted numbers at zero (None), and with each at its step. UserError when it has none."""
+    """The environment with all fitted numbers at zero (None), and with each at its step. UserError if it has none."""
     if "fitted" not in type(spec.simulator).model_fields:
         raise UserError(f"environment {spec.environment}: its simulator has no fitted numbers; the ruler skylake has")
 
@@ -124,10 +125,10 @@ def observe(
     tests_per_program: int | None = None,
     progress: Callable[[int], Any] = lambda total: None,
 ) -> list[Observation]:
-    """The programs of the first `limit` pairs on their tests (a seeded sample), in the environments of `steps_of`.
+    """Runs the programs of the first `limit` pairs on their tests (a seeded sample), in the environments of `steps_of`.
 
-    The seconds are `reference`'s measurements, or the dataset's recorded times without one. Programs that fail in
-    any environment are left out. The result is in a fixed order.
+    The target seconds are `reference`'s measurements or, without one, the dataset's recorded times. Programs that fail
+    in any environment are left out. The result is in a fixed order.
     """
     programs: dict[str, tuple[str, list[TestCase], Mapping[str, float] | None]] = {}
     for pair in dataset.pairs[:limit]:
@@ -169,7 +170,7 @@ def observe(
 
 
 def as_yaml(calibration: Calibration, ruler: str, reference: str) -> str:
-    """The numbers as an environment's YAML has them, with what they were fitted to and how well as comments."""
+    """The numbers as YAML for an environment, with their target and quality of fit as comments."""
     problems = np.array(calibration.problems)
     lines = [
         f"# Fitted by: pie-bench calibrate --environment {reference} --ruler {ruler}",

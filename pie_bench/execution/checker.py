@@ -1,4 +1,5 @@
-"""Is an output right? The comparators; the environment says which. docs/methodology.md has them side by side."""
+"""The comparators, which decide whether an output is right; the environment selects one. docs/methodology.md lists
+them."""
 
 from __future__ import annotations
 
@@ -13,25 +14,25 @@ from pydantic import AfterValidator
 from pie_bench.errors import UserError, unknown_name
 
 _TOLERANCE = 1e-3
-_EXACT_BELOW = 2.0**53  # floats hold every integer up to here
+_EXACT_BELOW = 2.0**53  # floats represent every integer up to here
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_LONGEST_NUMBER = 400  # characters: what is longer is no float
+_LONGEST_NUMBER = 400  # characters: anything longer is not a float
 
 
 def paper_comparator(output: str, expected: str) -> bool:
-    """PIE's own: line by line, equal text or two numbers that differ by less than 1e-3; further lines are ignored.
+    """PIE's own: line by line, equal text or two numbers that differ by less than 1e-3; extra lines are ignored.
 
-    An output with fewer lines than expected is wrong. Where no output is expected any is right: `dataset check` says
-    which tests those are.
+    An output with fewer lines than expected is wrong. If no output is expected, any is right; `dataset check` lists
+    such tests.
     """
     lines, wanted = output.strip().splitlines(), expected.strip().splitlines()
     return len(lines) >= len(wanted) and all(map(_same_line, lines, wanted))
 
 
 def standard_comparator(output: str, expected: str) -> bool:
-    """The paper's, but for what is plainly wrong in it: integers of any size are equal only exactly, numbers are
-    written in ASCII digits alone, and where no output is expected none is right."""
+    """The paper's, without its obvious errors: integers of any size must be equal exactly, numbers must be in ASCII
+    digits, and if no output is expected, any output is wrong."""
     lines, wanted = output.strip().splitlines(), expected.strip().splitlines()
     if not wanted:
         return not lines
@@ -69,12 +70,12 @@ def _same_text_or_number(line: str, wanted: str) -> bool:
 
 
 def _integer(text: str) -> tuple[bool, str]:
-    """An integer of any length: whether it is negative, and its digits."""
+    """An integer of any length, as its sign (whether it is negative) and digits."""
     digits = text.lstrip("+-").lstrip("0")
     return text.startswith("-") and bool(digits), digits
 
 
-# Where nothing else is said, and `paper` is not asked for.
+# The default, unless `paper` is requested.
 STANDARD = "standard"
 CHECKER = "checker:"
 COMPARATORS: dict[str, Callable[[str, str], bool]] = {
@@ -85,9 +86,9 @@ COMPARATORS: dict[str, Callable[[str, str], bool]] = {
 
 
 def same_output(comparator: str, output: bytes, expected: bytes) -> bool:
-    """Whether an output is right by a comparator of this name.
+    """Whether an output is right according to the named comparator.
 
-    Bytes that are not UTF-8 are, to the paper's, all the same sign; to the others, each only what it is.
+    The paper's comparator treats all invalid UTF-8 bytes as the same character; the others distinguish them.
     """
     errors = "replace" if comparator == "paper" else "surrogateescape"
     return COMPARATORS[comparator](output.decode(errors=errors), expected.decode(errors=errors))
@@ -104,30 +105,30 @@ Comparator = Annotated[str, AfterValidator(_known)]
 
 
 def is_comparator(name: str) -> bool:
-    """Whether it is a comparator's name."""
+    """Whether this is the name of a comparator."""
     return name in COMPARATORS or name.startswith(CHECKER)
 
 
 def shown_comparator(comparator: str) -> str:
-    """Its name as results say it: checkers by the name of their file or folder, wherever that lies."""
+    """The name for results: checkers by the name of their file or folder, without its location."""
     return CHECKER + Path(comparator).name if comparator.startswith(CHECKER) else comparator
 
 
 def checker_sources(comparator: str) -> dict[str, str]:
-    """The checker programs of `checker:PATH` by problem id, with the headers that lie beside them put in.
+    """The checker programs of `checker:PATH` by problem id, with headers next to them inlined.
 
-    A file is every problem's: its key is "". A folder has PROBLEM_ID.cpp of those that need one. UserError where there
-    is none.
+    A single file checks every problem: its key is "". A folder has PROBLEM_ID.cpp for problems that need one. UserError
+    if there is none.
     """
     path = Path(comparator.removeprefix(CHECKER)).expanduser()
     files = sorted(path.glob("*.cpp")) if path.is_dir() else [path]
     if not files:
-        raise UserError(f"{path}: holds no checker; expected PROBLEM_ID.cpp for each problem that has one")
+        raise UserError(f"{path}: contains no checker; expected PROBLEM_ID.cpp for each problem that has one")
     try:
         texts = {"" if file == path else file.stem: _with_headers(file.read_text(), file.parent) for file in files}
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{comparator}: cannot be read ({error}); expected a C++ program, or a folder of them"
+            f"{comparator}: cannot be read ({error}); expected a C++ program, or a folder of C++ programs"
         ) from None
     return texts
 
@@ -136,7 +137,7 @@ _OWN_HEADER = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"/\n]+)"', re.MULTILIN
 
 
 def _with_headers(text: str, folder: Path) -> str:
-    """The text with each header that lies beside it (testlib.h) put in at its first #include."""
+    """The text with each header next to it (testlib.h) inlined at its first #include."""
     seen: set[str] = set()
 
     def put_in(match: re.Match[str]) -> str:

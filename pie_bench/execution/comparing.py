@@ -1,4 +1,4 @@
-"""Comparing outputs where that may take a program: an environment's comparator, opened on this machine."""
+"""Compares outputs, which may require running a checker: an environment's comparator, opened on this machine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _KNOWN = (_RIGHT, *_WRONG)
 
 
 class Comparing:
-    """Says whether outputs are right. Safe for several threads; a checker is compiled when it is first needed.
+    """Decides whether outputs are right. Thread-safe; a checker is compiled when first needed.
 
-    A checker is called as testlib's are, `checker INPUT OUTPUT ANSWER`, in a sandbox of its own, which the program that
-    is judged never sees. It ends with 0 for a right output; 1, 2 or 7 (testlib's points) for a wrong one.
+    A checker is called as testlib's are, `checker INPUT OUTPUT ANSWER`, in its own sandbox, which the judged program
+    never sees. It exits with 0 for a right output, and with 1, 2 or 7 (testlib's points) for a wrong one.
     """
 
     def __init__(self, spec: EnvironmentSpec, toolchain: Toolchain, sandbox: Sandbox):
@@ -30,18 +30,18 @@ class Comparing:
         self._compiling = threading.Lock()
 
     def asks_a_checker(self, problem_id: str) -> bool:
-        """Whether a program of the environment's comparator decides on a problem's outputs."""
+        """Whether a checker program decides on a problem's outputs."""
         return self._source(problem_id) is not None
 
     def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
-        """Whether a test's output is right; errors as `compare`'s."""
+        """Whether a test's output is right; errors as for `compare`."""
         return self.compare(problem_id, test, output)[0]
 
     def compare(self, problem_id: str, test: TestCase, output: bytes) -> tuple[bool, str]:
-        """Whether a test's output is right, and what the problem's checker said of it ("" where none is asked).
+        """Whether a test's output is right, and the checker's message ("" if there is no checker).
 
-        An output that makes a checker fail which takes the expected one is wrong. UserError for a checker that fails
-        on the expected output, too; SandboxError where it could not be asked.
+        An output is wrong if it makes the checker fail while the expected output does not. UserError if the checker
+        also fails on the expected output; SandboxError if it could not run.
         """
         source = self._source(problem_id)
         if source is None:
@@ -55,7 +55,7 @@ class Comparing:
         of = problem_id or "this problem"
         failed = f"the checker of {of} failed on test {test.test_id}: {finished.how} {said}".strip()
         if self._ask(checker, test, test.expected_output).exit_code not in _KNOWN:
-            raise UserError(f"{self._name}: {failed}, and on the test's expected output; correct the checker")
+            raise UserError(f"{self._name}: {failed}, and on the test's expected output; fix the checker")
         return False, failed
 
     def _source(self, problem_id: str) -> str | None:

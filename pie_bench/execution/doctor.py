@@ -1,4 +1,4 @@
-"""What works on this machine: found out by doing it, with a remedy for what does not."""
+"""Finds out what works on this machine by trying it, with a remedy for what does not."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pie_bench.execution.simulators.kind import Finding, kind_of
 
 
 def examine(sandbox_name: str | None = None) -> Iterator[Finding]:
-    """Every sandbox, every way to a simulator, and every environment, in this order; each is really run."""
+    """Every sandbox, every way to a simulator, and every environment, in this order; each is actually run."""
     probed = probe_sandboxes()
     for name, found in probed.items():
         yield Finding(f"sandbox {name}", not isinstance(found, str), found if isinstance(found, str) else "works")
     groups = find_cgroups()
     says = groups if isinstance(groups, str) else f"version {groups.version}: {', '.join(groups.parents)}"
     remedy = (
-        "; without, a compiler's processes are limited one by one only (run as root, or systemd-run --user --scope)"
+        "; without, a compiler's processes are only limited individually (run as root, or systemd-run --user --scope)"
     )
     yield Finding("control groups", not isinstance(groups, str), says + (remedy if isinstance(groups, str) else ""))
     try:

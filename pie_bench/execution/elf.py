@@ -1,4 +1,4 @@
-"""What is asked of a program's file. It is foreign input: of a broken one nothing is known."""
+"""Reads ELF files. They are untrusted input: nothing is known about a broken one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ T = TypeVar("T")
 
 
 def of_elf(binary: bytes, ask: Callable[[Any], T]) -> T | None:
-    """What `ask` finds in an `ELFFile`; None where the file is broken or holds no such thing."""
+    """The result of `ask` on an `ELFFile`; None if the file is broken or has nothing of the kind."""
     from elftools.elf.elffile import ELFFile
 
     try:
         return ask(ELFFile(io.BytesIO(binary)))
-    except Exception:  # of a broken file pyelftools raises what its parts raise
+    except Exception:  # on a broken file, pyelftools lets any internal exception through
         return None
 
 
 def code_address(binary: bytes) -> int | None:
-    """The beginning of the lowest segment that is executed, in the file's own addresses."""
+    """The start of the lowest executable segment, as an address in the file."""
     return of_elf(binary, lowest_code)
 
 
@@ -32,19 +32,19 @@ def lowest_code(elf: Any) -> int:
 
 
 def entry_address(elf: Any) -> int:
-    """Of the program's first own instruction, in the file's own addresses."""
+    """The address of the program's first own instruction, in the file."""
     return int(elf.header["e_entry"])
 
 
 def main_address(elf: Any) -> int | None:
-    """Of `main`, in the file's own addresses; None when there is no such symbol."""
+    """The address of `main` in the file; None if there is no such symbol."""
     table = elf.get_section_by_name(".symtab")
     symbols = table.get_symbol_by_name("main") if table is not None else None
     return int(symbols[0]["st_value"]) if symbols else None
 
 
 def functions(binary: bytes) -> list[tuple[int, int]]:
-    """The addresses, [begin, end), of its functions, by address."""
+    """The address ranges [begin, end) of its functions, sorted."""
 
     def ranges(elf: Any) -> list[tuple[int, int]]:
         symbols = elf.get_section_by_name(".symtab").iter_symbols()
@@ -55,7 +55,7 @@ def functions(binary: bytes) -> list[tuple[int, int]]:
 
 
 def loaded(binary: bytes) -> list[tuple[str, int, bytes]] | None:
-    """Name, address and content of every section that is loaded, but for a build id: it says nothing of the code."""
+    """Name, address and content of every loaded section except the build id, which says nothing about the code."""
     from elftools.elf.constants import SH_FLAGS
 
     def sections(elf: Any) -> list[tuple[str, int, bytes]]:

@@ -1,4 +1,4 @@
-"""An environment: compiler, flags, simulator, limits. What a number was measured in, and the hash that says so."""
+"""An environment (compiler, flags, simulator, limits) defines how a number was measured; its hash identifies it."""
 
 from __future__ import annotations
 
@@ -26,23 +26,25 @@ _GONE = "cachegrind"  # the environments of an earlier ruler: cachegrind, cacheg
 
 
 class ToolchainSpec(Strict):
-    """The compiler as it is called; its version and the C and C++ libraries' sums become part of the hash."""
+    """How the compiler is called; its version and the hashes of the C and C++ libraries become part of the
+    environment's id."""
 
     compiler: Literal["g++", "g++-9", "riscv64-linux-gnu-g++-12", "aarch64-linux-gnu-g++-12"]
     flags: tuple[str, ...]
 
     @property
     def isa(self) -> Isa:
-        """What it compiles for."""
+        """The instruction set that it compiles for."""
         return isa_of(self.compiler)
 
 
 class EnvironmentSpec(Strict):
-    """An environment's YAML. The comparator is part of it: which outputs count as right is part of a number. Every
-    environment can be had with another one, as `NAME+COMPARATOR`, and is another environment then.
+    """An environment's YAML. The comparator belongs to it, because numbers depend on which outputs count as right.
+    Every environment can be combined with another comparator, as `NAME+COMPARATOR`, which makes it a different
+    environment.
 
-    `root` names the pinned root file system that programs are compiled, run and measured in; without one the host's
-    compiler and libraries take its place, and results are that host's own.
+    `root` names the pinned root file system in which programs are compiled, run and measured. Without it the host's
+    compiler and libraries are used, and results are specific to that host.
     """
 
     environment: str
@@ -69,7 +71,7 @@ class EnvironmentSpec(Strict):
     def _of_its_kind(cls, value: Any) -> Any:
         kind = value.get("kind") if isinstance(value, Mapping) else None
         if not isinstance(kind, str):
-            return value  # the base class says what is missing
+            return value  # the base class reports what is missing
         try:
             return spec_class(kind).model_validate(value)
         except UserError as error:
@@ -80,10 +82,10 @@ class EnvironmentSpec(Strict):
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """An environment on this machine: the specification and the `facts` (versions and sums) it was found with.
+    """An environment on this machine: the specification and the `facts` (versions and hashes) found here.
 
-    `root` is where its root file system lies here, `found` the simulator as it is here; what matters of both is among
-    the facts.
+    `root` is where its root file system is on this machine, `found` the simulator on this machine; whatever matters
+    about both is among the facts.
     """
 
     spec: EnvironmentSpec
@@ -97,22 +99,22 @@ class Environment:
 
     @property
     def environment_id(self) -> str:
-        """sha256 over everything that can change a measurement or a verdict."""
+        """SHA-256 over everything that can change a measurement or a verdict."""
         spec = self.spec.model_dump(mode="json", exclude={"description", "verify_one_in"}, exclude_none=True)
         for field in self.spec.simulator.where_from:
             spec["simulator"].pop(field, None)
         facts = dict(self.facts)
-        if self.spec.comparator.startswith(CHECKER):  # what the checkers say counts, not where they lie
+        if self.spec.comparator.startswith(CHECKER):  # the checkers' content matters, not their location
             spec["comparator"] = CHECKER
             facts["checkers"] = hash_of(checker_sources(self.spec.comparator))
         return hash_of({"spec": spec, "facts": facts})
 
     @property
     def simulation_id(self) -> str:
-        """sha256 over everything that can change what the simulator counts: what measurements are kept by.
+        """SHA-256 over everything that can change the simulator's counts: the key of measurements.
 
-        How outputs are compared, and how programs are compiled (a binary has a sum of its own) are not in it, so
-        measurements outlive a change of those.
+        It does not cover how outputs are compared or how programs are compiled (a binary has its own hash), so
+        measurements outlive changes to those.
         """
         spec = self.spec.model_dump(
             mode="json", include={"simulator", "program_environment", "max_instructions", "simulator_limits"}
@@ -126,7 +128,7 @@ class Environment:
 
 
 def environment_names() -> list[str]:
-    """All that have a name: the package's, then those of other packages."""
+    """The names of all environments: the package's, then those of plug-ins."""
     return [*names_in(ENVIRONMENTS_DIR), *sorted(_of_other_packages())]
 
 
@@ -134,8 +136,8 @@ def load_environment_spec(name: str) -> EnvironmentSpec:
     """The environment that `--environment` names: one of `environment_names()`, or a YAML file; either may be followed
     by `+COMPARATOR`.
 
-    A file may include what lies beside it, or any of the package's own files; its name is that of its key
-    `environment`. UserError, with file and line, for an unknown name or a broken file.
+    A file may include files next to it and any of the package's own; its key `environment` must equal the file's name.
+    UserError, with file and line, for an unknown name or a broken file.
     """
     name, comparator = _with_comparator(name)
     if comparator:
@@ -143,7 +145,7 @@ def load_environment_spec(name: str) -> EnvironmentSpec:
         if spec.comparator == comparator:
             return spec
         if comparator.startswith(CHECKER):
-            checker_sources(comparator)  # there must be some
+            checker_sources(comparator)  # raises if there are none
         named = f"{spec.environment}+{shown_comparator(comparator)}"
         return spec.model_copy(update={"comparator": comparator, "environment": named})
     if _is_file_name(name):
@@ -169,7 +171,7 @@ def load_environment_spec(name: str) -> EnvironmentSpec:
 
 
 def absolute_environment(name: str) -> str:
-    """Files by their full path, so that a run can be continued from elsewhere; names as they are."""
+    """Makes a file's path absolute, so that a run can be resumed from elsewhere; names stay as they are."""
     name, comparator = _with_comparator(name)
     if comparator.startswith(CHECKER):
         comparator = CHECKER + str(Path(comparator.removeprefix(CHECKER)).expanduser().resolve())
@@ -178,7 +180,7 @@ def absolute_environment(name: str) -> str:
 
 
 def _with_comparator(name: str) -> tuple[str, str]:
-    """`NAME+COMPARATOR` in two; the latter is empty where none is named."""
+    """Splits `NAME+COMPARATOR`; the comparator is empty if none is named."""
     before, plus, checkers = name.partition(f"+{CHECKER}")
     if plus:
         return before, CHECKER + checkers
@@ -191,7 +193,7 @@ def _is_file_name(name: str) -> bool:
 
 
 def _of_other_packages() -> dict[str, Path]:
-    """The files of environments that other packages add (an entry point each: a YAML file, or a folder of them)."""
+    """The files of environments from plug-ins (an entry point each: a YAML file, or a folder of them)."""
     found: dict[str, Path] = {}
     for added in registry.registered("environments").values():
         path = registry.path_of(added)

@@ -1,5 +1,5 @@
-"""Judging in one environment: what owns its sandbox, simulator and measurement store, and walks a program through the
-steps of judging.py."""
+"""Judges in one environment: owns its sandbox, simulator and measurement store, and takes a program through the steps
+of judging.py."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pie_bench.store import MeasurementStore
 
 @dataclass(frozen=True)
 class Job:
-    """A program to judge, complete: it can be sent to another process or machine."""
+    """A complete program to judge, which can be sent to another process or machine."""
 
     candidate: Candidate
     tests: tuple[TestCase, ...]
@@ -41,7 +41,7 @@ class Job:
 
 
 def open_environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
-    """The environment as it is on this machine. Raises SandboxError when compiler or simulator do not run."""
+    """Opens the environment on this machine. Raises SandboxError if compiler or simulator do not run."""
     root, facts = None, {}
     if spec.root is not None:
         root_spec = load_root_spec(spec.root)
@@ -53,9 +53,9 @@ def open_environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
 
 
 def open_executor(environment: str | EnvironmentSpec, cache_dir: Path, sandbox: Sandbox | None = None) -> Executor:
-    """An environment, by name or file, on this machine, with the machine's measurement store.
+    """Opens an environment, by name or file, on this machine, with the machine's measurement store.
 
-    Without a `sandbox` the one that works here is chosen. UserError when sandbox, compiler or simulator do not work.
+    Without a `sandbox`, chooses one that works here. UserError if sandbox, compiler or simulator do not work.
     """
     spec = load_environment_spec(environment) if isinstance(environment, str) else environment
     sandbox = sandbox or choose_sandbox()
@@ -63,15 +63,15 @@ def open_executor(environment: str | EnvironmentSpec, cache_dir: Path, sandbox: 
         opened = open_environment(spec, sandbox)
     except SandboxError as error:
         raise UserError(f"environment {spec.environment}: {error}") from None
-    # What was measured without a sandbox is never taken for what was measured in one.
+    # Never reuse measurements made without a sandbox as if made in one.
     store = "measurements-unsafe.sqlite" if sandbox.name == UNSAFE else "measurements.sqlite"
     return Executor(opened, sandbox, MeasurementStore(cache_dir / store))
 
 
 class Executor:
-    """Judges programs in one environment. It may be called from several threads at once.
+    """Judges programs in one environment. Thread-safe.
 
-    Sent to another process it is opened there anew, once; it must find the same environment.
+    When pickled to another process, it reopens there, once; that process must find the same environment.
     """
 
     def __init__(self, environment: Environment, sandbox: Sandbox, store: MeasurementStore):
@@ -94,10 +94,10 @@ class Executor:
         return self.execute(job.candidate, job.tests, measured=job.measured)
 
     def execute(self, candidate: Candidate, tests: Sequence[TestCase], *, measured: bool = True) -> Verdict:
-        """The verdict on one candidate. What fails on our side is tried once more, then an `infra_error`.
+        """The verdict on one candidate. A failure on our side is retried once, then becomes an `infra_error`.
 
-        Without `measured` it is only compiled and run against the tests: no times. A verdict that the store knows is
-        taken from there, unless a checker had a part in it: that is a file which may change.
+        Without `measured`, the program is only compiled and run against the tests, without times. A verdict in the
+        store is reused unless it involved a checker, since a checker is a file that may change.
         """
         store = self._workshop.store
         asked = self._workshop.comparing.asks_a_checker(candidate.problem_id)
@@ -111,7 +111,7 @@ class Executor:
         return verdict
 
     def measured(self, code: str, tests: Sequence[TestCase]) -> dict[str, Measurement]:
-        """A program's measurements by the input's sum; none when it is not right on every test."""
+        """A program's measurements by the hash of the input; empty unless it is right on every test."""
         verdict = self.execute(Candidate("", "source", 0, code), tests)
         if verdict.outcome != "ok" or verdict.binary_sha256 is None:
             return {}
@@ -120,64 +120,63 @@ class Executor:
         return workshop.store.get(verdict.binary_sha256, inputs, workshop.simulator.simulation_id)
 
     def run(self, code: str, test: TestCase) -> Finished:
-        """One native run of a program, for what it writes. Raises SandboxError; UserError when it does not compile."""
+        """Runs a program natively once, for its output. Raises SandboxError; UserError if it does not compile."""
         compiled = self._workshop.toolchain.compile(code)
         if compiled.binary is None:
             raise UserError(f"the program does not compile: {compiled.log.strip()[:200]}")
         return run_natively(compiled.binary, test.input, self._workshop)
 
     def examine(self, candidate: Candidate, tests: Sequence[TestCase]) -> Subject | Verdict:
-        """A program before it first runs: compiled, and (of an answer) looked at for cheating; or the verdict that ends
-        it. Raises SandboxError."""
+        """A program ready to run: compiled and, if it is an answer, checked for cheating; or the verdict that ends it.
+        Raises SandboxError."""
         return examined(Subject(candidate, tests, is_measured=False), self._workshop)
 
     def compiled(self, code: str) -> bytes | None:
-        """The program of a source text; None when it does not compile."""
+        """Compiles a source text; None if it does not compile."""
         return self._workshop.toolchain.compile(code).binary
 
     def run_binary(
         self, binary: bytes, data: bytes, *, cpu_seconds: int | None = None, random_addresses: bool = False
     ) -> Finished:
-        """One native run of a compiled program, for so many seconds of CPU time at most (default: the environment's).
-        SandboxError when it could not be started."""
+        """Runs a compiled program natively once, with a limit on CPU time (default: the environment's). SandboxError if
+        it could not be started."""
         return run_natively(binary, data, self._workshop, cpu_seconds=cpu_seconds, random_addresses=random_addresses)
 
     def output(self, binary: bytes, data: bytes, *, random_addresses: bool = False) -> tuple[Outcome, bytes]:
-        """How one native run of a compiled program ends, and what it wrote; `infra_error` where the machine was too
-        busy. Raises SandboxError."""
+        """The outcome and output of one native run of a compiled program; `infra_error` if the machine was too busy.
+        Raises SandboxError."""
         finished = self.run_binary(binary, data, random_addresses=random_addresses)
         return outcome_of(finished), finished.stdout
 
     def right(self, problem_id: str, test: TestCase, output: bytes) -> bool:
-        """Whether an output is right for a test, as the environment's comparator has it."""
+        """Whether an output is right for a test, according to the environment's comparator."""
         return self._workshop.comparing.right(problem_id, test, output)
 
     def measurements(self, binary: bytes, inputs: Sequence[bytes]) -> list[Measurement]:
-        """Measurements of a compiled program on these inputs, of those on which it ends well."""
+        """Measurements of a compiled program on these inputs, without those on which it fails."""
         return [each for each in measurements(binary, inputs, self._workshop) if each is not None]
 
     @property
     def instruction_counter(self) -> str:
-        """The counter of instructions in its measurements."""
+        """The name of the instruction counter in its measurements."""
         return self.environment.spec.simulator.instructions
 
     def why_wrong(self, problem_id: str, test: TestCase, output: bytes) -> str:
-        """What is wrong with an output, in a line: what the problem's checker says, else where it differs first."""
+        """What is wrong with an output, in one line: the checker's message, else the first difference."""
         said = self._workshop.comparing.compare(problem_id, test, output)[1]
         return said or first_difference(output, test.expected_output, self.environment.spec.comparator)
 
     def profile(self, code: str, test: TestCase) -> Profile | None:
-        """Where the cycles go of a program that is right, by line; None when the simulator does not know."""
+        """Where a right program spends its cycles, by line; None if the simulator cannot tell."""
         return profile(code, test.input, self._workshop)
 
     @property
     def accounts_cpu(self) -> bool:
-        """Whether the CPU time of all that is run counts as that of this process's children."""
+        """Whether the CPU time of everything it runs is accounted to this process's children."""
         return self.sandbox.accounts_cpu and self.environment.found.accounts_cpu
 
     def seconds_after_main(self, binary: bytes, inputs: Sequence[bytes]) -> list[float | None]:
-        """Simulated seconds of a compiled program after the start of `main` on each input; None where it does not end
-        well."""
+        """Simulated seconds of a compiled program after the start of `main`, per input; None where it fails."""
         return seconds_after_main(binary, inputs, self._workshop)
 
     def seconds(self, measurement: Measurement) -> float:
@@ -185,16 +184,16 @@ class Executor:
         return self._workshop.simulator.seconds(measurement.counters)
 
     def startup_seconds(self, measurement: Measurement) -> float:
-        """Simulated seconds of what the program does before `main`."""
+        """Simulated seconds that a measurement spends before `main`."""
         return self._workshop.simulator.seconds(measurement.startup_counters)
 
     def close(self) -> None:
-        """Closes the measurement store, and ends the processes that programs are looked at in."""
+        """Closes the measurement store, and ends the processes in which programs are examined."""
         self._workshop.apart.close()
         self._workshop.store.close()
 
 
-@functools.cache  # a process is sent an executor with every job
+@functools.cache  # a process receives an executor with every job
 def _reopened(spec_json: str, environment_id: str, sandbox_name: str, store: Path) -> Executor:
     spec = EnvironmentSpec.model_validate_json(spec_json)
     sandbox = choose_sandbox(sandbox_name, unsafe=sandbox_name == UNSAFE)

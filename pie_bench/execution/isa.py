@@ -1,7 +1,7 @@
 """Instruction sets: everything that depends on the one that programs are compiled for.
 
-One more is its row here, its folder beside the plugin's sources (simulators/qemu/plugin/; isa.h says what is in it),
-and a root file system with its cross compiler, its libraries and QEMU.
+Adding one takes a row here, a folder next to the plugin's sources (simulators/qemu/plugin/; isa.h lists its contents),
+and a root file system with its cross compiler, libraries and QEMU.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# What is not measured is compiled for the host and runs there: checkers, sanitized programs, the plugin.
+# Whatever is not measured is compiled for and runs on the host: checkers, sanitized programs, the plugin.
 HOST_ROOT, HOST_COMPILER = "debian-11", "g++-9"
 
 
@@ -18,16 +18,16 @@ HOST_ROOT, HOST_COMPILER = "debian-11", "g++-9"
 class Isa:
     """An instruction set.
 
-    `compilers` are those that compile for it; `binutils` is what the names of objdump and its like begin with.
-    `sysroot` is the folder of a root file system where a foreign one's loader and libraries lie; `host_libraries` are
-    what programs load of a host without a root. `qemu` is the emulator, `folders` those of the plugin's sources that
-    are its own, `libraries` what the plugin is linked with for its sake.
+    `compilers` target it; `binutils` is the prefix of its objdump and the like. `sysroot` is the folder in a root file
+    system with a foreign ISA's loader and libraries; `host_libraries` are those that programs load from a host without
+    a root. `qemu` is the emulator, `folders` the plugin's sources specific to this ISA, `libraries` what the plugin
+    links with for it.
 
-    `instructions` are those that no compiler puts into a program's own code: a pattern of bytes, and objdump's name.
-    `compilers_own` is a program with the functions that may hold them all the same. Sources: gem5's m5ops
+    `instructions` are those that no compiler emits in a program's own code: a byte pattern, and objdump's name.
+    `compilers_own` is a program with the functions that may contain them nevertheless. Sources: gem5's m5ops
     (pseudo-instructions), the processors' manuals.
 
-    A program runs natively, in QEMU if it is foreign, `slowdown` times as long as on a processor of its own, at most.
+    A program runs natively or, if foreign, in QEMU, which takes at most `slowdown` times as long as its own processor.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Isa:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether its programs need an emulator on the machines that the package runs on."""
+        """Whether the machines that the package runs on need an emulator for its programs."""
         return self.sysroot is not None
 
     def prefix(self, root: Path | None, seen: bool) -> Path | None:
-        """Where QEMU is to look first for what a program opens by name: its loader and libraries.
+        """The folder in which QEMU first looks for what a program opens by name: its loader and libraries.
 
-        `seen` says that the command sees `root` as its file system; else it is looked for where that lies.
+        `seen`: the command sees `root` as its file system; otherwise the folder is at `root`'s location on the host.
         """
         place = root if root is not None and not seen else Path("/")
         if self.sysroot is not None:
@@ -76,7 +76,7 @@ X86_64 = Isa(
         "sysenter": (rb"\x0f\x34", "sysenter"),
         "int $0x80": (rb"\xcd\x80", "int"),
     },
-    # libgcc's, behind __builtin_cpu_supports and target_clones: they ask for the processor, and only they may.
+    # libgcc's, behind __builtin_cpu_supports and target_clones: they query the processor, and only they may.
     compilers_own='int main() { return !__builtin_cpu_supports("sse2"); }',
     host_libraries=("libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"),
 )
@@ -111,7 +111,7 @@ AARCH64 = Isa(
     folders=("aarch64", "generic"),
     instructions={
         "svc": (rb"[\x01\x21\x41\x61\x81\xa1\xc1\xe1].[\x00-\x1f]\xd4", "svc"),
-        # the counters and timers (c14) and what tells of the processor (c0)
+        # the counters and timers (c14) and processor identification (c0)
         "mrs of a counter": (rb"[\x00-\xff][\xe0-\xef]\x3b\xd5", "mrs"),
         "mrs of an identification": (rb"[\x00-\xff][\x00-\x0f][\x38\x3b]\xd5", "mrs"),
         "gem5 pseudo-instruction": (rb"[\x10\x11].[\x00-\xff]\xff", ".inst"),
@@ -123,5 +123,5 @@ COMPILERS = {compiler: isa for isa in ISAS.values() for compiler in isa.compiler
 
 
 def isa_of(compiler: str) -> Isa:
-    """The instruction set that a compiler compiles for. KeyError for one that no environment may name."""
+    """The instruction set that a compiler targets. KeyError for a compiler that no environment may name."""
     return COMPILERS[compiler]

@@ -1,4 +1,4 @@
-"""Judging single programs, with no run, task or folder: what the Python API and `pie-bench judge` offer."""
+"""Judges single programs without a run, task or folder: for the Python API and `pie-bench judge`."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from pie_bench.run.guard import GuardFinding
 from pie_bench.run.verdict import Candidate, TestResult, Verdict
 
 Test: TypeAlias = TestCase | tuple[str | bytes, str | bytes]
-"""A test: an input and the output that is right for it."""
+"""A test: an input and its correct output."""
 
 _LAYOUTS = (("input.", "output."), (".in", ".out"), (".in", ".ans"))  # PIE's and CodeNet's; those of contests
 _SHOWN_CHARACTERS = 80
-_SOURCES_KEPT, _GUARDS_KEPT = 1000, 50  # a judge that serves for weeks meets any number of pairs
+_SOURCES_KEPT, _GUARDS_KEPT = 1000, 50  # a long-running judge sees any number of pairs
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class PairWithTests:
-    """A pair, and its tests read."""
+    """A pair with its tests loaded."""
 
     pair: Pair
     tests: tuple[TestCase, ...]
@@ -54,13 +54,13 @@ def load_pair(dataset: str | PathLike[str], pair_id: str, split: str = "test") -
 
 @dataclass(frozen=True)
 class Judgement(Verdict):
-    """A verdict, with the one on the slow program that it was to make faster (None where there is none)."""
+    """A verdict, along with the one on the slow program it was meant to improve (None if there is none)."""
 
     source: Verdict | None = None
 
     @staticmethod
     def of_json(record: Mapping[str, Any]) -> Judgement:
-        """The judgement of a record that `to_json` made; ValueError that names the field for what is none."""
+        """The judgement in a record made by `to_json`; ValueError, naming the field, for anything else."""
         source = record.get("source")
         own = Verdict.from_json({name: value for name, value in record.items() if name != "source"})
         return Judgement(
@@ -70,7 +70,7 @@ class Judgement(Verdict):
 
     @property
     def speedup(self) -> float | None:
-        """Simulated time of the slow program by this one's; None unless both are right."""
+        """The slow program's simulated time divided by this one's; None unless both are right."""
         if self.source is None or self.source.runtime_seconds is None or self.runtime_seconds is None:
             return None
         return self.source.runtime_seconds / self.runtime_seconds
@@ -89,10 +89,9 @@ class Judge:
             verdict = judge(code, source=slow, tests=[("1 2\\n", "3\\n")])
             for verdict in judge.map([(code, pair), …]): ...
 
-    The environment is opened, and its root file system built, when it is first used; measurements are kept in the cache
-    folder. It may be called from several threads. `environment` is a name or a YAML file, `sandbox` a name, an open
-    sandbox, or None for the one that works here; `unsafe` as the command's option. `workers` is for `map`: None means
-    as many as cores.
+    The environment is opened, and its root file system built, on first use; measurements are cached. Thread-safe.
+    `environment` is a name or a YAML file; `sandbox` a name, an open sandbox, or None for one that works here; `unsafe`
+    is as the command's option. `workers` is for `map`: None means one per core.
     """
 
     def __init__(
@@ -119,7 +118,7 @@ class Judge:
         self.close()
 
     def close(self) -> None:
-        """Closes the environment; used again, it is opened again."""
+        """Closes the environment; it reopens on next use."""
         with self._opening:
             if self._opened is not None:
                 self._opened.close()
@@ -136,16 +135,16 @@ class Judge:
     ) -> Judgement:
         """The verdict on a C++ program: on a pair's tests, or on your own, against your slow program if there is one.
 
-        Without `measured` it is only checked and run: no times. A pair comes with its tests from `load_pair`. Raises
-        UserError when nothing works here, or there are no tests.
+        Without `measured`, it is only checked and run, without times. `load_pair` loads a pair with its tests. Raises
+        UserError if nothing works here, or if there are no tests.
         """
         return self._judge(code, 0, as_pair(pair, source, tests), measured)
 
     def map(self, programs: Iterable[tuple[str, PairWithTests]]) -> Iterator[Judgement]:
-        """The verdicts on many, in the order in which they are done, on all cores.
+        """The verdicts on many programs, as they finish, using all cores.
 
-        A verdict's `sample_index` is the program's place in `programs`, which is asked for the next one, in a thread of
-        its own, only as work gets done.
+        A verdict's `sample_index` is the program's index in `programs`, which is consumed lazily, in its own thread, as
+        work gets done.
         """
 
         def judge(numbered: tuple[int, tuple[str, PairWithTests]]) -> Judgement:
@@ -162,19 +161,19 @@ class Judge:
         source: str | None = None,
         tests: Sequence[Test] | None = None,
     ) -> tuple[Judgement, GuardFinding | None]:
-        """The verdict, and what the guards (docs/guards.md) say of a program that is right (None of one that is not).
+        """The verdict, and what the guards (docs/guards.md) find in a right program (None for a wrong one).
 
-        A slow program is needed to compare with. Raises SandboxError when the guards do not work here, or not on the
-        pair's own programs.
+        Needs a slow program as the baseline. Raises SandboxError if the guards do not work here, or fail on the pair's
+        own programs.
         """
         found = as_pair(pair, source, tests)
         if not found.pair.src_code:
-            raise UserError("judge: the guards need a slow program to compare with; give source")
+            raise UserError("judge: the guards need a slow program as the baseline; give source")
         verdict = self._judge(code, 0, found, True)
         return verdict, self._guards_of(found).check(code, 0) if verdict.outcome == "ok" else None
 
     def _guards_of(self, given: PairWithTests) -> PairGuard:
-        """The guards of a pair, made once."""
+        """A pair's guards, created once."""
         own = replace(given.pair, tgt_code=given.pair.tgt_code or given.pair.src_code)
         key = hash_of([_key_of(given), own.tgt_code])
         with self._making.of(f"guards {key}"):
@@ -187,11 +186,11 @@ class Judge:
 
     @property
     def environment_id(self) -> str:
-        """The hash of all that can change a verdict. UserError when the environment does not work here."""
+        """The hash of all that can change a verdict. UserError if the environment does not work here."""
         return self._executor.environment.environment_id
 
     def explain(self, code: str, verdict: Verdict, tests: Sequence[Test], problem_id: str = "") -> str:
-        """Why a program failed its first test, in a line, by running it there again; "" when it passed all."""
+        """Why a program failed its first failing test, in one line, by rerunning it; "" if it passed all."""
         failed = next((test for test in verdict.tests if test.outcome != "ok"), None)
         case = next((test for test in _as_tests(tests) if failed and test.test_id == failed.test_id), None)
         if failed is None or case is None:
@@ -224,7 +223,7 @@ class Judge:
         return Judgement(**{field.name: getattr(verdict, field.name) for field in fields(Verdict)}, source=source)
 
     def _source(self, given: PairWithTests) -> Verdict:
-        """The verdict on the pair's slow program, made once."""
+        """The verdict on the pair's slow program, computed once."""
         key = _key_of(given)
         with self._making.of(key):
             known = self._sources.get(key)
@@ -240,12 +239,12 @@ class Judge:
 
 
 def _key_of(given: PairWithTests) -> str:
-    """The sum of a slow program with its tests."""
+    """The hash of a slow program with its tests."""
     return hash_of([given.pair.pair_id, given.pair.problem_id, given.pair.src_code, sums_of(given.tests)])
 
 
 def as_pair(pair: PairWithTests | None, source: str | None, tests: Sequence[Test] | None) -> PairWithTests:
-    """What the arguments of a call mean; UserError for both kinds at once, and where there are no tests."""
+    """Interprets the arguments of a call; UserError if both kinds are given, or if there are no tests."""
     if pair is not None:
         if not isinstance(pair, PairWithTests):
             raise _without_tests(pair)
@@ -265,7 +264,7 @@ def _without_tests(given: object) -> UserError:
     if pair_id is None:
         what = f"expected a pair with its tests, not {type(given).__name__}"
     else:
-        what = f"pair {pair_id} comes without its tests"
+        what = f"pair {pair_id} is given without its tests"
     return UserError(f"judge: {what}; give pie_bench.load_pair(DATASET, {pair_id or 'PAIR_ID'!r})")
 
 
@@ -281,9 +280,9 @@ def _as_bytes(text: str | bytes) -> bytes:
 
 
 def read_tests(folder: Path) -> tuple[TestCase, ...]:
-    """The tests of a folder: `input.N.txt` with `output.N.txt`, as PIE's, or `NAME.in` with `NAME.out` or `NAME.ans`.
+    """The tests in a folder: `input.N.txt` with `output.N.txt`, like PIE's, or `NAME.in` with `NAME.out` or `NAME.ans`.
 
-    UserError for none, and for an input without its output.
+    UserError if there are none, or if an input has no output.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
@@ -298,7 +297,7 @@ def read_tests(folder: Path) -> tuple[TestCase, ...]:
             continue
         missing = sorted(name for name, output in outputs.items() if output not in names)
         if missing:
-            raise UserError(f"{folder / missing[0]}: there is no {outputs[missing[0]]} beside it")
+            raise UserError(f"{folder / missing[0]}: {outputs[missing[0]]} is missing")
         cases = {_test_id(name): (folder / name, folder / output) for name, output in outputs.items()}
         return tuple(
             TestCase(test_id, paths[0].read_bytes(), paths[1].read_bytes())

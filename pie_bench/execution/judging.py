@@ -1,4 +1,4 @@
-"""From a program to a verdict: the steps, in order. Each gives a verdict, or passes the program on to the next."""
+"""The steps from a program to a verdict, in order. Each returns a verdict, or passes the program to the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KNOWN_GOOD = '#include <cstdio>\nint main() { while (getchar() != EOF) {} puts("
 
 
 def has_code(subject: Subject, workshop: Workshop) -> Subject | Verdict:
-    """The answer holds a program."""
+    """Step: the answer contains a program."""
     candidate = subject.candidate
     if candidate.code is not None:
         return subject
@@ -27,10 +27,10 @@ def has_code(subject: Subject, workshop: Workshop) -> Subject | Verdict:
 
 
 def compiles(subject: Subject, workshop: Workshop) -> Subject | Verdict:
-    """The environment's compiler takes it."""
+    """Step: the environment's compiler accepts it."""
     candidate = subject.candidate
     compiled = workshop.toolchain.compile(candidate.code or "")
-    # Where an answer presents several programs alike, what compiles decides.
+    # If an answer presents several programs on equal terms, the first that compiles counts.
     for number, code in enumerate(candidate.alternatives if compiled.outcome == "compile_error" else (), start=2):
         other = workshop.toolchain.compile(code)
         if other.binary is not None:
@@ -51,7 +51,7 @@ STEPS: tuple[Step, ...] = (*BEFORE_RUNNING, right_on_tests, clock_independent, m
 
 
 def examined(subject: Subject, workshop: Workshop) -> Subject | Verdict:
-    """A program as it is before it first runs: compiled, or the verdict that ends it. Raises SandboxError."""
+    """A program ready for its first run, or the verdict that ends it. Raises SandboxError."""
     at = subject
     for step in BEFORE_RUNNING:
         found = step(at, workshop)
@@ -62,11 +62,11 @@ def examined(subject: Subject, workshop: Workshop) -> Subject | Verdict:
 
 
 def judge(subject: Subject, workshop: Workshop) -> Verdict:
-    """The verdict of the first step that has one; it can be written and read again.
+    """The verdict of the first step that returns one; it is guaranteed to be readable again.
 
-    What fails on our side is tried once more. Where an answer fails twice, a known program does not, and the answer
-    does again, the answer is the reason: that is its outcome, decided once, and no `infra_error`. (That a machine is
-    too busy says nothing of it.)
+    A failure on our side is retried once. If an answer fails twice, a known program then works, and the answer fails
+    again, the answer is the cause: the failure becomes its outcome, decided once, instead of an `infra_error`. (A
+    machine that is too busy does not count.)
     """
     verdict = _judge_once(subject, workshop)
     if verdict.outcome == "infra_error":
@@ -92,7 +92,7 @@ def _judge_once(subject: Subject, workshop: Workshop) -> Verdict:
         return workshop.verdict(subject, "infra_error", str(error))
     except UserError:
         raise
-    except Exception as error:  # of ours, or two measurements that differ: one answer is not to end a run
+    except Exception as error:  # our bug, or two differing measurements: one answer must not end a run
         if subject.candidate.role != "candidate":
             raise
         _log.warning("pair %s, answer %d: %s", subject.candidate.pair_id, subject.candidate.sample_index, error)
@@ -101,7 +101,7 @@ def _judge_once(subject: Subject, workshop: Workshop) -> Verdict:
 
 
 def _works(subject: Subject, workshop: Workshop) -> bool:
-    """Whether a known program compiles, runs and is measured here and now, on the answer's own inputs."""
+    """Whether a known program compiles, runs and can be measured right now, on the answer's own inputs."""
     known = Candidate(subject.candidate.pair_id, "source", 0, KNOWN_GOOD)
     tests = [replace(test, expected_output=b"ok\n") for test in subject.tests]
     shortest = sorted(tests, key=lambda test: len(test.input))
@@ -109,7 +109,7 @@ def _works(subject: Subject, workshop: Workshop) -> bool:
 
 
 def _readable(verdict: Verdict) -> Verdict:
-    """The verdict; without its numbers, and `forbidden`, where no reader would take them."""
+    """The verdict; if it would not pass validation on reading, `forbidden` without its numbers."""
     try:
         Verdict.from_json(verdict.to_json())
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What is known is not judged again: a program's verdict, kept beside its measurements, under all that decides it."""
+"""Reuses known verdicts: a program's verdict is stored with its measurements, keyed by all that decides it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pie_bench.hashing import file_sha256, hash_of, sha256
 from pie_bench.paths import PACKAGE_DIR
 from pie_bench.run.verdict import Candidate, Verdict
 
-# Others may be of the machine at that moment: busy, out of memory.
+# The other outcomes may be due to the machine's state: busy, out of memory.
 _LASTING = ("ok", "wrong_output", "compile_error")
 
 
 def key_of(candidate: Candidate, tests: Sequence[TestCase], measured: bool, environment_id: str) -> str | None:
-    """The sum of all that decides a verdict; None where more does: which alternative compiles, or no program at all.
+    """The hash of all that decides a verdict; None if it has no fixed key: alternatives, or no program at all.
 
-    Of the pair it is the slow program alone (what an answer shares with it is not the model's doing) and the problem's
-    name, which finds its checker. The judging code itself is in it: another version judges again.
+    Of the pair it covers only the slow program (what an answer shares with it is not the model's doing) and the
+    problem's name, which selects the checker. It covers the judging code itself, so another version judges again.
     """
     if candidate.code is None or candidate.alternatives:
         return None
@@ -30,22 +30,22 @@ def key_of(candidate: Candidate, tests: Sequence[TestCase], measured: bool, envi
 
 
 def sums_of(tests: Iterable[TestCase]) -> list[list[str]]:
-    """What tests are, as JSON: the id and the sums of each."""
+    """The tests as JSON: each one's id and hashes."""
     return [[test.test_id, sha256(test.input), sha256(test.expected_output)] for test in tests]
 
 
 def lasting(verdict: Verdict) -> bool:
-    """Whether the same program gets the same verdict whenever it is judged."""
+    """Whether the same program always gets this verdict."""
     return verdict.outcome in _LASTING
 
 
 def as_that_of(candidate: Candidate, verdict: Verdict) -> Verdict:
-    """A known verdict as the one on this candidate."""
+    """Turns a known verdict into one on this candidate."""
     return replace(verdict, pair_id=candidate.pair_id, sample_index=candidate.sample_index, reading=candidate.reading)
 
 
 @functools.cache
 def _judging_sha256() -> str:
-    """The sum of the code that judges."""
+    """The hash of the judging code."""
     files = [*sorted(Path(__file__).parent.rglob("*.py")), PACKAGE_DIR / "cpp.py", PACKAGE_DIR / "run" / "verdict.py"]
     return hash_of([[str(file.relative_to(PACKAGE_DIR)), file_sha256(file)] for file in files])

@@ -1,4 +1,4 @@
-"""The last step of judging: what a program that is right takes, in the simulator, where it must do the same again."""
+"""The last step of judging: measures a right program in the simulator, where it must behave as it did natively."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 from pie_bench.run.verdict import Outcome, TestResult, Verdict
 
-# Simulated time is impossible beside a native CPU time (outside the kernel) above this: docs/cheating.md.
+# Simulated time that exceeds the native CPU time (outside the kernel) by this factor is impossible: docs/cheating.md.
 NATIVE_FLOOR_SECONDS, NATIVE_FACTOR = 0.5, 50
-_NATIVE_RUNS = 3  # the least counts
+_NATIVE_RUNS = 3  # the minimum counts
 
 
 def measured(subject: Subject, workshop: Workshop) -> Verdict:
-    """Its time on every test, unless times are not asked for."""
+    """Step: measures its time on every test, unless times are not requested."""
     if not subject.is_measured:
         return workshop.verdict(subject, "ok", tests=subject.results)
     results, measurements, said = _measure(subject, workshop)
@@ -47,13 +47,13 @@ def measured(subject: Subject, workshop: Workshop) -> Verdict:
 
 
 def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], list[Measurement], str]:
-    """Every test's result, the measurements of those that are ok, what the simulator said of one that is not."""
+    """Every test's result, the measurements of those that are ok, and the simulator's message on one that is not."""
     simulator, counter = workshop.simulator, workshop.environment.spec.simulator.instructions
     inputs = {sha256(test.input): test.input for test in subject.tests}
-    # Two candidates with the same binary: the second finds it measured.
+    # Two candidates may have the same binary: the second finds it measured.
     with workshop.measuring.of(sha256(subject.binary)):
         known = _measurements(subject.binary, inputs, workshop)
-    # Measuring stops at the first failure: it stands for the tests after it too.
+    # Measuring stops at the first failure, which also stands for the tests after it.
     stopped_by = next((m.outcome for m in known.values() if m.outcome != "ok"), "infra_error")
     results = []
     found = []
@@ -61,7 +61,7 @@ def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], li
         measurement = known.get(sha256(test.input))
         outcome = measurement.outcome if measurement is not None else stopped_by
         if measurement is None or outcome != "ok":
-            # It ran natively: ending otherwise in the simulator is behaving differently.
+            # It ran natively, so ending differently in the simulator is a difference in behaviour.
             results.append(TestResult(test.test_id, "forbidden" if outcome == "runtime_error" else _outcome(outcome)))
         elif measurement.stdout_sha256 != subject.output_sums[test.test_id]:
             results.append(TestResult(test.test_id, "forbidden"))
@@ -81,7 +81,7 @@ def _measure(subject: Subject, workshop: Workshop) -> tuple[list[TestResult], li
 
 
 def _too_fast(subject: Subject, results: Sequence[TestResult], workshop: Workshop) -> str | None:
-    """What shows that simulated time is not the program's: its native CPU time; None when nothing does."""
+    """Evidence, from native CPU time, that simulated time is not the program's own; None if there is none."""
     inputs = {test.test_id: test.input for test in subject.tests}
     factor = NATIVE_FACTOR * workshop.environment.spec.toolchain.isa.slowdown
     for result in results:
@@ -97,9 +97,9 @@ def _too_fast(subject: Subject, results: Sequence[TestResult], workshop: Worksho
 
 
 def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -> dict[str, Measurement]:
-    """Measurements by the input's sum; stops at the first that is not ok."""
+    """Measurements by the hash of the input; stops at the first that is not ok."""
     known = workshop.store.get(sha256(binary), list(inputs), workshop.simulator.simulation_id)
-    # Short ones first: a program that is over the limit on one of them costs little.
+    # Short inputs first: a program that exceeds the limit on one of them then costs little.
     missing = sorted((data for key, data in inputs.items() if key not in known), key=len)
     if missing and all(measurement.outcome == "ok" for measurement in known.values()):
         # closing: stopping early must not leave a simulation to the garbage collector
@@ -113,7 +113,7 @@ def _measurements(binary: bytes, inputs: dict[str, bytes], workshop: Workshop) -
 
 
 def measurements(binary: bytes, inputs: Sequence[bytes], workshop: Workshop) -> list[Measurement | None]:
-    """What is counted of a compiled program on each input; None where it does not end well."""
+    """A compiled program's counts on each input; None where it fails."""
     by_sum = {sha256(data): data for data in inputs}
     with workshop.measuring.of(sha256(binary)):
         known = _measurements(binary, by_sum, workshop)
@@ -122,7 +122,7 @@ def measurements(binary: bytes, inputs: Sequence[bytes], workshop: Workshop) -> 
 
 
 def seconds_after_main(binary: bytes, inputs: Sequence[bytes], workshop: Workshop) -> list[float | None]:
-    """Simulated seconds after the start of `main` on each input; None where the program does not end well."""
+    """Simulated seconds after the start of `main` on each input; None where the program fails."""
     seconds = workshop.simulator.seconds
     return [
         None if each is None else seconds(each.counters) - seconds(each.startup_counters)
@@ -131,7 +131,7 @@ def seconds_after_main(binary: bytes, inputs: Sequence[bytes], workshop: Worksho
 
 
 def _over_tests(counted: Sequence[Mapping[str, float]], workshop: Workshop) -> dict[str, float]:
-    """Sums over the tests; of memory the most."""
+    """Sums over the tests; for memory, the maximum."""
     sums: dict[str, float] = {}
     for counters in counted:
         for name, count in counters.items():

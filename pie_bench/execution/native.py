@@ -31,15 +31,15 @@ _log = logging.getLogger(__name__)
 _OUT_OF_MEMORY = (
     b"bad_alloc",
     f"failed to execute {PROGRAM}: Cannot allocate memory".encode(),
-    b"error while loading shared libraries: cannot map zero-fill pages",  # where the loader starts it
+    b"error while loading shared libraries: cannot map zero-fill pages",  # when started by the loader
 )
 _SHOWN_CHARACTERS = 80
-_EMULATOR_BYTES = 256 << 20  # of address space: its translations, most of all
-_ENDS_IT = ("instruction_limit", "infra_error")  # the tests after it are not run
+_EMULATOR_BYTES = 256 << 20  # of address space, mostly for translated code
+_ENDS_IT = ("instruction_limit", "infra_error")  # skip the remaining tests
 
 
 def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
-    """Its outputs are the expected ones."""
+    """Step: its outputs are the expected ones."""
     results: list[TestResult] = []
     sums: dict[str, str] = {}
     seconds: dict[str, float] = {}
@@ -62,7 +62,7 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     failed = next((result for result in results if result.outcome != "ok"), None)
     if failed is None:
         return subject
-    # An error of ours on any test says that the others may not be complete either.
+    # After an infrastructure error on one test, the other results may be incomplete too.
     worst = next((result for result in results if result.outcome == "infra_error"), failed)
     said = f"test {worst.test_id}" + (f": {WALL_CLOCK}" if worst.outcome == "infra_error" else "")
     return workshop.verdict(subject, worst.outcome, said, tests=subject.results)
@@ -76,8 +76,7 @@ def run_natively(
     cpu_seconds: int | None = None,
     random_addresses: bool = False,
 ) -> Finished:
-    """One run of a program, with another limit on CPU time where one is given. SandboxError when it could not be
-    started."""
+    """Runs a program once, with a different limit on CPU time if given. SandboxError if it could not be started."""
     environment = workshop.environment
     limits = environment.spec.native_limits
     if cpu_seconds is not None:
@@ -138,8 +137,8 @@ def run_program(
     *,
     random_addresses: bool = False,
 ) -> Finished:
-    """One run of a program of the environment's: natively, or in QEMU where it is for another processor than this
-    machine's. SandboxError when it could not be started."""
+    """Runs one of the environment's programs: natively, or in QEMU if it is for a different processor. SandboxError if
+    it could not be started."""
     limits = limits or environment.spec.native_limits
     if not environment.spec.toolchain.isa.is_foreign:
         command = Command(
@@ -157,13 +156,13 @@ def run_program(
     command = emulated(environment, sandbox, tools, binary, data, limits.stack_bytes)
     limits = limits.model_copy(update={"memory_bytes": limits.memory_bytes + _EMULATOR_BYTES})
     finished = sandbox.run(command, limits, "simulator")
-    if len(finished.stdout) > limits.output_bytes:  # a simulator's stage has another limit
+    if len(finished.stdout) > limits.output_bytes:  # a simulator's stage has a different limit
         return replace(finished, exit_code=None, signal=signal.SIGXFSZ)
     return finished
 
 
 def first_difference(output: bytes, expected: bytes, comparator: str) -> str:
-    """Where an output that is wrong differs first, in a line."""
+    """The first difference of a wrong output, in one line."""
     lines, wanted = (text.decode(errors="replace").strip().splitlines() for text in (output, expected))
     comparator = STANDARD if comparator.startswith(CHECKER) else comparator
     for number, (line, right) in enumerate(zip_longest(lines, wanted), 1):
@@ -178,7 +177,7 @@ def _shown(text: str) -> str:
 
 
 def outcome_of(finished: Finished) -> Outcome:
-    """How a native run ended, whatever it wrote."""
+    """How a native run ended, regardless of its output."""
     if finished.stalled:  # it sleeps, or its threads wait for each other
         return "instruction_limit"
     if finished.wall_timeout:
@@ -187,7 +186,7 @@ def outcome_of(finished: Finished) -> Outcome:
         return "instruction_limit"
     if finished.signal == signal.SIGXFSZ:
         return "output_limit"
-    # SIGKILL: the kernel found no room for the program's segments, or memory ran out.
+    # SIGKILL: the kernel could not map the program's segments, or memory ran out.
     out_of_memory = any(mark in finished.stderr for mark in _OUT_OF_MEMORY)
     if finished.signal == signal.SIGKILL or (finished.exit_code != 0 and out_of_memory):
         return "memory_limit"

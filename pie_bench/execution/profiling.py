@@ -1,4 +1,4 @@
-"""Where a program's cycles go, line by line: lines come from debug information of the same code."""
+"""Where a program spends its cycles, by line; the lines come from debug information for the same code."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from pie_bench.run.measurement import Profile
 
 
 def profile(code: str, data: bytes, workshop: Workshop) -> Profile | None:
-    """Where a program's cycles go on one input; it is kept. None when the simulator does not know, or the program does
-    not end well.
+    """Where a program spends its cycles on one input; cached. None if the simulator cannot tell, or the program fails.
 
-    The source text is compiled once more with `-g`, which changes no code; that is checked. Raises SandboxError.
+    The source is compiled again with `-g`, which does not change the code; this is checked. Raises SandboxError.
     """
     simulator, toolchain, store = workshop.simulator, workshop.toolchain, workshop.store
     key = sha256(code.encode(errors="replace")), sha256(data), workshop.environment.environment_id
@@ -29,7 +28,7 @@ def profile(code: str, data: bytes, workshop: Workshop) -> Profile | None:
     content = elf.loaded(binary)
     if content is None or content != elf.loaded(with_lines):
         raise SandboxError(f"program {sha256(binary)[:12]}: compiling it with -g changes its code")
-    # The program's own functions are those that begin in its text, whatever was inlined there.
+    # The program's own functions are those that begin in its source text, whatever was inlined into them.
     functions = elf.functions(binary)
     begins = toolchain.source_lines(with_lines, [begin for begin, _ in functions])
     own = [found for found, lines in zip(functions, begins, strict=True) if lines[-1:] != [None] and lines]

@@ -1,7 +1,7 @@
 """A pinned root file system: compiler and C library of one Debian release, the same on every host.
 
-Packages come from a Debian mirror and are checked against pinned sums, unpacked without root rights and without
-running any of their scripts, and hashed as a tree, so that two machines can show that they see the same file system.
+Packages come from a Debian mirror and are checked against pinned hashes, unpacked without root rights and without
+running their scripts, and hashed as a tree, so that two machines can prove that they use the same file system.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pie_bench.execution.sandbox.sandbox import Command, Limits, Sandbox
 from pie_bench.paths import ROOTS_DIR
 
 MIRROR_VARIABLE = "PIE_BENCH_DEBIAN_MIRROR"
-_MERGED = ("bin", "sbin", "lib", "lib64")  # folders that live under /usr, with a link in their place
+_MERGED = ("bin", "sbin", "lib", "lib64")  # folders under /usr with a link in /
 _TIMEOUT_SECONDS = 60
 _LDCONFIG_LIMITS = Limits(
     cpu_seconds=60,
@@ -41,7 +41,7 @@ _LDCONFIG_LIMITS = Limits(
 
 
 class Package(Strict):
-    """One Debian package: its path below a mirror, its size and its sum."""
+    """One Debian package: its path on a mirror, its size and its SHA-256."""
 
     path: str
     bytes: int = Field(ge=1)
@@ -49,9 +49,9 @@ class Package(Strict):
 
 
 class RootSpec(Strict):
-    """A root file system's YAML. `tree_sha256` is the sum that every machine must arrive at.
+    """A root file system's YAML. `tree_sha256` is the hash that every machine must arrive at.
 
-    One whose programs are started by its own loader, with their libraries' folder named, needs no `library_cache`.
+    A root whose programs are started by its own loader with an explicit library path needs no `library_cache`.
     """
 
     root: str
@@ -70,12 +70,12 @@ def load_root_spec(name: str) -> RootSpec:
 
 
 def root_path(spec: RootSpec, roots_dir: Path) -> Path:
-    """Where the root file system is kept on this machine."""
+    """The root file system's location on this machine."""
     return roots_dir / f"{spec.root}-{spec.tree_sha256[:16]}"
 
 
 def find_root(spec: RootSpec, roots_dir: Path) -> Path:
-    """The root file system on this machine. UserError with the command that builds it when it is not there."""
+    """The root file system on this machine. UserError, with the command that builds it, if it is missing."""
     path = root_path(spec, roots_dir)
     if not path.is_dir():
         raise UserError(f"{spec.root}: the root file system is not built yet; build it: pie-bench environment build")
@@ -85,9 +85,10 @@ def find_root(spec: RootSpec, roots_dir: Path) -> Path:
 def build_root(
     spec: RootSpec, roots_dir: Path, sandbox: Sandbox, *, progress: Callable[[int], object] = lambda _: None
 ) -> Path:
-    """Makes the root file system from Debian's packages, or finds it made. `progress` gets the bytes that arrived.
+    """Builds the root file system from Debian's packages, or finds it built. `progress` receives downloaded byte
+    counts.
 
-    UserError when no mirror has a package, or when the tree is not the pinned one: then nothing is kept.
+    UserError if no mirror has a package, or if the tree is not the pinned one, which is then discarded.
     """
     path = root_path(spec, roots_dir)
     if path.is_dir():
@@ -108,16 +109,16 @@ def build_root(
         if spec.library_cache:
             (part / "etc" / "ld.so.cache").write_bytes(_library_cache(part, sandbox))
         for folder in (part, *(path for path in _walk(part) if path.is_dir() and not path.is_symlink())):
-            folder.chmod(0o755)  # whatever the umask: the sandbox's user must be able to enter
+            folder.chmod(0o755)  # regardless of the umask: the sandbox's user must be able to enter
         found = tree_sha256(part)
         if found != spec.tree_sha256:
             raise UserError(
-                f"{spec.root}: the root file system has the sum {found}, but {spec.tree_sha256 or 'nothing'} is pinned "
+                f"{spec.root}: the root file system has hash {found}, but {spec.tree_sha256 or 'nothing'} is pinned "
                 f"in {ROOTS_DIR / spec.root}.yaml; it was not kept"
             )
         try:
             part.rename(path)
-        except OSError:  # another process was first
+        except OSError:  # another process was faster
             if not path.is_dir():
                 raise
     finally:
@@ -126,14 +127,14 @@ def build_root(
 
 
 def unpack(package: bytes, root: Path, omit: tuple[str, ...]) -> None:
-    """Puts a Debian package's files under `root`, with plain modes, relative links, and /bin and /lib in /usr."""
+    """Unpacks a Debian package under `root`, with plain modes, relative links, and /bin and /lib under /usr."""
     with tarfile.open(fileobj=io.BytesIO(_data_of(package))) as archive:
         for member in archive:
             place = _merged(member.name)
             if str(place) == "." or f"{place}/".startswith(omit):
                 continue
             if ".." in place.parts:
-                raise UserError(f"{member.name}: a package's file outside the root file system")
+                raise UserError(f"{member.name}: the package has a file outside the root file system")
             target = root / place
             target.parent.mkdir(parents=True, exist_ok=True)
             if member.isdir():
@@ -150,7 +151,7 @@ def unpack(package: bytes, root: Path, omit: tuple[str, ...]) -> None:
 
 
 def tree_sha256(root: Path) -> str:
-    """sha256 over every path, kind, executable bit, link target and content below `root`; nothing else counts."""
+    """SHA-256 over every path, type, executable bit, link target and content below `root`, and nothing else."""
     total = hashlib.sha256()
     for path in sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix()):
         mode = path.lstat().st_mode
@@ -173,7 +174,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _data_of(package: bytes) -> bytes:
-    """The unpacked data.tar of a .deb, which is an `ar` archive."""
+    """The decompressed data.tar of a .deb, which is an `ar` archive."""
     at = 8
     while at + 60 <= len(package):
         name, size = package[at : at + 16].decode().strip().rstrip("/"), int(package[at + 48 : at + 58])
@@ -181,7 +182,7 @@ def _data_of(package: bytes) -> bytes:
         if name == "data.tar.xz":
             return lzma.decompress(content)
         if name.startswith("data.tar"):
-            raise UserError(f"a Debian package with {name}: only data.tar.xz can be unpacked")
+            raise UserError(f"Debian package with {name}: only data.tar.xz is supported")
         at += 60 + size + size % 2
     raise UserError("not a Debian package: it has no data.tar")
 
@@ -192,15 +193,15 @@ def _merged(name: str) -> PurePosixPath:
 
 
 def _relative(place: PurePosixPath, link: str) -> str:
-    """A link's target as seen from the link, so that the tree means the same wherever it lies."""
+    """A link's target relative to the link, so that the tree does not depend on its location."""
     if not link.startswith("/"):
         return link
     return os.path.relpath(_merged(link), place.parent)
 
 
 def _library_cache(root: Path, sandbox: Sandbox) -> bytes:
-    """/etc/ld.so.cache: with it the dynamic loader opens each library at once, as on any installed system."""
-    seen_at = "" if sandbox.shows_roots else str(root)  # its ldconfig is a static program: it runs anywhere
+    """/etc/ld.so.cache: it lets the dynamic loader find each library at once, as on any installed system."""
+    seen_at = "" if sandbox.shows_roots else str(root)  # ldconfig is a static binary: it runs anywhere
     options = f"-X -f /dev/null -C /tmp/cache {seen_at}/usr/lib/x86_64-linux-gnu"
     script = f"{seen_at}/usr/sbin/ldconfig {options} && cat /tmp/cache"
     finished = sandbox.run(
@@ -212,7 +213,7 @@ def _library_cache(root: Path, sandbox: Sandbox) -> bytes:
 
 
 def as_seen_inside(cache: bytes, root: str) -> bytes:
-    """A cache of libraries (glibc's format 1.1) with those below `root` alone, by the paths that they have in there."""
+    """A library cache (glibc's format 1.1) reduced to libraries below `root`, with their paths relative to it."""
     header, entry = struct.Struct("<20sII20s"), struct.Struct("<iIIIQ")
     magic, libraries, _, more = header.unpack_from(cache)
 
@@ -239,7 +240,7 @@ def _mirrors(spec: RootSpec) -> list[str]:
 
 
 def configured_mirrors(folder: Path) -> list[str]:
-    """The Debian mirrors of apt's source lists in `folder` (/etc/apt), in either format, each once."""
+    """The Debian mirrors in apt's source lists in `folder` (/etc/apt), in either format, without duplicates."""
     lists = [folder / "sources.list", *sorted(folder.glob("sources.list.d/*.list"))]
     lists += sorted(folder.glob("sources.list.d/*.sources"))
     text = "\n".join(path.read_text(errors="replace") for path in lists if path.is_file())
@@ -248,7 +249,7 @@ def configured_mirrors(folder: Path) -> list[str]:
 
 
 def _fetched(package: Package, mirrors: list[str], roots_dir: Path) -> bytes:
-    """A package's bytes, from the cache or the first mirror that has them with the right sum."""
+    """A package's bytes, from the cache or the first mirror that has them with the right hash."""
     kept = roots_dir / "packages" / f"{package.sha256}.deb"
     if kept.is_file():
         content = kept.read_bytes()
@@ -262,7 +263,7 @@ def _fetched(package: Package, mirrors: list[str], roots_dir: Path) -> bytes:
             problems.append(f"{mirror}: {error}")
             continue
         if hashlib.sha256(content).hexdigest() != package.sha256:
-            problems.append(f"{mirror}: another file than the pinned one")
+            problems.append(f"{mirror}: not the pinned file")
             continue
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f".{kept.name}.{os.getpid()}")
@@ -271,7 +272,7 @@ def _fetched(package: Package, mirrors: list[str], roots_dir: Path) -> bytes:
         return content
     raise UserError(
         f"{package.path}: no Debian mirror has it ({'; '.join(problems)}); set {MIRROR_VARIABLE} to one that does, "
-        f"or copy {roots_dir} from a machine that has it built"
+        f"or copy {roots_dir} from a machine that has built it"
     )
 
 

@@ -1,4 +1,4 @@
-"""The root file systems that an environment needs, made where they are missing."""
+"""The root file systems that an environment needs, built if missing."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pie_bench.progress import Meter, shown
 
 
 def roots_of(environment: str) -> tuple[RootSpec, ...]:
-    """The environment's own first, then those of its simulator. UserError as `load_environment_spec`."""
+    """The environment's own first, then those of its simulator. UserError as for `load_environment_spec`."""
     spec = load_environment_spec(environment)
     names = (*((spec.root,) if spec.root is not None else ()), *spec.simulator.roots)
     return tuple(load_root_spec(name) for name in dict.fromkeys(names))
 
 
 def build_roots(environment: str, sandbox: Sandbox | None = None) -> dict[str, Path]:
-    """Makes the root file systems that are not there yet, and shows on standard error how far it is: where each lies.
+    """Builds the missing root file systems, with progress on standard error; returns the location of each.
 
-    UserError when the simulator needs them mounted and the sandbox cannot, or when one cannot be made.
+    UserError if the simulator needs them mounted and the sandbox cannot do that, or if one cannot be built.
     """
     specs = roots_of(environment)
     mounts = load_environment_spec(environment).simulator.needs_mounts
     if specs and mounts and sandbox is not None and not sandbox.shows_roots:
         raise UserError(
-            f"environment {environment}: the sandbox {sandbox.name} shows no root file system but this machine's: use "
+            f"environment {environment}: the sandbox {sandbox.name} can only show this machine's root file system: use "
             "--environment skylake, or install bubblewrap (sudo apt-get install bubblewrap)"
         )
     paths = {}
@@ -49,5 +49,5 @@ def _built(spec: RootSpec, sandbox: Sandbox, meter: Meter) -> Path:
     except OSError as error:
         raise UserError(
             f"{roots_dir()}: the root file system {spec.root} cannot be built there ({error}); set PIE_BENCH_ROOTS "
-            "to a folder with room for it"
+            "to a folder with enough space"
         ) from None

@@ -22,11 +22,11 @@ from pie_bench.store import MeasurementStore
 
 @dataclass(frozen=True)
 class Subject:
-    """A program on its way to a verdict: the candidate, its tests, and what the steps so far found out.
+    """A program on its way to a verdict: the candidate, its tests, and the steps' findings so far.
 
-    `imports` are the names that the checks on cheating saw it take from libraries; none of the dataset's own programs,
-    which are under no suspicion. `output_sums` are the sums of what it wrote natively, `user_seconds` its native CPU
-    time outside the kernel where the sandbox can tell, by test id.
+    `imports` are the names that the cheating checks saw it import from libraries; empty for the dataset's own programs,
+    which are not suspected. By test id, `output_sums` are the hashes of its native output, `user_seconds` its native
+    CPU time outside the kernel, if the sandbox can tell.
     """
 
     candidate: Candidate
@@ -41,7 +41,7 @@ class Subject:
 
 
 class Locks:
-    """A lock for each key, for as long as someone holds it or waits for it. Not carried into another process."""
+    """A lock per key, for as long as someone holds it or waits for it. Not passed on to other processes."""
 
     def __init__(self) -> None:
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
@@ -66,7 +66,7 @@ class Locks:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Everything that judging needs, opened on this machine. Safe for several threads."""
+    """Everything that judging needs, opened on this machine. Thread-safe."""
 
     environment: Environment
     sandbox: Sandbox
@@ -78,7 +78,7 @@ class Workshop:
     apart: Apart = field(default_factory=Apart)
 
     def verdict(self, subject: Subject, outcome: Outcome, detail: str = "", **more: Any) -> Verdict:
-        """The verdict on a subject, with what is known of it by now."""
+        """A verdict on the subject, with everything known so far."""
         candidate = subject.candidate
         return Verdict(
             pair_id=candidate.pair_id,
@@ -96,5 +96,5 @@ class Workshop:
 
 
 Step = Callable[[Subject, Workshop], Subject | Verdict]
-"""A verdict ends it; a subject, with what was found out, goes on to the next step. Raises SandboxError for failures of
-ours."""
+"""A verdict ends the judging; a subject, with new findings, goes on to the next step. Raises SandboxError for failures
+on our side."""

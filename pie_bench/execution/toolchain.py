@@ -1,4 +1,4 @@
-"""Compiling, inside the sandbox: a source text is foreign input (`#include "/etc/passwd"`, `.incbin`)."""
+"""Compiles inside the sandbox, because source text is untrusted input (`#include "/etc/passwd"`, `.incbin`)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished
 from pie_bench.hashing import sha256
 from pie_bench.paths import roots_dir
 
-_TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ draws these names: the linker's messages must not differ
+_TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ picks these at random, but the linker's messages must not differ
 _LOG_CHARACTERS = 4000
 _SERVER = Path(__file__).parent / "sandbox" / "server.cpp"
 _SOURCE = f"{PROGRAM}.cpp"
 _BESIDE = "/w/beside.cpp"
-# Whatever a sandbox calls the folder, in the program (`__FILE__`) it is /w. Sandboxes leave alone what is in quotes.
+# In the program (`__FILE__`) the folder is /w, whatever the sandbox calls it. Sandboxes leave quoted text alone.
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
-_PLACE = re.compile(rf"{re.escape(_SOURCE)}:(\d+)(?: \(discriminator \d+\))?")  # as addr2line says it
+_PLACE = re.compile(rf"{re.escape(_SOURCE)}:(\d+)(?: \(discriminator \d+\))?")  # addr2line's format
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """`binary` is None when there is none; `outcome` then says why: `compile_error` or `compile_timeout`."""
+    """`binary` is None if there is none; `outcome` then says why: `compile_error` or `compile_timeout`."""
 
     binary: bytes | None
     log: str
@@ -41,7 +41,7 @@ class Compiled:
 
 
 class Toolchain:
-    """g++ with an environment's flags, of the host or of a `root`; programs load the libraries of the same place."""
+    """g++ with an environment's flags, from the host or from a `root`; programs load libraries from the same place."""
 
     def __init__(self, spec: ToolchainSpec, limits: Limits, sandbox: Sandbox, root: Path | None = None):
         self._spec, self._limits, self._sandbox, self.root = spec, limits, sandbox, root
@@ -49,10 +49,10 @@ class Toolchain:
         self._made: dict[str, Any] = {}
 
     def compile(self, code: str, *more_flags: str, beside: str | None = None) -> Compiled:
-        """The program of one C++ source text. The file's name is fixed, so equal sources give equal binaries.
+        """Compiles one C++ source text. The file's name is fixed, so equal sources give equal binaries.
 
-        `beside` is the text of another file of the program. It is our own.
-        Raises SandboxError when the compiler could not be run or was stopped by the wall clock.
+        `beside` is the text of an additional source file, which is our own.
+        Raises SandboxError if the compiler could not be run or was stopped by the wall clock.
         """
         flags = " ".join([*self._spec.flags, *more_flags])
         sources = {_SOURCE: code} | ({_BESIDE: beside} if beside is not None else {})
@@ -61,23 +61,23 @@ class Toolchain:
         )
         if finished.wall_timeout:
             said = f"stopped after {finished.wall_seconds:.0f} s of wall time"
-            if self._works():  # it waited for something that never came: #include "/dev/ptmx"
+            if self._works():  # the source made it wait for something that never came: #include "/dev/ptmx"
                 return Compiled(None, said, "compile_timeout")
             raise SandboxError(f"the compiler was {said}")
         log = _TEMPORARY.sub("/tmp/cc…", finished.stderr.decode(errors="replace"))[:_LOG_CHARACTERS]
         if finished.exit_code == 0:
             return Compiled(finished.stdout, log)
-        if finished.cpu_limit or "CPU time limit exceeded" in log:  # of the driver, or of a compiler it started
+        if finished.cpu_limit or "CPU time limit exceeded" in log:  # in the driver, or in a compiler it started
             return Compiled(None, f"stopped after {self._limits.cpu_seconds} CPU seconds\n{log}", "compile_timeout")
         return Compiled(None, log, "compile_error")
 
     def _works(self) -> bool:
-        """Whether an empty program compiles here and now."""
+        """Whether an empty program compiles right now."""
         finished = self._build(f"{self._spec.compiler} {_SOURCE} -o /tmp/program", {_SOURCE: "int main() {}"})
         return finished.exit_code == 0
 
     def disassemble(self, binary: bytes) -> str:
-        """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError when there is none."""
+        """`objdump -dw` of a program, by the toolchain's own binutils. SandboxError if there are none."""
         finished = self._run(["/bin/sh", "-c", f"{self.isa.binutils}objdump -dw {PROGRAM}"], {PROGRAM: binary})
         if finished.exit_code != 0:
             said = finished.stderr.decode(errors="replace").strip()[:300] or "it was stopped"
@@ -85,10 +85,10 @@ class Toolchain:
         return finished.stdout.decode(errors="replace")
 
     def source_lines(self, binary: bytes, addresses: Sequence[int]) -> list[list[int | None]]:
-        """Where in its source text each address of a program comes from that was compiled with `-g`: the line of the
-        innermost function first, then of those that it was inlined into; None for lines of other files.
+        """The source lines of addresses in a program compiled with `-g`: for each address the line of the innermost
+        function first, then of those that it was inlined into; None for lines of other files.
 
-        By the toolchain's own binutils. SandboxError when there are none.
+        Uses the toolchain's own binutils. SandboxError if there are none.
         """
         asked = "".join(f"{address:#x}\n" for address in addresses).encode()
         script = f"{self.isa.binutils}addr2line -a -i -e {PROGRAM} < /w/addresses"
@@ -112,11 +112,12 @@ class Toolchain:
         return self._once(_SERVER.read_text(), lambda text: self.compile(text, "-static").binary)
 
     def disassembled(self, code: str) -> str:
-        """`disassemble` of the program of a source text of our own, made once."""
+        """The `disassemble` of one of our own source texts, computed once."""
         return self._once(code, lambda code: self.disassemble(self.compile(code).binary or b""))
 
     def _once(self, code: str, make: Callable[[str], T]) -> T:
-        """What `make` makes of one of our own texts. (Two threads at once make it twice: the same.)"""
+        """The result of `make` for one of our own texts. (Concurrent threads may compute it twice, with the same
+        result.)"""
         if code not in self._made:
             self._made[code] = make(code)
         made: T = self._made[code]
@@ -133,7 +134,7 @@ class Toolchain:
         return self._sandbox.run(command, self._limits, "compile")
 
     def facts(self) -> dict[str, str]:
-        """The compiler's version and, without a root (which has a sum as a whole), the sums of the libraries."""
+        """The compiler's version and, without a root (which is hashed as a whole), the hashes of the libraries."""
         compiler = self._spec.compiler
         libraries = self.isa.host_libraries if self.root is None else ()
         asked = " ".join(f"; {compiler} -print-file-name={library}" for library in libraries)
@@ -156,10 +157,10 @@ class Toolchain:
 
 
 def host_toolchain(spec: ToolchainSpec, limits: Limits, sandbox: Sandbox, root: Path | None) -> Toolchain:
-    """For what is run on this machine and not measured (checkers, sanitized programs): the environment's own toolchain,
-    or, where that is for another processor, the pinned one for this machine's, with the same flags.
+    """The toolchain for what runs on this machine and is not measured (checkers, sanitized programs): the environment's
+    own or, if that targets another processor, the pinned one for this machine's, with the same flags.
 
-    UserError when that root file system is not built.
+    UserError if that root file system is not built.
     """
     if not spec.isa.is_foreign:
         return Toolchain(spec, limits, sandbox, root)

@@ -1,5 +1,5 @@
-"""`leaderboard/`: its `entries/`, and the two files made from them and from the types: `leaderboard.json`, the board,
-and `schema.json`."""
+"""The folder `leaderboard/`: its `entries/`, and two derived files: `leaderboard.json`, the board, and `schema.json`,
+made from the types."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pie_bench.leaderboard.entry import SCHEMA_VERSION, Entry, check_consistent,
 from pie_bench.leaderboard.signing import check_signature, read_reviewers
 from pie_bench.run.files import write_json
 
-# Rows are comparable only where all of these are the same; a run of the first n pairs is another benchmark.
+# Rows are only comparable if all of these are equal; a run of the first n pairs is a different benchmark.
 _GROUPED_BY = {"task", "task_hash", "dataset", "dataset_fingerprint", "environment", "environment_id", "n_pairs"}
 _ROW = {"model", "model_resolved", "status", "source", "submitter", "date", "n_samples", "metrics"}
 
 
 def read_entries(leaderboard: Path) -> dict[str, Entry]:
-    """The entries by file name. UserError that names file and field for one that is not as it should be: of another
-    name than its content's, with numbers that contradict each other, or verified without a reviewer's signature."""
+    """The entries by file name. UserError, naming file and field, for an invalid one: with a name that does not match
+    its content, with contradictory numbers, or verified without a reviewer's signature."""
     entries = {}
     reviewers = read_reviewers(leaderboard)
     for path in sorted((leaderboard / "entries").glob("*.json")):
         entry = read_entry(path.read_bytes(), str(path))
         if path.name != entry.file_name:
-            raise UserError(f"{path}: the name does not go with what is in it; it should be {entry.file_name}")
+            raise UserError(f"{path}: the name does not match the content; it should be {entry.file_name}")
         check_consistent(entry, str(path))
         check_signature(entry, reviewers, str(path))
         entries[path.name] = entry
@@ -35,8 +35,8 @@ def read_entries(leaderboard: Path) -> dict[str, Entry]:
 
 
 def derived(entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """What `leaderboard.json` and `schema.json` hold, by file name: groups of what can be compared, each in order of
-    `best@1` speedup (published rows: of their `first@1`, which is all they have), those without one last."""
+    """The contents of `leaderboard.json` and `schema.json`, by file name: groups of comparable entries, each sorted by
+    `best@1` speedup (published rows: by `first@1`, the only one they have), with entries without one last."""
     groups: dict[str, dict[str, Any]] = {}
     for name, entry in sorted(entries.items()):
         group = entry.model_dump(mode="json", include=_GROUPED_BY)
@@ -55,7 +55,7 @@ def derived(entries: Mapping[str, Entry]) -> dict[str, Any]:
 
 
 def rebuild(leaderboard: Path) -> int:
-    """Makes the derived files anew; returns the number of entries. UserError as `read_entries`."""
+    """Regenerates the derived files; returns the number of entries. UserError as for `read_entries`."""
     entries = read_entries(leaderboard)
     for name, value in derived(entries).items():
         write_json(leaderboard / name, value)
@@ -63,7 +63,7 @@ def rebuild(leaderboard: Path) -> int:
 
 
 def check(leaderboard: Path) -> int:
-    """UserError when a derived file is not what `rebuild` makes of the entries; returns the number of entries."""
+    """Raises UserError if a derived file differs from what `rebuild` would write; returns the number of entries."""
     entries = read_entries(leaderboard)
     for name, value in derived(entries).items():
         try:
@@ -71,20 +71,20 @@ def check(leaderboard: Path) -> int:
         except (OSError, ValueError):
             same = False
         if not same:
-            raise UserError(f"{leaderboard / name}: not what the entries say; run: pie-bench leaderboard rebuild")
+            raise UserError(f"{leaderboard / name}: out of date; run: pie-bench leaderboard rebuild")
     return len(entries)
 
 
 def put(entry: Entry, leaderboard: Path) -> Path:
-    """Adds an entry and rebuilds; returns its file. The same entry again changes nothing, a verified one takes the
-    place of the same one self-reported; UserError where the board says anything else of this run."""
+    """Adds an entry and rebuilds; returns its file. Adding the same entry again changes nothing; a verified one
+    replaces its self-reported version. UserError if the board has anything else for this run."""
     path = leaderboard / "entries" / entry.file_name
     if path.exists():
         old = read_entry(path.read_bytes(), str(path))
         ours, theirs = (e.model_dump(exclude={"status", "verification"}) for e in (entry, old))
         if ours != theirs:
             field = next(name for name in ours if ours[name] != theirs[name])
-            raise UserError(f"{path}: says something else of this run ({field}); withdraw that entry first")
+            raise UserError(f"{path}: has a different entry for this run ({field}); withdraw that entry first")
         if old.status == "verified" and entry.status != "verified":
             entry = old
     write_json(path, entry.model_dump(mode="json"))

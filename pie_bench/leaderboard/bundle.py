@@ -1,8 +1,8 @@
-"""A bundle: a run in one file, for others to check. The same run always makes the same bytes.
+"""A bundle: a run in one file, for others to check. The same run always gives the same bytes.
 
 A zip with exactly these members: the entry, the run's manifest (without the command line and the machine's name),
-generations and verdicts (the last of each program, in order), what the guards found where they were run, results, and
-the sums of all of them.
+generations and verdicts (the last for each program, in order), the guards' findings if they were run, results, and the
+checksums of all these.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pie_bench.run.run import Run
 from pie_bench.stages.plan import Plan, plan_of
 
 SUMS = "SHA256SUMS"
-# In this order. Bytes: far more than a run of the whole test set has (978 pairs, 8 samples, 104 tests: 200 MB).
+# In this order. Bytes: far more than a run of the whole test set needs (978 pairs, 8 samples, 104 tests: 200 MB).
 LIMITS = {
     "entry.json": 4 << 20,
     "generations.jsonl": 512 << 20,
@@ -40,8 +40,8 @@ LIMITS = {
     "verdicts.jsonl": 512 << 20,
     SUMS: 4096,
 }
-_OPTIONAL = "guards.jsonl"  # there where `pie-bench guard` was run
-_MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
+_OPTIONAL = "guards.jsonl"  # present if `pie-bench guard` was run
+_MAX_RATIO = 300  # our text compresses 10 to 30 times; far more indicates a zip bomb
 _MAX_LINE = 8 << 20
 MANIFEST_MEMBERS = (
     *("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions"),
@@ -51,7 +51,7 @@ MANIFEST_MEMBERS = (
 
 @dataclass(frozen=True)
 class Bundle:
-    """An unpacked bundle: every sum was right. `run` reads like the run's own folder."""
+    """An unpacked bundle whose checksums all match. `run` reads like the run's own folder."""
 
     path: Path
     sha256: str
@@ -66,11 +66,11 @@ class Bundle:
 def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     """Writes the bundle of a finished run to `path` (default: in its folder, named after the entry); returns the path.
 
-    UserError for a run that cannot be entered: unfinished, with errors of ours in it, without a usable pair, made
-    without a sandbox, or with a task of the user's own.
+    UserError for a run that cannot be submitted: unfinished, with infrastructure errors, without a usable pair, made
+    without a sandbox, or with the user's own task.
     """
     plan, results = plan_of(run), run.read_results()
-    results = results.model_copy(update={"stress": None})  # a bundle has the verdicts on the dataset's own tests
+    results = results.model_copy(update={"stress": None})  # a bundle only holds verdicts on the dataset's own tests
     if results.infra_errors:
         raise UserError(f"{run.path}: {results.infra_errors} executions failed on our side; run the command again")
     if not results.n_pairs:
@@ -79,11 +79,11 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
         raise UserError(f"{run.path}: sandbox: run with {results.sandbox!r}, which proves nothing; run it in a sandbox")
     if results.answered_prompts != "these":
         said = "were given to other prompts" if results.answered_prompts == "other" else "do not say what they answered"
-        raise UserError(f"{run.path}: answers {said}: nobody can check them; replay answers with their prompts' sums")
+        raise UserError(f"{run.path}: answers {said}: nobody can check them; replay answers with their prompts' hashes")
     if plan.settings.include_path is not None:
         raise UserError(f"{run.path}: task {plan.task.task} is your own; submit the task to the project first")
     manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in MANIFEST_MEMBERS}
-    manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are the user's affair
+    manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are private
     manifest, results = _public(manifest, results, plan)
     entry = entry_of(results, run.read_manifest(), adapter=plan.model.adapter, **provenance)
     members = {
@@ -100,7 +100,7 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
 
 
 def _public(manifest: dict[str, Any], results: Results, plan: Plan) -> tuple[dict[str, Any], Results]:
-    """Both with the paths of this machine taken out of names."""
+    """Both, with local paths removed from names."""
     local = plan.model.adapter == "replay" or results.model_resolved.startswith("sha256:")
     model = public_name(results.model, is_path=local and ":" in results.model)
     arguments = {name: public_name(value) for name, value in results.model_args.items()}
@@ -111,7 +111,7 @@ def _public(manifest: dict[str, Any], results: Results, plan: Plan) -> tuple[dic
 
 
 def write_bundle(path: Path, members: Mapping[str, bytes]) -> None:
-    """Writes members and their sums, in order, without dates. UserError where the file cannot be written."""
+    """Writes members and their checksums, in order, without dates. UserError if the file cannot be written."""
     sums = "".join(f"{sha256(data)}  {name}\n" for name, data in members.items())
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -129,10 +129,10 @@ def write_bundle(path: Path, members: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Bundle]:
-    """The bundle unpacked into a folder of its own, which is gone afterwards.
+    """The bundle unpacked into a temporary folder.
 
-    UserError that names the member for anything that `pack` does not write: nothing is unpacked before names, kinds and
-    sizes of all members are known to be right, and nothing is read past a limit.
+    UserError, naming the member, for anything that `pack` does not write: nothing is unpacked before the names, types
+    and sizes of all members are checked, and nothing is read past a limit.
     """
     with TemporaryDirectory(prefix="pie_bench-bundle-") as folder:
         _unpack(path, Path(folder))
@@ -141,7 +141,7 @@ def opened(path: Path) -> Iterator[Bundle]:
 
 
 def records(bundle: Bundle, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A JSONL member's records, each with the name of its line. UserError for what is not one."""
+    """A JSONL member's records, each with its file and line for messages. UserError for anything else."""
     with (bundle.run.path / name).open("rb") as file:
         number = 0
         while line := file.readline(_MAX_LINE):
@@ -150,7 +150,7 @@ def records(bundle: Bundle, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
             if len(line) == _MAX_LINE and not line.endswith(b"\n"):
                 raise UserError(f"{where}: longer than any record ({_MAX_LINE >> 20} MB)")
             if not line.endswith(b"\n"):
-                raise UserError(f"{where}: the line does not end")
+                raise UserError(f"{where}: the line has no end")
             record = strict_json(line, where)
             if not isinstance(record, dict):
                 raise UserError(f"{where}: not a record")
@@ -179,7 +179,7 @@ def _unpack(path: Path, folder: Path) -> None:
     found = (folder / SUMS).read_bytes()
     if found != sums.encode():
         wrong = [line.split()[-1] for line in sums.splitlines() if line.encode() not in found.splitlines()]
-        raise UserError(f"{path}: {SUMS}: the sum of {wrong[0] if wrong else 'something else'} is not right")
+        raise UserError(f"{path}: {SUMS}: the checksum of {wrong[0] if wrong else 'something else'} is wrong")
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -213,5 +213,5 @@ def _text(value: Any) -> bytes:
 
 
 def _lines(values: Iterable[Mapping[str, Any]]) -> bytes:
-    # ASCII: an answer may hold half a surrogate pair, which UTF-8 has no bytes for.
+    # ASCII: an answer may hold a lone surrogate, which UTF-8 cannot encode.
     return b"".join(json.dumps(value, sort_keys=True, allow_nan=False).encode() + b"\n" for value in values)

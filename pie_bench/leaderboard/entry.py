@@ -1,4 +1,5 @@
-"""A leaderboard entry: what a board says of one run. One JSON file each; its schema is `leaderboard/schema.json`."""
+"""A leaderboard entry: what the board says about one run. One JSON file each; its schema is
+`leaderboard/schema.json`."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ Date = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Count = Annotated[int, Field(ge=0)]
 Status = Literal["self-reported", "verified", "published"]
 
-# The same run always has the same name: what makes it this run, and who made it.
+# The same run always has the same name: these fields identify the run and who made it.
 _NAMED_BY = (
     *("task", "task_hash", "model", "model_resolved", "model_args", "dataset", "split", "dataset_fingerprint"),
     *("environment", "environment_id", "n_pairs", "n_samples", "submitter"),
@@ -39,7 +40,7 @@ _NAMED_BY = (
 _MEASURED = ("task_hash", "dataset_fingerprint", "environment_id", "sandbox")
 
 
-_MOST_VALUES = 2_000_000  # that JSON may have: each takes some 100 bytes once it is read
+_MOST_VALUES = 2_000_000  # in one JSON file: each takes some 100 bytes in memory
 
 
 class _Part(BaseModel):
@@ -47,9 +48,9 @@ class _Part(BaseModel):
 
 
 class Verification(_Part):
-    """What a reviewer compiled and measured again, from the bundle with this sum; all of it came out the same.
+    """What a reviewer compiled and measured again, from the bundle with this hash; everything matched.
 
-    The signature is the reviewer's, over everything else here; `entry_sha256` is that of the whole entry.
+    The signature is the reviewer's, over all other fields here; `entry_sha256` covers the whole entry.
     """
 
     by: Line
@@ -58,22 +59,22 @@ class Verification(_Part):
     )
     date: Date
     bundle_sha256: Sha256
-    entry_sha256: Sha256 = Field(description="over all that the entry says, but for status and verification")
+    entry_sha256: Sha256 = Field(description="over the entry without status and verification")
     environment_id: Sha256
-    seed: Line = Field(description="made by the verifier once the bundle was there; decides the part drawn by chance")
+    seed: Line = Field(description="drawn by the verifier after receiving the bundle; decides the random sample")
     of: Count = Field(description="programs in the bundle")
     carrying: Count = Field(description="programs measured again because they carry the score")
     programs: tuple[Line, ...] = Field(description="all measured again: pair id, role and sample")
-    guards_checked: Count = Field(description="faster answers among them, seen by the guards with that seed")
+    guards_checked: Count = Field(description="faster answers among them, checked by the guards with that seed")
     guards_flagged: tuple[Line, ...] = Field(description="of those: pair id, sample and what was found")
     environment_facts: dict[str, str]
     signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$")] = Field(description="Ed25519")
 
 
 class Entry(_Part):
-    """What the leaderboard says of a run. Null: not recorded.
+    """What the leaderboard says about a run. Null: not recorded.
 
-    Published numbers are of the first k samples: they stand as `first@k`, and as `best@k` only for k = `n_samples`,
+    Published numbers are over the first k samples: they appear as `first@k`, and as `best@k` only for k = `n_samples`,
     where the two are equal.
     """
 
@@ -81,11 +82,11 @@ class Entry(_Part):
     status: Status = Field(
         default="self-reported",
         description="self-reported: recomputed from the verdicts, not measured again; verified: a sample was; "
-        "published: somebody else's numbers, as `source` gives them",
+        "published: somebody else's numbers, as stated in `source`",
     )
-    source: Line | None = Field(default=None, description="where published numbers stand")
+    source: Line | None = Field(default=None, description="where published numbers come from")
     verification: Verification | None = None
-    date: Date = Field(description="day the run was begun, UTC; of published numbers, the year's first")
+    date: Date = Field(description="day the run was started, UTC; for published numbers, the first of the year")
     submitter: Line | None = None
     links: tuple[Url, ...] = Field(default=(), max_length=10)
     commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = Field(
@@ -95,7 +96,7 @@ class Entry(_Part):
     task_hash: Sha256 | None
     model: Line
     model_resolved: Line
-    adapter: Line | None = Field(default=None, description="what asked the model: openai, vllm, hf, …")
+    adapter: Line | None = Field(default=None, description="how the model was run: openai, vllm, hf, …")
     model_args: dict[str, str] = {}
     dataset: Line
     split: Line
@@ -115,23 +116,23 @@ class Entry(_Part):
     human_reference: Scores = {}
     human_reference_without_startup: Scores = {}
     scores: tuple[Score, ...] = Field(default=(), description="every number, by both methods, with its 95 % interval")
-    interval: dict[str, Any] = Field(default={}, description="how the intervals were made")
+    interval: dict[str, Any] = Field(default={}, description="how the intervals were computed")
     guards: dict[str, Any] | None = Field(default=None, description="what the guards found; null: not run")
-    honesty: dict[str, Any] = Field(default={}, description="what the numbers are made of; empty: of an older version")
+    honesty: dict[str, Any] = Field(default={}, description="what the numbers are made of; empty in older versions")
     outcomes: dict[str, Count] = {}
     tokens: dict[str, Count] = {}
     cost_usd: float | None = Field(default=None, ge=0)
     cpu_hours: float | None = Field(
         default=None,
         ge=0,
-        description="of the compilers, programs and simulators that the run started; what had been measured before "
-        "costs nothing again; null: not known, as in containers",
+        description="of the compilers, programs and simulators that the run started; measurements reused from before "
+        "cost nothing; null: unknown, as in containers",
     )
     versions: dict[str, str] = {}
 
     @model_serializer(mode="wrap")
     def _as_signed(self, as_ever: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `honesty` where there is none: older entries are signed, and stay what they were."""
+        """Omits an empty `honesty`: older entries are signed without it and must not change."""
         data: dict[str, Any] = as_ever(self)
         if not self.honesty:
             data.pop("honesty", None)
@@ -142,16 +143,16 @@ class Entry(_Part):
         missing = [name for name in _MEASURED if getattr(self, name) is None]
         if self.status == "published":
             if self.source is None or len(missing) != len(_MEASURED):
-                raise ValueError("published: it has a source, and no hashes or sandbox of its own")
+                raise ValueError("published: such an entry has a source, but no hashes or sandbox")
         elif missing or self.source is not None:
             raise ValueError(f"{missing[0] if missing else 'source'}: only published numbers are so")
         if (self.status == "verified") != (self.verification is not None):
-            raise ValueError("verification: goes with the status verified, and only with it")
+            raise ValueError("verification: required for the status verified, and only allowed with it")
         return self
 
     @property
     def file_name(self) -> str:
-        """Task, model, dataset, sizes, and a sum over all that makes it this run and this submitter's."""
+        """Task, model, dataset, sizes, and a hash over all that identifies this run and its submitter."""
         names = (self.task, self.model, self.dataset)
         task, model, dataset = (re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:60] for name in names)
         digest = hash_of(self.model_dump(mode="json", include=set(_NAMED_BY)))[:12]
@@ -159,18 +160,18 @@ class Entry(_Part):
 
 
 def entry_of(results: Results, manifest: Manifest, **provenance: Any) -> Entry:
-    """The entry of a run's results; `provenance`: what the run does not know of itself (submitter, links, …)."""
+    """The entry for a run's results; `provenance`: what the run does not record (submitter, links, …)."""
     fields = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}
     fields |= {"schema_version": SCHEMA_VERSION, "date": (manifest.created or "")[:10]}
     used = manifest.cpu_seconds
     fields["cpu_hours"] = None if used is None else used / 3600
-    # By way of JSON: what is written and what is read are validated by the same rules.
+    # Via JSON: what is written and what is read are validated by the same rules.
     data = {name: _plain(value) for name, value in (fields | provenance).items()}
     return read_entry(json.dumps(data).encode(), "entry")
 
 
 def check_consistent(entry: Entry, name: str) -> None:
-    """UserError where an entry gives one number twice, differently: an edit that was made in one place only."""
+    """Raises UserError if an entry states one number twice, differently: an edit in one place only."""
     if entry.status == "published":  # has no `scores`
         return
     maps = {
@@ -189,7 +190,7 @@ def check_consistent(entry: Entry, name: str) -> None:
 
 
 def read_entry(data: bytes, name: str) -> Entry:
-    """The entry in a file's bytes. UserError that names the field: `NAME: field: what is wrong`."""
+    """The entry in a file's bytes. UserError, naming the field: `NAME: field: what is wrong`."""
     raw = strict_json(data, name)
     if not isinstance(raw, dict):
         raise UserError(f"{name}: not an entry: {type(raw).__name__}, not an object")
@@ -204,10 +205,10 @@ def read_entry(data: bytes, name: str) -> Entry:
 
 
 def check_version(version: object, name: str) -> None:
-    """UserError unless an entry of this version is read here: in another, the same names stand for other numbers."""
+    """Raises UserError for an entry of another version: there, the same names may stand for other numbers."""
     if version != SCHEMA_VERSION or isinstance(version, bool):
         newer = isinstance(version, int) and version > SCHEMA_VERSION
-        anew = "make it anew: pie-bench score RUN_DIR, then: pie-bench leaderboard submit RUN_DIR"
+        anew = "recreate it: pie-bench score RUN_DIR, then: pie-bench leaderboard submit RUN_DIR"
         raise UserError(
             f"{name}: schema_version: it is {version!r:.40}, this pie_bench reads {SCHEMA_VERSION}; "
             f"{'update pie_bench' if newer else anew}"
@@ -215,10 +216,10 @@ def check_version(version: object, name: str) -> None:
 
 
 def strict_json(data: bytes, name: str) -> Any:
-    """JSON as the standard has it: UTF-8, each key once, no NaN or infinite numbers. UserError else."""
+    """JSON by the standard: UTF-8, no duplicate keys, no NaN or infinite numbers. UserError otherwise."""
 
     def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is no number of JSON")
+        raise ValueError(f"{constant} is not a JSON number")
 
     def number(text: str) -> float:
         value = float(text)
@@ -234,7 +235,7 @@ def strict_json(data: bytes, name: str) -> Any:
             found[key] = value
         return found
 
-    values = data.count(b",") + data.count(b"[") + data.count(b"{")  # at least; those in texts count too
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")  # an overestimate: those in texts count too
     if values > _MOST_VALUES:
         raise UserError(f"{name}: some {values} values, more than are read ({_MOST_VALUES})")
     try:

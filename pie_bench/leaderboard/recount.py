@@ -1,4 +1,4 @@
-"""A verdict's numbers, made again from its counts: what can be known of them without running the program."""
+"""Recomputes a verdict's numbers from its counts, as far as possible without running the program."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pie_bench.execution.simulators.qemu.spec import CYCLES, QemuSpec, period_ps
 from pie_bench.execution.simulators.spec import SimulatorSpec
 from pie_bench.run.verdict import Verdict
 
-TOLERANCE = 1e-9  # relative: another build of numpy may add in another order
-_MOST_INSTRUCTIONS_A_CYCLE = 8  # what the simulated core commits
+TOLERANCE = 1e-9  # relative: another build of numpy may sum in a different order
+_MOST_INSTRUCTIONS_A_CYCLE = 8  # the commit width of the simulated core
 _SUM = re.compile(r"[0-9a-f]{64}")
-# What is missed or mispredicted is part of what was executed, whatever the simulator.
+# In any simulator, what is missed or mispredicted is part of what was executed.
 _PARTS = (
     *((name, "branches") for name in ("mispredicted_conditional", "mispredicted_indirect", "missed_targets")),
     *(("instructions", "uops"), ("forwarded_loads", "loads")),
@@ -26,7 +26,7 @@ Counts = Mapping[str, float]
 
 
 def seconds_of(spec: SimulatorSpec, counters: Counts) -> float | None:
-    """Simulated seconds of counts, as `Simulator.seconds` has them; None for a simulator of another package."""
+    """Simulated seconds from counts, like `Simulator.seconds`; None for a plug-in's simulator."""
     if isinstance(spec, QemuSpec):
         return counters.get(CYCLES, 0) * period_ps(spec.parameters["clock"]) / 10**12
     if isinstance(spec, Gem5Spec):
@@ -35,14 +35,14 @@ def seconds_of(spec: SimulatorSpec, counters: Counts) -> float | None:
 
 
 def least_seconds(spec: SimulatorSpec, instructions: int) -> float:
-    """A time that no program of so many instructions can be below."""
+    """A lower bound on the time of a program that executes so many instructions."""
     if isinstance(spec, QemuSpec):
         return instructions / _MOST_INSTRUCTIONS_A_CYCLE * period_ps(spec.parameters["clock"]) / 10**12
     return 0.0
 
 
 def check_numbers(verdict: Verdict, spec: SimulatorSpec) -> None:
-    """UserError `field: what is wrong` where the numbers of a verdict do not follow from each other."""
+    """Raises UserError `field: what is wrong` if a verdict's numbers do not follow from each other."""
     if verdict.outcome != "ok":
         for name in ("counters", "startup_counters"):
             if getattr(verdict, name):
@@ -52,7 +52,7 @@ def check_numbers(verdict: Verdict, spec: SimulatorSpec) -> None:
     for name, of_test in (("runtime_seconds", "seconds"), ("startup_seconds", "startup_seconds")):
         total, parts = getattr(verdict, name), [getattr(test, of_test) for test in verdict.tests]
         if not all(is_time(value) for value in (total, *parts)):
-            raise UserError(f"{name}: not a time, although all of its tests have one")
+            raise UserError(f"{name}: not a time, although every test has one")
         if not same(total, sum(parts)):
             raise UserError(f"{name}: {total} does not equal the sum over the tests, {sum(parts)}")
     for test in verdict.tests:
@@ -73,7 +73,7 @@ def check_numbers(verdict: Verdict, spec: SimulatorSpec) -> None:
     for name, counters in (("runtime_seconds", verdict.counters), ("startup_seconds", verdict.startup_counters)):
         told, made = getattr(verdict, name), seconds_of(spec, counters)
         if made is not None and not same(told, made):
-            raise UserError(f"{name}: it is {told!r}; its counts make {made!r}")
+            raise UserError(f"{name}: it is {told!r}; its counts give {made!r}")
 
 
 def _check_counts(verdict: Verdict, spec: SimulatorSpec) -> None:
@@ -84,7 +84,7 @@ def _check_counts(verdict: Verdict, spec: SimulatorSpec) -> None:
         for part, whole in _PARTS:
             if counters.get(part, 0) > counters.get(whole, counters.get(part, 0)):
                 raise UserError(f"{name}: {part}: {counters[part]} of {counters[whole]} {whole}")
-    # (Of cache misses a start-up alone may have a few more: what follows it decides who touches a line first.)
+    # (Start-up alone may have a few more cache misses: what follows it decides who touches a line first.)
     for event in (spec.instructions, CYCLES, "ticks"):
         of_startup, of_all = verdict.startup_counters.get(event, 0), verdict.counters.get(event, 0)
         if of_startup > of_all:
@@ -97,10 +97,10 @@ def _check_sum(name: str, value: str | None) -> None:
 
 
 def same(one: float, other: float) -> bool:
-    """Whether two numbers are the same but for the order in which their parts were added."""
+    """Whether two numbers are equal up to the order of summation."""
     return abs(one - other) <= TOLERANCE * max(abs(one), abs(other))
 
 
 def is_time(value: Any) -> bool:
-    """Whether it is a number of seconds."""
+    """Whether it is a valid number of seconds."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0

@@ -1,4 +1,4 @@
-"""An entry as the site shows it: read leniently, since a page must come of any file that is JSON."""
+"""An entry as the site shows it. Parsing is lenient: any JSON file must yield a page."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Bounded = tuple[float | None, float | None, float | None]  # value, low, high
 
 @dataclass(frozen=True)
 class Shown:
-    """An entry as the site shows it: empty text or None where the file does not say."""
+    """An entry as the site shows it: empty text or None for missing fields."""
 
     id: str
-    name: str  # of the model, with the server where that is not the provider's
+    name: str  # of the model, with the server unless it is the provider's
     texts: Mapping[str, str]  # status, date, task, ..., and the hashes
     n_pairs: int | None
     n_problems: int | None
@@ -48,14 +48,14 @@ class Shown:
     cpu_hours: float | None
     guards: str  # how many answers were checked, and how many flagged
     honesty: str  # what the numbers are made of
-    guarded: Mapping[str, Mapping[State, Bounded]]  # as `scores`, with what is flagged counted as wrong
+    guarded: Mapping[str, Mapping[State, Bounded]]  # like `scores`, with flagged answers counted as wrong
     scores: Mapping[str, Mapping[State, Bounded]]  # by metric
     human: Mapping[str, Mapping[State, Bounded]]
     counts: Mapping[str, Mapping[str, int]]  # outcomes, tokens
     versions: Mapping[str, str]
     model_args: Mapping[str, str]
     links: Sequence[str]
-    verification: str  # who measured what again, and when
+    verification: str  # who re-measured what, and when
 
     @property
     def page(self) -> str:
@@ -63,7 +63,7 @@ class Shown:
 
 
 def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
-    """The one place that knows an entry's fields: any may be missing, or of a type that is not expected."""
+    """The only place that knows an entry's fields: any may be missing or have an unexpected type."""
     texts = {name: shown_name(_text(raw.get(name))) for name in _TEXTS}
     if texts["status"] == "self-reported":
         texts["status"] = "unverified"
@@ -75,7 +75,7 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
         _read_scores(scores, raw.get(f"metrics{suffix}"), time)
         _read_scores(guarded, guards.get(f"metrics{suffix}"), time)
         _read_scores(human, raw.get(f"human_reference{suffix}"), time)
-    for score in map(_mapping, _list(raw.get("scores"))):  # as in results.json: by both methods, with intervals
+    for score in map(_mapping, _list(raw.get("scores"))):  # like results.json: by both methods, with intervals
         k, into = _whole(score.get("k")), human if score.get("of") == "human" else scores
         method, time = _text(score.get("method")), _text(score.get("time"))
         if k and method in METHODS and time in TIMES:
@@ -121,7 +121,7 @@ def _guards(raw: Mapping[str, Any]) -> str:
 
 
 def _honesty(raw: Mapping[str, Any]) -> str:
-    """A line; nothing for entries of older versions."""
+    """One line; empty for entries from older versions."""
     if not raw:
         return ""
 
@@ -151,7 +151,7 @@ def _verification(raw: Mapping[str, Any]) -> str:
 
 
 def or_dash(value: Any) -> Any:
-    """The value, or a dash where there is none."""
+    """The value, or a dash if there is none."""
     return UNKNOWN if value in (None, "") else value
 
 

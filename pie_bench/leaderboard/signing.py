@@ -1,4 +1,4 @@
-"""Who may say `verified`: reviewers, whose Ed25519 keys stand in the leaderboard's `reviewers.json`."""
+"""Who may mark an entry `verified`: reviewers, whose Ed25519 keys are in the leaderboard's `reviewers.json`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FILE = "reviewers.json"
-_SIGNED = b"pie_bench verification 1\n"  # so that a signature can be taken for nothing else
+_SIGNED = b"pie_bench verification 1\n"  # domain separation: the signature is valid for nothing else
 
 
 class Reviewer(BaseModel):
-    """One of `reviewers.json`: `key` is the public key, 32 bytes in base64."""
+    """An entry of `reviewers.json`: `key` is the public key, 32 bytes in base64."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +48,7 @@ class Signer:
 
 
 def read_reviewers(leaderboard: Path) -> dict[str, Reviewer]:
-    """The reviewers by public key; none where there is no file. UserError that names file and field."""
+    """The reviewers by public key; none if there is no file. UserError, naming file and field."""
     path = leaderboard / FILE
     try:
         data = path.read_bytes()
@@ -66,7 +66,7 @@ def read_reviewers(leaderboard: Path) -> dict[str, Reviewer]:
 
 
 def make_key(path: Path) -> str:
-    """Writes a new private key, for its owner's eyes only; returns the public one. UserError where a file is there."""
+    """Writes a new private key, readable only by its owner; returns the public key. UserError if the file exists."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -76,12 +76,12 @@ def make_key(path: Path) -> str:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
     except OSError as error:
-        raise UserError(f"{path}: no key can be written there ({error.strerror}); give another file") from None
+        raise UserError(f"{path}: cannot write a key there ({error.strerror}); give another file") from None
     return _public(key)
 
 
 def signer(path: Path, leaderboard: Path) -> Signer:
-    """The reviewer whose private key is in a file. UserError for a file that holds none, and for an unlisted key."""
+    """The reviewer whose private key is in the file. UserError if it has no key, or if the key is not listed."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -101,13 +101,13 @@ def signer(path: Path, leaderboard: Path) -> Signer:
 
 
 def check_apart(entry: Entry, reviewer: Reviewer) -> None:
-    """UserError where a reviewer's own run is to be verified."""
+    """Raises UserError if a reviewer is about to verify their own run."""
     if entry.submitter is not None and same_name(entry.submitter, reviewer.name):
         raise UserError(f"{reviewer.name} submitted this run: another reviewer has to verify it")
 
 
 def signed(fields: Mapping[str, Any], entry: Entry, by: Signer) -> Verification:
-    """What was measured again, signed. UserError where the reviewer is the submitter."""
+    """The signed record of what was measured again. UserError if the reviewer is the submitter."""
     check_apart(entry, by.reviewer)
     said = {**fields, "by": by.reviewer.name, "key": by.reviewer.key, "entry_sha256": entry_sha256(entry)}
     unsigned = Verification.model_validate({**said, "signature": base64.b64encode(bytes(64)).decode()})
@@ -116,7 +116,8 @@ def signed(fields: Mapping[str, Any], entry: Entry, by: Signer) -> Verification:
 
 
 def check_signature(entry: Entry, reviewers: Mapping[str, Reviewer], where: str) -> None:
-    """UserError, beginning with `where`, unless a verified entry is signed, as it is, by one of the reviewers."""
+    """Raises UserError, starting with `where`, unless a verified entry is signed, unmodified, by one of the
+    reviewers."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -136,17 +137,15 @@ def check_signature(entry: Entry, reviewers: Mapping[str, Reviewer], where: str)
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(reviewer.key))
         public.verify(base64.b64decode(verification.signature), _payload(verification))
     except (InvalidSignature, ValueError):
-        raise UserError(f"{where}: verification.signature: not {reviewer.name}'s on what stands there") from None
+        raise UserError(f"{where}: verification.signature: not {reviewer.name}'s signature of this content") from None
     if verification.entry_sha256 != entry_sha256(entry):
-        raise UserError(
-            f"{where}: verification.entry_sha256: the entry is not the one that was verified: it was edited"
-        )
+        raise UserError(f"{where}: verification.entry_sha256: the entry was edited after it was verified")
     if verification.environment_id != entry.environment_id:
         raise UserError(f"{where}: verification.environment_id: not the entry's")
 
 
 def entry_sha256(entry: Entry) -> str:
-    """The sum of all that an entry says of a run."""
+    """The hash of all that an entry says about a run."""
     return hash_of(entry.model_dump(mode="json", exclude={"status", "verification"}))
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard as a static site: `index.html` and a page an entry, which need no server and no network."""
+"""The leaderboard as a static site: `index.html` and one page per entry, without server or network access."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GENERATOR = b'<meta name="generator" content="pie-bench leaderboard render">'
 
 
 def shown_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
-    """Every entry with its file's bytes, by file name; UserError where there is none, or one is not JSON, of another
+    """Every entry with its file's bytes, by file name. UserError if there is none, or if one is not JSON, of another
     version, or verified without a reviewer's signature."""
     found = []
     reviewers = read_reviewers(leaderboard)
@@ -53,12 +53,12 @@ def shown_entries(leaderboard: Path) -> list[tuple[Shown, bytes]]:
 def write_site(leaderboard: Path, folder: Path) -> tuple[Path, int]:
     """Writes the site into `folder`; returns the index and the number of entries.
 
-    Pages of entries that are gone are removed, other files in the folder stay. UserError as `shown_entries`, and where
-    the folder cannot be written.
+    Removes pages of entries that no longer exist; other files in the folder stay. UserError as for `shown_entries`, and
+    if the folder cannot be written.
     """
     entries = shown_entries(leaderboard)
     if folder.resolve() == leaderboard.resolve():
-        raise UserError(f"{folder}: the entries lie there; give another --out")
+        raise UserError(f"{folder}: this folder holds the entries; give another --out")
     environment = _templates()
     index = _index(environment, [entry for entry, _ in entries])
     page = environment.get_template("entry.html.j2")
@@ -69,7 +69,7 @@ def write_site(leaderboard: Path, folder: Path) -> tuple[Path, int]:
             (folder / "entries" / f"{entry.id}.html").write_bytes(text.encode("utf-8", "replace"))
             (folder / "entries" / f"{entry.id}.json").write_bytes(recorded)
         (folder / "index.html").write_bytes(index.encode("utf-8", "replace"))
-        (folder / ".nojekyll").touch()  # GitHub Pages would leave out names that begin with an underscore
+        (folder / ".nojekyll").touch()  # otherwise GitHub Pages skips names that begin with an underscore
         kept = {entry.id for entry, _ in entries}
         for old in (folder / "entries").glob("*.html"):
             if old.stem not in kept and _GENERATOR in old.read_bytes()[:600]:
@@ -127,12 +127,12 @@ def _index(environment: Any, entries: Sequence[Shown]) -> str:
 
 
 def _group_key(entry: Shown) -> tuple[Any, ...]:
-    """What must be the same for entries to be ranked against each other."""
+    """What must be equal for entries to be ranked against each other."""
     return (*(entry.texts[name] for name in GROUPED_BY), entry.n_pairs)
 
 
 def _published(members: Sequence[Shown]) -> bool:
-    """Whether a table holds nothing but numbers copied from a paper, which no one measured here."""
+    """Whether a table only has numbers copied from a paper, which nobody measured here."""
     return all(entry.texts["status"] == "published" for entry in members)
 
 
@@ -142,7 +142,7 @@ def _group_id(key: tuple[Any, ...]) -> str:
 
 
 def _row(entry: Shown) -> dict[str, Any]:
-    """What the index's script knows of an entry."""
+    """The data that the index's script needs about an entry."""
     known = {state for name in _COLUMNS for state in entry.scores.get(name, {})}
     states = sorted(known | {(k, "best", time) for k, _, time in known})
     words = (entry.texts[name] for name in ("model", "model_resolved", "submitter", "status", "task", "environment"))
@@ -160,7 +160,7 @@ def _row(entry: Shown) -> dict[str, Any]:
 
 
 def _human(members: Sequence[Shown]) -> dict[str, list[list[Any]]]:
-    """The human rewrites by time: they are the same pairs in the same environment, so any entry knows them."""
+    """The human rewrites by time: they are the same pairs in the same environment, so any entry has them."""
     found: dict[str, list[list[Any]]] = {}
     for time in TIMES:
         known = [each for entry in members for each in [_cells(entry.human, (1, "best", time))] if each[0][0]]
@@ -174,9 +174,10 @@ def _cells(
     state: State,
     guarded: Mapping[str, Mapping[State, Bounded]] = MappingProxyType({}),
 ) -> list[list[Any]]:
-    """(value, its text, the text below it, low, high) a column; below it are its interval and what guards leave of it.
+    """(value, its text, the text below it, low, high) per column; below are its interval and what remains under the
+    guards.
 
-    Published rows have no best@k below all samples: their first@k stands in its place, under its own name.
+    Published rows only have best@k at all samples; elsewhere their first@k takes its place, under its own name.
     """
     k, method, time = state
     cells = []
@@ -230,7 +231,7 @@ def _page_of(entry: Shown) -> dict[str, Any]:
 
 
 def _command(entry: Shown) -> str:
-    """What measures the entry again, for a POSIX shell."""
+    """The command that measures the entry again, for a POSIX shell."""
     options: list[tuple[str, str | int | None]] = [(f"--{name}", entry.texts[name]) for name in ("task", "model")]
     options += [(f"--{name}", entry.texts[name]) for name in ("dataset", "environment")]
     options += [("--samples", entry.n_samples), ("--limit", entry.n_pairs)]
@@ -239,6 +240,6 @@ def _command(entry: Shown) -> str:
 
 
 def _identity(stem: str) -> str:
-    """A file name that needs no escape anywhere."""
+    """A file name that needs no escaping anywhere."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)
     return safe if safe == stem else f"{safe}-{hashlib.sha256(stem.encode('utf-8', 'replace')).hexdigest()[:8]}"

@@ -1,5 +1,5 @@
-"""What can be known of a bundle without running anything: that its numbers follow from its verdicts, its verdicts
-belong to its answers, and all of it to a task, a dataset and an environment that are known here."""
+"""Checks a bundle without running anything: its numbers follow from its verdicts, its verdicts belong to its answers,
+and everything belongs to a task, a dataset and an environment that are known here."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _PROVENANCE = {"status", "verification", "submitter", "links", "commit", "adapte
 _WITHOUT_BINARY = {"no_code", "truncated", "compile_error", "compile_timeout"}
 _OF_A_BINARY = ("tests", "runtime_seconds", "startup_seconds", "counters", "startup_counters")
 _NAMES = ("task", "model", "model_resolved", "adapter", "dataset", "split", "environment", "submitter")
-_MOST_GUARD_INPUTS = 200  # that a pair is believed to have been given
+_MOST_GUARD_INPUTS = 200  # the most that a pair may plausibly have had
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A bundle that holds together, its plan made here, and its programs and verdicts by pair, role and sample."""
+    """A consistent bundle, its plan recreated here, and its programs and verdicts by pair, role and sample."""
 
     bundle: Bundle
     plan: Plan
@@ -53,7 +53,7 @@ class Checked:
 
 @contextmanager
 def validated(path: Any) -> Iterator[Checked]:
-    """The bundle, once everything that can be checked without running it was. UserError that names the field."""
+    """The bundle, after every check that needs no execution. UserError, naming the field."""
     with opened(path) as bundle:
         if bundle.entry.status != "self-reported":
             raise UserError(f"{path}: entry.json: status: a bundle is self-reported; reviewers verify it")
@@ -68,7 +68,7 @@ def validated(path: Any) -> Iterator[Checked]:
 
 
 def _check_names(bundle: Bundle) -> None:
-    """That names are as they are shown, and that none is a local path."""
+    """Checks that names equal their displayed form, and that none is a local path."""
     entry = bundle.entry.model_dump(mode="json")
     names = {name: entry[name] for name in _NAMES if entry[name] is not None}
     names |= {f"links.{number}": link for number, link in enumerate(entry["links"])}
@@ -81,7 +81,7 @@ def _check_names(bundle: Bundle) -> None:
 
 
 def _plan_of(bundle: Bundle) -> Plan:
-    """The run's plan, looked up here: its task, dataset and environment must be those that are known here."""
+    """The run's plan, recreated here: its task, dataset and environment must be known."""
     where = f"{bundle.path}: manifest.json"
     manifest = strict_json(bundle.run.manifest_path.read_bytes(), where)
     try:
@@ -97,21 +97,21 @@ def _plan_of(bundle: Bundle) -> Plan:
         for name in ("dataset", "encoder", "environment"):
             value = getattr(settings, name)
             if value is not None and (public_name(value) != value or value.endswith((".yaml", ".yml"))):
-                raise ValueError(f"{name}: a file of one's own is not known here")
+                raise ValueError(f"{name}: a submitter's own file is not known here")
             if value is not None and registry.is_import_string(value) and not value.startswith("hf:"):
-                raise ValueError(f"{name}: nothing is imported because a bundle says so")
+                raise ValueError(f"{name}: a bundle may not name code to import")
         if CHECKER in settings.environment:
-            raise ValueError("environment: checkers of one's own are not known here")
+            raise ValueError("environment: a submitter's own checkers are not known here")
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{where}: not a run's manifest: {error}") from None
     unknown = manifest.keys() - set(MANIFEST_MEMBERS)
     if unknown:
-        raise UserError(f"{where}: {min(unknown)}: no part of a bundle's manifest")
+        raise UserError(f"{where}: {min(unknown)}: not part of a bundle's manifest")
     used = manifest.get("cpu_seconds")
     if used is not None and not is_time(used):
-        raise UserError(f"{where}: cpu_seconds: {used!r:.40} is no time")
+        raise UserError(f"{where}: cpu_seconds: {used!r:.40} is not a time")
     try:
-        # The model need not be known here; that its arguments are what the entry says is seen below.
+        # The model need not be known here; whether its arguments match the entry is checked below.
         stand_in = ReferenceEntry(adapter="reference", answer="tgt_code")
         plan = make_plan(settings.model_copy(update={"model_args": {}}), stand_in)
     except UserError as error:
@@ -121,22 +121,22 @@ def _plan_of(bundle: Bundle) -> Plan:
         raise UserError(f"{where}: identity.model_args: not those of the settings")
     spec = load_environment_spec(settings.environment)
     if execution.get("name") != spec.environment:
-        raise UserError(f"{where}: execution.name: it is {execution.get('name')!r}, not {spec.environment!r}")
+        raise UserError(f"{where}: execution.name: it is {execution.get('name')!r}, expected {spec.environment!r}")
     if Environment(spec, facts).environment_id != environment_id:
         raise UserError(
             f"{where}: execution.environment_id: not that of {spec.environment} with these facts: "
             "made with another pie_bench, or changed"
         )
     if sandbox not in MECHANISMS:
-        raise UserError(f"{where}: execution.sandbox: {sandbox!r} is none; known: {', '.join(sorted(MECHANISMS))}")
+        raise UserError(f"{where}: execution.sandbox: {sandbox!r} is unknown; known: {', '.join(sorted(MECHANISMS))}")
     return replace(plan, settings=settings)
 
 
 def _prompts(bundle: Bundle, plan: Plan) -> dict[tuple[str, int], str]:
-    """The sums of the prompts, made again from task and dataset, by pair and sample.
+    """The hashes of the prompts, recreated from task and dataset, by pair and sample.
 
-    How many examples had to be left out depends on the model's tokens: for that the manifest is taken at its word, and
-    the sums then say whether it is so.
+    How many examples had to be left out depends on the model's tokenizer. That number is taken from the manifest, and
+    the hashes then show whether it is right.
     """
     where = f"{bundle.path}: manifest.json: generation.examples"
     facts = bundle.manifest.generation
@@ -156,7 +156,7 @@ def _prompts(bundle: Bundle, plan: Plan) -> dict[tuple[str, int], str]:
 
 
 def _answers(bundle: Bundle, plan: Plan, prompts: Mapping[tuple[str, int], str]) -> dict[Key, Candidate]:
-    """The programs in the answers, taken out of them again. Every sample of every pair is there once."""
+    """The programs, extracted from the answers again. Every sample of every pair occurs exactly once."""
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     found: dict[Key, Candidate] = {}
     for where, record in records(bundle, "generations.jsonl"):
@@ -169,11 +169,11 @@ def _answers(bundle: Bundle, plan: Plan, prompts: Mapping[tuple[str, int], str])
             raise UserError(f"{where}: seed: {answer.seed} is not the task's for this sample")
         if answer.prompt_sha256 != prompts[answer.key]:
             raise UserError(
-                f"{where}: prompt_sha256: {answer.prompt_sha256[:12]!r} is not the sum of the prompt that task and "
-                f"dataset make for pair {answer.pair_id}, sample {answer.sample_index} ({prompts[answer.key][:12]})"
+                f"{where}: prompt_sha256: {answer.prompt_sha256[:12]!r} is not the hash of the prompt that task and "
+                f"dataset give for pair {answer.pair_id}, sample {answer.sample_index} ({prompts[answer.key][:12]})"
             )
         if answer.answers_prompt is not None:
-            raise UserError(f"{where}: answers_prompt: given to another prompt, or nobody knows to which")
+            raise UserError(f"{where}: answers_prompt: given to another or an unknown prompt")
         candidate = candidate_of(answer, pairs[answer.pair_id])
         if candidate.key in found:
             raise UserError(f"{where}: sample_index: a second answer for {_named(candidate.key)}")
@@ -213,17 +213,17 @@ def _verdicts(bundle: Bundle, plan: Plan, programs: Mapping[Key, Candidate]) -> 
 
 
 def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan, entry: Entry) -> None:
-    """That the verdict is on this program, and that its parts agree."""
+    """Checks that the verdict is on this program, and that its parts are consistent."""
     if verdict.environment_id != entry.environment_id:
         raise UserError("environment_id: not the entry's")
     if not program.can_be(verdict.code_sha256):
-        raise UserError(f"code_sha256: not the sum of the program of {_named(verdict.key)}")
+        raise UserError(f"code_sha256: not the hash of the program of {_named(verdict.key)}")
     if verdict.outcome not in OUTCOMES or verdict.outcome == "infra_error":
         raise UserError(f"outcome: {verdict.outcome!r:.40} is not an outcome of a finished run")
     if program.code is None and verdict.outcome != program.reason:
         raise UserError(f"outcome: {verdict.outcome} for an answer without a program ({program.reason})")
     if program.code is not None and verdict.outcome in ("no_code", "truncated"):
-        raise UserError(f"outcome: {verdict.outcome} for an answer that holds a program")
+        raise UserError(f"outcome: {verdict.outcome} for an answer that contains a program")
     known = [test.test_id for test in plan.dataset.tests(pair)]
     if verdict.tests and [test.test_id for test in verdict.tests] != known:
         raise UserError(f"tests: not the {len(known)} tests of pair {pair.pair_id}, in order")
@@ -236,9 +236,9 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
         raise UserError(f"tests: outcome: {min(map(str, failed - set(OUTCOMES)))!r} is unknown")
     if verdict.outcome != "ok":
         if verdict.tests and verdict.outcome not in failed and verdict.outcome != "forbidden":
-            raise UserError(f"outcome: {verdict.outcome}, but no test failed so")
+            raise UserError(f"outcome: {verdict.outcome}, but no test failed that way")
         if verdict.tests and verdict.outcome in _WITHOUT_BINARY:
-            raise UserError(f"tests: of a program that is {verdict.outcome}")
+            raise UserError(f"tests: present for a program that is {verdict.outcome}")
         if verdict.runtime_seconds is not None or verdict.startup_seconds is not None:
             raise UserError(f"runtime_seconds: a time for a program that is {verdict.outcome}")
     elif failed or not verdict.tests:
@@ -247,7 +247,7 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
 
 
 def _check_alike(where: str, verdicts: Mapping[Key, Verdict]) -> None:
-    """That a program that is there twice, for the same tests, has the same numbers."""
+    """Checks that a program that occurs twice, with the same tests, has the same numbers."""
     measured: dict[tuple[str, str], Verdict] = {}
     for verdict in verdicts.values():
         if verdict.outcome != "ok" or verdict.binary_sha256 is None:
@@ -255,11 +255,11 @@ def _check_alike(where: str, verdicts: Mapping[Key, Verdict]) -> None:
         one = measured.setdefault((verdict.pair_id, verdict.binary_sha256), verdict)
         for name in _OF_A_BINARY:
             if getattr(one, name) != getattr(verdict, name):
-                raise UserError(f"{where}: {name}: {_named(verdict.key)} has not those of {_named(one.key)}, its twin")
+                raise UserError(f"{where}: {name}: {_named(verdict.key)} differs from {_named(one.key)}, its twin")
 
 
 def _check_guards(bundle: Bundle, plan: Plan, verdicts: Mapping[Key, Verdict]) -> None:
-    """That each finding is on a correct answer, on tests and guard inputs that its pair has."""
+    """Checks that each finding is on a correct answer, with tests and guard inputs that its pair has."""
     if not bundle.run.guards_path.exists():
         return
     pairs = {pair.pair_id: pair for pair in plan.pairs}
@@ -284,7 +284,7 @@ def _check_guards(bundle: Bundle, plan: Plan, verdicts: Mapping[Key, Verdict]) -
         if finding.n_guard_inputs > most:
             raise UserError(f"{where}: n_guard_inputs: {finding.n_guard_inputs}, the tests make {most} at most")
         if finding.n_guard_inputs != counts.setdefault(finding.pair_id, finding.n_guard_inputs):
-            raise UserError(f"{where}: n_guard_inputs: another number than for another answer of the pair")
+            raise UserError(f"{where}: n_guard_inputs: differs from that of another answer of the pair")
         if finding.sanitizer is not None and not any(
             finding.sanitizer.startswith(f"test {test.test_id}: ") for test in tests
         ):
@@ -296,7 +296,7 @@ def _check_guards(bundle: Bundle, plan: Plan, verdicts: Mapping[Key, Verdict]) -
 
 
 def _whole(kind: type[R], where: str, record: Mapping[str, Any]) -> R:
-    """The record as a `kind`, with every field and no other. UserError that names the field."""
+    """The record as a `kind`, with exactly its fields. UserError, naming the field."""
     _check_fields(kind, where, record)
     try:
         return validated_as(kind, record)
@@ -311,7 +311,7 @@ def _check_fields(kind: Any, where: str, record: Mapping[str, Any]) -> None:
 
 
 def _check_results(bundle: Bundle, plan: Plan) -> None:
-    """That results and entry are what the project's own scoring makes of these verdicts."""
+    """Checks that results and entry equal what scoring these verdicts here gives."""
     results_path = bundle.run.results_path
     theirs = strict_json(results_path.read_bytes(), f"{bundle.path}: results.json")
     results = score(plan, bundle.run)
@@ -325,7 +325,7 @@ def _check_results(bundle: Bundle, plan: Plan) -> None:
 
 
 def _compare(where: str, found: Any, expected: Any) -> None:
-    """UserError that names the first part that differs."""
+    """Raises UserError, naming the first part that differs."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for name in sorted(found.keys() | expected.keys()):
             if name not in found or name not in expected:

@@ -1,4 +1,4 @@
-"""A bundle measured again, bit by bit: what its score hangs on, and a part that nobody can know beforehand."""
+"""Measures a bundle again, bit by bit: the programs that its score depends on, and a sample that nobody can predict."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from pie_bench.run.run import Key
 from pie_bench.run.verdict import Candidate, Verdict
 
 _LARGEST = 10  # pairs
-_NEAR = 0.02  # of a threshold
+_NEAR = 0.02  # relative to a threshold
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The programs to measure again, in order: those that carry the score, and those drawn by chance."""
+    """The programs to measure again, in order: those that the score depends on, then a random sample."""
 
     carrying: tuple[Candidate, ...]
     drawn: tuple[Candidate, ...]
@@ -48,7 +48,7 @@ class Chosen:
 
 
 def choose(checked: Checked, share: float, seed: str) -> Chosen:
-    """What carries the score, and `share` (0 to 1) of the other programs, one at least."""
+    """The programs that the score depends on, and `share` (0 to 1) of the others, at least one."""
     needed = carrying(checked.verdicts)
     others = [key for key in _all(checked) if key not in needed]
     draw = random.Random(sha256(f"{checked.bundle.sha256} {seed}".encode()))
@@ -60,8 +60,9 @@ def choose(checked: Checked, share: float, seed: str) -> Chosen:
 
 
 def carrying(verdicts: Mapping[Key, Verdict]) -> set[Key]:
-    """The programs that the score hangs on, by whole process and without start-up: all of the ten pairs with the
-    largest speedups, and, with their pair's own two, the answers within 2 % of being optimized or of the human rewrite.
+    """The programs that the score depends on, by whole process and without start-up: all of the ten pairs with the
+    largest speedups, and any answer within 2 % of counting as optimized or of the human rewrite, with its pair's own
+    two programs.
     """
     found: set[Key] = set()
     pairs = sorted({verdict.pair_id for verdict in verdicts.values()})
@@ -88,7 +89,7 @@ def _time(verdict: Verdict, without_startup: bool) -> float | None:
 
 
 def new_seed() -> str:
-    """One that nobody could know before."""
+    """A seed that nobody could have known before."""
     return secrets.token_hex(16)
 
 
@@ -101,27 +102,27 @@ def verify(
     seed: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Compiles, runs and measures what carries the score and a random part of the bundle's programs, from nothing; has
-    the guards look at the faster answers among them, with the bundle's inputs and with new ones. `progress` is called
-    once a program, with how many there are.
+    """Compiles, runs and measures the programs that the score depends on and a random sample of the others, from
+    scratch; the guards check the faster answers among them, with the bundle's inputs and with new ones. `progress` is
+    called once per program, with the total number.
 
-    Returns a `Verification`'s fields but for who signs it. UserError when this machine's environment is another one, or
-    when anything comes out differently: it names the program and the field.
+    Returns the fields of a `Verification` except the signature. UserError if this machine's environment differs, or if
+    any result differs, naming the program and the field.
     """
     bundle, plan = checked.bundle, checked.plan
     pairs = {pair.pair_id: pair for pair in plan.pairs}
     seed = seed or new_seed()
     chosen = choose(checked, share, seed)
     programs = chosen.programs
-    with TemporaryDirectory(prefix="pie_bench-verify-") as cache:  # nothing that was measured before counts
+    with TemporaryDirectory(prefix="pie_bench-verify-") as cache:  # reuse no earlier measurement
         executor = open_executor(plan.settings.environment, Path(cache), sandbox)
         if executor.environment.environment_id != bundle.entry.environment_id:
             theirs, ours = bundle.entry.environment_facts, executor.environment.facts
             fact = next((name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)), "its YAML")
             raise UserError(
-                f"{bundle.path}: environment {bundle.entry.environment}: another one here ({fact}: "
+                f"{bundle.path}: environment {bundle.entry.environment}: it differs here ({fact}: "
                 f"{ours.get(fact, 'differs')!r:.80}, theirs {theirs.get(fact, 'differs')!r:.80}); "
-                "verify it where that is the same"
+                "verify on a machine where it is the same"
             )
 
         def judge(program: Candidate) -> Verdict:
@@ -178,20 +179,20 @@ def _faster(programs: Sequence[Candidate], verdicts: Mapping[Key, Verdict]) -> d
 
 
 def verification_path(bundle: Path) -> Path:
-    """Where a bundle's verification lies: beside it."""
+    """The path of a bundle's verification: next to it."""
     return bundle.with_name(f"{bundle.name}.verified.json")
 
 
 def write_verification(bundle: Bundle, verification: Verification) -> Path:
-    """Writes the verification beside the bundle; returns its path."""
+    """Writes the verification next to the bundle; returns its path."""
     path = verification_path(bundle.path)
     write_json(path, verification.model_dump(mode="json"))
     return path
 
 
 def verified_entry(bundle: Bundle, reviewers: Mapping[str, Reviewer]) -> Entry:
-    """The bundle's entry: verified if its verification lies beside it. UserError when that is another bundle's, or not
-    signed by a reviewer."""
+    """The bundle's entry, verified if its verification lies next to it. UserError if that belongs to another bundle or
+    is not signed by a reviewer."""
     path = verification_path(bundle.path)
     if not path.exists():
         return bundle.entry
@@ -209,7 +210,7 @@ def verified_entry(bundle: Bundle, reviewers: Mapping[str, Reviewer]) -> Entry:
 
 
 def _all(checked: Checked) -> list[Key]:
-    """The programs that there are: an answer may hold none."""
+    """The existing programs: an answer may contain none."""
     return [key for key in sorted(checked.programs) if checked.programs[key].code is not None]
 
 
@@ -227,7 +228,7 @@ def _compare(bundle: Bundle, theirs: Verdict, ours: Verdict) -> None:
         raise PieBenchError(f"{bundle.path}: pair {ours.pair_id}, {ours.role} {ours.sample_index}: {ours.detail}")
     one, other = theirs.to_json(), ours.to_json()
     for field in one:
-        if field != "reading" and one[field] != other[field]:  # (how the program was found is not measured)
+        if field != "reading" and one[field] != other[field]:  # (how the program was found is not a measurement)
             raise UserError(
                 f"{bundle.path}: pair {ours.pair_id}, {ours.role} {ours.sample_index}: {field}: "
                 f"it says {one[field]!r:.80}, here it is {other[field]!r:.80}; not verified"

@@ -1,4 +1,4 @@
-"""How far two rulers agree: the same programs, measured in two environments. Pure functions."""
+"""How far two rulers agree on the same programs, measured in two environments. Pure functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Compared:
 
     @property
     def agrees(self) -> bool:
-        """Whether both say the same of "optimised"."""
+        """Whether both environments agree on "optimised"."""
         return (self.screened_speedup >= OPTIMIZED_SPEEDUP) == (self.confirmed_speedup >= OPTIMIZED_SPEEDUP)
 
     @property
@@ -31,7 +31,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Agreement:
-    """`rank_correlation` is Spearman's, NaN for fewer than two different values; errors are of speedups, relative."""
+    """`rank_correlation` is Spearman's, NaN for fewer than two distinct values; errors are relative, of speedups."""
 
     programs: int
     same_verdict: int
@@ -42,7 +42,7 @@ class Agreement:
 
 
 def agreement(compared: Sequence[Compared]) -> Agreement:
-    """What two rulers have in common over these programs; all NaN and zero when there are none."""
+    """How far two rulers agree on these programs; all NaN and zero if there are none."""
     errors = [abs(one.relative_error) for one in compared]
     return Agreement(
         programs=len(compared),
@@ -57,7 +57,7 @@ def agreement(compared: Sequence[Compared]) -> Agreement:
 
 
 def _spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Spearman's rank correlation; NaN for fewer than two different values."""
+    """Spearman's rank correlation; NaN for fewer than two distinct values."""
     if len(set(one)) < 2 or len(set(other)) < 2:
         return math.nan
     from scipy.stats import spearmanr

@@ -1,4 +1,4 @@
-"""The paper's looks into a run (Section 4 and Appendix A) beyond its scores, as pure functions."""
+"""The paper's analyses of a run (Section 4 and Appendix A) beyond its scores, as pure functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pie_bench.metrics.statistics import FEWEST_PROBLEMS, LEVEL, SEED
 
 Array = Any  # numpy.ndarray of float64
 
-# Table 5's classes, and three it does not have: no program to compile, and fast enough.
+# Table 5's classes, and three that it lacks: no program, does not compile, and fast enough.
 ERROR_CLASSES: dict[str, str] = {
     "no_program": "no program in the answer",
     "compile": "failed to compile",
@@ -36,9 +36,10 @@ SAME_SPEED = 0.01  # the paper does not say what "same" is; here within 1 %
 
 
 def error_class(outcome: str, tests_wrong: float | None, speedup: float | None) -> str | None:
-    """An answer's class of Table 5; None for an error of ours.
+    """An answer's class in Table 5; None for an error on our side.
 
-    `tests_wrong` is the share (0 to 1) of tests not right, `speedup` source / answer; each None where there is none.
+    `tests_wrong` is the share (0 to 1) of tests that are not right, `speedup` source / answer; each None if
+    unavailable.
     """
     if outcome == "infra_error":
         return None
@@ -74,7 +75,7 @@ class Correlation:
 
 
 def correlation(x: Array, y: Array, clusters: Array, *, resamples: int = 2_000, seed: int = SEED) -> Correlation:
-    """How x and y go together (Appendix A.4); NaN where one of them does not vary."""
+    """How x and y correlate (Appendix A.4); NaN if one of them does not vary."""
     from scipy.stats import rankdata
 
     pearson = _pearson(x, y, clusters, resamples, seed)
@@ -106,7 +107,7 @@ def _pearson(x: Array, y: Array, clusters: Array, resamples: int, seed: int) -> 
 
 @dataclass(frozen=True)
 class ShrunkConstant:
-    """A named size that is smaller in the answer: tests may pass where larger inputs would fail."""
+    """A named size that is smaller in the answer: tests may pass although larger inputs would fail."""
 
     name: str
     before: float
@@ -116,11 +117,11 @@ class ShrunkConstant:
 _DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+(.+?)[ \t]*$", re.MULTILINE)
 _CONSTANT = re.compile(r"\bconst(?:expr)?\b[^;={}()]*?\b(\w+)\s*=\s*([^;,{}]+)[;,]")
 _ARRAY = re.compile(r"\b[A-Za-z_]\w*(?:\s*\*)?\s+(\w+)((?:\s*\[[^\]\n]+\])+)")
-_SMALLEST_SIZE = 64  # below, a constant is more likely a number of the task than room for its input
+_SMALLEST_SIZE = 64  # a smaller constant is more likely part of the task than a buffer size
 
 
 def shrunk_constants(source: str, answer: str) -> list[ShrunkConstant]:
-    """Constants and arrays of the source that have the same name and a smaller size in the answer."""
+    """Constants and arrays of the source that have a smaller size under the same name in the answer."""
     before, after = _sizes(source), _sizes(answer)
     return [
         ShrunkConstant(name, size, after[name])
@@ -153,7 +154,7 @@ _OPERATORS: dict[type, Callable[[float, float], float]] = {
 
 
 def _value(text: str, known: Mapping[str, float]) -> float | None:
-    """The value of a constant expression such as `1e5 + 10`, `(1 << 20)`, `2 * N`; None for any other."""
+    """The value of a constant expression such as `1e5 + 10`, `(1 << 20)`, `2 * N`; None for anything else."""
     text = re.sub(r"(?<=\d)(?:'(?=\d)|[uUlL]+\b)", "", text.strip())
 
     def of(node: ast.expr) -> float:
@@ -174,7 +175,7 @@ def _value(text: str, known: Mapping[str, float]) -> float | None:
 
 @dataclass(frozen=True)
 class TimedProgram:
-    """A program with its time, to look for others with the same text. `where` names it."""
+    """A program with its time, for finding others with the same text. `where` names it."""
 
     where: str
     problem_id: str
@@ -185,7 +186,7 @@ class TimedProgram:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Programs of one problem with the same text (comments and layout aside) and tests, and their times."""
+    """Programs of one problem with the same text (ignoring comments and layout) and tests, and their times."""
 
     problem_id: str
     programs: tuple[str, ...]
@@ -198,7 +199,7 @@ class Duplicates:
 
 
 def duplicates(programs: Iterable[TimedProgram]) -> list[Duplicates]:
-    """Groups of at least two programs with the same text, those whose times differ most first (Appendix A.9)."""
+    """Groups of at least two programs with the same text, largest difference in time first (Appendix A.9)."""
     groups: defaultdict[tuple[str, str, tuple[str, ...]], list[TimedProgram]] = defaultdict(list)
     for program in programs:
         groups[program.problem_id, text_sum(program.code), tuple(sorted(program.tests))].append(program)

@@ -1,15 +1,15 @@
 """The paper's metrics (Section 4) at best@k and first@k, as pure functions over arrays.
 
-`runtimes` has a row a pair: the simulated seconds of its samples in order, NaN where a sample is not correct. Rows may
-differ in length: a sample that failed on our side is left out. An *effect* is what one sample is worth, e.g. its
-speedup. From the effects of a pair's n samples come two numbers, of two names:
+`runtimes` has one row per pair: the simulated seconds of its samples in order, NaN for an incorrect sample. Rows may
+differ in length: samples that failed on our side are left out. An *effect* is the value of one sample, e.g. its
+speedup. The effects of a pair's n samples give two numbers, with two names:
 
 `best@k`    the exact expectation of the best effect over all subsets of k of the n samples: with the effects sorted
             ascending, Σ_{r=k..n} C(r−1, k−1)/C(n, k) · e₍ᵣ₎. It does not depend on the order and uses every sample;
-`first@k`   the best effect of the first k samples (what the paper reports as Best@k).
+`first@k`   the best effect of the first k samples (the paper's Best@k).
 
-With k = n they are equal. Both are NaN for a pair with fewer than k samples, and so is the mean over any pairs with one
-such: never a wrong number.
+With k = n they are equal. Both are NaN for a pair with fewer than k samples, and so is the mean over any pairs that
+include such a pair: NaN rather than a wrong number.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ THRESHOLDS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
 def ks(n: int) -> list[int]:
-    """The k that scores are given for: 1, 2, 4, … below n, and n itself."""
+    """The k at which scores are given: 1, 2, 4, … below n, and n itself."""
     return sorted({1 << i for i in range(n.bit_length()) if 1 << i <= n} | {n})
 
 
@@ -41,9 +41,9 @@ def ks(n: int) -> list[int]:
 class Samples:
     """The samples of all pairs as one array.
 
-    `runtimes` (pairs × most samples of a pair): seconds, NaN where not correct; `counts` (pairs): how many samples of
-    a row are there, the rest is padding; `sources` and `humans` (pairs): seconds of the pair's own two programs
-    (humans NaN where the rewrite is not correct here, or not known).
+    `runtimes` (pairs × largest number of samples): seconds, NaN if incorrect; `counts` (pairs): how many samples a row
+    has, the rest being padding; `sources` and `humans` (pairs): seconds of the pair's own two programs (humans NaN if
+    the rewrite is not correct here, or unknown).
     """
 
     runtimes: Array
@@ -53,7 +53,7 @@ class Samples:
 
     @staticmethod
     def of(runtimes: Runtimes, sources: Sequence[float], humans: Sequence[float] | None = None) -> Samples:
-        """From a list a pair. ValueError when there are not as many sources as pairs."""
+        """From one list per pair. ValueError if the numbers of sources and pairs differ."""
         if len(runtimes) != len(sources) or (humans is not None and len(humans) != len(runtimes)):
             raise ValueError(f"{len(runtimes)} pairs with samples, {len(sources)} sources: not the same number")
         counts = np.array([len(row) for row in runtimes], dtype=int)
@@ -64,7 +64,7 @@ class Samples:
         return Samples(padded, counts, np.asarray(sources, dtype=float), known)
 
     def rows(self, keep: Array) -> Samples:
-        """Only some pairs (a mask or indices)."""
+        """Selects pairs by a mask or indices."""
         return Samples(self.runtimes[keep], self.counts[keep], self.sources[keep], self.humans[keep])
 
 
@@ -77,13 +77,13 @@ def correct(samples: Samples) -> Array:
 
 
 def unfloored(samples: Samples) -> Array:
-    """source / sample, below 1 when the answer is slower; 1 when it is not correct (there is no time to speak of)."""
+    """source / sample, below 1 if the answer is slower; 1 if it is incorrect (it then has no meaningful time)."""
     ratio = samples.sources[:, None] / samples.runtimes
     return np.where(np.isnan(ratio), 1.0, ratio)
 
 
 def floored(samples: Samples) -> Array:
-    """source / sample where the sample is correct and faster, else 1.0: the slow program can always be kept."""
+    """source / sample if the sample is correct and faster, else 1.0: one can always keep the slow program."""
     return np.maximum(unfloored(samples), 1.0)
 
 
@@ -97,7 +97,7 @@ def faster_by(threshold: float) -> Effect:
 
 
 def over_human(samples: Samples) -> Array:
-    """human rewrite's seconds / the sample's, or / the source's where that is all there is to keep."""
+    """The human rewrite's seconds / the sample's or, if the slow program has to be kept, / the source's."""
     return floored(samples) * (samples.humans / samples.sources)[:, None]
 
 
@@ -108,7 +108,7 @@ def faster_than_human(samples: Samples) -> Array:
 
 
 def best_at_k(effects: Array, counts: Array, k: int, method: Method = "best") -> Array:
-    """best@k or first@k of every pair; `effects` (pairs × samples) is padded after `counts` samples a row."""
+    """best@k or first@k of every pair; `effects` (pairs × samples) is padded beyond `counts` samples per row."""
     if k < 1:
         raise ValueError(f"best@k needs k of at least 1, not {k}")
     if method not in METHODS:
@@ -124,19 +124,19 @@ def best_at_k(effects: Array, counts: Array, k: int, method: Method = "best") ->
 
 
 def _weights(n: int, k: int) -> Array:
-    """The chance that the r-th smallest of n is the largest of k drawn without replacement, r = 1…n."""
+    """The probability that the r-th smallest of n is the largest of k drawn without replacement, r = 1…n."""
     return np.array([math.comb(r - 1, k - 1) / math.comb(n, k) for r in range(1, n + 1)])
 
 
 def mean(values: Array, kind: Mean = "arithmetic") -> float:
-    """Mean over pairs; NaN without pairs or when any is NaN."""
+    """Mean over pairs; NaN without pairs, or if any value is NaN."""
     if not len(values):
         return math.nan
     forward, back = MEANS[kind]
     return float(back(math.fsum(forward(values)) / len(values)))
 
 
-# A mean is the arithmetic mean of transformed values, transformed back.
+# Every mean is an arithmetic mean of transformed values, transformed back.
 MEANS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "arithmetic": (lambda x: x, lambda x: x),
     "geometric": (np.log, np.exp),
@@ -146,7 +146,7 @@ MEANS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A number a run gets: an effect, how it is averaged over pairs, and its unit (`%` or `×`)."""
+    """A number computed for a run: an effect, how it is averaged over pairs, and its unit (`%` or `×`)."""
 
     name: str
     title: str
@@ -206,7 +206,7 @@ def percent_optimized(
 
 
 def speedup(runtimes: Runtimes, source_runtimes: Sequence[float], k: int, method: Method = "best") -> float:
-    """Speedup: mean over pairs of the best sample's speedup; 1.0 where none is correct and faster."""
+    """Speedup: mean over pairs of the best sample's speedup; 1.0 if none is correct and faster."""
     return METRICS["speedup"].compute(Samples.of(runtimes, source_runtimes), k, method)
 
 

@@ -1,7 +1,7 @@
-"""What kind of edit made a program faster: the paper's four classes (Appendix A.1) by a heuristic on the two texts.
+"""Classifies the edit that made a program faster into the paper's four classes (Appendix A.1), heuristically, by text.
 
-The paper's authors labelled by hand; this is a stand-in that needs no hand. docs/statistics.md says how often it
-agrees with hand-made labels.
+The paper's authors labelled by hand; this is an automatic stand-in. docs/statistics.md says how often it agrees with
+hand-made labels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IO = frozenset(
     "printf puts gets fgets fputs getchar putchar getchar_unlocked putchar_unlocked getc putc fread fwrite read write "
     "stdin stdout setvbuf".split()
 )
-# Functions built on these are readers and writers through and through.
+# A function built on these counts as input/output as a whole.
 _LOW_LEVEL_IO = frozenset("getchar getchar_unlocked putchar putchar_unlocked getc putc fread fwrite read write".split())
 _CONTAINERS = frozenset(
     "vector map set unordered_map unordered_set multiset multimap list forward_list deque queue priority_queue stack "
@@ -45,7 +45,7 @@ class _Shape(NamedTuple):
 
 
 def kind_of_edit(source: str, faster: str) -> Kind:
-    """The class of an edit: what the changed statements deal with, and whether loops or containers changed."""
+    """The class of an edit, by what the changed statements deal with and whether loops or containers changed."""
     before, after = _shape(source), _shape(faster)
     changed = (before.statements - after.statements) + (after.statements - before.statements)
     weight: Counter[str] = Counter()
@@ -65,8 +65,8 @@ def kind_of_edit(source: str, faster: str) -> Kind:
 
 
 def only_input_output(source: str, faster: str) -> bool:
-    """Whether two programs differ in reading and writing alone: every changed statement deals with it, and neither
-    loops nor containers changed. False for programs that do not differ."""
+    """Whether two programs differ only in input and output: every changed statement deals with it, and neither loops
+    nor containers changed. False for identical programs."""
     before, after = _shape(source), _shape(faster)
     changed = (before.statements - after.statements) + (after.statements - before.statements)
     return (
@@ -95,7 +95,7 @@ def _shape(code: str) -> _Shape:
 
 
 def _functions(tokens: list[str]) -> Iterator[list[str]]:
-    """Top-level pieces: each ends where the outermost brace closes, or with a `;` outside braces."""
+    """Top-level pieces: each ends with the outermost closing brace, or with a `;` outside braces."""
     piece: list[str] = []
     depth = 0
     for token in tokens:
@@ -139,7 +139,7 @@ def _declares_array(statement: Statement) -> bool:
 
 
 def _loop_depths(tokens: list[str]) -> Iterator[int]:
-    """For each loop of a function, how many loops it lies in."""
+    """The nesting depth of each loop in a function."""
     open_loops: list[int] = []  # brace depths at which a loop's block is open
     depth = waiting = parentheses = 0
     for token in tokens:

@@ -1,4 +1,4 @@
-"""How a program's time grows with its input: the exponent of a power, with its interval. Pure."""
+"""How a program's time grows with its input: the exponent of a power law, with its interval. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ FEWEST_POINTS = 3
 def fitted(points: Sequence[tuple[int, float]]) -> Fit | None:
     """Least squares of log time on log size: time ∝ size^exponent, with the 95 % interval of the slope (Student's t).
 
-    `points` are (size, seconds after the start of `main`). None for fewer than three different sizes, or times that
-    are no times. The interval says how straight the line is, not how a longer one would go on.
+    `points` are (size, seconds after the start of `main`). None for fewer than three distinct sizes, or for invalid
+    times. The interval says how straight the line is, not how it would continue.
     """
     usable = [(math.log(size), math.log(seconds)) for size, seconds in points if size > 0 and seconds > 0]
     if len({x for x, _ in usable}) < FEWEST_POINTS:
@@ -31,7 +31,8 @@ def fitted(points: Sequence[tuple[int, float]]) -> Fit | None:
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's ρ, ties at their mean rank; None for fewer than three pairs of values or a side without spread."""
+    """Spearman's ρ, with mean ranks for ties; None for fewer than three pairs of values, or if one side does not
+    vary."""
     if len(first) != len(second):
         raise ValueError(f"{len(first)} and {len(second)} values: not the same number")
     if len(first) < 3 or len(set(first)) < 2 or len(set(second)) < 2:

@@ -1,4 +1,5 @@
-"""What a run's numbers are made of: pure functions of its pairs' results. docs/what-speedup-means.md explains each."""
+"""What a run's numbers are made of, as pure functions of its pairs' results. docs/what-speedup-means.md explains
+them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from pie_bench.run.results import AgeGroup, Guards, Honesty, Interval, Of, PairR
 
 HEAVIEST = 10
 NEARLY_HUMAN = 0.95
-_FEWEST_PROGRAMS = 4  # of a problem, for a percentile among them to say something
+_FEWEST_PROGRAMS = 4  # per problem, for a percentile among them to be meaningful
 _RESAMPLES, _SEED = 2000, 0
 _TAIL = 2.5  # per cent, on each side
 _TWO_WAY = ("percent_optimized", "speedup", "percent_correct")
@@ -27,10 +28,10 @@ def honesty(
     guards: Guards | None,
     dates: Mapping[str, int],
 ) -> dict[Of, Honesty]:
-    """For the model's answers (the best of each pair's) and the human rewrites.
+    """For the model's answers (the best for each pair) and the human rewrites.
 
-    `by_io_alone`: pairs whose faster program differs from the slow one in reading and writing only; `dates`: when a
-    pair's problem is from, in seconds since 1970, as far as that is known. What is not known is None.
+    `by_io_alone`: pairs whose faster program differs from the slow one only in input and output; `dates`: the date of a
+    pair's problem, in seconds since 1970, if known. Unknown values are None.
     """
     if not pairs:
         return {}
@@ -75,14 +76,14 @@ def _program(pair: PairResult, of: Of) -> SampleResult | None:
 
 
 def _speedup(pair: PairResult, program: SampleResult | None) -> float:
-    """Never below 1: the slow program can always be kept."""
+    """Never below 1: one can always keep the slow program."""
     if program is None or not program.seconds or not pair.source.seconds:
         return 1.0
     return max(1.0, pair.source.seconds / program.seconds)
 
 
 def _near_human(pairs: Sequence[PairResult], programs: Mapping[str, SampleResult | None]) -> float | None:
-    """Opt₀.₉₅: per cent of pairs whose best program has at least 95 % of the human rewrite's speed."""
+    """Opt₀.₉₅: percentage of pairs whose best program reaches at least 95 % of the human rewrite's speed."""
     known = [pair for pair in pairs if pair.target.outcome == "ok" and pair.target.seconds]
     near = 0
     for pair in known:
@@ -93,7 +94,7 @@ def _near_human(pairs: Sequence[PairResult], programs: Mapping[str, SampleResult
 
 
 def _accepted(pairs: Sequence[PairResult]) -> dict[str, list[float]]:
-    """Seconds of the different programs that are known of a problem, by problem: those of the run's own pairs."""
+    """Seconds of the distinct programs known for each problem: those of the run's own pairs."""
     found: dict[str, set[float]] = {}
     for pair in pairs:
         for program in (pair.source, pair.target):
@@ -132,8 +133,8 @@ def _guarded(guards: Guards | None, metric: str) -> float | None:
 
 
 def _two_way(pairs: Sequence[PairResult], of: Of) -> dict[str, Interval]:
-    """95 % intervals of best@1 when problems *and* samples are drawn anew (percentile bootstrap): whole problems with
-    replacement, then of each pair drawn its samples."""
+    """95 % intervals of best@1 when resampling problems *and* samples (percentile bootstrap): whole problems with
+    replacement, then samples within each drawn pair."""
     samples = samples_of(pairs, "process", of)
     counts = samples.counts
     if not counts.min(initial=1):
@@ -146,7 +147,7 @@ def _two_way(pairs: Sequence[PairResult], of: Of) -> dict[str, Interval]:
     sizes = np.bincount(clusters).astype(float)
     generator = np.random.default_rng(_SEED)
     weights = generator.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=_RESAMPLES)
-    # The mean of a pair's redrawn samples needs only how often each was drawn; all metrics share the draws.
+    # The mean of a pair's resampled samples only needs how often each was drawn; all metrics share the draws.
     effects = {name: METRICS[name].scale * METRICS[name].effect(samples) for name in _TWO_WAY}
     effects = {name: np.where(np.isnan(values), 0.0, values) for name, values in effects.items()}
     sums: dict[str, Any] = {name: np.zeros((_RESAMPLES, len(problems))) for name in _TWO_WAY}
@@ -167,7 +168,7 @@ def _two_way(pairs: Sequence[PairResult], of: Of) -> dict[str, Interval]:
 def _ages(
     pairs: Sequence[PairResult], speedups: Mapping[str, float], dates: Mapping[str, int]
 ) -> tuple[AgeGroup, AgeGroup] | None:
-    """Older and newer pairs, parted at the median date of the problems; None where fewer than two dates are known."""
+    """Older and newer pairs, split at the median date of the problems; None if fewer than two dates are known."""
     known = [pair for pair in pairs if pair.pair_id in dates]
     of_problems = sorted({(dates[pair.pair_id], pair.problem_id) for pair in known})
     if len({date for date, _ in of_problems}) < 2:
@@ -198,5 +199,5 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _rounded(value: float) -> float:
-    # A sum may differ in its last bit from one processor to another; what is written does not.
+    # Sums may differ in the last bit between processors; what is written must not.
     return float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""What the `evaluate` modules beside this file share."""
+"""What the `evaluate` modules next to this file share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FOLDER = Path(__file__).resolve().parent
 
 
 def metric_names() -> list[str]:
-    """The modules there are: folders here with an `evaluate` module of the same name."""
+    """The names of all modules: folders here with an `evaluate` module of the same name."""
     return sorted(path.parent.name for path in _FOLDER.glob("*/*.py") if path.stem == path.parent.name)
 
 
@@ -36,7 +36,7 @@ def load_metric(name: str) -> Any:
 
 
 def features(datasets: Any) -> Any:
-    """The columns of every metric: a list of seconds a prediction, seconds a reference."""
+    """The columns of every metric: a list of seconds per prediction, seconds per reference."""
     seconds = datasets.Value("float64")
     return datasets.Features({"predictions": datasets.Sequence(seconds), "references": seconds})
 
@@ -49,7 +49,7 @@ def best_at_each_k(
     method: Method,
     humans: Sequence[float] | None = None,
 ) -> dict[str, float]:
-    """`{"<name>_<method>@<k>": value}`, e.g. `speedup_best@1`; NaN where a pair has fewer than k samples."""
+    """`{"<name>_<method>@<k>": value}`, e.g. `speedup_best@1`; NaN if a pair has fewer than k samples."""
     samples = Samples.of(predictions, references, humans)
     wanted = list(k) if k else ks(int(samples.counts.max(initial=1)))
     return {

@@ -13,16 +13,16 @@ TIMES: tuple[Time, ...] = ("process", "after_main")
 
 
 def seconds_of(sample: SampleResult, time: Time) -> float:
-    """Simulated seconds of a program; NaN when it is not correct."""
+    """Simulated seconds of a program; NaN if it is not correct."""
     if sample.seconds is None:
         return math.nan
     return sample.seconds if time == "process" else sample.seconds - (sample.startup_seconds or 0.0)
 
 
 def samples_of(pairs: Sequence[PairResult], time: Time, of: Of = "model") -> Samples:
-    """The pairs' answers as arrays, a row a pair; for `human` the rewrite is the one answer.
+    """The pairs' answers as arrays, one row per pair; for `human` the rewrite is the only answer.
 
-    What failed on our side is no sample. Only pairs whose source was measured may be given.
+    What failed on our side does not count as a sample. All pairs must have a measured source.
     """
 
     def answers(pair: PairResult) -> list[float]:
@@ -37,12 +37,12 @@ def samples_of(pairs: Sequence[PairResult], time: Time, of: Of = "model") -> Sam
 
 
 def usable_pairs(pairs: Iterable[PairResult]) -> list[PairResult]:
-    """Pairs whose source was measured: without it there is nothing to compare with."""
+    """Pairs whose source was measured: otherwise there is no baseline."""
     return [pair for pair in pairs if pair.source.outcome == "ok"]
 
 
 def all_scores(pairs: Sequence[PairResult], added: Sequence[Metric] = ()) -> list[Score]:
-    """Every number over these pairs, model and human rewrites, in a fixed order; `added`: by metrics of others too."""
+    """Every number over these pairs, for model and human rewrites, in a fixed order; `added`: plug-in metrics."""
     if not pairs:
         return []
     most = max(len(pair.samples) for pair in pairs)
@@ -58,7 +58,7 @@ def all_scores(pairs: Sequence[PairResult], added: Sequence[Metric] = ()) -> lis
 
 
 def scores_of(metrics: Sequence[Metric], pairs: Sequence[PairResult], wanted: Sequence[int], of: Of) -> list[Score]:
-    """These metrics at these k over these pairs, by both methods, of both times, each with its interval."""
+    """These metrics at these k over these pairs, by both methods and both times, each with its interval."""
     import numpy as np
 
     from pie_bench.metrics.statistics import clusters_of, intervals
@@ -96,7 +96,7 @@ def _score(
         low, high = max(low, 0.0), min(high, 100.0)
     else:
         low = max(low, 1.0 if metric.effect is floored else 0.0)
-    # A sum may differ in its last bit from one processor to another; what is written does not.
+    # Sums may differ in the last bit between processors; what is written must not.
     return Score(metric=metric.name, value=_rounded(value, 12), low=_rounded(low, 6), high=_rounded(high, 6), **key)
 
 
@@ -105,7 +105,7 @@ def _rounded(value: float, digits: int) -> float | None:
 
 
 def interval_facts(pairs: Sequence[PairResult]) -> dict[str, Any]:
-    """How the intervals of these pairs are made."""
+    """How the intervals over these pairs are computed."""
     from pie_bench.metrics import statistics
 
     clusters = statistics.clusters_of([pair.problem_id for pair in pairs])
@@ -123,7 +123,7 @@ def interval_facts(pairs: Sequence[PairResult]) -> dict[str, Any]:
 
 
 def scores_by_name(scores: Iterable[Score], metrics: Sequence[str], *, of: Of, time: Time) -> Scores:
-    """{metric: {"best@1": value, …, "first@1": value, …}}; metrics without a score have none."""
+    """{metric: {"best@1": value, …, "first@1": value, …}}; empty for metrics without scores."""
     found: Scores = {name: {} for name in metrics}
     for score in scores:
         if (score.of, score.time) == (of, time) and score.metric in found:
@@ -132,7 +132,7 @@ def scores_by_name(scores: Iterable[Score], metrics: Sequence[str], *, of: Of, t
 
 
 def startup_shares(pairs: Sequence[PairResult]) -> dict[Of, StartupShare]:
-    """For how many pairs "optimised" (any sample) rests on start-up alone."""
+    """For how many pairs "optimised" (any sample) depends on start-up alone."""
 
     def optimized(of: Of, time: Time) -> list[bool]:
         samples = samples_of(pairs, time, of)
@@ -148,13 +148,13 @@ def startup_shares(pairs: Sequence[PairResult]) -> dict[Of, StartupShare]:
 
 
 def best_sample(pair: PairResult) -> int | None:
-    """The fastest correct answer's index; None when none is correct."""
+    """The index of the fastest correct answer; None if none is correct."""
     times = [(seconds_of(s, "process"), index) for index, s in enumerate(pair.samples) if s.outcome == "ok"]
     return min(times)[1] if times else None
 
 
 def memory_beside_time(pairs: Iterable[PairResult]) -> dict[Of, Memory] | None:
-    """Peak memory of the fastest correct answers and of the human rewrites; None where the sources' is not known."""
+    """Peak memory of the fastest correct answers and of the human rewrites; None if the sources' is unknown."""
     ratios: dict[Of, list[float]] = {"model": [], "human": []}
     known = [pair for pair in pairs if pair.source.peak_memory_bytes]
     for pair in known:

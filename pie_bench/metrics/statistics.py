@@ -1,9 +1,9 @@
-"""How far a number can be believed: intervals by a bootstrap that draws problems, not pairs.
+"""How reliable a number is: intervals by a bootstrap that resamples problems, not pairs.
 
-Pairs of one problem are alike (the test split has 978 pairs of 41 problems), so the unit that is drawn again is the
-problem with all its pairs. The interval is the studentised one (bootstrap-t): of each resample the distance of its
-mean from the observed one is divided by the resample's own standard error. docs/statistics.md has the coverage it
-reaches in simulations beside percentile and BCa intervals, which are too narrow here.
+Pairs of one problem are alike (the test split has 978 pairs of 41 problems), so the resampling unit is the problem with
+all its pairs. The interval is studentised (bootstrap-t): for each resample, the distance of its mean from the observed
+one is divided by the resample's own standard error. docs/statistics.md compares its coverage in simulations with that
+of percentile and BCa intervals, which are too narrow here.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ RESAMPLES = 10_000
 SEED = 0
 LEVEL = 0.95
 POWER = 0.8
-# Below this number of problems resamples repeat too few of them for a bootstrap; Student's t takes its place.
+# With fewer problems, resamples repeat too few of them for a bootstrap; Student's t is used instead.
 FEWEST_PROBLEMS = 10
-_BATCH = 1_000  # resamples at once: bounds the memory
+_BATCH = 1_000  # resamples at once, to limit memory
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Means over pairs with their standard errors and intervals, an array entry a column of `values`.
+    """Means over pairs with their standard errors and intervals, one array entry per column of `values`.
 
-    NaN where there is no such thing: no pair, a NaN among the values, one problem only. `few` marks columns whose
-    spread rests on a few problems or none, so that a resample often has none of it: their bounds are Student's t, and
-    NaN where all problems agree exactly, which says nothing of the spread.
+    NaN where undefined: no pairs, a NaN among the values, a single problem. `few` marks columns whose spread comes from
+    a few problems or none, so that many resamples have no spread: their bounds are Student's t, or NaN if all problems
+    agree exactly, which says nothing about the spread.
     """
 
     mean: Array
@@ -44,7 +44,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two means with its 95 % interval, and the true difference that would be found with 80 % power."""
+    """A difference of two means with its 95 % interval, and the true difference detectable with 80 % power."""
 
     value: float
     low: float
@@ -53,13 +53,13 @@ class Difference:
 
 
 def clusters_of(problem_ids: Sequence[str]) -> Array:
-    """Problems numbered from 0 in sorted order, one number a pair."""
+    """Problems numbered from 0 in sorted order, one number per pair."""
     _, numbers = np.unique(np.asarray(problem_ids, dtype=object).astype(str), return_inverse=True)
     return numbers
 
 
 def effective_problems(clusters: Array) -> float:
-    """(Σn)²/Σn² over problems of n pairs: as many equally large problems would weigh as evenly."""
+    """(Σn)²/Σn² over problems of n pairs: the equivalent number of equally large problems."""
     sizes = np.bincount(clusters).astype(float)
     return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
@@ -76,7 +76,7 @@ def intervals(values: Array, clusters: Array, *, resamples: int = RESAMPLES, see
     if not problems:
         return Intervals(nothing, nothing, nothing, nothing, np.ones(columns, dtype=bool))
     sizes = np.bincount(clusters, minlength=problems).astype(float)
-    # Around the mean, so that no small difference of large numbers is taken.
+    # Centred on the mean, to avoid small differences of large numbers.
     means = np.array([math.fsum(column) for column in values.T]) / len(values)
     sums = (clusters == np.arange(problems)[:, None]).astype(float) @ (values - means)
     if problems < 2:
@@ -103,10 +103,10 @@ def intervals(values: Array, clusters: Array, *, resamples: int = RESAMPLES, see
 
 
 def difference(first: Array, first_clusters: Array, second: Array, second_clusters: Array) -> Difference:
-    """The mean of `second` less that of `first`, values of pairs of different problems: Welch's interval, each mean's
+    """The mean of `second` minus that of `first`, for pairs of different problems: Welch's interval, with each mean's
     standard error clustered by problem.
 
-    NaN bounds where a side has fewer than two problems, or both sides have no spread.
+    NaN bounds if a side has fewer than two problems, or if neither side has any spread.
     """
     sides = [
         intervals(values[:, None], clusters)
@@ -126,16 +126,16 @@ def difference(first: Array, first_clusters: Array, second: Array, second_cluste
 
 
 def smallest_detectable(standard_error: float, problems: int) -> float:
-    """The true difference that a comparison with this standard error finds (at 5 %) with 80 % power."""
+    """The true difference that a comparison with this standard error detects (at 5 %) with 80 % power."""
     if problems < 2:
         return math.nan
     return (_student_t(0.5 + LEVEL / 2, problems - 1) + _student_t(POWER, problems - 1)) * standard_error
 
 
 def binomial_interval(share: float, trials: int) -> tuple[float, float]:
-    """The exact 95 % interval (Clopper–Pearson) of a share (0 to 1) of so many trials.
+    """The exact 95 % interval (Clopper–Pearson) of a share (0 to 1) of `trials`.
 
-    For shares that rest on a few problems: with the problems as trials, as if the pairs of one were all the same.
+    For shares based on a few problems: with problems as trials, as if all pairs of a problem were equal.
     """
     from scipy.special import betaincinv
 
@@ -146,16 +146,18 @@ def binomial_interval(share: float, trials: int) -> tuple[float, float]:
 
 
 def _jackknife(sums: Array, sizes: Array) -> Array:
-    """Standard error of the ratio Σ sums / Σ sizes, each problem left out in turn; exact on unequal problems."""
+    """Standard error of the ratio Σ sums / Σ sizes by leave-one-problem-out; exact on problems of unequal size."""
     without = (sums.sum(axis=0) - sums) / (sizes.sum() - sizes)[:, None]
     problems = len(sizes)
     return np.sqrt((problems - 1) / problems * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
 
 
 def _studentised(sums: Array, sizes: Array, observed: Array, resamples: int, seed: int) -> Array:
-    """(resample's mean − mean) / resample's standard error, `resamples` × columns; infinite where it has no spread.
+    """(resample's mean − mean) / resample's standard error, `resamples` × columns; infinite if the resample has no
+    spread.
 
-    `observed` is the standard error of all problems: next to it, one from rounding alone is none.
+    `observed` is the standard error over all problems: a standard error that is mere rounding next to it counts as
+    zero.
     """
     problems = len(sizes)
     generator = np.random.default_rng(seed)

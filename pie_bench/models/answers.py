@@ -1,4 +1,4 @@
-"""From the body of an OpenAI response to Completions: texts, finish reasons, tokens and their price."""
+"""Turns the body of an OpenAI response into Completions: texts, finish reasons, token counts and cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pie_bench.models.openai_settings import OpenAISettings
 from pie_bench.prompting.tokens import MOST_CHARACTERS_PER_TOKEN, estimated_tokens
 from pie_bench.run.generation import was_cut
 
-# Where servers say why an answer ended: OpenAI's, and what is seen beside it or instead of it in others' choices.
+# Where servers report the finish reason: OpenAI's field, and what other servers use beside or instead of it.
 _REASONS = ("finish_reason", "stop_reason", "native_finish_reason", "finishReason", "done_reason")
 _LONGEST_REASON = 60  # characters
 _THINKING_PARTS = ("thinking", "reasoning", "reasoning_text", "reasoning_content", "redacted_thinking", "summary")
@@ -22,7 +22,7 @@ _THINKING_PARTS = ("thinking", "reasoning", "reasoning_text", "reasoning_content
 
 @dataclass
 class Usage:
-    """How far a server's token counts go. Some count one choice only, however many were asked for."""
+    """How far a server's token counts can be trusted: some cover one choice only, however many were requested."""
 
     trusted: bool
     notes: dict[str, str] = field(default_factory=dict)
@@ -30,16 +30,16 @@ class Usage:
     def counts(self, usage: Any, prompt: str, texts: Sequence[str]) -> tuple[int, list[int], bool]:
         """Tokens of the prompt and of each text, and whether the latter are estimated.
 
-        The protocol gives one sum for all choices: it is split as the texts' lengths are. Where it cannot be the sum
-        (or there is none) everything is estimated from characters.
+        The protocol gives one sum for all choices; it is split in proportion to the texts' lengths. Where that sum is
+        missing or implausible, everything is estimated from characters.
         """
         usage = usage if isinstance(usage, dict) else {}
         counted_prompt, total = usage.get("prompt_tokens"), usage.get("completion_tokens")
         if type(counted_prompt) is not int or counted_prompt < 0:
             counted_prompt = estimated_tokens(prompt)
-            self.notes["usage"] = "gives no token counts: they are estimated"
+            self.notes["usage"] = "reports no token counts: they are estimated"
         if type(total) is not int or total < 0:
-            self.notes["usage"] = "gives no token counts: they are estimated"
+            self.notes["usage"] = "reports no token counts: they are estimated"
             return counted_prompt, [estimated_tokens(text) for text in texts], True
         if len(texts) == 1:
             return counted_prompt, [total], False
@@ -51,7 +51,7 @@ class Usage:
 
 
 def _split(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` in whole parts proportional to the weights; their sum is `total`."""
+    """Splits `total` into whole parts proportional to the weights; the parts add up to `total`."""
     whole = sum(weights)
     if whole == 0:
         return [total] + [0] * (len(weights) - 1)
@@ -69,10 +69,10 @@ def completions_of(
     chat: bool,
     usage: Usage,
 ) -> list[Completion]:
-    """The choices as samples, in order, no more than were asked for. Retry when there is none that can be read."""
+    """The choices as samples, in order, at most as many as were requested. Retry when none is readable."""
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
-        raise Retry("an answer without choices", billed=True)
+        raise Retry("a response without choices", billed=True)
     if all(isinstance(choice.get("index"), int) for choice in choices):
         choices = sorted(choices, key=lambda choice: choice["index"])
     choices = choices[: len(indices)]
@@ -102,19 +102,19 @@ def completions_of(
 
 
 def _reason(choice: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    """Why an answer ended: "length" where any part of the response says, in whatever spelling, that it was cut."""
+    """The finish reason: "length" wherever any part of the response, in any spelling, reports a cut-off."""
     said = [choice[name] for name in _REASONS if isinstance(choice.get(name), str) and choice[name]]
     details = body.get("incomplete_details") or choice.get("finish_details")
     if isinstance(details, Mapping):
         said += [str(details[name]) for name in ("reason", "type") if name in details]
-    # A stop string that was met is said in stop_reason too: it is no reason of this kind.
+    # Some servers put the stop string they met into stop_reason; that is not a finish reason.
     first = said[0] if said else "unknown"
     cut = any(was_cut(each) for each in said if len(each) <= _LONGEST_REASON and " " not in each.strip())
     return "length" if cut else first
 
 
 def _text(choice: Mapping[str, Any], chat: bool) -> str:
-    """What the choice says; nothing where it refuses or only calls tools. Retry when it is no choice at all."""
+    """The choice's text; empty for a refusal or a pure tool call. Retry when it is not a choice at all."""
     if not chat:
         if "text" not in choice:
             raise Retry("a choice without a text", billed=True)
@@ -131,7 +131,7 @@ def _text(choice: Mapping[str, Any], chat: bool) -> str:
 
 
 def priced(completions: Sequence[Completion], entry: OpenAISettings) -> list[Completion]:
-    """With what each cost."""
+    """The completions, each with its cost."""
     if entry.price_in is None or entry.price_out is None:
         return list(completions)
     found = []

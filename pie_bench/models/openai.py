@@ -1,7 +1,7 @@
 """Models behind the OpenAI protocol: OpenAI itself, and vLLM, llama.cpp, Ollama, TGI and other servers.
 
-The official client carries the calls; its retries are off, because which failures are worth another try, how fast to
-ask and what a server takes is decided here.
+The official client makes the calls with its own retries off: retries, pacing and what a server accepts are decided
+here.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from pie_bench.models.transport import Transport
 from pie_bench.prompting.tokens import most_tokens
 
 OPENAI_URL = "https://api.openai.com/v1"
-_VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by
+_VERSION = 1  # of how this adapter produces answers; part of the identity under which answers are shared
 _DATED = re.compile(r"-(?:\d{4}|\d{4}-\d{2}-\d{2})$")  # ids that name one snapshot: -0613, -2024-08-06
-_FRAME_TOKENS = 16  # what a chat template puts around a message, at most
-_GIVE_UP_AFTER = 3  # calls in a row that ran out of tries: the server is down, not the request bad
-_NOTICED_SECONDS = 4.0  # a pause that a person would notice is explained,
-_PATIENT_TRIES = 2  # and so is one by one limited call after another, however short each pause
+_FRAME_TOKENS = 16  # the most that a chat template adds to a message
+_GIVE_UP_AFTER = 3  # calls in a row out of retries: the server is down, rather than the request bad
+_NOTICED_SECONDS = 4.0  # explain pauses that a person would notice,
+_PATIENT_TRIES = 2  # and repeated rate limiting, however short each pause
 
 
 @dataclass(frozen=True)
 class _Call:
-    """One HTTP request: consecutive samples of one prompt. `worst_usd` is the most it can cost."""
+    """One HTTP request: consecutive samples of one prompt. `worst_usd` is the most that it can cost."""
 
     request: Request
     indices: tuple[int, ...]
@@ -49,7 +49,7 @@ class _Call:
 
 
 class _GaveUp(Exception):
-    """A call ran out of tries."""
+    """A call ran out of retries."""
 
 
 class OpenAIEntry(OpenAISettings):
@@ -62,7 +62,7 @@ class OpenAIEntry(OpenAISettings):
 
 
 class OpenAIModel(Model):
-    """One model of one server. Raises UserError when the server, its key or the model is not as it should be."""
+    """One model on one server. Raises UserError when the server, its key or the model is unusable."""
 
     def __init__(self, name: str, entry: OpenAIEntry, budget: Budget):
         self.name = name
@@ -74,10 +74,10 @@ class OpenAIModel(Model):
         self._transport = Transport(entry, self._provider, key)
         own_server = url != OPENAI_URL
         if not own_server and key is None:
-            raise UserError(f"{url} wants a key; set {entry.api_key_env}, or OPENAI_BASE_URL to another server")
+            raise UserError(f"{url} requires a key; set {entry.api_key_env}, or OPENAI_BASE_URL for another server")
         if budget.limit is not None and entry.price_in is None:
             raise UserError(
-                f"--max-cost: no price is known for {entry.id}; give it in USD per million tokens, e.g. "
+                f"--max-cost: the price of {entry.id} is unknown; give it in USD per million tokens, e.g. "
                 "--model-args price_in=0.5 price_out=1.5"
             )
         where = f" weights {entry.weights_label}" if entry.weights_label else f" at {url}" if own_server else ""
@@ -103,11 +103,11 @@ class OpenAIModel(Model):
         return self._dialect.notes | self._usage.notes
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Completions as calls come back. A call that fails for good ends the asking; those under way are waited for,
-        and what they bring is yielded before the error is raised.
+        """Yields completions as calls return. A call that fails for good stops further requests; those in flight are
+        awaited and their completions yielded before the error is raised.
 
-        Raises UserError for what the user has to mend, for a server that does not answer any more, and where the next
-        call could pass the budget's limit.
+        Raises UserError for problems the user has to fix, when the server stops answering, and when the next call could
+        exceed the budget.
         """
         return iterate(self._answers(requests))
 
@@ -127,7 +127,7 @@ class OpenAIModel(Model):
                         break
                     if not self._budget.reserve(call.worst_usd):
                         waiting.appendleft(call)
-                        if not running:  # nothing under way that could cost less than was set aside for it
+                        if not running:  # nothing in flight that could cost less than its reservation
                             stopped = self._budget.reached(call.worst_usd)
                         break
                     running[asyncio.create_task(self._answer(client, call))] = call
@@ -163,7 +163,7 @@ class OpenAIModel(Model):
             how_many = "1 call" if len(gave_up) == 1 else f"{len(gave_up)} calls"
             raise UserError(
                 f"{self._provider.url}: {how_many} got no answer, the first for pair {call.request.pair_id} ({why}); "
-                "the same command asks again"
+                "rerun the same command to ask again"
             )
 
     def _calls(self, request: Request, indices: Sequence[int]) -> Iterator[_Call]:
@@ -182,12 +182,12 @@ class OpenAIModel(Model):
         return price_of(prompt, most, self._entry.price_in, self._entry.price_out)
 
     async def _answer(self, client: Any, call: _Call) -> tuple[list[Completion], Sequence[int]]:
-        """The call's completions, and the samples that it did not bring; tried again where that makes sense."""
+        """The call's completions, and the samples it did not return; retries where that makes sense."""
         cost = 0.0
         try:
             for attempt in range(self._entry.retries + 1):
                 if len(call.indices) > self._dialect.most_samples:
-                    return [], call.indices  # found out meanwhile: it is split
+                    return [], call.indices  # too many samples, as another call learnt: split it
                 epoch = await self._pace.permission()
                 try:
                     completions = await self._adapted(client, call)
@@ -206,33 +206,33 @@ class OpenAIModel(Model):
                 if (failure.wait_seconds or 0.0) > self._entry.max_wait_seconds:
                     raise UserError(
                         f"{self._provider.url} asks to wait {failure.wait_seconds:.0f} seconds ({failure}); "
-                        "the same command continues after that"
+                        "rerun the same command after that to continue"
                     )
                 if attempt < self._entry.retries:
                     pause = failure.wait_seconds
                     if pause is None:
                         pause = backoff_seconds(attempt, self._entry.backoff_seconds)
-                    elif attempt > 0:  # what the server asked for last time was not enough
+                    elif attempt > 0:  # the pause that the server asked for was not enough
                         pause = max(pause, backoff_seconds(attempt - 1, self._entry.backoff_seconds))
                     if pause >= _NOTICED_SECONDS or (failure.limited and attempt >= _PATIENT_TRIES):
                         self._say_why_nothing_moves(pause, failure)
                     await asyncio.sleep(pause)
-            raise _GaveUp(f"{self._entry.retries + 1} tries, the last: {failure}")
+            raise _GaveUp(f"{self._entry.retries + 1} attempts, the last: {failure}")
         finally:
             self._budget.settle(call.worst_usd, cost)
 
     def _say_why_nothing_moves(self, pause: float, failure: Retry) -> None:
-        """A line on stderr before a pause, at most one in half a minute."""
+        """Explains a pause on stderr, at most once in half a minute."""
         now = time.monotonic()
         if now < self._quiet_until:
             return
         self._quiet_until = now + 30
         from tqdm import tqdm
 
-        tqdm.write(f"pie-bench: {self._provider.url}: {failure}; trying again in {pause:.0f} s", file=sys.stderr)
+        tqdm.write(f"pie-bench: {self._provider.url}: {failure}; retrying in {pause:.0f} s", file=sys.stderr)
 
     async def _adapted(self, client: Any, call: _Call) -> list[Completion]:
-        """The completions, the request said as this server takes it; none when it has to be split first."""
+        """The completions, with the request phrased as this server accepts it; none if it has to be split first."""
         request = call.request
         while True:
             sent = self._dialect.parameters(request.sampling, request.seed + call.indices[0], len(call.indices))
@@ -256,7 +256,7 @@ class OpenAIModel(Model):
 
 
 def url_from_environment() -> str | None:
-    """`OPENAI_BASE_URL`; None where it is not set, UserError where it is no address."""
+    """`OPENAI_BASE_URL`; None if unset, UserError if it is not a URL."""
     value = os.environ.get("OPENAI_BASE_URL")
     if not value:
         return None

@@ -1,4 +1,4 @@
-"""The settings of a model behind the OpenAI protocol, which all parts of that adapter read."""
+"""The settings of a model behind the OpenAI protocol, shared by all parts of that adapter."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pie_bench.prompting.tokens import CHARACTERS_PER_TOKEN
 class OpenAISettings(ModelEntry):
     """Prices are in USD per million tokens, without discounts.
 
-    `temperature` and `top_p`: "default" sends none, for models that take none; the task's values do not hold then.
-    `weights_label` names what a server of one's own serves, so that its answers can be told apart and shared.
+    `temperature` and `top_p`: "default" sends none, for models that accept none; the task's values then do not apply.
+    `weights_label` names what a self-hosted server serves, so that its answers can be told apart and shared.
     """
 
     FIXED = ModelEntry.FIXED | {"id", "price_date"}
@@ -54,7 +54,7 @@ class OpenAISettings(ModelEntry):
     @model_validator(mode="after")
     def _both_prices(self) -> OpenAISettings:
         if (self.price_in is None) != (self.price_out is None):
-            raise ValueError("price_in and price_out belong together")
+            raise ValueError("price_in and price_out must be given together")
         return self
 
     @property
@@ -67,7 +67,7 @@ class OpenAISettings(ModelEntry):
 
 
 def checked_base_url(value: str) -> str:
-    """An http(s) URL without a key in it (it goes into results) and without a slash at its end; ValueError else."""
+    """An http(s) URL without a key in it (results record it) and without a trailing slash; ValueError otherwise."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("expected a URL such as http://localhost:8000/v1")

@@ -1,4 +1,4 @@
-"""How fast a server is asked: back-off between tries, Retry-After, and as many calls at once as it takes."""
+"""Paces calls to a server: backoff between retries, Retry-After, and adaptive concurrency."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _MOST_BACKOFF_SECONDS = 60.0
 
 
 def backoff_seconds(attempt: int, base: float, draw: Callable[[], float] = random.random) -> float:
-    """The pause after failed try number `attempt` (from 0): exponential, bounded, and jittered down to its half, so
-    that calls that failed together do not come back together."""
+    """The pause after failed attempt number `attempt` (from 0): exponential, capped, and jittered down to half, so that
+    calls that failed together do not return together."""
     return min(_MOST_BACKOFF_SECONDS, base * 2.0 ** min(attempt, 30)) * (0.5 + draw() / 2)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """What a server asks to wait (RFC 9110, 10.2.3: seconds or an HTTP date; OpenAI's own milliseconds go first);
-    None where it says nothing that can be understood."""
+    """How long a server asks to wait (RFC 9110, 10.2.3: seconds or an HTTP date; OpenAI's milliseconds take
+    precedence); None if it does not say so intelligibly."""
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         value = headers.get(name)
         if value is None:
@@ -40,10 +40,10 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
 
 
 class Pace:
-    """How many calls may be under way: doubled each round from one until the server objects for the first time, then
-    one more each round, and halved at every further objection (additive increase, multiplicative decrease).
+    """How many calls may be in flight: doubled each round from one until the server first objects, then one more each
+    round, and halved at every further objection (additive increase, multiplicative decrease).
 
-    The first call goes alone: what it finds out about the server, the others need not find out again.
+    The first call goes alone, so that the others need not relearn what it finds out about the server.
     """
 
     def __init__(self, most: int):
@@ -55,7 +55,7 @@ class Pace:
         self._not_before = 0.0
 
     async def permission(self) -> int:
-        """Waits for as long as the server asked everyone to; returns what `objected` wants to know."""
+        """Waits as long as the server asked everyone to; returns the epoch to pass to `objected`."""
         loop = asyncio.get_running_loop()
         while (pause := self._not_before - loop.time()) > 0:
             await asyncio.sleep(pause)
@@ -68,7 +68,7 @@ class Pace:
             self.limit = min(self._most, self.limit + 1)
 
     def objected(self, epoch: int, wait_seconds: float | None) -> None:
-        """The server is asked too much. What was sent before the last halving objects to the same: no other halving."""
+        """The server is rate-limiting. Objections to calls sent before the last halving do not halve again."""
         if wait_seconds is not None:
             self._not_before = max(self._not_before, asyncio.get_running_loop().time() + wait_seconds)
         if epoch == self._epoch:

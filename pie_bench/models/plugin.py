@@ -1,4 +1,4 @@
-"""A model from outside that is no more than a class with `generate(requests)`: its settings, and what it lacks."""
+"""A third-party model that is just a class with `generate(requests)`: its settings, and defaults for what it lacks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pie_bench.registry import Registered
 
 
 class ClassEntry(ModelEntry):
-    """`arguments` are the class's own: a pydantic class `Settings` in it, which it is then made from, or else the
-    parameters of its constructor."""
+    """`arguments` are the class's own: the fields of its pydantic class `Settings`, which it is then built from, or
+    else the parameters of its constructor."""
 
     arguments: Mapping[str, str] = {}
     _registered: Registered = PrivateAttr()
@@ -52,7 +52,7 @@ class ClassEntry(ModelEntry):
         return entry.model_copy(update={"arguments": dict(arguments)})
 
     def open(self, name: str, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> Model:
-        """UserError, naming the package, when the class cannot be made."""
+        """Raises UserError, naming the package, when the class cannot be instantiated."""
         settings_class, own = self._settings()
         settings = checked_arguments(settings_class, {}, self.arguments)
         try:
@@ -65,7 +65,7 @@ class ClassEntry(ModelEntry):
         return _Opened(name, str(self.exact(cache_dir)), made, self._registered)
 
     def _settings(self) -> tuple[type[BaseModel], bool]:
-        """What the arguments are checked against, and whether the class says so itself."""
+        """The class that checks the arguments, and whether it is the plug-in's own."""
         own = getattr(self._made_from, "Settings", None)
         if isinstance(own, type) and issubclass(own, BaseModel):
             return own, True
@@ -73,10 +73,10 @@ class ClassEntry(ModelEntry):
 
 
 def _of_constructor(made_from: type) -> type[BaseModel]:
-    """A pydantic class with a field for each parameter of the constructor, of the type that it is annotated with."""
+    """A pydantic class with a field for each parameter of the constructor, typed by its annotation."""
     try:
         hints = typing.get_type_hints(made_from.__init__)  # type: ignore[misc]
-    except Exception:  # a name that only a type checker knows
+    except Exception:  # a name that exists only for type checkers
         hints = {}
     fields: dict[str, Any] = {}
     extra: typing.Literal["allow", "forbid"] = "forbid"
@@ -91,7 +91,7 @@ def _of_constructor(made_from: type) -> type[BaseModel]:
 
 
 class _Opened(Model):
-    """The object, with what results and the stages ask of a model and it may not have."""
+    """Wraps the object with what results and stages expect of a model and it may lack."""
 
     def __init__(self, name: str, exact: str, made: Any, registered: Registered):
         self._made = made

@@ -1,7 +1,8 @@
-"""Answers as the paper's authors publish and read them, made into answers that `--model replay:FILE` takes.
+"""Converts answers in the format of the paper's authors into answers for `--model replay:FILE`.
 
-Their files (LearningOpt/pie, `gem5/gem5_eval.py`) are JSON Lines with a row a pair: the dataset's columns, and in
-`generated_answers` a list of programs (or the text of one, or columns `generated_answers_0`, `generated_answers_1`, …).
+Their files (LearningOpt/pie, `gem5/gem5_eval.py`) are JSON Lines with one row per pair: the dataset's columns, plus a
+list of programs in `generated_answers` (or that list as text, or columns `generated_answers_0`, `generated_answers_1`,
+…).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ COLUMN = "generated_answers"
 
 
 def imported(path: Path, dataset: PairDataset, column: str = COLUMN) -> Iterator[dict[str, Any]]:
-    """Records of answers (`pair_id`, `sample_index`, `text`, `finish_reason`), pair by pair in the file's order.
+    """Records of answers (`pair_id`, `sample_index`, `text`, `finish_reason`), pair by pair in file order.
 
-    A row's pair is found by its `src_id` and `tgt_id`, else by its two programs. UserError with file and line for a row
-    without answers, of no pair or of several, and for a pair that is there twice.
+    A row is matched to its pair by `src_id` and `tgt_id`, else by its two programs. UserError with file and line for a
+    row without answers, one that matches no pair or several, and a pair that occurs twice.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected answers as JSON Lines, with a column {column}")
@@ -38,18 +39,18 @@ def imported(path: Path, dataset: PairDataset, column: str = COLUMN) -> Iterator
         where = f"{path}:{number}"
         found = _pairs_of(row, pair_ids, by_code)
         if len(found) != 1:
-            what = f"is of {len(found)} pairs ({', '.join(sorted(found)[:3])})" if found else "is of no pair"
+            what = f"matches {len(found)} pairs ({', '.join(sorted(found)[:3])})" if found else "matches no pair"
             raise UserError(
-                f"{where}: {what} of {dataset.name}/{dataset.split}; is that the dataset that was asked about?"
+                f"{where}: {what} of {dataset.name}/{dataset.split}; is that the dataset the answers were made for?"
             )
         (pair_id,) = found
         if pair_id in seen:
-            raise UserError(f"{where}: pair {pair_id} was already given on line {seen[pair_id]}")
+            raise UserError(f"{where}: pair {pair_id} already occurs on line {seen[pair_id]}")
         seen[pair_id] = number
         for index, text in enumerate(_answers_of(row, column, where)):
             yield {"pair_id": pair_id, "sample_index": index, "text": text, "finish_reason": "stop"}
     if not seen:
-        raise UserError(f"{path}: holds no row; expected answers as JSON Lines, with a column {column}")
+        raise UserError(f"{path}: has no rows; expected answers as JSON Lines, with a column {column}")
 
 
 def _pairs_of(
@@ -72,7 +73,7 @@ def _answers_of(row: Mapping[str, Any], column: str, where: str) -> list[str]:
         try:
             value = ast.literal_eval(value)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
-            raise UserError(f"{where}: {column}: the text of a list that cannot be read") from None
+            raise UserError(f"{where}: {column}: looks like a list but cannot be parsed") from None
     if value is None:
         numbered = sorted(
             (int(match[1]), name)

@@ -1,4 +1,4 @@
-"""Models that answer with a program of the pair itself: the best and the least that can be asked of the harness."""
+"""Models that answer with one of the pair's own programs: upper and lower bounds of what the harness can report."""
 
 from __future__ import annotations
 

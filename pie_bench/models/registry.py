@@ -1,4 +1,4 @@
-"""The models by name: `models.yaml`, adapters, and what other packages add; how each becomes a Model."""
+"""Finds models by name, in `models.yaml`, among adapters and in plug-in packages, and opens them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class _Names(Strict):
 
 
 def named_entries(path: Path = MODELS_FILE) -> dict[str, ModelEntry]:
-    """The models that have a name of their own, in the file's order, then those that other packages add.
+    """The named models, in file order, followed by those that plug-in packages add.
 
-    UserError with file and line for anything that is not as it should be, and for a name that is there twice.
+    UserError with file and line for anything invalid, and for duplicate names.
     """
     located, names = _read(path)
     found = {name: _entry(located, names, name) for name in names}
     for added in registry.registered("models").values():
         if not added.built_in:
             if added.name in found:
-                raise added.broken(f"{path.name} has a model of this name already")
+                raise added.broken(f"{path.name} already has a model of this name")
             what = _added(added)
             if isinstance(what, ModelEntry):
                 found[added.name] = what
@@ -43,7 +43,7 @@ def named_entries(path: Path = MODELS_FILE) -> dict[str, ModelEntry]:
 
 
 def forms() -> list[str]:
-    """The names that need an argument: `adapter:anything`."""
+    """The names that take an argument: `adapter:anything`."""
     found = []
     for added in registry.registered("models").values():
         what = _added(added)
@@ -53,25 +53,25 @@ def forms() -> list[str]:
 
 
 def find_model(spec: str, arguments: Mapping[str, str]) -> ModelEntry:
-    """What `--model` and `--model-args` say: a name, `adapter:anything`, or an import string.
+    """Resolves `--model` and `--model-args`: a name, `adapter:anything`, or an import string.
 
-    Nothing is opened or asked. Raises UserError for an unknown name and for arguments that the model does not take.
+    Opens nothing and sends no request. Raises UserError for an unknown name or argument, or an invalid value.
     """
     return _find(spec).with_arguments(arguments)
 
 
 def load_model(name: str, entry: ModelEntry, pairs: Mapping[str, Pair], cache_dir: Path, budget: Budget) -> Model:
-    """The model, ready to answer; the caller closes it. `pairs` are those it will be asked about, by id.
+    """The model, ready to answer; the caller closes it. `pairs`: those it will be asked about, by id.
 
-    Weights that are not in `cache_dir` yet are downloaded. Raises UserError for what stands in the way, before
-    anything is paid for: a file that is wrong or missing, weights that cannot be had, a server that cannot be reached
-    or does not know the model, a wrong key, a limit on the cost of a model without a price.
+    Downloads weights that are not in `cache_dir` yet. Raises UserError, before anything is paid for, if the model
+    cannot be used: a wrong or missing file, unavailable weights, a server that cannot be reached or does not know the
+    model, a wrong key, a cost limit for a model without a price.
     """
     return entry.open(name, pairs, cache_dir, budget)
 
 
 def weights_of(name: str) -> Weights:
-    """The weights of a model; UserError for an unknown name or a model that has none to fetch."""
+    """The weights of a model; UserError for an unknown name or a model without weights to download."""
     weights = find_model(name, {}).to_fetch()
     if weights is None:
         raise UserError(f"model {name!r} has no weights to download")
@@ -79,7 +79,7 @@ def weights_of(name: str) -> Weights:
 
 
 def provenance(spec: str) -> dict[str, str] | None:
-    """Which plug-in answers for `--model`; None where none does."""
+    """Which plug-in provides the model for `--model`; None if none does."""
     if spec in _read(MODELS_FILE)[1]:
         return None
     prefix = spec.partition(":")[0]
@@ -112,7 +112,7 @@ def _find(spec: str) -> ModelEntry:
 def _of_form(
     adapter: type[ModelEntry], prefix: str, anything: str, located: Located, names: Mapping[str, dict[str, Any]]
 ) -> ModelEntry:
-    """`adapter:anything`: what models.yaml says of it, else the adapter's defaults."""
+    """`adapter:anything`, from models.yaml if listed there, else from the adapter's defaults."""
     assert adapter.FORM is not None
     field = adapter.FORM[0]
     for name, said in names.items():
@@ -138,7 +138,7 @@ def _entry(located: Located, names: Mapping[str, dict[str, Any]], name: str) -> 
 
 
 def _added(added: Registered) -> type[ModelEntry] | ModelEntry:
-    """An adapter that wants an argument or further settings (a class), or an entry that is complete."""
+    """An adapter class, if it takes an argument or further settings, else a complete entry."""
     what = added.load()
     if isinstance(what, ModelEntry):
         return what

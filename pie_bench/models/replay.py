@@ -1,4 +1,4 @@
-"""Answers recorded earlier, from a JSONL file: our own `generations.jsonl`, or answers by `src_id` and `tgt_id`."""
+"""Replays recorded answers from a JSONL file: our own `generations.jsonl`, or answers by `src_id` and `tgt_id`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNKNOWN_PROMPT = "unknown"
 
 
 class _Generation(BaseModel):
-    """A line of `generations.jsonl`; what else it holds does not matter here."""
+    """A line of `generations.jsonl`; its other fields do not matter here."""
 
     model_config = ConfigDict(strict=True)
 
@@ -39,7 +39,7 @@ class _Generation(BaseModel):
 
 
 class _Answer(BaseModel):
-    """An answer without a number: the order of appearance within its pair counts."""
+    """An answer without a sample index: its position among its pair's answers counts."""
 
     model_config = ConfigDict(strict=True)
 
@@ -52,14 +52,14 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class _Recorded:
-    """A recorded answer, and the sum of the prompt that it was given to (None: not recorded)."""
+    """A recorded answer, and the SHA-256 of the prompt it was given to (None: not recorded)."""
 
     completion: Completion
     prompt_sha256: str | None
 
 
 class ReplayEntry(ModelEntry):
-    """Answers recorded in a file. `answers_for_other_prompts`: take those that were given to other prompts too."""
+    """Answers recorded in a file. `answers_for_other_prompts`: also accept those given to other prompts."""
 
     FIXED = ModelEntry.FIXED | {"path"}
     FORM = ("path", "FILE")
@@ -76,12 +76,12 @@ class ReplayEntry(ModelEntry):
 
 
 class ReplayModel(Model):
-    """Gives back recorded answers. `resolved` is the file's content, wherever it lies.
+    """Replays recorded answers. `resolved` identifies the file's content, independently of its location.
 
-    An answer that was given to another prompt is refused unless `other_prompts`; it then says so (`answers_prompt`), as
-    does one whose prompt was not recorded.
+    Refuses an answer that was given to another prompt unless `other_prompts`; such an answer is then marked
+    (`answers_prompt`), as is one whose prompt was not recorded.
 
-    Raises UserError for a file that cannot be read, a line that is no answer, and an answer that is there twice.
+    Raises UserError for an unreadable file, a line that is not an answer, and a duplicate answer.
     """
 
     def __init__(self, name: str, path: Path, *, other_prompts: bool = False):
@@ -93,17 +93,17 @@ class ReplayModel(Model):
         self._recorded = _parse(content, path)
 
     def check(self, requests: Iterable[Request]) -> None:
-        """UserError when one asks for what is not recorded, or was given to another prompt."""
+        """Raises UserError when a requested answer is not recorded, or was given to another prompt."""
         self.generate(requests)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """All requests are checked (see `check`) before the first answer."""
+        """Checks all requests (see `check`) before the first answer."""
         wanted = [(request, (request.pair_id, index)) for request in requests for index in request.sample_indices]
         missing = [key for _, key in wanted if key not in self._recorded]
         if missing:
             pair_id, index = missing[0]
             raise UserError(
-                f"{self._path}: {len(missing)} of the {len(wanted)} answers asked for are not recorded, "
+                f"{self._path}: {len(missing)} of the {len(wanted)} requested answers are not recorded, "
                 f"first: pair {pair_id}, sample {index}; ask for fewer samples or pairs, or record them"
             )
         answers = [self._answer(request, self._recorded[key]) for request, key in wanted]
@@ -112,7 +112,7 @@ class ReplayModel(Model):
             raise UserError(
                 f"{self._path}: {len(others)} of the {len(wanted)} answers were given to other prompts, first: pair "
                 f"{others[0].pair_id}, sample {others[0].sample_index}; use the task and dataset they were made with, "
-                "or take them as they are: --answers-for-other-prompts"
+                "or accept them with --answers-for-other-prompts"
             )
         return iter(answers)
 
@@ -133,7 +133,7 @@ def read_answers(path: Path) -> bytes:
 
 
 def resolved_as(content: bytes) -> str:
-    """What exactly answers: the sum over the file."""
+    """The model's exact identity: the SHA-256 of the file."""
     return f"replay:{sha256(content)}"
 
 
@@ -156,7 +156,7 @@ def _parse(content: bytes, path: Path) -> dict[tuple[str, int], _Recorded]:
                 fields = line_of_a_run.model_dump(exclude={"prompt_sha256", "answers_prompt", "reasoning"})
                 tags = line_of_a_run.reasoning
                 completion = Completion(**fields, reasoning=(tags[0], tags[1]) if tags else None)
-                # What was itself replayed for another prompt did not answer the one that stands beside it.
+                # A replayed answer may itself have been given to another prompt than the one recorded beside it.
                 given = line_of_a_run.answers_prompt or line_of_a_run.prompt_sha256
                 given = None if given == UNKNOWN_PROMPT else given
         except ValidationError as error:

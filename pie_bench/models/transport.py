@@ -1,4 +1,4 @@
-"""One HTTP call over the official client, and what came of it: a JSON object, or a failure told apart."""
+"""One HTTP call through the official client, resulting in a JSON object or a classified failure."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class Transport:
             api_key=self._key,
             base_url=self._provider.url,
             max_retries=0,
-            timeout=self._entry.timeout_seconds + 5,  # ours comes first: the client's starts anew with every byte
+            timeout=self._entry.timeout_seconds + 5,  # ours fires first: the client's restarts with every byte
         )
 
     async def check(self) -> None:
-        """Asks for the list of models: free, and a wrong key, address or model shows before anything is begun."""
+        """Asks for the list of models: this is free, and reveals a wrong key, address or model before the run
+        begins."""
         async with self.client() as client:
             for attempt in range(_CHECK_TRIES):
                 try:
@@ -59,9 +60,9 @@ class Transport:
             raise self._provider.unknown_model(f"it lists {names}")
 
     async def ask(self, client: Any, request: Request, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """The response's body to a request with these parameters. Raises Retry, Refused or UserError."""
+        """The body of the response to a request with these parameters. Raises Retry, Refused or UserError."""
         about = f"pair {request.pair_id}"
-        # The client knows no more than OpenAI's own parameters; the body takes all of them.
+        # The client only knows OpenAI's own parameters; extra_body takes any.
         body = {key: value for key, value in sent.items() if key != "model"}
         if self._entry.prompting == "text":
             create = client.completions.with_raw_response.create
@@ -72,7 +73,7 @@ class Transport:
         return await self._sent(create(model=sent["model"], messages=messages, extra_body=body), about)
 
     async def _sent(self, sending: Any, about: str, limit: float | None = None) -> dict[str, Any]:
-        """The body of the response; Retry, Refused or UserError for anything that is not a JSON object with 200."""
+        """The body of the response; Retry, Refused or UserError for anything but a JSON object with status 200."""
         import openai
 
         seconds = limit or self._entry.timeout_seconds
@@ -94,14 +95,14 @@ class Transport:
             kind = response.headers.get("content-type", "no content type")
             if limit is not None:
                 raise _NoList
-            raise Retry(f"an answer that is not JSON ({kind})", billed=True)
+            raise Retry(f"a response that is not JSON ({kind})", billed=True)
         if "error" in body and body["error"] and "choices" not in body:
             raise Retry(self._provider.said(200, body), billed=False)
         return body
 
 
 class _NoList(Exception):
-    """The server does not list its models: nothing is known of them."""
+    """The server does not list its models, so nothing is known of them."""
 
 
 def _json(content: bytes) -> Any:

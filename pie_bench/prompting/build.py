@@ -1,4 +1,4 @@
-"""From a task and a pair to a prompt: which training pairs are shown, and how."""
+"""Builds a prompt from a task and a pair: which training pairs it shows, and how."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pie_bench.task import Task
 
 @dataclass(frozen=True)
 class Chosen:
-    """A training pair that a prompt shows; `similarity` (of retrieved ones) is the cosine to the query's source."""
+    """A training pair that a prompt shows; `similarity` (retrieval only) is the cosine to the query's source."""
 
     pair: Pair
     similarity: float | None = None
@@ -30,29 +30,29 @@ class Chosen:
 
 @dataclass(frozen=True)
 class _Example:
-    """A training source with its fastest target, and every problem that the source was written for."""
+    """A training source with its fastest target, and every problem that the source solves."""
 
     pair: Pair
     problem_ids: frozenset[str]
 
 
 class Builder(Protocol):
-    """What renders prompts: a task's `PromptBuilder`, or one that shows something else of a pair."""
+    """Renders prompts: a task's `PromptBuilder`, or one that shows something other than the pair."""
 
     def build(self, pair: Pair, sample_index: int = 0, *, leave_out: int = 0) -> Prompt: ...
 
     def characters_cut(self, pair: Pair) -> int: ...
 
     def describe(self) -> dict[str, Any]:
-        """What decides the prompts beside the task, for the manifest."""
+        """What decides the prompts besides the task, for the manifest."""
         ...
 
 
 class PromptBuilder:
     """Renders a task's prompts. An example never has the query's problem, and no source is shown twice.
 
-    The training pairs' order does not matter. `cache_dir` keeps what retrieval computes.
-    Raises UserError for a template that cannot be rendered, too few training pairs, an encoder that cannot be loaded.
+    The order of the training pairs does not matter. `cache_dir` caches what retrieval computes.
+    Raises UserError for an invalid template, too few training pairs, or an encoder that cannot be loaded.
     """
 
     def __init__(self, task: Task, train_pairs: Sequence[Pair], cache_dir: Path) -> None:
@@ -72,12 +72,12 @@ class PromptBuilder:
             sources = [example.pair.src_code for example in self._corpus]
             self._index = SourceIndex(self._fewshot.encoder, sources, cache_dir)
         blank = {"src_code": "", "tgt_code": "", "rationale": ""}
-        self._render("system", {})  # a template that cannot be rendered is found out here
+        self._render("system", {})  # fail early on an invalid template
         self._render("template", {"src_code": "", "examples": [blank] * self._fewshot.k} | self._tag(0))
 
     def build(self, pair: Pair, sample_index: int = 0, *, leave_out: int = 0) -> Prompt:
-        """What the model is shown for a sample of `pair`: the text, and the same as messages behind the system
-        message, if any. `leave_out` examples are not shown, the first ones (of retrieved ones the farthest)."""
+        """The prompt for a sample of `pair`, as text and as messages, after the system message if there is one.
+        `leave_out` drops that many examples from the front (with retrieval, the least similar)."""
         shown = [
             {
                 "src_code": chosen.pair.src_code,
@@ -94,7 +94,7 @@ class PromptBuilder:
         return Prompt(text, tuple(messages))
 
     def examples(self, pair: Pair) -> tuple[Chosen, ...]:
-        """The training pairs shown for `pair`, in prompt order: as drawn (random), or the nearest last (retrieval)."""
+        """The training pairs shown for `pair`, in prompt order: as drawn (random), or nearest last (retrieval)."""
         k = self._fewshot.k
 
         def eligible(row: int) -> bool:
@@ -111,7 +111,7 @@ class PromptBuilder:
         return tuple(Chosen(self._corpus[row].pair, similarity) for row, similarity in found)
 
     def passed_over(self, pair: Pair) -> int:
-        """How many sources nearer than the farthest example shown were left out: they are of the same problem."""
+        """How many sources nearer than the farthest example were skipped because they solve the same problem."""
         if self._fewshot.strategy != "retrieval":
             return 0
         shown = {chosen.pair.pair_id for chosen in self.examples(pair)}
@@ -124,12 +124,12 @@ class PromptBuilder:
         return passed
 
     def characters_cut(self, pair: Pair) -> int:
-        """How many characters of the pair's source the task's limit keeps out of the prompt."""
+        """How many characters of the pair's source the task's limit cuts from the prompt."""
         limit = self._task.prompt.max_source_chars
         return 0 if limit is None else max(0, len(pair.src_code) - limit)
 
     def describe(self) -> dict[str, Any]:
-        """What decides the examples: strategy, k, encoder, and the corpus' size and hash (None where none is used)."""
+        """What decides the examples: strategy, k, encoder, and the corpus' size and hash (None if there is none)."""
         pairs = [example.pair for example in self._corpus]
         rows = [[pair.pair_id, pair.problem_id, pair.src_code, pair.tgt_code] for pair in pairs]
         return {
@@ -161,8 +161,8 @@ class PromptBuilder:
 
 
 def _one_per_source(pairs: Sequence[Pair]) -> list[_Example]:
-    """The pairs to choose from, sorted by pair_id: for each source the one with the fastest target (the smallest sum
-    of recorded seconds; the first by pair_id where none are recorded)."""
+    """The candidate examples, sorted by pair_id: for each source the pair with the fastest target (the smallest sum of
+    recorded seconds, or the first by pair_id if none are recorded)."""
     by_source: dict[str, list[Pair]] = {}
     for pair in pairs:
         by_source.setdefault(pair.src_code.strip(), []).append(pair)

@@ -1,7 +1,7 @@
-"""What a text calls the code that it shows: its answer, the original, a draft, an alternative, a demonstration.
+"""How an answer labels its code blocks: answer, original, draft, alternative or demonstration.
 
-Models say so in the lines before a block, in its heading, its title, or its first comment. Of a sentence the phrase
-that stands first counts, whatever it compares with; "final" and "corrected" count before all others.
+Models label a block in the lines before it, in a heading or title, or in its first comment. Within a sentence, the
+first phrase counts, whatever it is compared with; "final" and "corrected" take precedence over all others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CODE = (
 
 
 def _any(*phrases: str) -> re.Pattern[str]:
-    """A pattern for any of these phrases, in which CODE stands for what programs are called."""
+    """A pattern for any of these phrases, where CODE stands for any word for a program."""
     return re.compile("|".join(phrases).replace("CODE", _CODE), re.IGNORECASE)
 
 
@@ -74,7 +74,7 @@ _CALLED = {
         r"\b(?:first|initial|my) (?:attempt|try|draft|idea|version|cut)\b|\bdraft\b|\bwrong\b",
     ),
 }
-# What is only compared with: "faster than the original program", "the optimized version of your code".
+# Mentioned only in a comparison: "faster than the original program", "the optimized version of your code".
 _COMPARED = _any(
     r"\b(?:than|unlike|like|as|from|instead of|compared (?:to|with)|replac\w+|of|to|over|in|for|with|on|preserv\w+"
     r"|keep\w*|match\w*|optimi[sz]\w+|improv\w+|rewrit\w+)"
@@ -95,22 +95,23 @@ _COMMENT = re.compile(r"\s*(?://+|/\*+)[ \t]*([^\n]{0,200})")
 _TOLD = re.compile(
     r"(?:'s)? (?:can|could|may|might|should|must|needs?|uses?|used|has|had|runs?|takes?|reads?|does|is (?!as\b))"
 )
-_SHORT = 6  # words of a line that announces what follows without a colon
-_LINES = 3  # before a block that are about it
-_CHARACTERS = 300  # of a line that are read
+_SHORT = 6  # words: so short a line announces what follows even without a colon
+_LINES = 3  # lines before a block that describe it
+_CHARACTERS = 300  # read per line
 _HEADING_DECIDES = ("alternative", "demonstration", "draft", "pseudo-code")
 
 
 def called(before: Sequence[str], heading: str, title: str, code: str) -> str | None:
-    """What a block is called: "final", "answer", "draft", "alternative", "demonstration", "original",
-    "pseudo-code", or None.
+    """The block's label: "final", "answer", "draft", "alternative", "demonstration", "original", "pseudo-code", or
+    None.
 
-    `before`: the lines between it and the block before; `heading`: the one that it stands under; `title`: what its
-    fence says beside the language.
+
+    `before`: the lines between it and the previous block; `heading`: the heading above it; `title`: the text on its
+    fence after the language.
     """
     own_heading = next((line for line in reversed(before) if _HEADING.match(line)), "")
     said = [line for line in before if line.strip()][-_LINES:]
-    # Nearest first: what stands above a heading is about something else.
+    # Nearest first: text above a heading is about something else.
     near: list[str] = []
     for line in reversed(said):
         near.append(line)
@@ -133,12 +134,12 @@ def called(before: Sequence[str], heading: str, title: str, code: str) -> str | 
 
 
 def heading_in(lines: Sequence[str], otherwise: str) -> str:
-    """The last heading among lines."""
+    """The last heading among the lines."""
     return next((line for line in reversed(lines) if _HEADING.match(line)), otherwise)
 
 
 def taken_back(after: Sequence[str]) -> bool:
-    """Whether the lines behind a block say that it is wrong."""
+    """Whether the lines after a block say that it is wrong."""
     said = [line for line in after if line.strip()][:2]
     return any(_TAKEN_BACK.search(line[:_CHARACTERS]) for line in said[:1]) or any(
         _TAKEN_BACK.match(line[:_CHARACTERS]) for line in said[1:]
@@ -153,7 +154,7 @@ def _named(line: str) -> str | None:
         bare = _COMPARED.sub(" ", sentence)
         if _FINAL.search(bare):
             return "final"
-        # What is merely said of the original ("the original code's loop is slow") does not announce it.
+        # A passing mention of the original ("the original code's loop is slow") does not announce it.
         announces = sentence.rstrip("* \t").endswith(":") or len(sentence.split()) <= _SHORT or _HEADING.match(line)
         places = (
             (match.start(), name)

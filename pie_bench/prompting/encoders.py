@@ -1,4 +1,4 @@
-"""Encoders: what turns programs into vectors whose inner product says how alike the programs are. The embedded one."""
+"""Encoders map programs to vectors whose inner product measures similarity. This module has the built-in one."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 class Encoder(Protocol):
-    """`identity` is all that decides the vectors, apart from the texts: name, parameters, library versions."""
+    """`identity` is all that decides the vectors, apart from the programs: name, parameters, library versions."""
 
     identity: dict[str, Any]
 
     def encode(self, sources: Sequence[str]) -> np.ndarray:
-        """One row a program: (n, dimensions) float32, each of length 1 (or 0: nothing known in it)."""
+        """One row per program: (n, dimensions) float32, each of norm 1 (or 0 if the encoder knows nothing in it)."""
         ...
 
 
 def load_encoder(name: str, corpus: Sequence[str], folder: Path) -> Encoder:
-    """The encoder called `name`: `tfidf`, `codebert-cpp`, `st:MODEL` (any sentence-transformers model), or what
-    another package adds: something called with corpus and folder (and MODEL, for `NAME:MODEL`) that gives an Encoder.
+    """The encoder called `name`: `tfidf`, `codebert-cpp`, `st:MODEL` (any sentence-transformers model), or one from a
+    plug-in: a callable that takes corpus and folder (and MODEL, for `NAME:MODEL`) and returns an Encoder.
 
-    What one learns from the corpus, and single vectors of those that learn nothing, are kept in `folder`.
-    Raises UserError for an unknown name, and for an encoder that cannot be loaded here.
+    `folder` caches what an encoder learns from the corpus, and single vectors of those that learn nothing.
+    Raises UserError for an unknown name, and for an encoder that cannot be loaded.
     """
     found, model = find_encoder(name)
     make = found.load()
@@ -44,7 +44,7 @@ def load_encoder(name: str, corpus: Sequence[str], folder: Path) -> Encoder:
 
 
 def find_encoder(name: str) -> tuple[registry.Registered, str]:
-    """What an encoder's name stands for, not imported yet, and the MODEL in it (or nothing). UserError for none."""
+    """The registered encoder, not imported yet, and the MODEL in its name (or ""). UserError if there is none."""
     prefix, _, model = name.partition(":")
     found = registry.find_if_there("encoders", prefix)
     if found is not None and bool(model) == (prefix == "st" or (not found.built_in and bool(model))):
@@ -56,10 +56,10 @@ def find_encoder(name: str) -> tuple[registry.Registered, str]:
 
 
 class TfidfEncoder:
-    """TF-IDF over C++ tokens, single and in twos, reduced to dense vectors by a truncated SVD (LSA).
+    """TF-IDF over C++ token unigrams and bigrams, reduced to dense vectors by a truncated SVD (LSA).
 
-    Of a large corpus only the most frequent terms count: the rare ones tell single programs apart, which the reduced
-    vectors cannot hold anyway, and would decide the time and memory of the reduction.
+    For a large corpus only the most frequent terms count: rare ones identify single programs, which the reduced vectors
+    cannot represent anyway, yet they would dominate the time and memory of the reduction.
     """
 
     DIMENSIONS = 256
@@ -76,7 +76,7 @@ class TfidfEncoder:
             "max_terms": self.MAX_TERMS,
             "scikit-learn": sklearn.__version__,
         }
-        self._just_fitted: tuple[list[str], Any] | None = None  # tokens of the corpus: reading it again takes as long
+        self._just_fitted: tuple[list[str], Any] | None = None  # the corpus' tokens: tokenizing again is as slow
         key = {"what": "fitted", "encoder": self.identity, "corpus": list(corpus)}
         fitted = cached_arrays(folder, key, lambda: self._fit(corpus))
         terms = json.loads(fitted["terms"].tobytes())
@@ -112,7 +112,7 @@ class TfidfEncoder:
         fitted = vectorizer.fit_transform(with_progress(corpus, "tfidf: reading"))
         self._just_fitted = list(corpus), fitted
         weights = fitted.astype(np.float64)
-        # What TruncatedSVD does, which refuses a corpus of a single term.
+        # Does what TruncatedSVD does, which rejects a corpus with a single term.
         _, _, components = randomized_svd(weights, min(self.DIMENSIONS, *weights.shape), n_iter=5, random_state=0)
         terms = json.dumps(list(vectorizer.get_feature_names_out())).encode()
         return {
@@ -122,36 +122,36 @@ class TfidfEncoder:
         }
 
     def encode(self, sources: Sequence[str]) -> np.ndarray:
-        """(n, at most 256) float32, rows of length 1 (0 for a program without a known token)."""
+        """(n, at most 256) float32, rows of norm 1 (0 for a program without a known token)."""
         if self._just_fitted is not None and self._just_fitted[0] == list(sources):
             weights, self._just_fitted = self._just_fitted[1], None
         else:
             weights = self._vectorizer.transform(with_progress(sources, "tfidf: encoding"))
-        weights.sort_indices()  # sums in one order, whoever made the matrix: the same bits
+        weights.sort_indices()  # fix the summation order, so that results are bit-identical
         return l2_normalised(weights @ self._projection)
 
 
 def with_progress(programs: Sequence[str], what: str) -> Iterable[str]:
-    """The programs, with a bar on a terminal when it takes more than two seconds."""
+    """The programs, with a progress bar on a terminal if it takes more than two seconds."""
     from tqdm import tqdm
 
     return tqdm(programs, desc=what, unit="program", delay=2, disable=None)
 
 
 def l2_normalised(rows: np.ndarray) -> np.ndarray:
-    """(n, d) to float32 rows of length 1; a row of zeros stays one."""
+    """Scales (n, d) to float32 rows of norm 1; zero rows stay zero."""
     import numpy as np
 
     largest = np.abs(rows).max(axis=1, keepdims=True)
-    scaled = rows / np.where(largest == 0, 1, largest)  # squares of tiny numbers would vanish
+    scaled = rows / np.where(largest == 0, 1, largest)  # avoid underflow when squaring tiny numbers
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
     return np.ascontiguousarray(scaled / np.where(lengths == 0, 1, lengths), dtype=np.float32)
 
 
 def cached_arrays(folder: Path, key: Any, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """What `make` returns, kept in `folder` as .npz under the hash of the JSON-like `key`.
+    """Caches what `make` returns in `folder`, as .npz under the hash of the JSON-like `key`.
 
-    The archive's checksums find a damaged file (a bare .npy would not notice); it is made again.
+    The archive's checksums reveal a damaged file (a bare .npy would not), which is then recomputed.
     """
     import numpy as np
 

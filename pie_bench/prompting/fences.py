@@ -1,11 +1,11 @@
-"""Markdown's fenced blocks as models write them: unclosed, nested, glued to code, with titles and prose about them."""
+"""Markdown's fenced blocks as models write them: unclosed, nested, glued to code, with titles and stray prose."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-# Languages whose code is not C++, under the names that highlighters know. `text`, `output` and the like may hold any.
+# Languages other than C++, under the names that highlighters know. `text`, `output` and the like may hold any code.
 OTHER_LANGUAGES = frozenset(
     "java python py python3 rust rs go golang javascript js jsx typescript ts tsx kotlin kt swift csharp cs c# "
     "scala ruby rb php perl lua haskell hs ocaml ml julia jl r dart zig nim d pascal delphi fortran cobol ada "
@@ -30,14 +30,14 @@ _CODE_BEGINS = re.compile(
 _COMMENT_OR_RAW = re.compile(
     r"""//|/\*|\*/|(?:u8|[uUL])?R"([^()\\\s]{0,16})\(|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\]){1,4}'"""
 )
-_LOOK_AHEAD = 400  # lines: a comment or raw string that holds a fence ends within
-_LOOKS = 20_000  # lines in all: more are no program's
+_LOOK_AHEAD = 400  # lines within which a comment or raw string around a fence must end
+_LOOKS = 20_000  # lines in all: no program is longer
 
 
 @dataclass
 class Block:
-    """A fenced block. `tag` is its language in lower case ("" for none), `title` what else stands on its fence;
-    `before`: the text since the block before it, `after`: that up to the next."""
+    """A fenced block. `tag` is its language in lower case ("" for none), `title` the rest of the line of its fence;
+    `before` is the text since the previous block, `after` the text up to the next one."""
 
     lines: list[str]
     tag: str
@@ -53,14 +53,14 @@ class Block:
 
 @dataclass
 class Fenced:
-    """A text taken apart: `blocks` in order (the last may be open), and the lines `outside` of them."""
+    """A parsed text: `blocks` in order (the last may be unclosed), and the lines `outside` them."""
 
     blocks: list[Block]
     outside: list[str]
 
 
 class _State:
-    """Whether the lines of a block so far end within a comment or a raw string, in C++ text."""
+    """Tracks whether a block's lines so far end inside a C++ comment or raw string."""
 
     def __init__(self) -> None:
         self.waits_for = ""
@@ -90,8 +90,8 @@ class _State:
 def split_fences(text: str) -> Fenced:
     """The fenced blocks of a text, as a reader sees them.
 
-    A block ends at a fence of its own kind at least as long as its own, at one that opens another, or where the text
-    does. A fence within a comment or a raw string of C++ does not end it.
+    A block ends at a fence of its own kind that is at least as long, at a fence that opens another block, or at the end
+    of the text. A fence inside a C++ comment or raw string does not end it.
     """
     found = Fenced([], [])
     between: list[str] = []
@@ -120,7 +120,7 @@ def split_fences(text: str) -> Fenced:
         found.outside.append(line)
 
     for number, line in enumerate(lines):
-        # Most lines hold no fence: they cost one search.
+        # Most lines hold no fence, and cost one search.
         marked = "```" in line or "~~~" in line
         match = _FENCE.match(line) if marked else None
         mark, info = (match[1], match[2].strip()) if match else ("", "")
@@ -129,12 +129,12 @@ def split_fences(text: str) -> Fenced:
             if mark and "`" in info and mark[0] == "`":
                 inner = info.rstrip("`").rstrip()
                 if "`" in inner or len(info) - len(info.rstrip("`")) < len(mark):
-                    outside(line)  # a span of code in prose
+                    outside(line)  # inline code
                     continue
-                opened(mark, inner).closed = True  # a block on one line
+                opened(mark, inner).closed = True  # a one-line block
             elif mark:
                 block = opened(mark, info)
-            elif at > 0 and line[at + 3 :].strip().lower() in LANGUAGES:  # opened behind prose
+            elif at > 0 and line[at + 3 :].strip().lower() in LANGUAGES:  # opened after prose
                 prose = line[:at].rstrip("`")
                 outside(prose)
                 block = opened("`" * (at + 3 - len(prose)), line[at + 3 :])
@@ -155,16 +155,16 @@ def split_fences(text: str) -> Fenced:
         code = line.rstrip().rstrip(fence[0])
         length = len(line.rstrip()) - len(code)
         if length >= len(fence) and (not code.strip() or ("//" not in code or state.depth <= 0)):
-            if code.strip():  # behind the last line of code
+            if code.strip():  # code before a fence on the same line
                 block.lines.append(code)
             block.closed = True
             block = None
         elif info and mark[0] == fence[0]:
             block.closed = True
-            if len(mark) >= len(fence) and not _is_info(info):  # prose behind the closing fence
+            if len(mark) >= len(fence) and not _is_info(info):  # prose after the closing fence
                 block = None
                 outside(info)
-            else:  # a language only ever opens a block
+            else:  # a fence with a language can only open a block
                 block = opened(mark, info)
         elif info and block.tag not in CPP and _is_info(info):
             block.closed = True
@@ -178,8 +178,8 @@ def split_fences(text: str) -> Fenced:
 
 
 def _ends_later(lines: list[str], number: int, waits_for: str, fence: str) -> tuple[int, int]:
-    """The line in which a comment or raw string ends, if it does so soon, and a closing fence follows, before a tag
-    opens another block (else -1); and how many lines were looked at."""
+    """The line on which a comment or raw string ends, if that is soon and a closing fence follows before a tag opens
+    another block (else -1); and how many lines were examined."""
     ended = -1
     for at in range(number, min(len(lines), number + _LOOK_AHEAD)):
         line = lines[at]
@@ -198,13 +198,13 @@ def _ends_later(lines: list[str], number: int, waits_for: str, fence: str) -> tu
 
 
 def _is_info(info: str) -> bool:
-    """Whether what stands behind a fence says what the block is; else it is prose, or code."""
+    """Whether the text after a fence describes the block; otherwise it is prose or code."""
     tag, title, code = _info(info)
     return bool(code) or tag in LANGUAGES or (bool(tag) and not title)
 
 
 def _info(info: str) -> tuple[str, str, str]:
-    """Tag, title and first line of code of a fence's line."""
+    """Splits the text after a fence into tag, title and first line of code."""
     info = info.strip()
     begins = _CODE_BEGINS.search(info)
     if begins and (begins.start() == 0 or _is_tag(info[: begins.start()].strip())):

@@ -1,4 +1,4 @@
-"""Prompts that fit: what a model has room for is known before anything is paid for."""
+"""Makes prompts fit: the model's context is checked before anything is paid for."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pie_bench.prompting.prompt import Prompt
 from pie_bench.prompting.tokens import CHARACTERS_PER_TOKEN_SMALL_VOCABULARY, estimated_tokens
 from pie_bench.task import Task
 
-LEFT_OUT, CUT = "examples_left_out_to_fit", "source_characters_cut"  # what `Prompts.describe` says, by pair
+LEFT_OUT, CUT = "examples_left_out_to_fit", "source_characters_cut"  # keys of `Prompts.describe`, each by pair
 
 
 @dataclass(frozen=True)
 class Room:
-    """How many tokens a prompt may have, and how they are counted. `exact` is False for an estimate."""
+    """How many tokens a prompt may have, and how to count them. `exact` is False for an estimate."""
 
     tokens: int | None
     count: Callable[[Prompt], int]
@@ -27,9 +27,9 @@ class Room:
 
 @dataclass(frozen=True)
 class Prompts:
-    """A run's prompts by (pair_id, sample index), their tokens, and what had to be done to some.
+    """A run's prompts by (pair_id, sample index), their token counts, and how some were shortened.
 
-    `left_out` has the number of examples not shown, `cut` the number of characters of the source not shown, by pair.
+    By pair: `left_out` is the number of examples dropped, `cut` the number of source characters cut.
     """
 
     by_sample: Mapping[tuple[str, int], Prompt]
@@ -39,12 +39,12 @@ class Prompts:
     cut: Mapping[str, int]
 
     def describe(self) -> dict[str, Any]:
-        """What a result has to say about its prompts; empty where nothing was done to any."""
+        """What a result has to say about shortened prompts; empty if there are none."""
         done = {LEFT_OUT: dict(self.left_out), CUT: dict(self.cut)}
         return {key: value for key, value in done.items() if value}
 
     def notes(self) -> list[str]:
-        """The same in words, a line each."""
+        """The same in words, one line each."""
         lines = []
         if self.left_out:
             shown = ", ".join(f"{pair_id} ({n})" for pair_id, n in list(self.left_out.items())[:3])
@@ -62,10 +62,10 @@ class Prompts:
 
 
 def room_of(model: Any, task: Task, context: int | None) -> Room:
-    """What `model` has room for beside its answer.
+    """How much room `model` has for the prompt, besides its answer.
 
-    A model may say its `context` (tokens of prompt and answer together) and `count_tokens(prompt)`; `context` here is
-    the user's word for one that does not. Tokens that no model counts are estimated from the characters.
+    A model may declare its `context` (tokens of prompt and answer together) and `count_tokens(prompt)`; the argument
+    `context` is the user's value for one that does not. Without `count_tokens`, tokens are estimated from characters.
     """
     counts: Callable[[Prompt], int] | None = getattr(model, "count_tokens", None)
     limits = [limit for limit in (context, getattr(model, "context", None)) if limit is not None]
@@ -74,14 +74,14 @@ def room_of(model: Any, task: Task, context: int | None) -> Room:
 
 
 def estimated_prompt_tokens(prompt: Prompt) -> int:
-    """About how many tokens a prompt has: rather too many than too few."""
+    """Estimated tokens in a prompt, erring on the high side."""
     return sum(estimated_tokens(message.content, CHARACTERS_PER_TOKEN_SMALL_VOCABULARY) for message in prompt.messages)
 
 
 def fitting_prompts(task: Task, builder: Builder, pairs: Iterable[Pair], room: Room) -> Prompts:
-    """Every sample's prompt, with as many examples as there is room for, the farthest left out first.
+    """Every sample's prompt with as many examples as fit, dropping the least similar first.
 
-    Raises UserError when a prompt does not fit even without examples: nothing is ever cut to make it fit.
+    Raises UserError when a prompt does not fit even without examples; source code is never cut to make it fit.
     """
     by_sample: dict[tuple[str, int], Prompt] = {}
     tokens: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Encoders that are neural networks: the paper's CodeBERT, and any sentence-transformers model. Both need torch."""
+"""Neural encoders: the paper's CodeBERT, and any sentence-transformers model. Both need torch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pie_bench.prompting.encoders import l2_normalised
 if TYPE_CHECKING:
     import numpy as np
 
-_INSTEAD = "connect to the Hugging Face hub once, set HF_HOME to a cache that holds them, or take encoder tfidf"
+_INSTEAD = "connect to the Hugging Face hub once, set HF_HOME to a cache that holds them, or use encoder tfidf"
 
 
 class BatchEncoder:
-    """Encodes in batches; a vector is kept in `folder` the moment its batch is done, by encoder and content.
+    """Encodes in batches. Each vector is stored in `folder`, by encoder and content, as soon as its batch is done, so
+    an interrupted index build resumes where it stopped, and adding one program to a corpus costs one program.
 
-    So an interrupted index build goes on where it was, and a corpus that grew by one program costs one program.
     """
 
     def __init__(self, identity: dict[str, Any], folder: Path, batch_size: int) -> None:
@@ -33,7 +33,7 @@ class BatchEncoder:
         raise NotImplementedError
 
     def encode(self, sources: Sequence[str]) -> np.ndarray:
-        """(n, hidden size) float32, rows of length 1; a progress bar on a terminal when there are several batches."""
+        """(n, hidden size) float32, rows of norm 1; shows a progress bar on a terminal for more than one batch."""
         import numpy as np
         from tqdm import tqdm
 
@@ -41,7 +41,7 @@ class BatchEncoder:
         missing = {
             key: source for source in sources if (key := sha256(source.encode(errors="surrogatepass"))) not in known
         }
-        # Alike in length: little of a batch is padding.
+        # Programs of similar length per batch minimise padding.
         todo = sorted(missing, key=lambda key: (len(missing[key]), key))
         with tqdm(total=len(todo), desc=self.identity["name"], unit="program", disable=len(todo) < 2 or None) as bar:
             for start in range(0, len(todo), self._batch_size):
@@ -66,7 +66,7 @@ class CodeBertEncoder(BatchEncoder):
         except ImportError as error:
             raise UserError(
                 f"encoder codebert-cpp needs torch and transformers ({error}); "
-                "pip install 'pie_bench[codebert]', or take encoder tfidf"
+                "pip install 'pie_bench[codebert]', or use encoder tfidf"
             ) from None
         self._tokenizer, self._model = _loaded(
             "codebert-cpp",
@@ -100,7 +100,8 @@ class CodeBertEncoder(BatchEncoder):
 
 
 class SentenceEncoder(BatchEncoder):
-    """Any sentence-transformers model, by its name on the Hugging Face hub or its folder; pooling is its own."""
+    """Any sentence-transformers model, by its name on the Hugging Face hub or its folder, with the model's own
+    pooling."""
 
     def __init__(self, model: str, folder: Path, batch_size: int = 16) -> None:
         try:
@@ -108,7 +109,7 @@ class SentenceEncoder(BatchEncoder):
         except ImportError as error:
             raise UserError(
                 f"encoder st:{model} needs sentence-transformers ({error}); "
-                "pip install 'pie_bench[sentence-transformers]', or take encoder tfidf"
+                "pip install 'pie_bench[sentence-transformers]', or use encoder tfidf"
             ) from None
         self._model = _loaded(f"st:{model}", model, lambda: sentence_transformers.SentenceTransformer(model))
         identity: dict[str, Any] = {
@@ -124,7 +125,7 @@ class SentenceEncoder(BatchEncoder):
 
 
 def mean_pooled(hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(n, tokens, d) hidden states and their (n, tokens) 0/1 mask to (n, d): the mean over the tokens that count."""
+    """(n, tokens, d) hidden states and their (n, tokens) 0/1 mask to (n, d): the mean over unmasked tokens."""
     import numpy as np
 
     weights: np.ndarray = mask[:, :, None].astype(np.float32)
@@ -140,13 +141,13 @@ def _loaded(name: str, model: str, load: Callable[[], Any]) -> Any:
 
 
 def _weights_hash(model: Any) -> str:
-    """What tells one model folder from another of the same name: the sum of its parameters' bytes."""
+    """Tells model folders of the same name apart: the hash of the parameters' bytes."""
     parameters = sorted(model.state_dict().items())
     return hash_of([[name, sha256(value.float().cpu().numpy().tobytes())] for name, value in parameters])
 
 
 class _VectorStore:
-    """Vectors by the sum of their text, in one SQLite file an encoder."""
+    """Vectors by the hash of their text, in one SQLite file per encoder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

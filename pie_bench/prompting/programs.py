@@ -1,7 +1,7 @@
-"""Programs in text: where one begins and ends, whether it is one, and what it lacks that another piece of code has.
+"""Finds programs in text: where one begins and ends, whether it is one, and what it needs from other pieces of code.
 
-Tokens and their brackets decide where `main` is and where it ends: they are there for any text, in linear time. The
-syntax tree decides what needs declarations: which pieces belong together.
+Tokens and their brackets locate `main` and its end: they exist for any text and take linear time. The syntax tree
+decides which pieces belong together, that is, which one needs another's declarations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from functools import cached_property
 
 from pie_bench.cpp import Steps, Structure, Token, lex, structure
 
-# The first line of a program. Prose must not match: a declaration has its two names, its sign and its line's end.
+# The first line of a program. It must not match prose: a declaration needs its two names, its sign and a proper line
+# end.
 CODE_LINE = re.compile(
     r"""^[ \t]*(?:
       \#[ \t]*include[ \t]*[<"]
@@ -36,7 +37,7 @@ _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b", re.MULTILINE)
 _BEFORE_BODY = ("{", "try", "noexcept", "->")
 _IN_SIGNATURE = ("::", "<", ">", ">>", ",", "*", "&", "&&")
 _NOT_CPP_BEFORE_MAIN = frozenset("fn func fun function def proc sub String static".split())
-# That are looked for in text without fences, and how long those after the first may be.
+# How many programs to look for in text without fences, and the maximum length of all but the first.
 _MOST_PROGRAMS, _LATER_CHARACTERS = 8, 1 << 15
 
 _MAIN_BY_MACRO = re.compile(r"^\s*#[ \t]*define[ \t]+([A-Za-z_]\w*)(\([^)\n]*\))?[ \t]+(?:[^\n]|\\\n)*?(?:\bmain\b|##)")
@@ -77,8 +78,8 @@ def _include_of_cpp(code: str) -> bool:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text's tokens without comments and directives; `partners` has, for each opening bracket's index, that of the
-    one that closes it."""
+    """A text's tokens without comments and directives; `partners` maps the index of each opening bracket to that of its
+    closing one."""
 
     text: str
     tokens: Sequence[Token]
@@ -110,12 +111,12 @@ class Tokens:
 
     @cached_property
     def macros_of_main(self) -> frozenset[str]:
-        """The macros that stand for the head of `main`, or may: they paste a name together."""
+        """The macros that stand, or may stand, for the head of `main`: they paste tokens into a name."""
         found = (_MAIN_BY_MACRO.match(directive.text) for directive in self.directives if len(directive.text) < 1000)
         return frozenset(match[1] for match in found if match)
 
     def main(self, first: int = 0) -> int | None:
-        """Index of the brace that opens the body of `main`, at top level if there is one; None where there is none."""
+        """Index of the brace that opens the body of `main`, preferring one at top level; None if there is none."""
         nested = None
         top_level_from = first
         for index in range(first, len(self.tokens)):
@@ -139,7 +140,7 @@ class Tokens:
         while index < len(self.tokens):
             text = self.tokens[index].text
             if text in names:
-                # `MAIN {`, `MAIN() {`, `int MAIN(void) {`, `int P(ma, in)() {`; or the macro has the brace too.
+                # `MAIN {`, `MAIN() {`, `int MAIN(void) {`, `int P(ma, in)() {`; or the macro contains the brace.
                 at = index + 1
                 while self[at] == "(" and at in self.partners:
                     at = self.partners[at] + 1
@@ -148,8 +149,8 @@ class Tokens:
         return None
 
     def end_of_main(self, body: int) -> int | None:
-        """Index of the brace that ends `main`, its handlers included; None where it is missing."""
-        if self[body] != "{":  # a macro has the brace that opens it, so another has the one that closes it
+        """Index of the brace that ends `main`, including any handlers; None if it is missing."""
+        if self[body] != "{":  # a macro contains the opening brace, so another contains the closing one
             return len(self.tokens) - 1
         end = self.partners.get(body)
         while end is not None and self[end + 1] == "catch":
@@ -157,7 +158,7 @@ class Tokens:
         return end
 
     def function_body(self, start: int) -> int | None:
-        """Index of the brace that opens the body of the function defined at `start`; None where none is."""
+        """Index of the brace that opens the body of the function defined at `start`; None if none is."""
         index = start
         while index < len(self.tokens) and (self.tokens[index].kind == "word" or self[index] in _IN_SIGNATURE):
             index += 1
@@ -168,7 +169,7 @@ class Tokens:
         return body if self[body] == "{" else None
 
     def declaration_end(self, start: int) -> int | None:
-        """Index of the semicolon that ends the declaration at `start`; None where no line of code begins."""
+        """Index of the semicolon that ends the declaration at `start`; None if no line of code begins there."""
         if not CODE_LINE.match(self.text, self.text.rfind("\n", 0, self.tokens[start].start) + 1):
             return None
         index = start
@@ -179,7 +180,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Found:
-    """A program in a text; `complete`: its last brace closes."""
+    """A program in a text; `complete`: all its braces close."""
 
     code: str
     complete: bool
@@ -188,8 +189,8 @@ class Found:
 
 
 def programs_in(text: str) -> Iterator[Found]:
-    """The programs in text without fences: each from the first line that looks like C++ to the brace that closes
-    `main`, and on to the last function defined behind it; to the end of the text where a brace is missing."""
+    """The programs in text without fences. Each runs from the first line that looks like C++ to the brace that closes
+    `main`, plus any functions defined after it; or to the end of the text if a brace is missing."""
     tokens: Tokens | None = None
     at = 0
     for _ in range(_MOST_PROGRAMS):
@@ -197,7 +198,7 @@ def programs_in(text: str) -> Iterator[Found]:
         if start is None:
             return
         if tokens is None or at:
-            # Brackets of the prose before it must not pair with the program's.
+            # Brackets in the prose before it must not pair with the program's.
             tokens = Tokens.of(text[start.start() :][: None if tokens is None else _LATER_CHARACTERS])
         found = _first_program(tokens, start.start())
         if found is None:
@@ -214,7 +215,7 @@ def _first_program(tokens: Tokens, offset: int) -> Found | None:
     end = tokens.end_of_main(body)
     if end is None:
         return Found(text, False, offset, offset + len(text))
-    # What stands behind another #include is another program.
+    # Another #include starts another program.
     other = _INCLUDE.search(text, tokens.tokens[end].end)
     limit = other.start() if other else len(text)
     index = end + 1
@@ -235,7 +236,7 @@ def _first_program(tokens: Tokens, offset: int) -> Found | None:
 
 
 class Piece:
-    """A piece of code, as it may stand in a block; what is asked of it is found out once."""
+    """A piece of code, e.g. from a block; its properties are computed once."""
 
     def __init__(self, code: str, steps: Steps) -> None:
         self.code = code
@@ -251,8 +252,9 @@ class Piece:
 
     @cached_property
     def body_of_main(self) -> int | None:
-        """Index of the token that opens the body of `main`. Where brackets put it into something else, the syntax tree
-        decides, if it has no errors: a class's `main` is no program's, one within unbalanced brackets may be."""
+        """Index of the token that opens the body of `main`. If brackets nest it in something else, the syntax tree
+        decides, provided it has no errors: a class's `main` is not the program's, one within unbalanced brackets may
+        be."""
         body = self.tokens.main()
         if body is None or not self.tokens.macros_of_main.isdisjoint(token.text for token in self.tokens.tokens):
             return body
@@ -275,22 +277,22 @@ class Piece:
 
     @cached_property
     def is_excerpt(self) -> bool:
-        """Whether dots stand where code should: as a statement of their own."""
+        """Whether an ellipsis stands as a statement of its own, in place of code."""
         return ("..." in self.code or "…" in self.code) and _DOTS.search(self.bare) is not None
 
     @cached_property
     def bare(self) -> str:
-        """The code with comments and the inside of literals left out, line by line as before."""
+        """The code without comments and the contents of literals, keeping its lines."""
         return "".join(_bare(self.code, self.lexed))
 
     @cached_property
     def has_placeholder(self) -> bool:
-        """Whether a comment stands for code that is left out: `// ... the rest as before`."""
+        """Whether a comment stands for omitted code: `// ... the rest as before`."""
         return any(token.kind == "comment" and _DOTS_IN_COMMENT.search(token.text[:300]) for token in lex(self.code))
 
     @cached_property
     def is_diff(self) -> bool:
-        """Whether its lines are those of a diff."""
+        """Whether its lines form a diff."""
         lines = [line for line in self.code.split("\n") if line.strip()]
         if any(line.startswith(("@@ ", "diff --git ")) for line in lines):
             return True
@@ -300,7 +302,7 @@ class Piece:
 
     @cached_property
     def other_language(self) -> str | None:
-        """The language that its syntax is of, where that is not C++."""
+        """The language whose syntax it has, if not C++."""
         if _include_of_cpp(self.code):
             return None
         return next((name for name, pattern in _OTHER_SYNTAX.items() if pattern.search(self.bare)), None)
@@ -316,9 +318,9 @@ def _bare(code: str, lexed: Iterable[Token]) -> Iterator[str]:
 
 
 def tidied(code: str, *, closed: bool) -> str:
-    """A block's program without what is not code before and behind it: a title or prose, special tokens.
+    """A block's program without the text before and after it: a title or prose, special tokens.
 
-    Where the block was never `closed`, it ends where the program does.
+    If the block was not `closed`, it ends where the program does.
     """
     code = _out_of_heredoc(without_line_numbers(code))
     code = _without_escapes(code)
@@ -341,7 +343,7 @@ _HEREDOC = re.compile(r"^[ \t]*(?:\$ )?cat\b[^\n<]{0,200}<<-?[ \t]*(['\"\\]?)(\w
 
 
 def _out_of_heredoc(code: str) -> str:
-    """The file that the first `cat > FILE << EOF` of a shell's commands writes; all where there is none."""
+    """The file written by the first `cat > FILE << EOF` among shell commands; the whole text if there is none."""
     begins = _HEREDOC.search(code)
     if begins is None:
         return code
@@ -354,7 +356,7 @@ def _begins_code(line: str) -> bool:
 
 
 def _is_talk(text: str) -> bool:
-    """Whether what stands before the first line of code is none itself."""
+    """Whether the text before the first line of code is not code itself."""
     return not any(sign in text for sign in ";{}=") or text.rstrip().endswith(":")
 
 
@@ -375,7 +377,7 @@ def _without_prose_behind(code: str) -> str:
     while index < len(tokens.tokens):
         token = tokens.tokens[index]
         line = code.rfind("\n", 0, token.start) + 1
-        if code[line : token.start].strip():  # behind the brace, on its line
+        if code[line : token.start].strip():  # after the brace, on its line
             if token.text == ";":
                 index += 1
                 continue
@@ -393,7 +395,7 @@ def _without_prose_behind(code: str) -> str:
 
 
 def _reads_as_prose(line: str) -> bool:
-    """Words with spaces between, without what ends a line of code; or a special token."""
+    """Whether a line is words separated by spaces without the ending of a line of code; or a special token."""
     if line.startswith(("<|", "</", "[/", "<｜")):
         return True
     if line.endswith((";", "{", "}", ",", ")", "\\")):
@@ -402,20 +404,20 @@ def _reads_as_prose(line: str) -> bool:
 
 
 def without_line_numbers(code: str) -> str:
-    """The text without the line numbers that every line begins with."""
+    """The text without line numbers, if every line begins with one."""
     lines = code.split("\n")
     matches = [_NUMBERED.match(line) for line in lines if line.strip()]
     found = [match for match in matches if match]
     numbers = [int(match[1]) for match in found]
     if len(found) < max(3, len(matches)) or any(b - a not in (1, 2) for a, b in itertools.pairwise(numbers)):
         return code
-    # What all lines have between number and code; the rest is the code's own indentation.
+    # What all lines have between number and code; the rest is the code's indentation.
     gap = min((len(match[2]) - len(match[2].lstrip(" ")) for match in found if match[2].strip()), default=0)
     return "\n".join(_NUMBERED.sub(lambda match: match[2][gap:], line, count=1) for line in lines)
 
 
 def _without_escapes(code: str) -> str:
-    """The text with HTML's entities read, where its own brackets were written so."""
+    """The text with HTML entities decoded, if its own brackets are written as entities."""
     for _ in range(2):
         if not is_escaped(code):
             return code
@@ -428,7 +430,7 @@ _ESCAPED_INCLUDE = re.compile(r"#[ \t]*include[ \t]*&(?:amp;)?(?:lt|quot|#0*(?:3
 
 
 def is_escaped(code: str) -> bool:
-    """Whether a program's brackets are HTML's entities."""
+    """Whether a program's brackets are HTML entities."""
     if _ESCAPED_INCLUDE.search(code):
         return True
     return (
@@ -438,7 +440,7 @@ def is_escaped(code: str) -> bool:
     )
 
 
-# Functions of the library that programs also write themselves: a mention is no reason to look for another piece.
+# Library functions that programs also define themselves: mentioning one is no reason to look for another piece.
 _STANDARD = frozenset(
     "max min swap abs sort gcd lcm pow sqrt count find next prev distance reverse fill main size begin end data move "
     "hash plus less greater function array list map set stack queue vector string pair".split()
@@ -446,9 +448,9 @@ _STANDARD = frozenset(
 
 
 def joined(main: Piece, others: Sequence[Piece]) -> tuple[str, list[Piece]]:
-    """The program with what only other pieces define, and the pieces that it took; a piece is taken whole.
+    """The program completed by definitions from other pieces, and the pieces used; each is used whole.
 
-    `main` mentions a name that it does not define and a piece does; or it includes the piece as a file.
+    A piece is used if `main` mentions a name that only the piece defines, or includes it as a file.
     """
     ours = main.structure if others else None
     if ours is None:
@@ -472,13 +474,13 @@ def joined(main: Piece, others: Sequence[Piece]) -> tuple[str, list[Piece]]:
         defined |= more.structure.defined
         needed |= more.structure.needed - _STANDARD
     if "include" not in code:
-        # A block of nothing but includes is for the next one.
+        # A block of nothing but includes belongs to the next one.
         taken += [piece for piece in others if piece not in taken and _only_includes(piece)]
     if not taken:
         return code, []
     before = [piece for piece in taken if not _promised(piece, ours)]
     behind = [piece for piece in taken if _promised(piece, ours)]
-    # A file of one's own cannot be included: its text is here.
+    # A local file cannot be included: its text is here.
     code = re.sub(r'^[ \t]*#[ \t]*include[ \t]*"[^"\n]*"[^\n]*\n?', "", code, flags=re.MULTILINE)
     order = sorted(before, key=others.index)
     parts = [piece.code.strip("\n") for piece in order] + [code.strip("\n")] + [p.code.strip("\n") for p in behind]

@@ -1,4 +1,4 @@
-"""What a model is shown."""
+"""The prompt that a model is shown."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Message:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The same content twice: `text` for models that complete, `messages` for models that chat."""
+    """The same content twice: `text` for completion models, `messages` for chat models."""
 
     text: str
     messages: tuple[Message, ...]
 
     @property
     def sha256(self) -> str:
-        """What an answer was given to: the sum over text and messages."""
+        """Identifies the prompt that an answer was given to: the hash over text and messages."""
         return hash_of(asdict(self))

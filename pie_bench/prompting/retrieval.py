@@ -10,10 +10,10 @@ from pie_bench.prompting.encoders import cached_arrays, load_encoder
 
 
 class SourceIndex:
-    """An exact inner-product index (FAISS) over a corpus of programs; a row is a position in that corpus.
+    """An exact inner-product index (FAISS) over a corpus of programs; a row is a position in the corpus.
 
-    What takes long is kept in `cache_dir`/embeddings: the index itself, what the encoder learns, single vectors.
-    Raises UserError for an unknown encoder, or one that cannot be loaded here.
+    `cache_dir`/embeddings caches what is slow to compute: the index, what the encoder learns, single vectors.
+    Raises UserError for an unknown encoder, or one that cannot be loaded.
     """
 
     def __init__(self, encoder: str, corpus: Sequence[str], cache_dir: Path) -> None:
@@ -28,13 +28,13 @@ class SourceIndex:
         self._threads = ThreadpoolController()
 
     def nearest(self, query: str, k: int, eligible: Callable[[int], bool]) -> list[tuple[int, float]]:
-        """At most `k` eligible rows and their similarity, the nearest first; of equally near ones (to 1e-6) the first
-        in the corpus."""
+        """At most `k` eligible rows and their similarity, nearest first; ties (to 1e-6) go to the first in the
+        corpus."""
         vector = self._encoder.encode([query])
         total = self._index.ntotal
         fetch = min(total, 4 * k + 16)
         while True:
-            # One query is too little for several threads: on busy cores they wait for each other, 32 ms against 0.8.
+            # One query is too small for several threads: on busy cores they wait for each other, 32 ms against 0.8.
             with self._threads.limit(limits=1, user_api="openmp"):
                 scores, rows = self._index.search(vector, fetch)
             near = [round(float(score), 6) for score in scores[0]]

@@ -1,7 +1,7 @@
-"""What a model only thought: taken out of its answer, whatever its family calls it.
+"""Removes a model's thinking from its answer, whichever tags its family uses.
 
-Chat templates mark thinking with tags that a server's reasoning parser may or may not have removed. What counts as a
-tag is where it stands: the same letters in prose, quotes, a comment or a string are a mention.
+Chat templates mark thinking with tags that a server's reasoning parser may or may not have removed. Position decides
+what counts as a tag: the same letters in prose, quotes, a comment or a string are only a mention.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 # <think>, <thinking>, <reasoning>, <seed:think>, <|begin_of_thought|>, <|START_THINKING|>, [THINK], ◁think▷, …
 _WORDS = r"think|thought|reason|reflect|scratchpad|monologue|analysis|deliberat|inner_prefix|cot_"
-# <plan>, <draft>, [OUTLINE], …: words that name other things too, so they count alone.
+# <plan>, <draft>, [OUTLINE], …: these words have other uses too, so only the exact tag counts.
 _DRAFTS = r"plan(?:ning)?|draft|brainstorm(?:ing)?|outline|sketch|critique|attempt(?:[_-]?\d)?"
 _NAME = rf"(?:[\w▁.:\-]{{0,30}}(?:{_WORDS})[\w▁.:\-]{{0,30}}|cot|{_DRAFTS})"
 _ANY_WORD = (
@@ -38,27 +38,27 @@ _TAG = re.compile(
 _CLOSES = re.compile(r"^/|^end|end$|^stop|/$|_suffix", re.IGNORECASE)
 _BARE = re.compile(r"^/|(?:begin|start|end|stop|of|prefix|suffix)(?=[_▁\W]|$)|[_▁\W]+", re.IGNORECASE)
 
-# OpenAI's harmony: an answer is a sequence of messages, each in a channel; only "final" is for the reader.
+# OpenAI's harmony format: an answer is a sequence of messages, each in a channel; only "final" is for the reader.
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,200}(?:<\|constrain\|>[^<]{0,100})?<\|message\|>")
 _MESSAGE_ENDS = re.compile(r"<\|(?:end|return|call|start)\|>")
 _BARE_ANALYSIS = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z`#\"'*]|\s*\n|[a-z][^\n]*\n)")
 _BARE_FINAL = re.compile(r"assistant(?:\s*<?\|?channel\|?>?)?\s*final(?:<?\|?message\|?>?)?(?![a-z])")
 
-# What stands around thinking in words, where it begins the answer.
+# Phrases that introduce thinking and the response, at the beginning of an answer.
 _IN_WORDS = (
     (re.compile(r"\s*Here is my thought process:", re.IGNORECASE), re.compile(r"Here is my response:", re.IGNORECASE)),
     (re.compile(r"\s*Thinking\.\.\.[ \t]*\n"), re.compile(r"^\.\.\.done thinking\.", re.MULTILINE)),
 )
 
-# What answers are asked to be put into, at a line's start: thinking that never ends ends there.
+# Tags that answers are asked to use, at the start of a line: they end unclosed thinking.
 ANSWER_TAG = re.compile(
     r"^[ \t]*(?:<(?P<tag>(?:final_)?answer|final|solution|response|result|optimized(?:_code|_program)?)>"
     r"|<\|(?:begin_of_solution|START_RESPONSE)\|>|◁answer▷|\[(?P<square>ANSWER|SOLUTION)\])",
     re.MULTILINE | re.IGNORECASE,
 )
 
-_MOST_MARKS = 1_000  # an answer with more is no answer
-_NEAR = 2_000  # characters in which a comment or a raw string that holds a tag begins and ends
+_MOST_MARKS = 1_000  # no real answer has more
+_NEAR = 2_000  # characters within which a comment or raw string around a tag begins and ends
 _FENCE = re.compile(r"^[ \t>]*(?:```|~~~)", re.MULTILINE)
 THINKING_NAME = re.compile(_NAME, re.IGNORECASE)
 _IS_DRAFT = re.compile(rf"(?:{_DRAFTS})")
@@ -68,8 +68,8 @@ _SAID_AFTER = re.compile(r"[ \t]*[a-z,;)]")
 
 
 class Thought(NamedTuple):
-    """`answer`: the text without what was only thought. `open`: thinking began and never ended; `answer` is then what
-    stands before it. `removed`: what was taken out, in a few words; "" for nothing."""
+    """`answer`: the text without thinking. `open`: thinking began and never ended; `answer` is then the text before it.
+    `removed`: what was removed, in a few words; "" for nothing."""
 
     answer: str
     open: bool
@@ -79,13 +79,13 @@ class Thought(NamedTuple):
 class _Mark(NamedTuple):
     start: int
     end: int
-    name: str  # "" for a model's own
+    name: str  # "" for the model's own tags
     closes: bool
 
 
 def without_thinking(text: str, own: tuple[str, str] | None = None, *, cut: bool = True) -> Thought:
-    """The answer without its thinking. `own`: what the model puts around it, if that is known; `cut`: whether the
-    answer was cut off. If not, where a plan or draft without an end ended nobody can say: it is read with the answer.
+    """The answer without its thinking. `own`: the model's thinking tags, if known; `cut`: whether the answer was cut
+    off. If it was not, nobody can say where an unclosed plan or draft ended, so it is read as part of the answer.
     """
     harmony = _harmony(text)
     if harmony is not None:
@@ -105,7 +105,7 @@ def without_thinking(text: str, own: tuple[str, str] | None = None, *, cut: bool
     first_close = next((i for i, mark in enumerate(marks) if mark.closes), None)
     first_open = next((i for i, mark in enumerate(marks) if not mark.closes), None)
     if first_close is not None and (first_open is None or first_close < first_open):
-        # The prompt's template opened it. Thinking that opens nothing may close more than once.
+        # The prompt's template opened it. Thinking without an opening tag may close more than once.
         while index + 1 < len(marks) and marks[index + 1].closes and first_open is None:
             index += 1
         removed = f"thinking before {text[marks[index].start : marks[index].end]}"
@@ -115,7 +115,7 @@ def without_thinking(text: str, own: tuple[str, str] | None = None, *, cut: bool
         mark = marks[index]
         index += 1
         if mark.closes or mark.start < at or len(_FENCE.findall(text, at, mark.start)) % 2:
-            continue  # (in an open block of code the letters are the code's)
+            continue  # (in an open code block the letters are part of the code)
         end = _end_of(marks, index - 1)
         if end is None and not cut and _IS_DRAFT.fullmatch(mark.name):
             continue
@@ -134,9 +134,9 @@ def without_thinking(text: str, own: tuple[str, str] | None = None, *, cut: bool
 
 
 def _end_of(marks: Sequence[_Mark], start: int) -> int | None:
-    """The index of the mark that closes the one at `start`: of its own name, else of any that nothing opened."""
+    """The index of the mark that closes the one at `start`: one of the same name, else any without an opening mark."""
     opened = marks[start]
-    within: set[str] = set()  # opened since, and not closed yet
+    within: set[str] = set()  # opened since and still open
     other = None
     for index in range(start + 1, len(marks)):
         mark = marks[index]
@@ -153,7 +153,7 @@ def _end_of(marks: Sequence[_Mark], start: int) -> int | None:
 
 def _marks(text: str, own: tuple[str, str] | None) -> list[_Mark]:
     found: list[_Mark] = []
-    # What is not there need not be looked for, sign by sign.
+    # Skip the scan when the text cannot contain a tag.
     lower = text.lower()
     for match in _TAG.finditer(text) if any(word in lower for word in _ANY_WORD) else ():
         if len(found) == _MOST_MARKS:
@@ -179,7 +179,7 @@ def _marks(text: str, own: tuple[str, str] | None) -> list[_Mark]:
 
 
 def _is_mention(text: str, start: int, end: int, closes: bool) -> bool:
-    """Whether the letters of a tag are only spoken of: quoted, commented out, or in the midst of a sentence."""
+    """Whether a tag is only mentioned: quoted, commented out, or in the middle of a sentence."""
     line = text.rfind("\n", max(0, start - 300), start) + 1 or max(0, start - 300)
     before = text[line:start]
     stop = text.find("\n", end, end + 300)
@@ -195,12 +195,12 @@ def _is_mention(text: str, start: int, end: int, closes: bool) -> bool:
         return True
     if closes:
         return _SAID_BEFORE.search(before) is not None and bool(after.strip()) and _SAID_AFTER.match(after) is not None
-    # An opening in the midst of a line is one only at a sentence's end.
+    # In the middle of a line, only the end of a sentence can precede an opening tag.
     return _SAID_BEFORE.search(before) is not None or before[-1:].isalnum() or before[-1:] in _QUOTES
 
 
 def in_comment_or_raw_string(text: str, at: int) -> bool:
-    """Whether a place lies in a comment or raw string that begins and ends nearby."""
+    """Whether a position lies in a comment or raw string that begins and ends nearby."""
     for begins, ends in (("/*", "*/"), ('R"', ')"')):
         began = text.rfind(begins, max(0, at - _NEAR), at)
         if began >= 0 and text.find(ends, began, at) < 0 and text.find(ends, at, at + _NEAR) >= 0:

@@ -1,1 +1,1 @@
-"""Results where people keep them: other tools' formats, experiment trackers, the Hugging Face Hub."""
+"""Publishes results where people keep them: other tools' formats, experiment trackers, the Hugging Face Hub."""

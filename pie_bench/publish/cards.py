@@ -1,4 +1,4 @@
-"""A task card: what a task asks, how it is answered and scored, from its YAML."""
+"""A task card, generated from the task's YAML: what it asks, how it is answered and scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EXAMPLES = {
 
 
 def task_card(task: Task) -> str:
-    """The card in Markdown; under a heading of level 2, so that several make a page."""
+    """The card in Markdown, under a level-2 heading so that several can share a page."""
     sampling, fewshot = task.sampling, task.fewshot
     examples = _EXAMPLES[fewshot.strategy].format(**fewshot.model_dump())
     if fewshot.rationale:

@@ -1,4 +1,5 @@
-"""Runs on the Hugging Face Hub: a run's folder in a dataset, and scores on a model's page (`.eval_results`)."""
+"""Publishes runs on the Hugging Face Hub: a run's folder in a dataset, and scores on a model's page
+(`.eval_results`)."""
 
 from __future__ import annotations
 
@@ -48,11 +49,11 @@ def repository(target: str) -> str:
 
 
 def push(run: Run, target: str, *, submitter: str, private: bool = False) -> str:
-    """Uploads a run to `hf:OWNER/DATASET`, which is made where it does not exist; returns the folder's address.
+    """Uploads a run to `hf:OWNER/DATASET`, creating the dataset if needed; returns the folder's URL.
 
-    What goes up is what a leaderboard's bundle holds: no command line, no name or path of this machine. UserError for
-    a run that cannot be entered (`pie-bench leaderboard submit` says the same), a missing login, a refusal. The
-    endpoint is `HF_ENDPOINT`'s, the token huggingface_hub's own.
+    The upload holds the same as a leaderboard bundle: no command line, and no name or path of this machine. UserError
+    for a run that the leaderboard would not accept (as `pie-bench leaderboard submit` reports it), a missing login, or
+    a refusal. The endpoint is `HF_ENDPOINT`, the token huggingface_hub's own.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
@@ -81,9 +82,9 @@ def push(run: Run, target: str, *, submitter: str, private: bool = False) -> str
         except HfHubHTTPError as error:
             said = (error.server_message or str(error)).strip().splitlines()
             remedy = "check the name, and that HF_TOKEN may write to it"
-            raise UserError(f"{target}: the hub refused: {said[0] if said else error}; {remedy}") from None
+            raise UserError(f"{target}: the hub refused the upload: {said[0] if said else error}; {remedy}") from None
         except Exception as error:
-            # No connection: an error of the HTTP library, which is another one from version to version of the client.
+            # No connection: the HTTP library raises, and which library that is depends on the client's version.
             if not type(error).__module__.startswith(("httpx", "requests")):
                 raise
             raise UserError(f"{target}: the hub cannot be reached ({error}); try again") from None
@@ -91,7 +92,7 @@ def push(run: Run, target: str, *, submitter: str, private: bool = False) -> str
 
 
 def run_card(results: Results) -> str:
-    """A run in Markdown: what was asked, the headline table with its intervals, what the numbers rest on."""
+    """A run in Markdown: its settings, the headline table with intervals, and what the numbers are based on."""
     rows = ["| | " + " | ".join(METRICS[name].title for name in HEADLINE) + " |", "| --- | ---: | ---: | ---: |"]
     wanted: list[tuple[str, int, str, str]] = [
         *((f"best@{k}", k, "best", "model") for k in sorted({s.k for s in results.scores if s.of == "model"})),
@@ -117,9 +118,9 @@ def run_card(results: Results) -> str:
 
 
 def eval_results(results: Results, benchmark: str, *, date: str | None, source_url: str | None) -> list[dict[str, Any]]:
-    """What a model's repository holds in `.eval_results/*.yaml`: an entry a headline metric, best@k for all samples.
+    """The content of a model repository's `.eval_results/*.yaml`: an entry per headline metric, best@k for all samples.
 
-    `benchmark` is the dataset on the Hub that they are results of, OWNER/NAME; its tasks are called
+    `benchmark` is the dataset on the Hub that defines the benchmark, OWNER/NAME; its tasks are named
     `pie_retrieval_k2.speedup` and so on. Source: https://huggingface.co/docs/hub/eval-results
     """
     if not _REPOSITORY.fullmatch(benchmark):
@@ -146,11 +147,11 @@ def eval_results(results: Results, benchmark: str, *, date: str | None, source_u
 
 
 def _label(run: Run, results: Results) -> str:
-    """A folder's name: the run's, made of what any hub takes."""
+    """A folder name for the run, in characters that any hub accepts."""
     said = f"{results.task}--{results.model}--{results.dataset}--{hash_of(run.read_manifest().identity)[:8]}"
     return re.sub(r"[^A-Za-z0-9._-]+", "_", said)
 
 
 def _escaped(text: str) -> str:
-    """Text of ours or the model's in Markdown, as it is: no markup of its own."""
+    """Escapes text in Markdown, so that it adds no markup."""
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", plain(text))

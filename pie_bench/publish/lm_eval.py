@@ -1,4 +1,4 @@
-"""A run in lm-evaluation-harness's files: `results_*.json` and `samples_*.jsonl`, as `--output_path` writes them."""
+"""Exports a run in lm-evaluation-harness's format: `results_*.json` and `samples_*.jsonl`, as for `--output_path`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pie_bench.stages.finished import FinishedRun
 def lm_eval_results(run: FinishedRun) -> dict[str, Any]:
     """The content of `results_*.json`.
 
-    A metric's name is `speedup,best@8`: lm-eval's filter is the place of what is said of k. Values are as in
-    `results.json` (percent, times). Standard errors are "N/A", as lm-eval writes where it has none: the 95 %
-    intervals, which are not symmetric, stand under `pie_bench`, with what the numbers were measured in.
+    Metrics are named like `speedup,best@8`, with k in the place of lm-eval's filter. Values are as in `results.json`
+    (percent, times). Standard errors are "N/A", as lm-eval writes if it has none; the 95 % intervals, which are not
+    symmetric, are under `pie_bench`, along with the environment of the measurements.
     """
     results, manifest, task = run.results, run.read_manifest(), run.plan.task
     name = results.task
@@ -83,7 +83,7 @@ def lm_eval_results(run: FinishedRun) -> dict[str, Any]:
 
 
 def lm_eval_samples(run: FinishedRun) -> Iterator[dict[str, Any]]:
-    """The lines of `samples_*.jsonl`: one a pair, with all its answers, their programs and what became of them."""
+    """The lines of `samples_*.jsonl`: one per pair, with all its answers, their programs and outcomes."""
     answers: dict[str, list[Any]] = {}
     for answer in run.answers():
         answers.setdefault(answer.pair_id, []).append(answer)
@@ -107,7 +107,7 @@ def lm_eval_samples(run: FinishedRun) -> Iterator[dict[str, Any]]:
 
 
 def write_lm_eval(run: FinishedRun, folder: Path) -> tuple[Path, Path]:
-    """Writes both files where lm-eval would: `folder/MODEL/`. Their names hold the run's date, not today's."""
+    """Writes both files where lm-eval would: `folder/MODEL/`. The file names hold the date of the run, not today's."""
     results = lm_eval_results(run)
     date = re.sub(r"[^0-9T-]", "-", str(results["date"] or "undated"))
     target = folder / results["model_name_sanitized"]
@@ -118,5 +118,5 @@ def write_lm_eval(run: FinishedRun, folder: Path) -> tuple[Path, Path]:
 
 
 def sanitized(model: str) -> str:
-    """A model's name as lm-eval makes a folder of it."""
+    """A model's name as lm-eval turns it into a folder name."""
     return re.sub(r"[\"<>:/|\\?*\[\]]+", "__", model)

@@ -1,6 +1,6 @@
-"""`--log`: a finished run in an experiment tracker, with its settings, its table and its curves over samples.
+"""`--log`: logs a finished run to an experiment tracker, with its settings, table and curves over samples.
 
-`Record` says what is logged; a tracker is a function that hands it to its client.
+`Record` is what to log; a tracker is a function that passes it to its client.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PROJECT = "pie_bench"
 
 @dataclass(frozen=True)
 class Record:
-    """What is logged of a run.
+    """What to log of a run.
 
-    `run_id`: the same for the same run, however often it is logged. `config`: what was asked for and what answered.
-    `summary`: the numbers of the run's table, `{"speedup/best@8": 1.28, "speedup/best@8_low": 1.1, …}`. `curves`: for
-    each k the headline metrics at best@k. `answers`: a row an answer, without texts.
+    `run_id`: the same for the same run, however often it is logged. `config`: the settings and the model that answered.
+    `summary`: the numbers of the run's table, `{"speedup/best@8": 1.28, "speedup/best@8_low": 1.1, …}`. `curves`: the
+    headline metrics at best@k for each k. `answers`: a row per answer, without texts.
     """
 
     run_id: str
@@ -40,7 +40,7 @@ class Record:
 
 
 def record_of(results: Results, manifest: Manifest) -> Record:
-    """What is logged of a run with these results. Numbers that are not known are left out."""
+    """The record of a run with these results, leaving out unknown numbers."""
     summary: dict[str, float] = {}
     curves: dict[int, dict[str, float]] = {}
     for score in results.scores:
@@ -76,7 +76,7 @@ def record_of(results: Results, manifest: Manifest) -> Record:
 
 
 def check_tracker(name: str) -> None:
-    """UserError for a tracker that is unknown, or whose package is not installed: before anything is paid for."""
+    """Raises UserError for an unknown tracker or one that is not installed, before anything is paid for."""
     if name not in TRACKERS:
         raise unknown_name("tracker", name, TRACKERS)
     try:
@@ -86,18 +86,18 @@ def check_tracker(name: str) -> None:
 
 
 def log(record: Record, tracker: str) -> None:
-    """Logs a run; where to is the client's affair (its environment variables, its login).
+    """Logs a run to the destination set by the client's own environment variables and login.
 
-    UserError when the client cannot: no login, no server.
+    UserError when the client fails: no login, no server.
     """
     check_tracker(tracker)
     try:
         TRACKERS[tracker](record)
-    except Exception as error:  # each client has errors of its own
+    except Exception as error:  # each client has its own errors
         said = str(error).strip().splitlines()
         raise UserError(
-            f"--log {tracker}: {type(error).__name__}: {said[0] if said else ''}; the run is whole: give the same "
-            "command again to log it"
+            f"--log {tracker}: {type(error).__name__}: {said[0] if said else ''}; the run is complete: rerun the "
+            "same command to log it"
         ) from error
 
 
@@ -137,7 +137,7 @@ def _mlflow(record: Record) -> None:
         mlflow.log_params({name: str(value) for name, value in record.config.items()})
         for k, values in record.curves.items():
             mlflow.log_metrics({f"best_at_k/{name}": value for name, value in values.items()}, step=k)
-        # MLflow's names of metrics have no @.
+        # MLflow allows no @ in metric names.
         mlflow.log_metrics({name.replace("@", "_at_"): value for name, value in record.summary.items()})
         mlflow.log_table(record.answers, "answers.json")
 

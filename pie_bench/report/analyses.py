@@ -1,4 +1,4 @@
-"""The paper's analyses over a finished run: each a table with a title, columns, rows and notes."""
+"""The paper's analyses of a finished run: each a table with title, columns, rows and notes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Cell = str | int | float | None
 class Analysis(BaseModel):
     """A table. `columns` are the keys of every row; numbers are not rounded; `behind` names what was counted.
 
-    `task` and `model` are the run's; `analysis_of` fills them in.
+    `task` and `model` are the run's, filled in by `analysis_of`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,7 +44,7 @@ class Analysis(BaseModel):
     behind: Mapping[str, list[str]] = {}
 
     def records(self) -> list[dict[str, Cell]]:
-        """A mapping a row, with the run's task and model."""
+        """One mapping per row, including the run's task and model."""
         names: dict[str, Cell] = {"task": self.task, "model": self.model}
         return [names | dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
@@ -87,7 +87,7 @@ def errors(run: FinishedRun) -> Analysis:
 
 
 def error_classes(run: FinishedRun) -> dict[str, list[str | None]]:
-    """Table 5's class of every answer, by pair; None for an error of ours."""
+    """Table 5's class for every answer, by pair; None for an error on our side."""
     from pie_bench.metrics.analyses import error_class, share_wrong
 
     classes = {}
@@ -129,7 +129,7 @@ def curve(pairs: list[PairResult], time: Time = "process") -> list[tuple[int, st
 
 
 def lengths(run: FinishedRun) -> Analysis:
-    """Appendix A.4: how the source's length goes with correctness and speedup."""
+    """Appendix A.4: how the source's length correlates with correctness and speedup."""
     import numpy as np
 
     from pie_bench.cpp import code_tokens
@@ -164,7 +164,7 @@ def lengths(run: FinishedRun) -> Analysis:
 
 
 def edits(run: FinishedRun) -> Analysis:
-    """Appendix A.1: what kinds of edit made programs faster, beside the human's."""
+    """Appendix A.1: which kinds of edit made programs faster, compared with the human's."""
     from pie_bench.metrics.edits import KINDS, kind_of_edit
 
     speedups: dict[str, defaultdict[str, list[float]]] = {"model": defaultdict(list), "human": defaultdict(list)}
@@ -200,7 +200,7 @@ def edits(run: FinishedRun) -> Analysis:
 
 
 def _optimized(run: FinishedRun) -> Iterator[tuple[str, Role, PairResult, int]]:
-    """(of, role, pair, sample) of every pair's best answer and human rewrite that is at least 10 % faster."""
+    """(of, role, pair, sample) for every pair's best answer and human rewrite that is at least 10 % faster."""
     for pair in run.usable:
         index = best_sample(pair)
         chosen: list[tuple[str, Role, SampleResult, int]] = [("human", "target", pair.target, 0)]
@@ -212,7 +212,7 @@ def _optimized(run: FinishedRun) -> Iterator[tuple[str, Role, PairResult, int]]:
 
 
 def suspicious(run: FinishedRun) -> Analysis:
-    """Answers that are faster with a constant or array made smaller."""
+    """Answers that are faster because a constant or array was made smaller."""
     from pie_bench.metrics.analyses import shrunk_constants
 
     rows = []
@@ -235,7 +235,7 @@ def suspicious(run: FinishedRun) -> Analysis:
 
 
 def guards(run: FinishedRun) -> Analysis:
-    """What `pie-bench guard` found, and what the metrics are without it."""
+    """What `pie-bench guard` found, and the metrics without the flagged answers."""
     found, rows, notes = run.results.guards, [], []
     if found is None:
         notes.append("the guards were not run: pie-bench guard RUN_DIR")
@@ -262,7 +262,7 @@ def guards(run: FinishedRun) -> Analysis:
 
 
 def changed_by_guards(results: Results) -> Iterator[tuple[str, str, float, float]]:
-    """(metric, its `best@k`, raw, guarded) of the headline's metrics that the guards change."""
+    """(metric, its `best@k`, raw, guarded) for the headline metrics that the guards change."""
     for name in HEADLINE:
         for k, value in results.guards.metrics.get(name, {}).items() if results.guards is not None else ():
             raw = results.metrics[name][k]
@@ -271,7 +271,7 @@ def changed_by_guards(results: Results) -> Iterator[tuple[str, str, float, float
 
 
 def human(run: FinishedRun) -> Analysis:
-    """The model's answers beside the human rewrites."""
+    """The model's answers compared with the human rewrites."""
     names = ("percent_optimized", "speedup", "speedup_geometric", "percent_correct", "fastest_over_human")
     n = run.results.n_samples
     rows = []
@@ -294,7 +294,7 @@ def human(run: FinishedRun) -> Analysis:
 
 
 def duplicate_code(run: FinishedRun) -> Analysis:
-    """Appendix A.9: the same code with different times, as measured here and as the dataset records."""
+    """Appendix A.9: equal code with different times, both as measured here and as recorded in the dataset."""
     from pie_bench.metrics.analyses import TimedProgram, duplicates
 
     measured, recorded = [], []
@@ -342,18 +342,18 @@ def duplicate_code(run: FinishedRun) -> Analysis:
 
 
 def contamination(run: FinishedRun, since: datetime.date | None = None, *others: FinishedRun) -> Analysis:
-    """The model on problems older than a date and on those that are not: what it may have seen, what it cannot have.
+    """The model on problems older than a date, which it may have seen in training, and on newer ones, which it cannot
+    have.
 
-    `others` are runs of the same task, model and environment on other problems. Without a date it is that of the
-    dataset's recipe. UserError for runs that cannot be put together, and, where a date was asked for, for pairs without
-    any.
+    `others` are runs of the same task, model and environment on other problems. The default date is the one in the
+    dataset's recipe. UserError for runs that cannot be combined and, if a date was given, for pairs without dates.
     """
     from pie_bench.metrics.statistics import clusters_of, difference, intervals
 
     for other in others:
         for field in ("task_hash", "model", "environment_id", "n_samples"):
             if getattr(other.results, field) != getattr(run.results, field):
-                raise UserError(f"{other.path}: another {field} than {run.path}: the two cannot be compared")
+                raise UserError(f"{other.path}: its {field} differs from {run.path}'s: the two cannot be compared")
     asked = since is not None
     since = since or _date_of_recipe(run)
     dated: dict[bool, list[PairResult]] = {False: [], True: []}
@@ -369,7 +369,7 @@ def contamination(run: FinishedRun, since: datetime.date | None = None, *others:
                     dated[date >= first].append(pair)
     old, new = dated[False], dated[True]
     if asked and not old + new:
-        raise UserError(f"{run.path}: no pair has a problem_date; a dataset that was built has them")
+        raise UserError(f"{run.path}: no pair has a problem_date; datasets made by pie-bench dataset build have them")
     rows: list[tuple[Cell, ...]] = []
     notes = [f"new: problems first solved on {since} or later; difference: new less old"] if since else []
     wanted: list[tuple[Of, int]] = [("model", 1), ("model", run.results.n_samples), ("human", 1)]
@@ -412,7 +412,7 @@ def _number(value: float) -> float | None:
 
 
 def _date_of_recipe(run: FinishedRun) -> datetime.date | None:
-    """The date that the dataset's recipe divides problems at; None where it was not built here, or has none."""
+    """The date at which the dataset's recipe divides problems; None if it was not built here, or has no date."""
     folder = run.plan.dataset.folder
     try:
         manifest = json.loads(((folder or Path()) / "manifest.json").read_text(encoding="utf-8"))
@@ -423,7 +423,7 @@ def _date_of_recipe(run: FinishedRun) -> datetime.date | None:
 
 
 def paper_error_analysis() -> dict[str, float]:
-    """Table 5 in percent, by class."""
+    """Table 5, in percent, by class."""
     from pie_bench.report.paper import paper_numbers
 
     return dict(paper_numbers()["error_analysis"]["shares"])
@@ -443,7 +443,7 @@ def stress_sides(run: FinishedRun) -> Analysis:
 
 
 def growth(run: FinishedRun) -> Analysis:
-    """How programs grow over the same input at several sizes."""
+    """How programs' times grow on the same input at several sizes."""
     return Analysis(
         name="growth",
         title="How time grows with the input",
@@ -476,7 +476,7 @@ ANALYSES: dict[str, Callable[[FinishedRun], Analysis]] = {
 
 
 def analysis_of(run: FinishedRun, name: str) -> Analysis:
-    """One of `ANALYSES`, with the run's task and model in it; KeyError for another name."""
+    """One of `ANALYSES`, with the run's task and model filled in; KeyError for another name."""
     return _of_run(ANALYSES[name](run), run)
 
 
@@ -485,5 +485,5 @@ def _of_run(analysis: Analysis, run: FinishedRun) -> Analysis:
 
 
 def contamination_of(run: FinishedRun, since: datetime.date | None, others: Sequence[FinishedRun]) -> Analysis:
-    """`contamination` with the run's task and model in it."""
+    """`contamination` with the run's task and model filled in."""
     return _of_run(contamination(run, since, *others), run)

@@ -1,4 +1,4 @@
-"""The report's pictures as SVG: small, themed by CSS variables in the page, with fixed colours as files."""
+"""The report's charts as SVG: small, themed by CSS variables inside the page, with fixed colours as files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from pie_bench.plain import plain
 
-# Light values of the page's variables (page.css), for pictures outside the page.
+# Light values of the page's variables (page.css), for charts outside the page.
 LIGHT = {
     "ink": "#1b1f24",
     "soft": "#5f6873",
@@ -46,7 +46,7 @@ def run_colour(index: int) -> str:
 
 
 def standalone(svg: str) -> str:
-    """A picture for a file: fixed light colours, its own background and font."""
+    """A chart as a file: fixed light colours, its own background and font."""
     svg = re.sub(r"var\(--([\w-]+)\)", lambda match: LIGHT[match[1]], svg)
     head, _, rest = svg.partition(">")
     style = ' xmlns="http://www.w3.org/2000/svg" font-family="Helvetica, Arial, DejaVu Sans, sans-serif"'
@@ -55,7 +55,7 @@ def standalone(svg: str) -> str:
 
 @dataclass
 class _Drawing:
-    """SVG elements on a sheet of a size in pixels."""
+    """SVG elements on a canvas with a size in pixels."""
 
     width: float
     height: float
@@ -89,7 +89,7 @@ def _number(value: object) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: (k, value, low, high) in order of k; a dashed one has no band."""
+    """One curve: (k, value, low, high) in order of k; dashed curves have no band."""
 
     label: str
     colour: str
@@ -99,7 +99,7 @@ class Line:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Where (k, value) lies in a panel."""
+    """Maps (k, value) to coordinates in a panel."""
 
     x0: float
     x1: float
@@ -121,8 +121,8 @@ _ACROSS, _PANEL_HEIGHT = 4, 190.0
 
 
 def growth(panels: Sequence[tuple[str, Sequence[Line]]], title: str) -> str:
-    """Small panels, four in a row, each (title, lines) of seconds over size, both on logarithmic axes; a line's label
-    stands at its end."""
+    """Small panels, four in a row, each (title, lines) of seconds over size, both on logarithmic axes; each line is
+    labelled at its end."""
     width = _WIDTH / _ACROSS
     drawing = _Drawing(_WIDTH, _PANEL_HEIGHT * max(1, math.ceil(len(panels) / _ACROSS)), title)
     for number, (name, lines) in enumerate(panels):
@@ -200,7 +200,7 @@ def curves(panels: Sequence[tuple[str, str, Sequence[Line]]], title: str) -> str
 
 @dataclass(frozen=True)
 class Speedups:
-    """One run's best speedup of each pair, beside those of the human rewrites."""
+    """One run's best speedup for each pair, with those of the human rewrites."""
 
     label: str
     colour: str
@@ -209,7 +209,7 @@ class Speedups:
 
 
 def distribution(runs: Sequence[Speedups], title: str) -> str:
-    """Histograms of speedups on a logarithmic axis, a run a panel; the human rewrites as an outline."""
+    """Histograms of speedups on a logarithmic axis, one panel per run; the human rewrites as an outline."""
     every = [v for run in runs for v in (*run.values, *run.human)]
     low = math.floor(2 * math.log2(max(min(every, default=1.0), 1 / 8))) / 2
     high = math.ceil(2 * math.log2(min(max(every, default=2.0), 64.0)) + 1e-9) / 2
@@ -259,7 +259,7 @@ def distribution(runs: Sequence[Speedups], title: str) -> str:
 
 
 def outcomes(runs: Sequence[tuple[str, dict[str, int]]], titles: dict[str, str], title: str) -> str:
-    """One bar a run, divided among the classes of Table 5 by their share of the answers."""
+    """One bar per run, divided into the classes of Table 5 by their share of the answers."""
     width, bar, left = _WIDTH, 46.0, 8.0
     shown = [name for name in titles if any(counts.get(name) for _, counts in runs)]
     columns, row = 5, 20.0
@@ -285,7 +285,7 @@ def outcomes(runs: Sequence[tuple[str, dict[str, int]]], titles: dict[str, str],
 
 @dataclass(frozen=True)
 class HeatRow:
-    """One problem: for every run %Correct, %Opt (0 to 100) and Speedup, each None where unknown."""
+    """One problem: for every run %Correct, %Opt (0 to 100) and Speedup, each None if unknown."""
 
     problem_id: str
     pairs: int
@@ -293,7 +293,7 @@ class HeatRow:
 
 
 def bars(rows: Sequence[tuple[str, int]], title: str, colour: str = "var(--run0)") -> str:
-    """Counts by class: a horizontal bar each, in the order given."""
+    """Counts by class: one horizontal bar each, in the given order."""
     width, high, left, right = _WIDTH / 2, 24.0, 150.0, 70.0
     drawing = _Drawing(width, high * max(len(rows), 1) + 8, title)
     most = max((count for _, count in rows), default=0) or 1
@@ -308,7 +308,7 @@ def bars(rows: Sequence[tuple[str, int]], title: str, colour: str = "var(--run0)
 
 
 def heat_map(runs: Sequence[str], rows: Sequence[HeatRow], title: str) -> str:
-    """Problems down, runs × (%Correct, %Opt, Speedup) across; the darker, the better."""
+    """Problems down, runs × (%Correct, %Opt, Speedup) across; darker is better."""
     left, top, cell, high = 118.0, 40.0, 62.0, 20.0
     gap = 14.0
     width = max(left + len(runs) * (3 * cell + gap), 320.0)
@@ -349,7 +349,7 @@ def heat_map(runs: Sequence[str], rows: Sequence[HeatRow], title: str) -> str:
 
 
 def _axis(low: float, top: float, ceiling: float | None) -> tuple[float, float, float]:
-    """(lowest, highest, step) of an axis with three to six round steps."""
+    """(lowest, highest, step) for an axis with three to six round steps."""
     top = max(top, low + (10.0 if ceiling else 0.2))
     rough = (top - low) / 4
     magnitude = 10 ** math.floor(math.log10(rough))

@@ -1,4 +1,4 @@
-"""Two runs beside each other: paired by pair, intervals clustered by problem."""
+"""Compares two runs: paired by pair, with intervals clustered by problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pie_bench.metrics.scores import TIMES, interval_facts, samples_of, usable_p
 from pie_bench.run.results import HEADLINE, Method, PairResult, Results, Time
 
 COMPARED = (*HEADLINE, "speedup_geometric")
-_SAME = 1e-9  # relative: below, two values of a pair are a tie
+_SAME = 1e-9  # relative: a smaller difference is a tie
 
 
 class Difference(BaseModel):
@@ -42,17 +42,17 @@ class Difference(BaseModel):
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves out "no difference"."""
+        """Whether the interval excludes "no difference"."""
         none = 1.0 if self.is_ratio else 0.0
         return self.low is not None and self.high is not None and not self.low <= none <= self.high
 
 
 class Comparison(BaseModel):
-    """Run A against run B, over the pairs that both have."""
+    """Run A against run B, over the pairs they share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    a: str = Field(description="run A's folder, or what it is called")
+    a: str = Field(description="run A's folder or name")
     b: str
     task_a: str
     task_b: str
@@ -69,13 +69,13 @@ class Comparison(BaseModel):
     differences: tuple[Difference, ...]
 
     def records(self) -> list[dict[str, str | float | None]]:
-        """The differences, each with the tasks' and models' names: rows of a table."""
+        """The differences as table rows, each with the names of tasks and models."""
         names = {name: getattr(self, name) for name in ("task_a", "model_a", "task_b", "model_b")}
         return [names | each.model_dump() for each in self.differences]
 
 
 def compare(a: Results, b: Results, name_a: str, name_b: str) -> Comparison:
-    """UserError when the two were not measured in the same environment on the same data, or share no pair."""
+    """Raises UserError if the two differ in environment or data, or share no pair."""
     for what, ours, theirs in (
         ("dataset", a.dataset_fingerprint, b.dataset_fingerprint),
         ("environment", a.environment_id, b.environment_id),
@@ -142,7 +142,7 @@ def _differences(pairs_a: list[PairResult], pairs_b: list[PairResult], wanted: l
             "high": float(found.high[column]),
             "smallest_detectable": detectable or math.nan,  # no spread says nothing of what could be found
         }
-        if METRICS[str(key["metric"])].unit == "%":  # Student's t on few problems knows no ends
+        if METRICS[str(key["metric"])].unit == "%":  # Student's t on few problems can exceed 0 and 100
             numbers["low"], numbers["high"] = max(numbers["low"], -100.0), min(numbers["high"], 100.0)
             if numbers["smallest_detectable"] > 100.0:
                 numbers["smallest_detectable"] = math.nan

@@ -1,4 +1,4 @@
-"""A page about a dataset: its tables and pictures in one file that needs nothing else."""
+"""A page about a dataset: its tables and charts in one self-contained file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Table = tuple[str, str, list[str], list[list[Any]]]
 
 
 def tables(stats: DatasetStats) -> list[Table]:
-    """(title, of the paper, columns, rows) of each table, numbers not rounded."""
+    """(title, table of the paper, columns, rows) for each table, with unrounded numbers."""
     splits = stats.splits
     return [
         (
@@ -55,7 +55,7 @@ def tables(stats: DatasetStats) -> list[Table]:
 
 
 def pictures(stats: DatasetStats) -> list[tuple[str, str]]:
-    """(title, SVG) of each picture."""
+    """(title, SVG) for each chart."""
     funnel = funnel_of(stats)
     made = [("From submissions to pairs", charts.bars(funnel, "From submissions to pairs"))] if funnel else []
     bounds = [f"{bound:g}×" for bound in SPEEDUP_CLASSES]

@@ -1,4 +1,4 @@
-"""`report.html`: one file that needs nothing else, made from finished runs."""
+"""`report.html`: one self-contained file made from finished runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pie_bench.stages.finished import FinishedRun
 
 _FOLDER = Path(__file__).with_name("page")
 _TABLES = ("errors", "human", "lengths", "edits", "suspicious", "guards", "duplicates")
-_STRESS_TABLES = ("stress", "growth")  # of runs that were judged on stress inputs
+_STRESS_TABLES = ("stress", "growth")  # for runs judged on stress inputs
 _MOST_CURVES = 24  # pairs
 
 
@@ -39,11 +39,11 @@ def write_report(
     plots: Path | None = None,
     profiles: Sequence[Mapping[Key, Profile]] | None = None,
 ) -> list[Path]:
-    """Writes the page and, into `plots`, its pictures as SVG and PNG; returns what was written.
+    """Writes the page and, into `plots`, its charts as SVG and PNG; returns the paths written.
 
-    `profiles` says for each run where its programs' cycles go, as far as that is known.
+    `profiles` has for each run the profiles of its programs, as far as they are known.
 
-    UserError when the runs are on different data, or PNGs cannot be made here.
+    UserError if the runs are on different data, or if PNGs cannot be made here.
     """
     pictures = make_pictures(runs)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,11 +52,11 @@ def write_report(
 
 
 def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: Sequence[Mapping[Key, Profile]]) -> str:
-    """The page's text."""
+    """The page's HTML."""
     names = run_names(runs)
     environment = templates_in(_FOLDER)
     script = (_FOLDER / "page.js").read_text()
-    # Only this script may run, whatever a program's text holds.
+    # Allow only this script to run, whatever a program's text contains.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     results = [run.results for run in runs]
     tables = [
@@ -99,7 +99,7 @@ def render(runs: Sequence[FinishedRun], pictures: Mapping[str, str], profiles: S
 
 
 def run_names(runs: Sequence[FinishedRun]) -> list[str]:
-    """Short names: the model, with the task where the runs are of several, and the folder where that is not enough."""
+    """Short names: the model, plus the task if the runs are of several, plus the folder if that is still ambiguous."""
     task = ("task",) if len({run.results.task for run in runs}) > 1 else ()
     for parts in (("model", *task), ("model", *task, "folder")):
         names = [" · ".join(_name_part(run, part) for part in parts) for run in runs]
@@ -115,7 +115,7 @@ def _name_part(run: FinishedRun, part: str) -> str:
 
 
 def make_pictures(runs: Sequence[FinishedRun]) -> dict[str, str]:
-    """The page's pictures by name, those that depend on it for both times."""
+    """The page's charts by name; those that depend on it for both times."""
     if len({run.results.dataset_fingerprint for run in runs}) > 1:
         raise UserError("the runs are on different data; make a report of each")
     names = run_names(runs)
@@ -142,7 +142,7 @@ def make_pictures(runs: Sequence[FinishedRun]) -> dict[str, str]:
 
 
 def _growth(run: FinishedRun, colour: str) -> str | None:
-    """Growth curves of the pairs whose programs part most; None where the run was not judged on stress inputs."""
+    """Growth curves of the pairs whose programs diverge most; None if the run was not judged on stress inputs."""
     if run.results.stress is None:
         return None
     by_pair: defaultdict[str, list[Growth]] = defaultdict(list)
@@ -171,13 +171,13 @@ def _growth(run: FinishedRun, colour: str) -> str | None:
 
 
 def _parted(curves: Sequence[Growth]) -> float:
-    """How far the fitted exponents of a pair's programs lie apart."""
+    """How far apart the fitted exponents of a pair's programs are."""
     found = [each.fit.exponent for each in curves if each.fit is not None]
     return max(found, default=0.0) - min(found, default=0.0)
 
 
 def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:
-    """Every picture as SVG and PNG; UserError (SVGs written) where CairoSVG is missing."""
+    """Writes every chart as SVG and PNG; UserError (after writing the SVGs) if CairoSVG is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     texts = {name: charts.standalone(svg) for name, svg in pictures.items()}
@@ -189,7 +189,7 @@ def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:
         import cairosvg
     except (ImportError, OSError) as error:
         raise UserError(
-            f"{folder}: the SVGs are there, PNGs need CairoSVG ({error}); "
+            f"{folder}: the SVGs are written, but PNGs need CairoSVG ({error}); "
             "run: pip install 'pie_bench[plot]' and: sudo apt-get install libcairo2"
         ) from None
     for name, text in texts.items():
@@ -200,8 +200,8 @@ def write_plots(pictures: Mapping[str, str], folder: Path) -> list[Path]:
 
 
 def _stalls(run: FinishedRun) -> Mapping[str, float]:
-    """Counters of cycles in which the simulated processor finished nothing, by what it waited for, with the seconds of
-    a cycle."""
+    """Counters of cycles in which the simulated processor retired nothing, by what it waited for, with the seconds per
+    cycle."""
     try:
         simulator = load_environment_spec(run.plan.settings.environment).simulator
     except UserError:
@@ -210,7 +210,7 @@ def _stalls(run: FinishedRun) -> Mapping[str, float]:
 
 
 def _headline(run: FinishedRun) -> list[dict[str, Any]]:
-    """The table's rows: a method, a time and a k each, with (value, interval) a metric."""
+    """The table's rows: one per method, time and k, with (value, interval) per metric."""
     wanted = sorted({score.k for score in run.results.scores if score.of == "model"})
     return [
         {"method": method, "time": time, "k": k, "cells": _cells(run, k, method, time, "model")}
@@ -249,7 +249,7 @@ def _curves(runs: Sequence[FinishedRun], names: Sequence[str], time: Time) -> st
 
 
 def _best(run: FinishedRun, time: Time, of: Any) -> list[float]:
-    """Each usable pair's best speedup with all samples, never below 1."""
+    """Each usable pair's best speedup over all samples, never below 1."""
     samples = samples_of(run.usable, time, of)
     values = METRICS["speedup_unfloored"].effect(samples) if run.usable else []
     counts = samples.counts.tolist()
@@ -257,7 +257,7 @@ def _best(run: FinishedRun, time: Time, of: Any) -> list[float]:
 
 
 def _problems(runs: Sequence[FinishedRun], time: Time) -> list[charts.HeatRow]:
-    """Scores of every problem with all samples."""
+    """Scores of every problem over all samples."""
     by_problem: list[defaultdict[str, list[PairResult]]] = []
     for run in runs:
         groups: defaultdict[str, list[PairResult]] = defaultdict(list)

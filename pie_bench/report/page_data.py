@@ -1,4 +1,4 @@
-"""What the report's page holds of each pair: texts once, times and counts of every program, differences by line."""
+"""The report page's data on each pair: texts stored once, times and counts of every program, line differences."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def page_data(
     stalls: Sequence[Mapping[str, float]],
     profiles: Sequence[Mapping[Key, Profile]],
 ) -> dict[str, Any]:
-    """`{"counters", "stalls", "pages", "pairs"}`: JSON for the page. `stalls` has for each run the seconds of a cycle
-    in which nothing was finished, by counter, `profiles` where cycles go; empty where they are not known."""
+    """`{"counters", "stalls", "pages", "pairs"}`: JSON for the page. By run, `stalls` has the seconds per stall cycle
+    by counter, and `profiles` where cycles go; empty if unknown."""
     by_run = [{pair.pair_id: pair for pair in run.results.pairs} for run in runs]
     classes = [error_classes(run) for run in runs]
     ids = sorted({pair_id for pairs in by_run for pair_id in pairs})
@@ -43,7 +43,7 @@ def page_data(
 
 
 def _pages(runs: Sequence[FinishedRun]) -> str | None:
-    """The counter of pages of memory, where the runs' simulators have one."""
+    """The counter of memory pages, if the runs' simulators have one."""
     for run in runs:
         try:
             return load_environment_spec(run.plan.settings.environment).simulator.pages
@@ -53,12 +53,12 @@ def _pages(runs: Sequence[FinishedRun]) -> str | None:
 
 
 def _labels(runs: Sequence[FinishedRun]) -> dict[str, str]:
-    """What the runs' simulators call their counters; counters without a label are shown by their own name."""
+    """The simulators' labels for their counters; counters without a label appear under their own name."""
     labels: dict[str, str] = {}
     for run in runs:
         try:
             labels |= load_environment_spec(run.plan.settings.environment).simulator.labels
-        except UserError:  # an environment or a plug-in that is no longer there
+        except UserError:  # an environment or a plug-in that no longer exists
             continue
     return labels
 
@@ -90,7 +90,7 @@ def _pair(
 def _in_run(
     run: FinishedRun, result: PairResult, classes: Sequence[str | None] | None, profiles: Mapping[Key, Profile]
 ) -> dict[str, Any]:
-    """One run's part of a pair: the answer shown is the fastest correct one, else the first that holds a program."""
+    """One run's part of a pair: shows the fastest correct answer, else the first that contains a program."""
     pair = run.pairs[result.pair_id]
     best = best_sample(result)
     shown = best
@@ -134,13 +134,13 @@ def _in_run(
 
 def _reading(verdict: Verdict) -> list[Any] | None:
     """The rule that found a program in its answer, what was passed over, and whether a reader should look; None in runs
-    of older versions."""
+    from older versions."""
     reading = verdict.reading
     return None if reading is None else [reading.rule, list(reading.passed_over), reading.doubtful]
 
 
 def _texts(run: FinishedRun, result: PairResult, shown: int) -> dict[int, str]:
-    """The answers that a reader may want whole: the one shown, and those that were read doubtfully."""
+    """The answers that a reader may want in full: the one shown, and those read doubtfully."""
 
     def doubtful(index: int) -> bool:
         reading = run.verdicts[result.pair_id, "candidate", index].reading
@@ -162,8 +162,8 @@ def _keys(pair_id: str, shown: int) -> tuple[Key, Key, Key]:
 def _program(
     verdict: Verdict | None, tests: Sequence[str], profile: Profile | None, profiled: str | None
 ) -> dict[str, Any] | None:
-    """Seconds and counts of a measured program; `times` are microseconds a test, in the pair's order. `lines` are
-    microseconds by line of the text on the test `profiled`, null where that is not known."""
+    """Seconds and counts of a measured program; `times` are microseconds per test, in the pair's order. `lines` are
+    microseconds by source line on the test `profiled`, null if unknown."""
     if verdict is None or verdict.outcome != "ok":
         return None
     times = {test.test_id: 1e6 * (test.seconds or 0.0) for test in verdict.tests}
@@ -181,10 +181,10 @@ def _program(
 
 
 def matching_lines(before: str, after: str) -> list[list[int]]:
-    """Runs of equal lines as [first line before, first line after, how many]; all else was changed.
+    """Runs of equal lines as [first line before, first line after, count]; everything else was changed.
 
-    Blank lines do not count (CodeNet's programs are full of them) nor does space at a line's end; lines are numbered
-    from 0 without the blank ones, as the page does.
+    Ignores blank lines (CodeNet's programs are full of them) and trailing whitespace; lines are numbered from 0 without
+    the blank ones, as in the page.
     """
     matcher = difflib.SequenceMatcher(None, _lines(before), _lines(after), autojunk=False)
     return [[*block] for block in matcher.get_matching_blocks() if block.size]

@@ -1,4 +1,4 @@
-"""The paper's published numbers, each with the table it stands in (`paper.json`)."""
+"""The paper's published numbers, each with the table it comes from (`paper.json`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same programs on two processors: is what is faster on one faster on the other?"""
+"""The same programs on two processors: is what is faster on one also faster on the other?"""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pie_bench.metrics.scores import seconds_of, usable_pairs
 from pie_bench.run.results import PairResult, Results, Time
 from pie_bench.run.verdict import Role, Verdict
 
-FASTER = 1.1  # as %Opt counts it
+FASTER = 1.1  # as for %Opt
 _EXPLAIN = ("instructions", "mispredicted_conditional", "mispredicted_indirect", "l1d_misses", "l3_misses")
 Verdicts = Mapping[tuple[str, str, int], Verdict]
 
 
 class OnBoth(BaseModel):
-    """One program that is right on both processors, and how much faster than its pair's slow one it is on each.
+    """A program that is right on both processors, with its speedup over its pair's slow program on each.
 
-    `counters` has, for each counter that both know, the slow program's count by this one's on A and on B.
+    `counters` has, for each counter that both have, the slow program's count divided by this one's, on A and on B.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +34,7 @@ class OnBoth(BaseModel):
 
     @property
     def changes_sides(self) -> bool:
-        """Whether it is at least 10 % faster on one processor only."""
+        """Whether it is at least 10 % faster on only one processor."""
         return (self.a >= FASTER) != (self.b >= FASTER)
 
     @property
@@ -44,28 +44,28 @@ class OnBoth(BaseModel):
 
 
 class Processors(BaseModel):
-    """Run A against run B, of the same programs in two environments."""
+    """Run A against run B: the same programs in two environments."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    a: str = Field(description="run A's folder, or what it is called")
+    a: str = Field(description="run A's folder or name")
     b: str
     environment_a: str
     environment_b: str
     dataset: str
     time: Time
-    wrong_on_one: tuple[str, ...] = Field(description="programs that are right on one of them only")
+    wrong_on_one: tuple[str, ...] = Field(description="programs that are right on only one of them")
     rank_correlation: float | None = Field(description="Spearman's, of the speedups; null below three programs")
     programs: tuple[OnBoth, ...]
 
     @property
     def changed(self) -> list[OnBoth]:
-        """The programs that change sides, those that differ most first."""
+        """The programs that change sides, largest difference first."""
         found = [each for each in self.programs if each.changes_sides]
         return sorted(found, key=lambda each: (-max(each.a / each.b, each.b / each.a), each.name))
 
     def records(self) -> list[dict[str, str | int | float | bool]]:
-        """A row for each program."""
+        """One row per program."""
         return [
             {**each.model_dump(exclude={"counters"}), "changes_sides": each.changes_sides} for each in self.programs
         ]
@@ -79,8 +79,8 @@ def across_processors(
     verdicts: tuple[Verdicts, Verdicts] = ({}, {}),
     time: Time = "process",
 ) -> Processors:
-    """Programs are the human rewrites and, where both runs are of the same answers, those. UserError when the two are
-    of different datasets or share no program that is right on both."""
+    """Compares the human rewrites and, if both runs have the same answers, those. UserError if the two are of different
+    datasets or share no program that is right on both."""
     if a.dataset_fingerprint != b.dataset_fingerprint:
         raise UserError(
             f"{name_a} and {name_b} are of different datasets ({a.dataset_fingerprint[:12]} and "
@@ -124,7 +124,7 @@ def across_processors(
 
 
 def _programs(pair: PairResult, time: Time) -> Iterator[tuple[tuple[Role, int], float | None]]:
-    """The pair's programs with their speedups; None for one that is not right."""
+    """The pair's programs with their speedups; None for a program that is not right."""
     slow = seconds_of(pair.source, time)
     results = [(("target", 0), pair.target)]
     results += [(("candidate", index), sample) for index, sample in enumerate(pair.samples)]
@@ -134,7 +134,7 @@ def _programs(pair: PairResult, time: Time) -> Iterator[tuple[tuple[Role, int], 
 
 
 def _same_code(verdicts: tuple[Verdicts, Verdicts], key: tuple[str, str, int]) -> bool:
-    """Whether both runs judged the same text, as far as is known. (A human rewrite is the dataset's.)"""
+    """Whether both runs judged the same text, as far as known. (A human rewrite always is the dataset's.)"""
     if key[1] == "target":
         return True
     found = [run.get(key) for run in verdicts]
@@ -158,7 +158,7 @@ def _counters(
 
 
 def _rank_correlation(a: list[float], b: list[float]) -> float | None:
-    """Spearman's: Pearson's of the ranks, equal values with their mean rank; None where it is not defined."""
+    """Spearman's: Pearson's of the ranks, with mean ranks for ties; None if undefined."""
     from scipy.stats import rankdata
 
     if len(a) < 3 or len(set(a)) == 1 or len(set(b)) == 1:

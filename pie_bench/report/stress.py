@@ -1,4 +1,4 @@
-"""What stress inputs say of a run, as tables: the two kinds of tests side by side, and how programs grow."""
+"""A run's results on stress inputs, as tables: both kinds of tests side by side, and how programs' times grow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _ROLES = {"source": "slow", "target": "human", "candidate": "answer"}
 
 
 def sides(results: Results) -> list[Row]:
-    """The same pairs' metrics on the dataset's own tests and on stress inputs, at every k and of the human rewrites."""
+    """The same pairs' metrics on the dataset's own tests and on stress inputs, at every k and for the human
+    rewrites."""
     found = results.stress
     if found is None:
         return []
@@ -47,7 +48,7 @@ def _values(found: Stress, metric: str, at: str, *, human: bool) -> Iterator[flo
 
 
 def growth(results: Results) -> list[Row]:
-    """The fitted exponent of each pair's slow program, human rewrite and best answer, with its interval."""
+    """The fitted exponents of each pair's slow program, human rewrite and best answer, with their intervals."""
     curves: Sequence[Growth] = results.stress.growth if results.stress is not None else ()
     return [
         (

@@ -13,7 +13,7 @@ from pie_bench.run.results import HEADLINE, Results
 
 
 def print_summary(finished: Sequence[tuple[Results, Path]], file: IO[str] | None = None) -> None:
-    """Every task's scores at its largest k, and where its results are."""
+    """Prints every task's scores at its largest k, and the location of its results."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape

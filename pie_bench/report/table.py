@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_results(results: Results, file: IO[str] | None = None) -> None:
-    """The scores at every k beside the human reference, what became of the answers, and what the numbers rest on."""
+    """Prints the scores at every k next to the human reference, the outcomes, and what the numbers are based on."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -59,7 +59,7 @@ def print_results(results: Results, file: IO[str] | None = None) -> None:
 
 
 def print_guards(results: Results, file: IO[str] | None = None) -> None:
-    """What the guards found, and the metrics with it counted as wrong; nothing without guards."""
+    """Prints the guards' findings, and the metrics with flagged answers counted as wrong; nothing without guards."""
     if results.guards is None:
         return
     print_findings(results, file)
@@ -72,7 +72,7 @@ def print_guards(results: Results, file: IO[str] | None = None) -> None:
 
 
 def print_findings(results: Results, file: IO[str] | None = None) -> None:
-    """What the guards found, one line an answer; that they were not run, where they were not."""
+    """Prints the guards' findings, one line per answer, or that they were not run."""
     guards, out = results.guards, file or sys.stdout
     if guards is None:
         print("guards: not run (pie-bench guard RUN_DIR, or run --guard)", file=out)
@@ -90,7 +90,7 @@ def print_findings(results: Results, file: IO[str] | None = None) -> None:
 
 
 def memory(results: Results) -> list[str]:
-    """Peak memory beside time, a line; none where the environment does not know it."""
+    """Peak memory relative to the slow programs, in one line; none if the environment does not report it."""
     said = []
     for of, name in (("model", "the fastest answers"), ("human", "the human rewrites")):
         found = (results.memory or {}).get(of)  # type: ignore[call-overload]
@@ -102,8 +102,7 @@ def memory(results: Results) -> list[str]:
 
 
 def honesty(results: Results) -> list[str]:
-    """What the numbers are made of, a line each, without those of which nothing is known; none in results of older
-    versions."""
+    """What the numbers are made of, one line each, without unknown ones; none for results from older versions."""
     model, human = results.honesty.get("model"), results.honesty.get("human")
     if model is None or human is None:
         return []
@@ -145,7 +144,7 @@ def _heaviest(found: Honesty) -> str:
 
 
 def stress(results: Results) -> list[str]:
-    """What stress inputs change, a line; none where the run was not judged on any."""
+    """What stress inputs change, in one line; none if the run was not judged on any."""
     found = results.stress
     if found is None:
         return []
@@ -206,21 +205,21 @@ def _stress_table(found: Stress) -> Table:
 
 
 def legend(results: Results) -> list[str]:
-    """How to read the numbers, and what they were measured in."""
+    """How to read the numbers, and in which environment they were measured."""
     lines = [
         f"measured in {results.environment} ({results.environment_id[:12]}){_compared(results)}; "
         "* without process start-up"
     ]
     if results.n_samples > 1:
         lines.append("best@k: expected best of k answers; first@k: of the first k, as the paper reports it")
-    if results.interval and results.interval["problems"] > 1:  # of one problem there is none
+    if results.interval and results.interval["problems"] > 1:  # a single problem gives none
         how, problems = results.interval["method"], results.interval["problems"]
         lines.append(f"below each number its 95 % interval ({how} over {problems} problems)")
     return lines
 
 
 def warnings(results: Results) -> list[str]:
-    """What a reader of the numbers must know, each with its remedy."""
+    """Caveats about the numbers, each with its remedy."""
     found = []
     if results.sandbox == "unsafe":
         found.append(
@@ -232,7 +231,7 @@ def warnings(results: Results) -> list[str]:
     if results.infra_errors:
         found.append(
             f"{results.infra_errors} executions failed on our side (infra_error) and are in no metric; "
-            "run the same command again"
+            "rerun the same command"
         )
     if results.unusable_pairs:
         found.append(
@@ -240,9 +239,7 @@ def warnings(results: Results) -> list[str]:
             f"({', '.join(results.unusable_pairs[:3])}{', …' if len(results.unusable_pairs) > 3 else ''})"
         )
     if results.n_rejected_rows:
-        found.append(
-            f"{results.n_rejected_rows} rows of the dataset lack something and are left out: see manifest.json"
-        )
+        found.append(f"{results.n_rejected_rows} rows of the dataset are incomplete and left out: see manifest.json")
     share = results.startup.get("model")
     if share is not None and share.by_startup_alone:
         found.append(
@@ -262,7 +259,7 @@ def format_value(metric: str, value: float | None, *, unit: bool = True) -> str:
 
 
 def format_interval(score: Score) -> str:
-    """`0.0–12.5`; nothing where there is no interval."""
+    """`0.0–12.5`; empty if there is no interval."""
     if score.low is None or score.high is None:
         return ""
     low, high = (format_value(score.metric, bound, unit=False) for bound in (score.low, score.high))

@@ -1,4 +1,4 @@
-"""The pages' templates, all read in the same way."""
+"""Opens the pages' templates, all with the same settings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def templates_in(folder: Path) -> jinja2.Environment:
-    """A folder's templates: what is put in is escaped, and foreign text in it made plain; a name without a value is an
-    error."""
+    """A folder's templates, with autoescaping, invisible characters in untrusted text made visible, and undefined names
+    as errors."""
     import jinja2
 
     return jinja2.Environment(

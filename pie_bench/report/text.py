@@ -1,4 +1,4 @@
-"""Numbers as people read them: in tables of the terminal and of the page; and data inside a page."""
+"""Formats numbers for people, in tables of the terminal and the page; and embeds data in a page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pie_bench.plain import plain
 
 
 def cell_text(value: Any) -> str:
-    """A cell of a table: a dash for None, floats to two decimals or three digits."""
+    """The text of a table cell: a dash for None, floats with two decimals or three digits."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -21,7 +21,7 @@ def cell_text(value: Any) -> str:
 def with_bounds_beside(
     columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-    """Columns `x`, `x low` and `x high` as one: `4.85 [1.92, 7.78]`."""
+    """Merges columns `x`, `x low` and `x high` into one: `4.85 [1.92, 7.78]`."""
     merged = [name for name in columns if f"{name} low" in columns and f"{name} high" in columns]
     kept = [name for name in columns if name.removesuffix(" low").removesuffix(" high") not in merged or name in merged]
 

@@ -1,4 +1,4 @@
-"""A run's files: JSON replaced whole, JSON Lines that only grow, records read back as their types."""
+"""A run's files: JSON replaced atomically, append-only JSON Lines, records read back as their types."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ T = TypeVar("T")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Stable JSON (sorted keys), replaced in one step: a reader sees the old file or the new one.
+    """Writes stable JSON (sorted keys) atomically: a reader sees either the old file or the new one.
 
-    UserError when it cannot be written (a full disk); the old file is then still there.
+    UserError if it cannot be written (e.g. a full disk); the old file then remains.
     """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    # Half a surrogate pair has no bytes in UTF-8: it becomes JSON's own escape of it.
+    # UTF-8 cannot encode a lone surrogate: write JSON's own escape for it.
     _replace(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """JSON Lines, replaced in one step; UserError as `write_json`."""
+    """Writes JSON Lines atomically; UserError as for `write_json`."""
     _replace(path, b"".join(map(_line, records)))
 
 
 @contextmanager
 def locked(folder: Path, *, cannot: Callable[[str], str], busy: str) -> Iterator[Path]:
-    """Keeps a second process out of a folder, which is made; yields the file that is locked.
+    """Creates a folder and locks out other processes; yields the locked file.
 
-    UserError, with what the folder's owner says of it: `cannot` (of the reason) where it cannot be written, `busy`
-    while another process is in it.
+    UserError with the caller's message: `cannot` (given the reason) if the folder cannot be written, `busy` while
+    another process holds it.
     """
     path = folder / ".lock"
     try:
@@ -72,9 +72,9 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
-    """Adds one line, whole or not at all as far as a reader can tell (see `iter_jsonl`).
+    """Appends one line; readers see all of it or nothing (see `iter_jsonl`).
 
-    UserError when it cannot be written (a full disk): nothing of it is left, and the file stays usable.
+    UserError if it cannot be written (e.g. a full disk): none of it remains, and the file stays usable.
     """
     data = _line(record)
     size = None
@@ -91,19 +91,19 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: cannot be written ({error.strerror}); fix that, then the same command continues")
+    return UserError(f"{path}: cannot be written ({error.strerror}); fix that, then rerun the same command")
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The records of an append-only file; none when there is no file. Errors as `iter_jsonl`."""
+    """The records of an append-only file; none if there is no file. Errors as for `iter_jsonl`."""
     return list(iter_jsonl(path))
 
 
 def iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The records of an append-only file, one at a time.
 
-    A last line without its newline is what a killed process left: it is cut off, the file is whole again. Any other
-    line that is not a JSON object is a UserError with file and line.
+    A last line without a newline was left by a killed process: it is removed, which makes the file whole again. Any
+    other line that is not a JSON object is a UserError with file and line.
     """
     import jsonlines
 
@@ -130,7 +130,7 @@ def iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def iter_records(path: Path, kind: type[T]) -> Iterator[T]:
-    """`iter_jsonl`, each record as a `kind`; UserError with file, line and field for one that is none."""
+    """`iter_jsonl` with each record as a `kind`; UserError with file, line and field for an invalid one."""
     for number, record in enumerate(iter_jsonl(path), start=1):
         try:
             yield validated(kind, record)
@@ -139,7 +139,7 @@ def iter_records(path: Path, kind: type[T]) -> Iterator[T]:
 
 
 def validated(kind: type[T], record: Any) -> T:
-    """The record as a dataclass or model; ValueError `field: what is wrong` for one that is none."""
+    """The record as a dataclass or model; ValueError `field: what is wrong` for an invalid one."""
     from pydantic import ValidationError
 
     try:
@@ -149,7 +149,7 @@ def validated(kind: type[T], record: Any) -> T:
 
 
 def first_problem(error: Any) -> str:
-    """`field: what is wrong`, of a pydantic ValidationError's first problem."""
+    """`field: what is wrong`, for the first problem of a pydantic ValidationError."""
     problem = error.errors(include_url=False)[0]
     where = ".".join(map(str, problem["loc"]))
     said = problem["msg"].removeprefix("Value error, ")

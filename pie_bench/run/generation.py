@@ -1,4 +1,4 @@
-"""An answer of a model: `Completion` as the model gives it, `Generation` as a line of `generations.jsonl` keeps it."""
+"""A model's answer: `Completion` as the model returns it, `Generation` as a line of `generations.jsonl` stores it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _text(value: Any) -> str:
     return value
 
 
-# An answer may hold half a surrogate pair, which pydantic's own `str` refuses.
+# An answer may hold a lone surrogate, which pydantic's `str` rejects.
 Text = Annotated[str, PlainValidator(_text)]
 Index = Annotated[int, Field(ge=0, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -31,20 +31,19 @@ _CUT = re.compile(
 
 
 def was_cut(finish_reason: str) -> bool:
-    """Whether an answer was cut off at a limit of tokens, by the provider's word for it in any spelling."""
+    """Whether an answer was cut off at a token limit, whatever the provider calls that."""
     return _CUT.search(finish_reason) is not None
 
 
 @dataclass(frozen=True)
 class Completion:
-    """One sample. `finish_reason` is the provider's word (`stop`, `length`, …); `latency_seconds` is wall time.
+    """One sample. `finish_reason` is the provider's term (`stop`, `length`, …); `latency_seconds` is wall time.
 
-    `tokens_estimated`: the provider did not count this sample's own tokens. `shares_prompt`: its prompt was sent, and
-    is paid for, with another sample. `cost_usd`: at the registry's prices; None where no price is known or nothing is
-    paid. `raw`: what was sent beside the prompt, and the provider's response without the other samples.
-    `answers_prompt`: None for an answer given to this very prompt; for a replayed one `"unknown"` (its prompt was not
-    recorded) or the sum of the other prompt that it was given to. `reasoning`: what this model puts around its
-    thinking, where its entry says so.
+    `tokens_estimated`: the provider did not count this sample's tokens. `shares_prompt`: its prompt was sent and paid
+    for with another sample. `cost_usd`: at the registry's prices; None if no price is known or nothing was paid. `raw`:
+    what was sent along with the prompt, and the provider's response without the other samples. `answers_prompt`: None
+    for an answer to this very prompt; for a replayed answer `"unknown"` (its prompt was not recorded) or the hash of
+    the other prompt it was given to. `reasoning`: the model's thinking tags, if its entry names them.
     """
 
     __pydantic_config__: ClassVar = {"extra": "ignore", "allow_inf_nan": False}
@@ -66,9 +65,9 @@ class Completion:
 
 @dataclass(frozen=True)
 class Generation(Completion):
-    """A completion with what it answered: the prompt's sum and the seed it was drawn with.
+    """A completion with what it answers: the prompt's hash and the seed used.
 
-    `shared`: it was taken over from another run and cost nothing here.
+    `shared`: it was taken from another run and cost nothing here.
     """
 
     prompt_sha256: Text = ""

@@ -1,4 +1,4 @@
-"""What the guards say of one correct answer: a line of `guards.jsonl` (docs/guards.md)."""
+"""What the guards find in one correct answer: a line of `guards.jsonl` (docs/guards.md)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic import Field
 
 @dataclass(frozen=True)
 class GuardFinding:
-    """One answer as the guards saw it, in one environment; `sanitizer`, `guard_input` and `slower` are None where
-    all is well.
+    """The guards' finding on one answer in one environment; `sanitizer`, `guard_input` and `slower` are None if nothing
+    was found.
 
-    `sanitizer`: test, line and what the sanitizers say. `guard_input`: an input that is none of the tests, and what
-    was answered. `slower`: an input on which it is far less faster than on tests of its size. `n_guard_inputs`: how
-    many its pair has.
+    `sanitizer`: test, line and the sanitizers' message. `guard_input`: an input outside the tests, and the answer's
+    output. `slower`: an input on which its speedup is far below that on tests of the same size. `n_guard_inputs`: how
+    many inputs its pair has.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -31,7 +31,7 @@ class GuardFinding:
 
     @property
     def evidence(self) -> dict[str, str]:
-        """What was found, by the kind of guard; nothing where all is well."""
+        """What was found, by kind of guard; empty if nothing was."""
         found = {"sanitizer": self.sanitizer, "guard input": self.guard_input, "slower": self.slower}
         return {by: said for by, said in found.items() if said is not None}
 

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a run is, and what is found out about it while it runs."""
+"""`manifest.json`: what defines a run, and what is learnt while it runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class _Part(BaseModel):
 
 
 class Settings(BaseModel):
-    """What the user asked for; None means the task's own.
+    """What the user asked for; None means the task's own value.
 
     `pairs`: only these ids, in this order. `shard`: of these only the i-th of n parts, "i/n". `include_path`: a folder
-    with tasks of the user's own. `context`: tokens that the model has room for, where it does not say so itself.
-    `model_args`: the adapter's settings. `tests`: the dataset's own, or its stress inputs in their place.
+    with the user's tasks. `context`: the model's context in tokens, if it does not report it. `model_args`: the
+    adapter's settings. `tests`: the dataset's own, or its stress inputs instead.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,8 +44,8 @@ class Settings(BaseModel):
 
 
 class StressFacts(_Part):
-    """The stress inputs that a run's programs were judged on, too: the set's sum, each pair's inputs, and by problem
-    and input its size, for those of a family (the same input at several sizes)."""
+    """The stress inputs on which a run's programs were judged too: the set's hash, each pair's inputs, and by problem
+    and input the size, for inputs of a family (the same input at several sizes)."""
 
     sha256: str
     pairs: dict[str, list[str]]
@@ -53,14 +53,14 @@ class StressFacts(_Part):
 
 
 class GenerationFacts(_Part):
-    """What answered: the exact model, and how few-shot examples were chosen."""
+    """What generated the answers: the exact model, and how few-shot examples were chosen."""
 
     model_resolved: str
     examples: dict[str, Any]
 
 
 class ExecutionFacts(_Part):
-    """What the programs were measured in."""
+    """The environment in which the programs were measured."""
 
     name: str
     environment_id: str
@@ -71,10 +71,10 @@ class ExecutionFacts(_Part):
 class Manifest(_Part):
     """A run's manifest.
 
-    `identity` makes a run this run: a folder belongs to one for good. `provider` is what was learnt of the server;
-    `simulators`, which simulator of this machine measured, by environment; `plugins`, what other packages added to the
-    run (kind, name, package, version of each). `cpu_seconds` is the CPU time of all compilers, programs and
-    simulators, None where it is not known. `merged` says of each run that this one was merged from what it was.
+    `identity` defines the run: a folder belongs to one identity for good. `provider`: facts learnt about the server;
+    `simulators`: which simulator on this machine measured, by environment; `plugins`: the plug-ins used (kind, name,
+    package, version of each). `cpu_seconds`: CPU time of all compilers, programs and simulators, None if unknown.
+    `merged`: for each run that this one was merged from, what it was.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -95,5 +95,5 @@ class Manifest(_Part):
     merged: list[dict[str, Any]] = Field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """As the file holds it: parts that are not known yet are left out; `cpu_seconds` null says it cannot be."""
+        """As the file stores it: parts not known yet are omitted; `cpu_seconds` null means that it cannot be known."""
         return self.model_dump(mode="python", exclude_unset=True)

@@ -1,4 +1,4 @@
-"""What a simulator counted of one program on one input: the records that the measurement store keeps."""
+"""What a simulator counted for one program on one input: the records of the measurement store."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measurement:
-    """One program on one input in one simulator: what was counted, of the whole process and before `main`.
+    """One program on one input in one simulator: the counts for the whole process and before `main`.
 
     `simulation_id` is the hash of all that can change the counts. `outcome` is `ok`, `runtime_error`,
     `instruction_limit`, `output_limit`, `unsupported` (the simulator cannot run it), `forbidden` (with evidence in
-    `detail`) or `infra_error` (ours; never stored).
+    `detail`) or `infra_error` (our fault; never stored).
     """
 
     binary_sha256: str
@@ -28,11 +28,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Profile:
-    """Where a program's cycles go on one input.
+    """Where a program spends its cycles on one input.
 
-    `lines` are the lines of its source text, from 1, each with its cycles: of its own instructions, and of what they
-    call that is no function of the text (libraries, templates of headers). `cycles` are those of the whole process;
-    the rest is start-up, the end, and code without a line.
+    `lines` maps source lines, from 1, to cycles: those of the line's own instructions and of what they call outside the
+    source text (libraries, header templates). `cycles` is the total of the whole process; the rest is start-up, exit,
+    and code without a line.
     """
 
     code_sha256: str

@@ -1,8 +1,8 @@
-"""`results.json`: every key typed and explained. Nothing in it depends on when or in what order things ran.
+"""`results.json`: every key typed and explained. It does not depend on when or in what order things ran.
 
-One number has one name: `best@k` is the expectation over all choices of k of the samples, `first@k` the paper's number,
-of the first k samples. Both stand in the maps of `Results` (`metrics` and the three after it), and in `scores` with
-their intervals. For programs there is a shorter way to them: `results.speedup.best_at[1]`, see `MetricValues`.
+Each number has one name: `best@k` is the expectation over all choices of k samples, `first@k` the paper's number, over
+the first k samples. Both are in the maps of `Results` (`metrics` and the three after it), and in `scores` with their
+intervals. Programs can use the shortcut `results.speedup.best_at[1]`, see `MetricValues`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Time = Literal["process", "after_main"]
 Of = Literal["model", "human"]
 Scores = dict[str, dict[str, float | None]]  # {metric: {"best@1": value, …, "first@1": value, …}}
 
-# The paper's three metrics, in its tables' order: what every table, page and site shows first.
+# The paper's three metrics, in the order of its tables; every table, page and site leads with them.
 HEADLINE = ("percent_optimized", "speedup", "percent_correct")
 
 
@@ -39,11 +39,11 @@ class _Part(BaseModel):
 class SampleResult(_Part):
     """One answer of the model."""
 
-    outcome: str = Field(description="what became of it: see `outcomes` in docs/methodology.md")
+    outcome: str = Field(description="its outcome: see `outcomes` in docs/methodology.md")
     seconds: float | None = Field(description="simulated seconds, summed over the pair's tests; null unless ok")
     startup_seconds: float | None = Field(description="the part of `seconds` before main")
     peak_memory_bytes: int | None = Field(
-        default=None, description="the most that it had in use on any test; null where the simulator does not know"
+        default=None, description="peak over all tests; null if the simulator does not report it"
     )
 
 
@@ -52,11 +52,11 @@ class Score(_Part):
 
     metric: str = Field(description="see `METRICS` in pie_bench/metrics/best_at_k.py")
     k: int = Field(description="best of this many samples")
-    method: Method = Field(description="best@k: expectation over all choices of k samples; first@k: of the first k")
+    method: Method = Field(description="best@k: expectation over all choices of k samples; first@k: over the first k")
     time: Time = Field(description="the whole process as in the paper, or without start-up")
     of: Of = Field(description="the model's answers, or the pairs' human rewrites")
-    value: float | None = Field(description="null where a pair has fewer than k usable samples")
-    low: float | None = Field(description="null where the data says nothing of its spread, e.g. one problem only")
+    value: float | None = Field(description="null if a pair has fewer than k usable samples")
+    low: float | None = Field(description="null if the data does not determine its spread, e.g. with only one problem")
     high: float | None
     n_pairs: int
 
@@ -68,7 +68,7 @@ class Score(_Part):
 
 @dataclass(frozen=True)
 class MetricValues:
-    """One metric's values, by k: of the model's answers or of the human rewrites, with or without start-up.
+    """One metric's values by k: for the model's answers or the human rewrites, with or without start-up.
 
     >>> values = MetricValues("speedup", tuple(
     ...     Score(metric="speedup", k=k, method=method, time="process", of="model", value=value, low=low, high=high,
@@ -92,21 +92,21 @@ class MetricValues:
 
     @property
     def best_at(self) -> dict[int, float]:
-        """{k: best@k}, in the metric's unit (% or ×); NaN where a pair has fewer than k usable samples."""
+        """{k: best@k}, in the metric's unit (% or ×); NaN if a pair has fewer than k usable samples."""
         return self._at("best")
 
     @property
     def first_at(self) -> dict[int, float]:
-        """{k: first@k}, as the paper reports it; NaN as in `best_at`."""
+        """{k: first@k}, as the paper reports it; NaN as for `best_at`."""
         return self._at("first")
 
     @property
     def without_startup(self) -> MetricValues:
-        """The same on time after the start of `main`."""
+        """The same, measured from the start of `main`."""
         return MetricValues(self.metric, self.scores, "after_main")
 
     def score(self, k: int | None = None, method: Method = "best") -> Score:
-        """The number with its interval (`value`, `low`, `high`); k: all samples by default. KeyError for another k."""
+        """The value with its interval (`value`, `low`, `high`); k: all samples by default. KeyError for another k."""
         found = {score.k: score for score in self if score.method == method}
         wanted = max(found, default=0) if k is None else k
         if wanted not in found:
@@ -147,24 +147,24 @@ class _Metrics:
 
 @dataclass(frozen=True)
 class HumanValues(_Metrics):
-    """The metrics of the pairs' human rewrites, measured here: one program a pair, so k is 1."""
+    """The metrics of the pairs' human rewrites, measured here: one program per pair, so k is 1."""
 
     scores: tuple[Score, ...]
 
     def metric(self, name: str) -> MetricValues:
-        """A metric's values; KeyError for one that the human rewrites have not."""
+        """A metric's values; KeyError for one that the human rewrites do not have."""
         return _values(name, self.scores, "human")
 
 
 class StartupShare(_Part):
-    """Pairs whose best program is at least 10 % faster, and those among them that are not without start-up."""
+    """Pairs whose best program is at least 10 % faster, and how many of them are not when start-up is excluded."""
 
     optimized: int
     by_startup_alone: tuple[str, ...] = Field(description="pair ids")
 
 
 class Memory(_Part):
-    """Peak memory of pairs' fastest correct programs, beside that of their slow programs."""
+    """Peak memory of pairs' fastest correct programs, compared with their slow programs."""
 
     n_pairs: int = Field(description="pairs with a correct program")
     ratio: float | None = Field(description="geometric mean of peak memory over the slow program's; below 1 is less")
@@ -188,11 +188,11 @@ class Guards(_Part):
     """What the guards found, and the paper's metrics with the flagged answers counted as wrong (docs/guards.md)."""
 
     checked: int = Field(description="correct answers that were checked")
-    unchecked: int = Field(description="correct answers that were not: they are counted as they are")
+    unchecked: int = Field(description="correct answers that were not checked: they count as correct")
     n_guard_inputs: int = Field(description="over all pairs with a checked answer")
     by_sanitizer: int = Field(description="answers flagged")
     by_guard_input: int
-    by_slower: int = Field(default=0, description="answers that are far less faster on guard inputs than on tests")
+    by_slower: int = Field(default=0, description="answers whose speedup is far lower on guard inputs than on tests")
     speedups_removed: int = Field(description="flagged answers that were at least 10 % faster")
     speedups_removed_by_sanitizer: int
     speedups_removed_by_guard_input: int
@@ -211,7 +211,7 @@ class Interval(_Part):
 
 
 class AgeGroup(_Part):
-    """Pairs of problems before a date, or from it on."""
+    """Pairs of problems before a date, or from that date on."""
 
     boundary: int = Field(description="seconds since 1970")
     n_pairs: int
@@ -220,28 +220,28 @@ class AgeGroup(_Part):
 
 
 class Honesty(_Part):
-    """What the numbers are made of (docs/what-speedup-means.md): of the best of each pair's answers, or of the human
-    rewrites. Null: not known."""
+    """What the numbers are made of (docs/what-speedup-means.md), for the best of each pair's answers or for the human
+    rewrites. Null: unknown."""
 
     optimized: int = Field(description="pairs whose program is at least 10 % faster")
-    by_startup_alone: int = Field(description="of these, pairs that are not without start-up")
-    by_io_alone: int = Field(description="of the others, pairs whose programs differ in reading and writing only")
+    by_startup_alone: int = Field(description="of these, pairs that are not when start-up is excluded")
+    by_io_alone: int = Field(description="of the others, pairs whose programs differ only in input and output")
     percent_startup_or_io: float | None = Field(description="of the optimised pairs, by either alone")
-    heaviest_pairs: tuple[str, ...] = Field(description="the ten pairs of the largest speedups")
-    percent_of_heaviest: float | None = Field(description="what they contribute to the sum behind the mean speedup")
+    heaviest_pairs: tuple[str, ...] = Field(description="the ten pairs with the largest speedups")
+    percent_of_heaviest: float | None = Field(description="their share of the sum behind the mean speedup")
     speedup: float | None = Field(description="mean over pairs")
     speedup_without_heaviest: float | None = Field(description="the same over the other pairs")
-    speedup_guarded: float | None = Field(description="with what the guards flag counted as wrong, all samples")
+    speedup_guarded: float | None = Field(description="with flagged answers counted as wrong, all samples")
     percent_optimized_guarded: float | None
     memory_ratio: float | None = Field(description="peak memory over the slow program's, geometric mean")
-    percent_near_human: float | None = Field(description="Opt₀.₉₅: pairs at 95 % of the human's speed or better")
-    n_ranked: int = Field(description="pairs of problems with four accepted programs or more in the run")
+    percent_near_human: float | None = Field(description="Opt₀.₉₅: pairs that reach at least 95 % of the human's speed")
+    n_ranked: int = Field(description="pairs of problems with at least four accepted programs in the run")
     percentile: float | None = Field(description="median over these pairs, among their problems' accepted programs")
     over_fastest: float | None = Field(
         description="time of the problem's fastest known program over this one's, geometric mean"
     )
-    two_way: dict[str, Interval] = Field(description="best@1, problems and samples drawn anew")
-    ages: tuple[AgeGroup, AgeGroup] | None = Field(description="older and newer problems, where the data has dates")
+    two_way: dict[str, Interval] = Field(description="best@1, resampling problems and samples")
+    ages: tuple[AgeGroup, AgeGroup] | None = Field(description="older and newer problems, if the data has dates")
 
 
 class Fit(_Part):
@@ -253,7 +253,7 @@ class Fit(_Part):
 
 
 class Growth(_Part):
-    """How one program's time grows over the same input at several sizes."""
+    """How a program's time grows on the same input at several sizes."""
 
     pair_id: str
     role: Literal["source", "target", "candidate"]
@@ -264,7 +264,7 @@ class Growth(_Part):
 
 class Stress(_Part):
     """The metrics on stress inputs (docs/stress.md), over the pairs that have any. An answer that is wrong on the
-    dataset's own tests is wrong here, too."""
+    dataset's own tests counts as wrong here too."""
 
     stress_sha256: str = Field(description="of the stress set")
     n_pairs: int
@@ -283,7 +283,7 @@ class Stress(_Part):
         description="Spearman's, of the pairs' speedups on the two kinds of tests"
     )
     changed_sides: dict[Literal["model", "human"], tuple[str, ...]] = Field(
-        description="pairs that are optimised on one kind of tests only"
+        description="pairs that are optimised on only one kind of tests"
     )
     growth: tuple[Growth, ...]
     pairs: tuple[PairResult, ...] = Field(description="as in `pairs`, on stress inputs")
@@ -292,68 +292,68 @@ class Stress(_Part):
 class Results(_Part, _Metrics):
     """A run's results.
 
-    `scores` holds every number with its interval; `metrics` and the three maps after it are the values of the task's
-    metrics, {metric: {"best@1": value, …, "first@1": value, …}}, with null where a pair has too few usable
-    samples. In Python, `results.speedup.best_at[1]`, `results.human.speedup.best_at[1]`, `results.metric(name)` and
-    `results.to_pandas()` say the same.
+    `scores` holds every number with its interval. `metrics` and the three maps after it are the values of the task's
+    metrics, {metric: {"best@1": value, …, "first@1": value, …}}, with null if a pair has too few usable samples. From
+    Python, `results.speedup.best_at[1]`, `results.human.speedup.best_at[1]`, `results.metric(name)` and
+    `results.to_pandas()` give the same.
     """
 
     schema_version: Literal[3] = SCHEMA_VERSION
     task: str
     task_version: int
-    task_hash: str = Field(description="over all that decides the prompts and the sampling")
+    task_hash: str = Field(description="hash of all that decides the prompts and the sampling")
     model: str = Field(description="as asked for")
     model_resolved: str = Field(description="what exactly answered")
     model_args: dict[str, str] = Field(default={}, description="those of --model-args that can change an answer")
-    answered_by: tuple[str, ...] = Field(default=(), description="models as the provider's own responses name them")
+    answered_by: tuple[str, ...] = Field(default=(), description="models as named in the provider's responses")
     cost_usd: float | None = Field(default=None, description="of all answers, at the registry's or the user's prices")
     answered_prompts: Literal["these", "unknown", "other"] = Field(
         default="these",
-        description="whether the answers were given to these prompts; replayed ones may not have been, or not say",
+        description="whether the answers were given to these prompts; for replayed ones this may be false or unknown",
     )
-    n_tokens_estimated: int = Field(default=0, description="answers whose own tokens the provider did not count")
+    n_tokens_estimated: int = Field(default=0, description="answers whose tokens the provider did not count")
     examples: dict[str, Any] = Field(description="how few-shot examples were chosen, with which encoder")
     dataset: str
     split: str
     dataset_fingerprint: str
     environment: str
-    environment_id: str = Field(description="what the seconds were measured in; never compare across two of these")
+    environment_id: str = Field(description="the environment of the measurements; never compare across two of these")
     environment_facts: dict[str, str] = Field(description="versions and sums of compiler, libraries and simulator")
     comparator: str | None = Field(
-        default=None, description="what said which outputs are right (docs/methodology.md); null: of an older version"
+        default=None, description="how outputs were compared (docs/methodology.md); null: from an older version"
     )
     sandbox: str
     n_pairs: int = Field(description="pairs in the metrics")
     n_problems: int
     n_samples: int = Field(description="samples per pair")
-    n_rejected_rows: int = Field(description="rows of the dataset left out because they lack something")
+    n_rejected_rows: int = Field(description="dataset rows left out because they are incomplete")
     unusable_pairs: tuple[str, ...] = Field(description="pairs left out: their source program fails its tests here")
-    metrics: Scores = Field(description="of the model's answers, on the whole process's time, as in the paper")
-    metrics_without_startup: Scores = Field(description="the same on time after the start of main")
+    metrics: Scores = Field(description="of the model's answers, by the time of the whole process, as in the paper")
+    metrics_without_startup: Scores = Field(description="the same, by the time after the start of main")
     human_reference: Scores = Field(description="of the pairs' target programs, whole process")
     human_reference_without_startup: Scores
     scores: tuple[Score, ...] = ()
-    interval: dict[str, Any] = Field(default={}, description="how the intervals were made")
+    interval: dict[str, Any] = Field(default={}, description="how the intervals were computed")
     startup: dict[Literal["model", "human"], StartupShare] = Field(
-        default={}, description="what start-up alone decides"
+        default={}, description="speedups due to start-up alone"
     )
     memory: dict[Literal["model", "human"], Memory] | None = Field(
-        default=None, description="null where the environment does not know peak memory"
+        default=None, description="null if the environment does not report peak memory"
     )
     guards: Guards | None = Field(default=None, description="null: `pie-bench guard` was not run")
     honesty: dict[Literal["model", "human"], Honesty] = Field(
-        default={}, description="what the numbers are made of; empty in results of older versions"
+        default={}, description="what the numbers are made of; empty in results from older versions"
     )
     stress: Stress | None = Field(default=None, description="null: not judged on stress inputs (run --tests both)")
-    outcomes: dict[str, int] = Field(description="what became of the model's answers, counted")
-    infra_errors: int = Field(description="executions that failed on our side; in no metric: run the command again")
+    outcomes: dict[str, int] = Field(description="the number of the model's answers by outcome")
+    infra_errors: int = Field(description="executions that failed on our side; in no metric: rerun the command")
     tokens: dict[str, int] = Field(description="prompt and completion tokens, as the model counted them")
     versions: dict[str, str] = Field(description="packages")
     pairs: tuple[PairResult, ...]
 
     @model_validator(mode="after")
     def _complete(self) -> Results:
-        """Every metric has a score at each k, by both methods and both times: what reads them relies on it."""
+        """Checks that every metric has a score at each k, by both methods and both times: readers rely on it."""
         ks: dict[str, set[int]] = {}
         found: dict[tuple[str, str], set[tuple[int, str, str]]] = {}
         for s in self.scores:
@@ -361,28 +361,28 @@ class Results(_Part, _Metrics):
             found.setdefault((s.metric, s.of), set()).add((s.k, s.method, s.time))
         for (metric, of), keys in found.items():
             if len(keys) != 4 * len(ks[of]):
-                raise ValueError(f"scores: those of {metric} ({of}) are not complete")
+                raise ValueError(f"scores: those of {metric} ({of}) are incomplete")
         return self
 
     def score(self, metric: str, k: int, *, method: str = "best", time: str = "process", of: str = "model") -> Score:
-        """One of `scores`; KeyError when there is none such."""
+        """One of `scores`; KeyError if there is none."""
         return self._by_key[metric, k, method, time, of]
 
     def metric(self, name: str) -> MetricValues:
-        """A metric's values of the model's answers; KeyError for one that is not in `scores`."""
+        """A metric's values for the model's answers; KeyError for one that is not in `scores`."""
         return _values(name, self.scores, "model")
 
     @property
     def human(self) -> HumanValues:
-        """The same metrics of the pairs' human rewrites."""
+        """The same metrics for the pairs' human rewrites."""
         return HumanValues(self.scores)
 
     def to_pandas(self, rows: Literal["samples", "pairs", "scores"] = "samples") -> pandas.DataFrame:
-        """A frame with a row a sample, a pair, or a number; every row names the run's task and model.
+        """A data frame with a row per sample, pair, or score; every row names the run's task and model.
 
-        `samples`: what became of each answer, seconds and start-up seconds (simulated, summed over the tests; NaN
-        unless correct) and speedup over the source. `pairs`: the pair's own two programs, and of the samples how
-        many are correct and the best speedup. `scores`: as in `results.json`.
+        `samples`: each answer's outcome, seconds and start-up seconds (simulated, summed over the tests; NaN unless
+        correct) and speedup over the source. `pairs`: the pair's two programs, the number of correct samples and the
+        best speedup. `scores`: as in `results.json`.
         """
         import pandas
 
@@ -417,7 +417,7 @@ class Results(_Part, _Metrics):
         return ({"name": score.name} | score.model_dump() for score in self.scores)
 
     def _table(self) -> list[tuple[str, list[Score]]]:
-        """(`best@1`, the headline's scores), …, whole process; the human rewrites last."""
+        """(`best@1`, the headline scores), …, for the whole process; the human rewrites last."""
         shown: dict[str, list[Score]] = {}
         for score in self.scores:
             if score.metric in HEADLINE and score.time == "process" and (score.of, score.method) != ("human", "first"):
@@ -449,7 +449,7 @@ class Results(_Part, _Metrics):
 
     @property
     def model_shown(self) -> str:
-        """The model as tables name it: `model @ host` where another server than the provider's answered."""
+        """The model's name in tables: `model @ host` if a server other than the provider's answered."""
         return shown_model(self.model, self.model_resolved)
 
     @property
@@ -475,7 +475,7 @@ def _values(name: str, scores: tuple[Score, ...], of: Of) -> MetricValues:
 
 
 def _with_bounds(score: Score) -> str:
-    """`1.28 [1.02, 1.7]`, without bounds where there are none."""
+    """`1.28 [1.02, 1.7]`, or without bounds if there are none."""
     if score.value is None:
         return "–"
     bounds = "" if score.low is None or score.high is None else f" [{score.low:.4g}, {score.high:.4g}]"

@@ -1,4 +1,4 @@
-"""A run's folder: the records of one run, written as things become known and read back as their types."""
+"""A run's folder: the records of one run, written as they become known and read back as their types."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Run:
     """A run's folder: `manifest.json`, `generations.jsonl`, `verdicts.jsonl`, `guards.jsonl`, `stress.jsonl` (verdicts
     on stress inputs), `results.json`.
 
-    The JSON Lines files only grow: one line, in one write, the moment something is known. What a killed process left
-    of a line is cut off when the file is next read. Everything read is checked: a UserError names file, line and field.
-    What writes is safe for threads.
+    The JSON Lines files are append-only: one line, in one write, as soon as something is known. A partial line left by
+    a killed process is removed when the file is next read. Everything read is validated: a UserError names file, line
+    and field. Writing is thread-safe.
     """
 
     def __init__(self, path: str | PathLike[str]):
@@ -46,22 +46,22 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second process out of the folder while this one writes to it. UserError while another is in it."""
+        """Locks other processes out of the folder while this one writes to it. UserError while another holds it."""
         with locked(
             self.path,
-            cannot=lambda why: f"{self.path}: no run can be stored there ({why}); give another --run-dir",
+            cannot=lambda why: f"{self.path}: cannot store a run there ({why}); give another --run-dir",
             busy=f"{self.path}: another process is working in this run directory; wait for it",
         ) as lock:
             try:
                 yield
             finally:
-                if not self.begun:  # nothing was begun: leave no trace
+                if not self.begun:  # leave no trace if nothing was begun
                     lock.unlink(missing_ok=True)
                     with suppress(OSError):
                         self.path.rmdir()
 
     def read_manifest(self) -> Manifest:
-        """The manifest; UserError when this is no run directory, or it is damaged."""
+        """The manifest; UserError if this is not a run directory, or the file is damaged."""
         from pydantic import ValidationError
 
         try:
@@ -81,7 +81,7 @@ class Run:
         write_json(self.manifest_path, manifest.to_json())
 
     def settle(self, part: str, value: Mapping[str, Any]) -> None:
-        """Records a part of the manifest that is known only later (`generation`, `execution`); it may never change."""
+        """Records a part of the manifest that is only known later (`generation`, `execution`); it must never change."""
         with self._lock:
             data = self.read_manifest().to_json()
             known = data.setdefault(part, dict(value))
@@ -94,7 +94,7 @@ class Run:
             write_json(self.manifest_path, data)
 
     def note(self, part: str, value: Mapping[str, Any]) -> None:
-        """Adds to a part of the manifest that may grow from one command to the next (`provider`, `simulators`)."""
+        """Adds to a part of the manifest that may grow between commands (`provider`, `simulators`)."""
         with self._lock:
             data = self.read_manifest().to_json()
             known = data.get(part) or {}
@@ -102,7 +102,7 @@ class Run:
                 write_json(self.manifest_path, data | {part: {**known, **value}})
 
     def note_plugin(self, plugin: Mapping[str, str] | None) -> None:
-        """Adds what is found out later to have taken part, and its version."""
+        """Adds a plug-in, with its version, that turns out to take part later."""
         with self._lock:
             data = self.read_manifest().to_json()
             known = data.get("plugins") or []
@@ -111,17 +111,17 @@ class Run:
                 write_json(self.manifest_path, data | {"plugins": [*known, dict(plugin)], "versions": versions})
 
     def note_cpu_seconds(self, seconds: float | None) -> None:
-        """Replaces the CPU time used so far; None: it is not known."""
+        """Replaces the CPU time used so far; None: unknown."""
         with self._lock:
             write_json(self.manifest_path, self.read_manifest().to_json() | {"cpu_seconds": seconds})
 
     def append(self, record: Generation | Verdict | GuardFinding, *, stress: bool = False) -> None:
-        """Adds a record to its file (a verdict on stress inputs to theirs), whole or not at all; UserError when it
+        """Appends a record to its file (verdicts on stress inputs to theirs), entirely or not at all; UserError if it
         cannot be written."""
         verdicts = self.stress_path if stress else self.verdicts_path
         paths = {Generation: self.generations_path, Verdict: verdicts, GuardFinding: self.guards_path}
         data = record.to_json()
-        if isinstance(record, Verdict):  # what cannot be read again would end every later command on the run
+        if isinstance(record, Verdict):  # an unreadable record would break every later command on the run
             try:
                 Verdict.from_json(data)
             except ValueError as error:
@@ -130,13 +130,14 @@ class Run:
             append_jsonl(paths[type(record)], data)
 
     def read_generations(self) -> dict[tuple[str, int], Generation]:
-        """What was generated, by pair and sample."""
+        """The generations, by pair and sample."""
         return {record.key: record for record in iter_records(self.generations_path, Generation)}
 
     def read_verdicts(self, *, with_tests: bool = True, stress: bool = False) -> dict[Key, Verdict]:
-        """The verdicts by pair, role and sample; the last one counts. An `infra_error` is as good as none.
+        """The verdicts by pair, role and sample; the last one counts. An `infra_error` counts as no verdict.
 
-        `with_tests=False` leaves the single tests out: a run has up to a million. `stress`: those on stress inputs.
+        `with_tests=False` omits the results of single tests: a run has up to a million. `stress`: those on stress
+        inputs.
         """
         path = self.stress_path if stress else self.verdicts_path
         verdicts: dict[Key, Verdict] = {}
@@ -149,11 +150,11 @@ class Run:
         return verdicts
 
     def read_guard_findings(self) -> list[GuardFinding]:
-        """What the guards found, in the order it was found."""
+        """The guards' findings, in the order they were found."""
         return list(iter_records(self.guards_path, GuardFinding))
 
     def read_results(self) -> Results:
-        """`results.json`; UserError when there is none, it is broken or of another version, with the remedy."""
+        """`results.json`; UserError with the remedy if it is missing, broken or of another version."""
         from pydantic import ValidationError
 
         self.read_manifest()

@@ -1,4 +1,4 @@
-"""What became of a program: the record that everything after execution is computed from."""
+"""The outcome of a program: the record from which everything after execution is computed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Role = Literal["candidate", "source", "target"]
 Outcome = Literal[
     "ok",
-    "no_code",  # the answer holds no program
+    "no_code",  # the answer contains no program
     "truncated",  # the answer was cut off at the token limit before the program ended
     "compile_error",
     "compile_timeout",
@@ -24,20 +24,20 @@ Outcome = Literal[
     "instruction_limit",
     "memory_limit",
     "output_limit",
-    "forbidden",  # probes what it runs in, knows the tests, or behaves differently in the simulator
+    "forbidden",  # probes its environment, knows the tests, or behaves differently in the simulator
     "unsupported",  # the simulator cannot run it
-    "infra_error",  # ours: tried again, reported apart, never counted against a model
+    "infra_error",  # our fault: retried, reported separately, never counted against a model
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
-_READ = {"extra": "forbid", "allow_inf_nan": False}  # pydantic's, when one is read
+_READ = {"extra": "forbid", "allow_inf_nan": False}  # pydantic's configuration for reading
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a program was found in an answer: the `rule` that chose it, or says why there is none, and what was
-    `passed_over`, with the reason for each; `doubtful` where a reader should look. docs/answers.md has the rules."""
+    """How a program was found in an answer: the `rule` that chose it or says why there is none, and what was
+    `passed_over`, with reasons; `doubtful` if a reader should look. docs/answers.md has the rules."""
 
     __pydantic_config__ = _READ
 
@@ -50,10 +50,10 @@ class Reading:
 class Candidate:
     """A program to judge: a model's answer (`sample_index` counts its samples) or one of the pair's own programs.
 
-    `code` is None when the answer holds none; `reason` then says why (`no_code` or `truncated`). `src_code` is the
-    pair's slow program: what an answer has in common with it is not the model's doing. `reading` says how the program
-    was found in its answer; `alternatives` are programs of the same answer that its text presents as much: the first
-    that compiles is the one. `problem_id` finds the problem's checker.
+    `code` is None if the answer contains none; `reason` then says why (`no_code` or `truncated`). `src_code` is the
+    pair's slow program: what an answer shares with it is not the model's doing. `reading` says how the program was
+    found in its answer; `alternatives` are programs that the answer presents on equal terms: the first that compiles is
+    judged. `problem_id` identifies the problem's checker.
     """
 
     pair_id: str
@@ -71,11 +71,11 @@ class Candidate:
         return (self.pair_id, self.role, self.sample_index)
 
     def judged(self, code_sha256: str | None) -> str | None:
-        """The program that a verdict is on, by its sum: `code`, or the alternative that took its place."""
+        """The judged program, by its hash: `code`, or the alternative that replaced it."""
         return next((code for code in self.alternatives if _sum_of(code) == code_sha256), self.code)
 
     def can_be(self, code_sha256: str | None) -> bool:
-        """Whether a verdict on a program of this sum can be one on this candidate."""
+        """Whether a verdict on a program with this hash can belong to this candidate."""
         return code_sha256 in (None if self.code is None else _sum_of(self.code), *map(_sum_of, self.alternatives))
 
 
@@ -88,7 +88,7 @@ _LONGEST = 1e9  # simulated seconds, thirty years
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """One test: `outcome` of the run, simulated `seconds` and `startup_seconds` when it was measured."""
+    """One test: the run's `outcome`, and simulated `seconds` and `startup_seconds` if it was measured."""
 
     __test__ = False  # not a pytest class
     __pydantic_config__ = _READ
@@ -102,12 +102,12 @@ class TestResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one candidate in one environment.
+    """The outcome of one candidate in one environment.
 
     `runtime_seconds` is the sum over the pair's tests (the paper, Section 2), `startup_seconds` the part of it before
-    `main`; both None unless the outcome is `ok`. `reading`: of an answer, how the program was found in it; None for the
-    pair's own programs, and in verdicts of older versions. `counters` and `startup_counters` are what the simulator
-    counted, summed likewise.
+    `main`; both None unless the outcome is `ok`. `reading`: how the program was found in its answer; None for the
+    pair's own programs, and in verdicts from older versions. `counters` and `startup_counters` are the simulator's
+    counts, summed the same way.
     """
 
     __pydantic_config__ = _READ
@@ -136,9 +136,9 @@ class Verdict:
 
     @staticmethod
     def from_json(record: Mapping[str, Any], *, with_tests: bool = True) -> Verdict:
-        """The verdict of a record; `with_tests=False` leaves the single tests out (a run has up to a million).
+        """The verdict in a record; `with_tests=False` omits the results of single tests (a run has up to a million).
 
-        ValueError that names the field for what is no verdict.
+        ValueError, naming the field, for an invalid verdict.
         """
         from pydantic import ValidationError
 

@@ -1,4 +1,4 @@
-"""The judge server's HTTP: who may ask, how much, and how replies go out. docs/scale.md has the interface in words."""
+"""The judge server's HTTP layer: access, limits and replies. docs/scale.md describes the interface."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from pie_bench.serve.protocol import BadRequestError, parse
 from pie_bench.serve.service import BusyError, Service, Ticket
 
 NDJSON = "application/x-ndjson"
-_BODY_SECONDS = 60  # that a request may take to arrive
+_BODY_SECONDS = 60  # for a request to arrive
 _CLIENTS_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may ask: with one of `tokens` (none: everybody on this machine), so many programs a minute (None: any)."""
+    """Who may send requests: holders of one of `tokens` (none: anyone on this machine), at most so many programs a
+    minute."""
 
     tokens: tuple[str, ...] = ()
     programs_per_minute: int | None = None
@@ -40,7 +41,7 @@ class Access:
 
 
 def make_app(service: Service, access: Access | None = None) -> Starlette:
-    """The application; what starts it closes the service."""
+    """The application; whoever starts it closes the service."""
     given = access or Access()
     api = _Api(service, given, _Rate(given.programs_per_minute))
     document = openapi(version("pie_bench"), needs_token=bool(given.tokens))
@@ -79,7 +80,7 @@ class _Api:
         self._rate = rate
 
     def counted(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        """The handler, with refusals as JSON in one line, and every request in the metrics."""
+        """Wraps a handler: errors become one-line JSON, and every request is counted in the metrics."""
 
         async def answer(request: Request) -> Response:
             try:
@@ -91,7 +92,7 @@ class _Api:
             except BusyError as error:
                 response = _later(str(error), error.retry_after)
             except ClientDisconnect:
-                response = Response(status_code=499)  # nobody reads it; nginx's word for it, in the metrics
+                response = Response(status_code=499)  # nginx's code for a client that is gone; only the metrics see it
             self._service.metrics.requests.labels(request.url.path, response.status_code).inc()
             return response
 
@@ -110,7 +111,7 @@ class _Api:
         self._rate.take(client, len(jobs))
         if len(jobs) > self._service.capacity:
             raise BadRequestError(
-                413, f"{len(jobs)} programs are more than this server takes: {self._service.capacity}"
+                413, f"{len(jobs)} programs are more than this server accepts at once: {self._service.capacity}"
             )
         tickets = self._service.submit(jobs)
         if NDJSON in request.headers.get("accept", ""):
@@ -136,9 +137,10 @@ class _Api:
         return Response(self._service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def _client_of(self, request: Request) -> str:
-        """Who asks. HTTPException for those who may not."""
+        """Identifies the client. HTTPException for unauthorised ones."""
         if not self._access.tokens:
-            # No page that a browser on this machine shows may ask in the user's name, whatever its host's name means.
+            # No page in a browser on this machine may send requests in the user's name, whatever its host name resolves
+            # to.
             host = request.url.hostname or ""
             if not is_loopback(host):
                 raise HTTPException(
@@ -172,7 +174,7 @@ class _Api:
         return bytes(body)
 
     async def _all(self, request: Request, tickets: Sequence[Ticket]) -> list[bytes]:
-        """All replies in order. ClientDisconnect, and nothing waited for any more, when the client goes away."""
+        """All replies in order. Stops waiting and raises ClientDisconnect when the client disconnects."""
 
         async def gone() -> None:
             while (await request.receive())["type"] != "http.disconnect":
@@ -193,7 +195,7 @@ class _Api:
                 self._service.give_up(ticket)
 
     async def _stream(self, tickets: Sequence[Ticket]) -> AsyncIterator[bytes]:
-        """A line a reply, as they are done, each with its place in the batch."""
+        """Yields one line per reply, as they finish, each with its index in the batch."""
 
         async def numbered(index: int, ticket: Ticket) -> bytes:
             return b'{"index":%d,' % index + (await _reply(ticket))[1:] + b"\n"
@@ -210,7 +212,7 @@ class _Api:
 
 
 async def _reply(ticket: Ticket) -> bytes:
-    """The reply, or in its place what went wrong. Its being cancelled does not cancel the ticket's future."""
+    """The reply, or an error in its place. Cancelling this does not cancel the ticket's future."""
     try:
         return await asyncio.shield(asyncio.wrap_future(ticket.future))
     except PieBenchError as error:
@@ -226,14 +228,14 @@ def _later(message: str, seconds: int) -> Response:
 
 
 class _Rate:
-    """A bucket of programs for each client, which fills up again within a minute."""
+    """A token bucket per client, counted in programs, that refills within a minute."""
 
     def __init__(self, per_minute: int | None):
         self._most = per_minute
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # client: programs, at this time
 
     def take(self, client: str, programs: int) -> None:
-        """HTTPException 429 when that is more than the client may ask for by now, 413 when it always is."""
+        """HTTPException 429 if the client has to wait before asking for this many, 413 if it can never ask for them."""
         if self._most is None:
             return
         if programs > self._most:
@@ -246,12 +248,12 @@ class _Rate:
         if len(self._left) > _CLIENTS_REMEMBERED:
             self._left.popitem(last=False)
         if wait > 0:
-            message = f"more than {self._most} programs a minute; ask again in {wait} s"
+            message = f"more than {self._most} programs a minute; retry in {wait} s"
             raise HTTPException(429, message, {"Retry-After": str(wait)})
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address means this machine alone."""
+    """Whether a host name or address only means this machine."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""`Client`: a judge server's verdicts, as `Judge` gives them."""
+"""`Client`: gets verdicts from a judge server, in the form that `Judge` returns."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _LONGEST_WAIT_SECONDS = 30.0
 
 
 class Client:
-    """Asks a judge server (`pie-bench serve`), where `Judge` judges itself; the verdicts are the same.
+    """Asks a judge server (`pie-bench serve`) for verdicts; they are the same as those of a local `Judge`.
 
         client = pie_bench.Client("http://127.0.0.1:8399")
         verdict = client(code, "m001_slow-m001_fast")
         verdict = client(code, source=slow, tests=[("1 2\\n", "3\\n")])
         for verdict in client.map([(code, pair), …]): ...
 
-    It may be called from several threads. `environment` is one that the server offers (None: its first), `token` what
-    it asks for. `timeout_seconds` is for one answer; while a server is full or not there, the client asks again for up
-    to `patience_seconds`. `connections` are for `map`.
+    Safe to call from several threads. `environment` is one that the server offers (None: its first); `token` is what
+    the server requires. `timeout_seconds` limits one request; while the server is full or unreachable, the client
+    retries for up to `patience_seconds`. `connections` is the number used by `map`.
     """
 
     def __init__(
@@ -50,9 +50,7 @@ class Client:
         self.url = url.rstrip("/")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(
-                f"client: {url!r:.100} is not a server's address; expected e.g. http://127.0.0.1:{DEFAULT_PORT}"
-            )
+            raise UserError(f"client: {url!r:.100} is not a server URL; expected e.g. http://127.0.0.1:{DEFAULT_PORT}")
         self.environment = environment
         self._token = token
         self._timeout, self._patience = timeout_seconds, patience_seconds
@@ -72,8 +70,8 @@ class Client:
     ) -> Judgement:
         """The verdict on a C++ program, as `Judge` would give it.
 
-        A `pair` may be the id of one in a `dataset` that the server has (None: its first); one with its tests is sent
-        whole. Raises UserError for what the server refuses, PieBenchError when it cannot be reached or fails.
+        A `pair` may be the id of one in a `dataset` that the server has (None: its first); a pair with tests is sent as
+        a whole. Raises UserError if the server rejects the request, PieBenchError if it cannot be reached or fails.
         """
         return self._judged(self._job(code, pair, dataset, source, tests, measured=measured))[0]
 
@@ -86,11 +84,11 @@ class Client:
         source: str | None = None,
         tests: Sequence[Test] | None = None,
     ) -> tuple[Judgement, GuardFinding | None]:
-        """The verdict, and what the guards say of a program that is right (None of one that is not)."""
+        """The verdict, and what the guards find in a correct program (None for an incorrect one)."""
         return self._judged(self._job(code, pair, dataset, source, tests, guards=True))
 
     def map(self, programs: Iterable[tuple[str, PairWithTests | str]]) -> Iterator[Judgement]:
-        """The verdicts on many, in the order in which they are done; `sample_index` is the place in `programs`."""
+        """The verdicts on many programs, as they finish; `sample_index` is the index in `programs`."""
 
         def judge(numbered: tuple[int, tuple[str, PairWithTests | str]]) -> Judgement:
             number, (code, pair) = numbered
@@ -99,7 +97,7 @@ class Client:
         return self._pool.map_unordered(judge, enumerate(programs))
 
     def health(self) -> dict[str, Any]:
-        """What the server says of itself: version, environments with their ids, datasets."""
+        """The server's description of itself: version, environments with their ids, datasets."""
         return self._asked("/healthz", None)
 
     def _job(
@@ -122,7 +120,7 @@ class Client:
                 program = plain_text(code)
                 return Job(program=program, pair=pair, dataset=dataset, environment=self.environment, **more)
             if dataset is not None:
-                raise UserError("client: dataset goes with a pair's id")
+                raise UserError("client: dataset only applies to a pair's id")
             return Job.of(code, as_pair(pair, source, tests), environment=self.environment, **more)
         except ValidationError as error:
             raise UserError(f"client: {first_problem(error)}") from None
@@ -135,11 +133,11 @@ class Client:
             return judgement, None if found is None else validated(GuardFinding, found)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PieBenchError(
-                f"{self.url}: not a judge server's answer ({error}); is its version this one's?"
+                f"{self.url}: not a judge server's reply ({error}); does it run the same version?"
             ) from None
 
     def _asked(self, path: str, body: bytes | None) -> dict[str, Any]:
-        """The answer to a request, asked again while the server is full or not there."""
+        """The response to a request, retried while the server is full or unreachable."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -152,14 +150,14 @@ class Client:
                     answer = json.loads(response.read())
                 if isinstance(answer, dict):
                     return answer
-                raise PieBenchError(f"{self.url}: not a judge server's answer")
+                raise PieBenchError(f"{self.url}: not a judge server's reply")
             except urllib.error.HTTPError as error:
                 said, wait = _said(error), error.headers.get("Retry-After", "")
                 if error.code not in (429, 502, 503, 504):
                     kind = UserError if error.code < 500 else PieBenchError
                     raise kind(f"{self.url}: {said}") from None
                 seconds = float(wait) if wait.isdigit() else 0.0
-            except (OSError, ValueError) as error:  # nobody there, cut off, or not HTTP
+            except (OSError, ValueError) as error:  # unreachable, cut off, or not HTTP
                 said, seconds = str(getattr(error, "reason", error)) or type(error).__name__, 0.0
             seconds = max(seconds, min(_LONGEST_WAIT_SECONDS, 0.1 * 2**attempt))
             if time.monotonic() + seconds > until:
@@ -169,7 +167,7 @@ class Client:
 
 
 def _said(error: urllib.error.HTTPError) -> str:
-    """What the server says of its refusal, in one line."""
+    """The server's reason for refusing, on one line."""
     try:
         return str(json.loads(error.read())["error"])
     except (OSError, ValueError, KeyError, TypeError):

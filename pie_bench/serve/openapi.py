@@ -1,4 +1,4 @@
-"""The server's interface as an OpenAPI document, and as a page of it that asks nobody for anything."""
+"""The server's interface as an OpenAPI document, and as a self-contained page of it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pie_bench.serve.protocol import Batch, Job, Reply
 
 _REFUSALS = {
     "400": "The body is not JSON.",
-    "401": "A token is needed, or is not known.",
-    "403": "Without tokens only this machine may ask.",
+    "401": "The token is missing or unknown.",
+    "403": "A server without tokens only serves this machine.",
     "408": "The body did not arrive in time.",
     "413": "Too large, or too many programs at once.",
     "415": "Not application/json.",
-    "422": "A field is wrong, or names what this server does not offer.",
-    "429": "The queue is full, or the client asks too often: wait for Retry-After seconds.",
-    "500": "The program could not be judged, for a fault on the server's side.",
+    "422": "A field is invalid, or names something this server does not offer.",
+    "429": "The queue is full, or the client exceeded its rate: wait for Retry-After seconds.",
+    "500": "The program could not be judged because of a fault on the server.",
 }
 _STYLE = """
 :root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
@@ -48,8 +48,8 @@ def openapi(version: str, *, needs_token: bool) -> dict[str, Any]:
         for status, why in _REFUSALS.items()
     }
     judged = {
-        "description": "The reply, or with `jobs` the replies in order; with Accept: application/x-ndjson a reply a "
-        "line, as they are done.",
+        "description": "The reply, or with `jobs` the replies in order; with Accept: application/x-ndjson one reply "
+        "per line, as they finish.",
         "content": {
             "application/json": {"schema": {"oneOf": [of["Reply"], replies]}},
             "application/x-ndjson": {"schema": of["Reply"]},
@@ -73,7 +73,7 @@ def openapi(version: str, *, needs_token: bool) -> dict[str, Any]:
                     "responses": {"200": judged, **refusals},
                 }
             },
-            "/healthz": {"get": _simple("That the server is up, and what it offers.", "application/json")},
+            "/healthz": {"get": _simple("Whether the server is up, and what it offers.", "application/json")},
             "/metrics": {"get": _simple("Prometheus' metrics.", "text/plain")},
         },
         "components": {"schemas": schemas["$defs"]},
@@ -91,7 +91,7 @@ def _simple(summary: str, kind: str) -> dict[str, Any]:
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """The document for people: one HTML page, without scripts and without requests to anywhere."""
+    """The document as one HTML page, without scripts or external requests."""
     info = document["info"]
     return "".join(
         [

@@ -1,4 +1,4 @@
-"""What goes over the wire between the judge server and its clients: `POST /v1/judge` in JSON."""
+"""The wire format between the judge server and its clients: `POST /v1/judge` in JSON."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class _Part(BaseModel):
 
 
 class Test(_Part):
-    """An input and the output that is right for it."""
+    """An input and its correct output."""
 
     __test__ = False  # not a pytest class
 
     input: str
     output: str
-    id: str | None = Field(default=None, max_length=200, description="default: its place among the tests, from 0")
+    id: str | None = Field(default=None, max_length=200, description="default: its index among the tests, from 0")
     encoding: Literal["utf-8", "base64"] = Field(default="utf-8", description="of input and output")
 
     @model_validator(mode="after")
@@ -48,28 +48,30 @@ class Test(_Part):
 
 
 class Job(_Part):
-    """A program to judge: on the tests of a `pair` of a dataset that the server has, or on `tests` of one's own."""
+    """A program to judge: on the tests of a `pair` of a dataset that the server has, or on your own `tests`."""
 
     program: str = Field(max_length=MOST_PROGRAM_CHARACTERS, description="C++")
     environment: str | None = Field(default=None, description="default: the server's first")
     dataset: str | None = Field(default=None, description="of `pair`; default: the server's first")
-    pair: str | None = Field(default=None, description="a pair's id: its tests, and its slow program to compare with")
+    pair: str | None = Field(default=None, description="a pair's id, for its tests and slow program (the baseline)")
     tests: tuple[Test, ...] | None = Field(default=None, min_length=1, max_length=MOST_TESTS, strict=False)
     source: str | None = Field(
-        default=None, max_length=MOST_PROGRAM_CHARACTERS, description="with `tests`: the slow program to compare with"
+        default=None, max_length=MOST_PROGRAM_CHARACTERS, description="with `tests`: the slow program, as the baseline"
     )
     target: str | None = Field(
-        default=None, max_length=MOST_PROGRAM_CHARACTERS, description="with `tests`: a second right one, for the guards"
+        default=None,
+        max_length=MOST_PROGRAM_CHARACTERS,
+        description="with `tests`: another correct one, for the guards",
     )
-    pair_id: str = Field(default="", max_length=400, description="with `tests`: what the verdict is to call the pair")
+    pair_id: str = Field(default="", max_length=400, description="with `tests`: the pair's name in the verdict")
     problem_id: str = Field(default="", max_length=200, description="with `tests`: finds the problem's checker")
-    measured: bool = Field(default=True, description="false: only checked and run, no times")
-    guards: bool = Field(default=False, description="have the guards look at a right program (docs/guards.md)")
+    measured: bool = Field(default=True, description="false: only check and run it, without times")
+    guards: bool = Field(default=False, description="have the guards check a correct program (docs/guards.md)")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Job:
         if (self.pair is None) == (self.tests is None):
-            raise ValueError("give pair, or tests, and not both")
+            raise ValueError("give either pair or tests, not both")
         of_tests = {
             "source": self.source,
             "target": self.target,
@@ -78,17 +80,17 @@ class Job(_Part):
         }
         given = [name for name, value in of_tests.items() if value]
         if self.pair is not None and given:
-            raise ValueError(f"{given[0]} goes with tests; a pair has its own")
+            raise ValueError(f"{given[0]} only applies to tests; a pair has its own")
         if self.tests is not None and self.dataset is not None:
             raise ValueError("dataset goes with pair")
         if self.guards and not self.measured:
-            raise ValueError("guards go with measured")
+            raise ValueError("guards need measured")
         if self.guards and self.tests is not None and not self.source:
             raise ValueError("guards need a slow program to compare with; give source")
         return self
 
     def own_pair(self) -> PairWithTests:
-        """The pair that `tests` and what goes with them make."""
+        """The pair made from `tests` and the fields that go with them."""
         cases = tuple(
             TestCase(test.id or str(number), test.bytes_of(test.input), test.bytes_of(test.output))
             for number, test in enumerate(self.tests or ())
@@ -98,7 +100,7 @@ class Job(_Part):
 
     @classmethod
     def of(cls, program: str, pair: PairWithTests, **more: Any) -> Job:
-        """A job on a pair with its tests; half surrogate pairs, which have no bytes, become what compilers get."""
+        """A job on a pair with its tests; lone surrogates, which UTF-8 cannot encode, are replaced as for compilers."""
         own = pair.pair
         return cls(
             program=plain_text(program),
@@ -130,23 +132,23 @@ class Batch(_Part):
 
 
 class Reply(_Part):
-    """What became of a program. In a batch, `error` stands for one that the server could not judge."""
+    """The result for a program. In a batch, `error` replaces the verdict if the server could not judge it."""
 
-    index: int | None = Field(default=None, description="in streams: its place in the batch")
+    index: int | None = Field(default=None, description="in streams: its index in the batch")
     verdict: Mapping[str, Any] | None = Field(
         default=None,
         description="as `pie-bench judge --json` prints it: outcome, tests with seconds and startup_seconds each, "
         "runtime_seconds and the startup_seconds in it, counters, source (the slow program's verdict)",
     )
-    speedup: float | None = Field(default=None, description="over the slow program; null unless both are right")
+    speedup: float | None = Field(default=None, description="over the slow program; null unless both are correct")
     guards: Mapping[str, Any] | None = Field(
-        default=None, description="what the guards found; null where they were not asked for, or the program is wrong"
+        default=None, description="what the guards found; null if not requested, or if the program is wrong"
     )
     error: str | None = None
 
 
 class BadRequestError(Exception):
-    """What a client sent cannot be used: the HTTP status, and why in one line."""
+    """An unusable request: the HTTP status, and the reason in one line."""
 
     def __init__(self, status: int, message: str):
         super().__init__(message)
@@ -154,7 +156,7 @@ class BadRequestError(Exception):
 
 
 def parse(body: bytes) -> tuple[list[Job], bool]:
-    """The jobs of a request's body, and whether they came as a batch. Raises BadRequestError: 400 or 422."""
+    """The jobs in a request's body, and whether they came as a batch. Raises BadRequestError with 400 or 422."""
     try:
         value = json.loads(body.decode())
     except UnicodeDecodeError as error:
@@ -165,7 +167,7 @@ def parse(body: bytes) -> tuple[list[Job], bool]:
         ) from None
     except (RecursionError, ValueError):
         raise BadRequestError(
-            400, "the body is not JSON that can be read: nested too deeply, or a number too long"
+            400, "the body is not readable JSON: nested too deeply, or a number is too long"
         ) from None
     if not isinstance(value, dict):
         raise BadRequestError(400, 'expected an object: {"program": …} or {"jobs": […]}')

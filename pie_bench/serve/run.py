@@ -1,4 +1,4 @@
-"""Starts the judge server, and ends it in order."""
+"""Starts the judge server and shuts it down cleanly."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SHORTEST_TOKEN = 16
 
 
 def read_tokens(path: Path) -> tuple[str, ...]:
-    """The tokens in a file, one a line; empty lines and those that begin with # do not count.
+    """The tokens in a file, one per line; empty lines and lines starting with # are ignored.
 
-    UserError for a file that cannot be read or that others can read, for none, and for one that is easily guessed.
+    UserError if the file cannot be read, is readable by others, or has no token or one that is easily guessed.
     """
     try:
         if path.stat().st_mode & 0o077:
@@ -39,19 +39,19 @@ def read_tokens(path: Path) -> tuple[str, ...]:
                 "make one with: openssl rand -hex 32"
             )
     if not tokens:
-        raise UserError(f"{path}: holds no token; make one with: openssl rand -hex 32")
+        raise UserError(f"{path}: contains no token; make one with: openssl rand -hex 32")
     return tokens
 
 
 def listening(host: str, port: int, access: Access) -> socket.socket:
-    """A socket that clients can reach. UserError for an address that cannot be had, or that others can reach while
-    nobody needs a token."""
+    """A socket that clients can connect to. UserError if the address is unavailable, or if others can reach it and no
+    token is required."""
     if not access.tokens and not is_loopback(host):
         raise UserError(f"--host {host}: other machines can reach it, so it needs a token; give --token-file FILE")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         sock = socket.create_server(address[:2], family=family, backlog=1024)
-        # asyncio sets it only where the protocol is named; without it a kept connection waits 40 ms for every reply.
+        # asyncio sets it only if the protocol is named; without it, every reply on a kept-alive connection takes 40 ms.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
     except (OSError, OverflowError) as error:
@@ -59,7 +59,7 @@ def listening(host: str, port: int, access: Access) -> socket.socket:
 
 
 def server_of(service: Service, access: Access, *, grace_seconds: int, started: Callable[[], object]) -> uvicorn.Server:
-    """The server, not running yet; `started` is called once it listens."""
+    """The server, not yet running; `started` is called once it listens."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -81,10 +81,10 @@ def server_of(service: Service, access: Access, *, grace_seconds: int, started: 
 
 
 def run(server: uvicorn.Server, service: Service, sock: socket.socket) -> None:
-    """Serves until SIGTERM or Ctrl-C; then takes nothing in any more, and gives what was asked for its time to be done.
+    """Serves until SIGTERM or Ctrl-C, then accepts nothing new and gives accepted jobs their time to finish.
     A second signal ends it at once."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn handles them, and sends itself what it got once more when it has ended in order.
+        # uvicorn handles these, and after a clean shutdown raises the signal it got once more.
         signal.signal(number, lambda *_: None)
     try:
         server.run(sockets=[sock])

@@ -1,4 +1,4 @@
-"""The judge server without its HTTP: a bounded queue before judges, verdicts kept by content, counts for Prometheus."""
+"""The judge server without HTTP: a bounded queue, judges, a reply cache by content, and Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from pie_bench.hashing import canonical_json, hash_of, sha256
 from pie_bench.latest import Latest
 from pie_bench.serve.protocol import Job, plain_text
 
-LONGEST_WAIT_SECONDS = 60  # that a client is told to wait before it asks again
+LONGEST_WAIT_SECONDS = 60  # the longest Retry-After
 
 
 class BusyError(Exception):
-    """The queue is full: how many seconds to wait."""
+    """The queue is full; `retry_after` is how many seconds to wait."""
 
     def __init__(self, retry_after: int):
-        super().__init__(f"the queue is full; ask again in {retry_after} s")
+        super().__init__(f"the queue is full; retry in {retry_after} s")
         self.retry_after = retry_after
 
 
 @dataclass
 class Ticket:
-    """A job that was taken in: `future` gives the reply, as `reply_of`. `waiting` requests want it."""
+    """An accepted job: `future` resolves to the reply, as by `reply_of`. `waiting` counts the requests that want it."""
 
     future: Future[bytes]
     waiting: int = 0
@@ -42,7 +42,7 @@ class Ticket:
 
 @dataclass
 class Metrics:
-    """Counts of one server, in a registry of its own."""
+    """A server's metrics, in their own registry."""
 
     registry: Any = field(init=False)
 
@@ -53,29 +53,29 @@ class Metrics:
         of = {"registry": self.registry}
         self.requests = Counter("pie_bench_requests", "HTTP requests", ["path", "status"], **of)
         self.verdicts = Counter("pie_bench_verdicts", "programs judged, by outcome", ["outcome"], **of)
-        self.shared = Counter("pie_bench_cache_hits", "programs whose verdict was known, or being made", **of)
+        self.shared = Counter("pie_bench_cache_hits", "programs whose verdict was cached or in progress", **of)
         self.seconds = Histogram(
             "pie_bench_verdict_seconds",
-            "wall time that judging a program took",
+            "wall time to judge a program",
             buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200),
             **of,
         )
-        self.unfinished = Gauge("pie_bench_unfinished", "programs that wait or are being judged", **of)
+        self.unfinished = Gauge("pie_bench_unfinished", "programs waiting or being judged", **of)
         self.capacity = Gauge("pie_bench_capacity", "the most of them", **of)
-        self.workers = Gauge("pie_bench_workers", "programs judged at once", **of)
+        self.workers = Gauge("pie_bench_workers", "programs judged in parallel", **of)
 
     def text(self) -> bytes:
-        """In Prometheus' format."""
+        """The metrics in Prometheus' format."""
         from prometheus_client import generate_latest
 
         return bytes(generate_latest(self.registry))
 
 
 class Service:
-    """Judges programs in the environments, on the datasets, that it was opened with; the first of each is the default.
+    """Judges programs in the environments and on the datasets it was opened with; the first of each is the default.
 
-    `queue`: so many programs may wait for a worker. `cache_bytes`: of replies kept, by the content of what was asked.
-    Raises UserError when an environment or dataset cannot be had.
+    `queue`: how many programs may wait for a worker. `cache_bytes`: size of the reply cache, keyed by request content.
+    Raises UserError when an environment or dataset is unavailable.
     """
 
     def __init__(
@@ -99,21 +99,21 @@ class Service:
         self.metrics.capacity.set(self.capacity)
         self.metrics.workers.set(self.workers)
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="pie-bench")
-        self._lock = threading.RLock()  # a future that is done calls back at once
+        self._lock = threading.RLock()  # a finished future calls back at once
         self._making: dict[str, Ticket] = {}
         self._kept = Latest[str, bytes](cache_bytes, len)
         self._mean_seconds = 1.0
 
     def check(self, job: Job) -> None:
-        """UserError for an environment, dataset or pair that is not offered here."""
+        """Raises UserError for an environment, dataset or pair that is not offered."""
         _chosen("environment", job.environment, self.judges)
         if job.pair is not None:
             _chosen("dataset", job.dataset, self.datasets).pair(job.pair)
 
     def submit(self, jobs: Sequence[Job]) -> list[Ticket]:
-        """Takes jobs in, all or none. Raises BusyError when there is no room for those that are not known yet.
+        """Accepts jobs, all or none. Raises BusyError if the queue has no room for those that are not cached.
 
-        A caller that no longer wants a ticket's result gives it to `give_up`.
+        Callers pass a ticket they no longer want to `give_up`.
         """
         keys = [self._key(job) for job in jobs]
         with self._lock:
@@ -139,14 +139,14 @@ class Service:
             return tickets
 
     def give_up(self, ticket: Ticket) -> None:
-        """Says that a result is no longer waited for. What nobody waits for, and has not begun, is not judged."""
+        """Withdraws interest in a result. A job that nobody waits for is not judged, unless it has begun."""
         with self._lock:
             ticket.waiting -= 1
             if ticket.waiting == 0:
                 ticket.future.cancel()
 
     def close(self) -> None:
-        """Ends at once what has not begun, and closes the environments."""
+        """Cancels whatever has not begun, and closes the environments."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for judge in self.judges.values():
             judge.close()
@@ -159,7 +159,7 @@ class Service:
                 self._kept.put(key, future.result())
 
     def _key(self, job: Job) -> str:
-        """The sum of all that decides a reply."""
+        """The hash of all that decides a reply."""
         environment = job.environment or next(iter(self.judges))
         about = job.model_dump(mode="json", exclude={"environment", "program", "tests"})
         if job.pair is not None:
@@ -198,7 +198,7 @@ class Service:
 
 
 def reply_of(verdict: Judgement, guards: Any = None) -> bytes:
-    """A reply as it is sent: the same bytes for the same verdict, wherever it was made."""
+    """The reply's bytes: always the same for the same verdict."""
     reply = {"verdict": verdict.to_json(), "speedup": verdict.speedup, "guards": guards}
     return plain_text(canonical_json(reply)).encode()
 

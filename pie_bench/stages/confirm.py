@@ -1,4 +1,4 @@
-"""Two rulers in one run: what the first found worth reporting is measured again in a second, slower environment."""
+"""Two rulers in one run: re-measures the programs that the score depends on in a second, slower environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pie_bench.stages.execute import candidate_of, note_simulator, own_programs
 from pie_bench.stages.plan import Plan
 
 BEST_PER_PAIR = 2
-NEAR_THRESHOLD = 0.05  # relative distance from OPTIMIZED_SPEEDUP within which the slower ruler could decide otherwise
+NEAR_THRESHOLD = 0.05  # relative distance from OPTIMIZED_SPEEDUP within which the slower ruler may disagree
 
 
 def worth_confirming(plan: Plan, verdicts: Mapping[Key, Verdict]) -> list[Key]:
@@ -51,8 +51,8 @@ def confirm(
 ) -> Agreement:
     """Measures what is worth confirming in the executor's environment and writes `confirmation-ENVIRONMENT.json`.
 
-    What is already known there (same program, same input) is not simulated again. `progress` gets the number of
-    programs, once for each that is done.
+    Known measurements there (same program, same input) are not repeated. `progress` is called once per finished
+    program, with the total.
     """
     note_simulator(run, executor.environment)
     verdicts = run.read_verdicts()

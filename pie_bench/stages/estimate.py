@@ -1,4 +1,4 @@
-"""What a run will take, from the dataset and the registry alone: nothing is asked, loaded or simulated."""
+"""Predicts what a run will take from the dataset and the registry alone, without requests, loading or simulation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pie_bench.stages.plan import Plan
 
 @dataclass(frozen=True)
 class Estimate:
-    """Tokens are of all prompts and answers. `likely_tokens_out`: answers as long as the human rewrites;
-    `most_tokens_out`: all as long as they may be. Prices in USD, None where the model has none. `counted` says how
-    tokens were counted. `simulation_seconds` is of one core, None where nothing is known of the simulator's speed.
+    """Token counts cover all prompts and answers. `likely_tokens_out`: if answers are as long as the human rewrites;
+    `most_tokens_out`: if all have the maximum length. Prices in USD, None if the model has none. `counted` says how
+    tokens were counted. `simulation_seconds` is for one core, None if the simulator's speed is unknown.
     """
 
     prompts: int
@@ -34,7 +34,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, cache_dir: Path) -> Estimate:
-    """The whole run, as if nothing of it were done yet."""
+    """An estimate for the whole run, as if none of it were done yet."""
     builder = prompt_builder(plan, cache_dir)
     n = plan.task.sampling.n
     count, counted = plan.model.token_counter()
@@ -68,7 +68,7 @@ def estimate(plan: Plan, cache_dir: Path) -> Estimate:
 
 
 def _simulation_seconds(plan: Plan, programs: int, tests: int) -> float | None:
-    """Every program as slow as its pair's source, and every answer a new program that compiles: rather too much."""
+    """An upper bound: every program as slow as its pair's source, and every answer a new program that compiles."""
     speed = load_environment_spec(plan.settings.environment).simulator.speed
     if speed is None:
         return None

@@ -1,4 +1,4 @@
-"""Stage two: every program judged, kept in `verdicts.jsonl` as it is; and both stages at once."""
+"""Stage two: judges every program, appending to `verdicts.jsonl`; and runs both stages at once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pie_bench.run.verdict import Candidate, Reading, Role
 from pie_bench.stages.generate import PendingAnswers
 from pie_bench.stages.plan import Plan
 
-_NOTED_EVERY = 10  # seconds: so much is lost of what a killed run has used
-Progress = Callable[[str], object]  # called with "generated" or "executed", once each
+_NOTED_EVERY = 10  # seconds: the most CPU time accounting that a killed run loses
+Progress = Callable[[str], object]  # called with "generated" or "executed", once per item
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How much of a run is done: samples generated, programs judged, and how many there are in all."""
+    """How much of a run is done: samples generated, programs judged, and the totals."""
 
     generated: int
     to_generate: int
@@ -32,7 +32,7 @@ class Counts:
 
 
 def counts(plan: Plan, run: Run) -> Counts:
-    """How far the run is."""
+    """The run's progress."""
     samples = len(plan.pairs) * plan.task.sampling.n
     return Counts(len(run.read_generations()), samples, len(_judged(run)), samples + 2 * len(plan.pairs))
 
@@ -51,9 +51,9 @@ def execute(
     pending: PendingAnswers | None = None,
     progress: Progress = lambda _: None,
 ) -> None:
-    """Judges every program that has no verdict yet; with `pending`, its answers too, as they arrive.
+    """Judges every program without a verdict; with `pending`, its answers too, as they arrive.
 
-    UserError when the environment on this machine is no longer the one the run was begun with.
+    UserError if this machine's environment is no longer the one the run was started with.
     """
     run.settle("execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
     note_simulator(run, executor.environment)
@@ -66,7 +66,7 @@ def execute(
         progress("executed")
 
     try:
-        # All that is there already is in flight at once, so that answers begin to be asked for.
+        # Put everything that exists in flight at once, so that asking for answers begins.
         in_flight = len(plan.pairs) * (plan.task.sampling.n + 2)
         for _ in pool.map_unordered(judge, _missing(plan, run, pending, progress), in_flight=in_flight):
             used.note(every=_NOTED_EVERY)
@@ -75,8 +75,8 @@ def execute(
 
 
 def note_simulator(run: Run, environment: Environment) -> None:
-    """Writes down which simulator measured (the manifest's `simulators`), where the facts do not say: a path here, or
-    an image and its digest."""
+    """Records which simulator measured (the manifest's `simulators`), if the facts do not say: a local path, or an
+    image with its digest."""
     if environment.found.description is not None:
         run.note("simulators", {environment.name: environment.found.description})
 
@@ -84,7 +84,7 @@ def note_simulator(run: Run, environment: Environment) -> None:
 class _CpuSeconds:
     """CPU time of compilers, programs and simulators: the manifest's `cpu_seconds`, over all commands on the run.
 
-    None where it is not known of all of them, as in containers.
+    None if it is not known for all of them, as with containers.
     """
 
     def __init__(self, run: Run, executor: Executor):
@@ -94,7 +94,7 @@ class _CpuSeconds:
         self._start = self._noted = _cpu_seconds_of_children()
 
     def note(self, *, every: float = 0.0) -> None:
-        """Writes it down, if it is `every` seconds more than when it last was."""
+        """Records it, if it has grown by at least `every` seconds since the last time."""
         now = _cpu_seconds_of_children()
         if now - self._noted >= every:
             self._noted = now
@@ -128,9 +128,9 @@ def own_programs(plan: Plan) -> Iterable[Candidate]:
 
 
 def candidate_of(generation: Generation, pair: Pair) -> Candidate:
-    """The program in an answer, or why there is none.
+    """The program in an answer, or the reason why there is none.
 
-    A chat model may repeat the program in question before it gives its own: the repetition is not its answer.
+    A chat model may repeat the given program before its own: the repetition is not its answer.
     """
     extraction = extract_code(
         generation.text, generation.finish_reason, src_code=pair.src_code, reasoning=generation.reasoning

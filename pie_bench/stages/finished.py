@@ -1,4 +1,4 @@
-"""A finished run read back: its results, and the texts, programs and verdicts behind them."""
+"""Reads a finished run: its results, and the texts, programs and verdicts behind them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer of the model and what became of it.
+    """One answer of the model, and its outcome.
 
-    `text` is what the model wrote, `code` the program in it (None: it holds none). `seconds` and `startup_seconds` are
-    simulated, summed over the pair's tests, None unless the outcome is `ok`; so is `speedup` over the slow program.
+    `text` is what the model wrote, `code` the program in it (None if it contains none). `seconds` and `startup_seconds`
+    are simulated, summed over the pair's tests, None unless the outcome is `ok`; so is `speedup` over the slow program.
     """
 
     pair_id: str
@@ -45,10 +45,9 @@ class Answer:
 
 
 class FinishedRun(Run):
-    """A run that has been scored; what is behind its results is read when first asked for.
+    """A scored run; the data behind its results is read lazily.
 
-    UserError, when something is first read, for a run without results, damaged files, and a dataset that is not there
-    (any more).
+    UserError, on first reading, for a run without results, damaged files, or a dataset that does not exist (any more).
     """
 
     def __init__(self, path: str | PathLike[str]):
@@ -67,38 +66,38 @@ class FinishedRun(Run):
             pair = self.pairs.get(verdict.pair_id)
             if pair is not None and verdict.outcome == "ok" and [t.test_id for t in verdict.tests] != [*pair.tests]:
                 where = f"{self.verdicts_path}: pair {pair.pair_id}, {verdict.role} {verdict.sample_index}"
-                raise UserError(f"{where}: not its tests")
+                raise UserError(f"{where}: not the pair's tests")
         return verdicts
 
     @cached_property
     def pairs(self) -> Mapping[str, Pair]:
-        """The pairs that were asked about, by id."""
+        """The pairs that the run covers, by id."""
         pairs = {pair.pair_id: pair for pair in self.plan.pairs}
         other = next((pair.pair_id for pair in self.results.pairs if pair.pair_id not in pairs), None)
         if other is not None:
-            raise UserError(f"{self.results_path}: pair {other!r:.60} is none of the run's; score it again")
+            raise UserError(f"{self.results_path}: pair {other!r:.60} is not in the run; score it again")
         return pairs
 
     @cached_property
     def usable(self) -> list[PairResult]:
-        """The pairs that are in the metrics."""
+        """The pairs included in the metrics."""
         return usable_pairs(self.results.pairs)
 
     @cached_property
     def generations(self) -> Mapping[tuple[str, int], Generation]:
-        """What the model wrote, by pair and sample."""
+        """The model's answers, by pair and sample."""
         return self._all_there(self.read_generations(), self.generations_path)
 
     def _all_there(self, records: dict[Any, T], path: Path, *, role: str | None = None) -> dict[Any, T]:
-        """UserError when the results speak of an answer that the file does not have."""
+        """Raises UserError if the results refer to an answer that the file does not have."""
         for pair in self.results.pairs:
             for index in range(len(pair.samples)):
                 if ((pair.pair_id, index) if role is None else (pair.pair_id, role, index)) not in records:
-                    raise UserError(f"{path}: pair {pair.pair_id}, sample {index} is missing; run the command again")
+                    raise UserError(f"{path}: pair {pair.pair_id}, sample {index} is missing; rerun the command")
         return records
 
     def code(self, pair_id: str, role: Role, index: int = 0) -> str | None:
-        """The text of a program; None for an answer that holds none."""
+        """The text of a program; None for an answer that contains none."""
         pair = self.pairs[pair_id]
         if role == "source":
             return pair.src_code
@@ -129,7 +128,7 @@ class FinishedRun(Run):
         return answers
 
     def to_pandas(self) -> pandas.DataFrame:
-        """`answers()` as a table, one row an answer; needs pandas (`datasets` brings it)."""
+        """`answers()` as a table, one row per answer; needs pandas (a dependency of `datasets`)."""
         import pandas
 
         return pandas.DataFrame([vars(answer) for answer in self.answers()])

@@ -1,4 +1,4 @@
-"""Stage one: prompts out, completions in, kept in `generations.jsonl` as they arrive."""
+"""Stage one: prompts out, completions in, appended to `generations.jsonl` as they arrive."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ from pie_bench.store import GenerationStore
 def prepared(
     plan: Plan, run: Run, cache_dir: Path, max_cost: float | None = None, builder: Builder | None = None
 ) -> Iterator[PendingAnswers]:
-    """The stage made ready: model loaded, prompts rendered so that they fit; nothing is written or paid for until
-    `completions`.
+    """Prepares the stage: loads the model and renders prompts so that they fit; nothing is written or paid for until
+    `arriving`.
 
-    `max_cost` (USD) is what the whole run may cost, earlier commands included. `builder` renders the prompts (None: the
-    task's own).
-    Raises UserError for what stands in the way: an encoder or model that cannot be had, prompts that are too long, or
-    no longer those the run was begun with.
+    `max_cost` (USD) limits the whole run, earlier commands included. `builder` renders the prompts (None: the task's
+    own). Raises UserError for anything that prevents the stage: an unavailable encoder or model, prompts that are too
+    long, or that differ from those the run was started with.
     """
     done = run.read_generations()
     n = plan.task.sampling.n
@@ -77,20 +76,20 @@ def prepared(
 
 
 def check_same_answers(plan: Plan, run: Run, cache_dir: Path) -> None:
-    """UserError when what the run's answers came from (a file of answers, a checkpoint, weights) is not what it was."""
+    """Raises UserError if the source of the run's answers (a file of answers, a checkpoint, weights) has changed."""
     facts = run.read_manifest().generation if run.begun else None
     now = plan.model.exact(cache_dir) if facts is not None else None
     if facts is not None and now is not None and not facts.model_resolved.startswith(now):
         raise UserError(
             f"{run.path}: its answers came from {facts.model_resolved:.80}, {plan.settings.model} is now {now:.80}; "
-            "give another --run-dir, or put back what it was"
+            "give another --run-dir, or restore the original"
         )
 
 
 @dataclass
 class Tally:
-    """What a run's answers took so far, for the progress bar: tokens as in the records, and what was paid (None where
-    no answer had a price). Answers that another run paid for cost nothing."""
+    """What a run's answers have taken so far, for the progress bar: recorded tokens, and cost (None if no answer had a
+    price). Answers reused from another run cost nothing."""
 
     max_cost: float | None = None
     prompt_tokens: int = 0
@@ -124,7 +123,7 @@ def _short(count: int) -> str:
 
 
 def _requests(plan: Plan, prompts: Prompts, done: Collection[tuple[str, int]]) -> list[Request]:
-    """What is still to be asked: a request for each different prompt of a pair."""
+    """The remaining requests: one for each distinct prompt of a pair."""
     sampling = plan.task.sampling
     requests = []
     for pair in plan.pairs:
@@ -140,7 +139,7 @@ def _requests(plan: Plan, prompts: Prompts, done: Collection[tuple[str, int]]) -
 
 @dataclass(frozen=True)
 class PendingAnswers:
-    """What is still to be asked, and the model to ask (None when nothing is). `shared` holds answers of other runs."""
+    """The remaining requests, and the model to ask (None if there are none). `shared` holds answers of other runs."""
 
     run: Run
     requests: Sequence[Request]
@@ -149,13 +148,13 @@ class PendingAnswers:
     tally: Tally = field(default_factory=Tally)
     shared: GenerationStore | None = None
     prompts: Prompts | None = None
-    reasoning: tuple[str, str] | None = None  # the model's own tags around its thinking
+    reasoning: tuple[str, str] | None = None  # the model's thinking tags
     ended: threading.Event = field(default_factory=threading.Event)
 
     def arriving(self) -> Iterator[Generation]:
-        """The missing answers as they arrive, each kept in the run's folder before it is yielded.
+        """Yields the missing answers as they arrive, each after storing it in the run's folder.
 
-        Raises UserError when the model is no longer the one the run was begun with, when an answer cannot be kept, and
+        Raises UserError if the model is no longer the one the run was started with, if an answer cannot be stored, and
         whatever stops the model.
         """
         if self.model is None:
@@ -177,7 +176,7 @@ class PendingAnswers:
         noted: dict[str, str] = {}
         try:
             for completion in stream:
-                if self.ended.is_set():  # an error elsewhere: nobody waits any more, the folder may be in other hands
+                if self.ended.is_set():  # error elsewhere: nobody is waiting, and the folder may be in use by others
                     return
                 yield self._kept(sent[completion.pair_id, completion.sample_index], completion, shared=False)
                 if noted != (noted := dict(self.model.notes)):
@@ -185,7 +184,7 @@ class PendingAnswers:
         finally:
             close = getattr(stream, "close", None)
             if close is not None:
-                close()  # ends what is still being asked
+                close()  # cancels the remaining requests
 
     def _of_another_run(self, request: Request, index: int) -> Completion | None:
         identity = self.model.identity if self.model is not None else None
@@ -196,7 +195,7 @@ class PendingAnswers:
             return None
         try:
             return validated(Completion, record | {"pair_id": request.pair_id, "sample_index": index})
-        except ValueError:  # damaged: as if it had not been kept
+        except ValueError:  # damaged: treat it as missing
             return None
 
     def _kept(self, request: Request, completion: Completion, *, shared: bool) -> Generation:
@@ -209,7 +208,7 @@ class PendingAnswers:
         )
         identity = self.model.identity if self.model is not None else None
         if not shared and identity is not None and self.shared is not None:
-            # First here: should the run's own disk be full, what was paid for is still to be had.
+            # Shared first: if the run's own disk is full, what was paid for is still available.
             self.shared.put(completion_key(identity, request, completion.sample_index), asdict(completion))
         self.run.append(record)
         self.tally.add(record)
@@ -217,8 +216,8 @@ class PendingAnswers:
 
 
 def completion_key(identity: Mapping[str, Any], request: Request, index: int) -> str:
-    """The hash of all that decides an answer, and of nothing else: not the pair's name, how many samples there are, or
-    the form of the prompt that the model is not shown."""
+    """The hash of all that decides an answer, and of nothing else: neither the pair's name, nor the number of samples,
+    nor the form of the prompt that the model does not see."""
     prompt = asdict(request.prompt)
     sampling = request.sampling.model_dump(mode="json", exclude={"n", "seed"})
     return hash_of(
@@ -232,7 +231,7 @@ def completion_key(identity: Mapping[str, Any], request: Request, index: int) ->
 
 
 def prompt_builder(plan: Plan, cache_dir: Path) -> PromptBuilder:
-    """The task's prompt builder over its training pairs (read only when the task shows examples)."""
+    """The task's prompt builder over its training pairs (read only if the task shows examples)."""
     fewshot = plan.task.fewshot
     source = fewshot.dataset or plan.dataset_name
     train = load_dataset(source, fewshot.split, with_tests=False).pairs if fewshot.k else ()

@@ -1,4 +1,4 @@
-"""The guards on a finished run: what they find is kept in `guards.jsonl` as it is found, and scored beside the rest."""
+"""Runs the guards on a finished run: findings are appended to `guards.jsonl` as they come, then scored as well."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pie_bench.stages.plan import Plan
 from pie_bench.stages.score import optimized_answers, score
 
 _log = logging.getLogger(__name__)
-MIN_TESTS = 80  # a pair, on average: from here on guards add about a tenth to what is simulated (docs/guards.md)
+MIN_TESTS = 80  # per pair, on average: then guards add about a tenth to simulation time (docs/guards.md)
 
 
 def guards_by_default(plan: Plan) -> bool:
-    """Whether `run` guards unless told otherwise: where the run's tests are so many that guards add little to it."""
+    """Whether `run` guards by default: if the run has so many tests that guards add little to them."""
     return sum(len(pair.tests) for pair in plan.pairs) >= MIN_TESTS * len(plan.pairs)
 
 
@@ -35,11 +35,11 @@ def guard(
     n: int = N_GUARD_INPUTS,
     progress: Callable[[int], Any] = lambda total: None,
 ) -> Results:
-    """Checks the run's answers that are at least 10 % faster (`every` correct one); returns the results with that.
+    """Checks the run's answers that are at least 10 % faster (`every`: all correct ones); returns the new results.
 
-    What was checked before is not checked again. A pair that cannot be checked is logged, and its answers are among
-    the unchecked. `progress` gets the number of answers to check, once for each. Raises UserError when the run has no
-    results yet, SandboxError when no pair can be checked, as where the sanitizers do not work.
+    Earlier checks are not repeated. A pair that cannot be checked is logged, and its answers count as unchecked.
+    `progress` is called once per answer, with the total. Raises UserError if the run has no results yet, SandboxError
+    if no pair can be checked, e.g. because the sanitizers do not work.
     """
     results = score(plan, run)
     fast = optimized_answers(results.pairs)
@@ -68,7 +68,7 @@ def guard(
         try:
             check_pair(pair_id)
         except SandboxError as error:
-            _log.warning("%s; what is left of its answers is unchecked", error)
+            _log.warning("%s; its remaining answers are unchecked", error)
             failed.append(error)
 
     def check_pair(pair_id: str) -> None:

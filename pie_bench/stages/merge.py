@@ -1,4 +1,4 @@
-"""Runs of parts of the same thing, put together: `results.json` is then the one that a single run would have."""
+"""Merges partial runs: the resulting `results.json` is the one that a single run would have."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pie_bench.stages.execute import own_programs
 from pie_bench.stages.plan import Plan, Shard, check_run, make_plan
 from pie_bench.stages.score import score
 
-_OF_THE_ANSWER = ("text", "finish_reason", "prompt_sha256", "seed", "reasoning")  # not what it took to get it
+_OF_THE_ANSWER = ("text", "finish_reason", "prompt_sha256", "seed", "reasoning")  # not what generating it took
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A run to be merged, with the pairs that it covers."""
+    """A run to merge, with the pairs that it covers."""
 
     run: Run
     plan: Plan
@@ -39,14 +39,14 @@ class _Part:
 
 
 def merge(runs: Sequence[Run], out: Run) -> Results:
-    """The results of one run, in the new folder `out`, made from runs of parts of it: shards, or any choices of pairs.
+    """Merges partial runs (shards, or any choices of pairs) into one in the new folder `out`; returns its results.
 
-    UserError, before anything is written: for a folder that holds a run; for parts that differ in what makes a run this
-    run, in environment, samples or versions; for a part that is not finished, a shard that is missing or given twice,
-    and pairs in several parts about which these disagree.
+    UserError, before anything is written: if the folder already holds a run; if parts differ in identity, environment,
+    samples or versions; if a part is unfinished, or a shard is missing or given twice; and if parts disagree about a
+    pair that they share.
     """
     if len(runs) < 2:
-        raise UserError("merge: give two runs at least")
+        raise UserError("merge: give at least two runs")
     if out.begun:
         raise UserError(f"{out.path}: already holds a run; give another --out")
     parts = [_part(run) for run in runs]
@@ -63,12 +63,12 @@ def merge(runs: Sequence[Run], out: Run) -> Results:
         write_jsonl(out.verdicts_path, (each for part in kept for each in _verdicts(*part)))
         if any(part.run.guards_path.exists() for part in parts):
             write_jsonl(out.guards_path, (each for part in kept for each in _findings(*part)))
-        out.write_manifest(manifest)  # last: a folder with a manifest is whole
+        out.write_manifest(manifest)  # last: a folder with a manifest is complete
         return score(plan, out)
 
 
 def _part(run: Run) -> _Part:
-    """The run with its plan; UserError when it has answers or verdicts missing."""
+    """The run with its plan; UserError if answers or verdicts are missing."""
     manifest = run.read_manifest()
     plan = make_plan(manifest.settings)
     check_run(plan, run)
@@ -83,24 +83,24 @@ def _part(run: Run) -> _Part:
         first = f" (the first: pair {missing[0][0]}, {missing[0][1]} {missing[0][2]})" if missing else ""
         raise UserError(
             f"{run.path}: not finished: {len(missing)} of {len(wanted)} verdicts are missing{first}; "
-            "run its command again, then merge"
+            "rerun its command, then merge"
         )
     return _Part(run, plan, manifest, manifest.generation, manifest.execution)
 
 
 def _check_same(one: _Part, other: _Part) -> None:
-    """UserError, naming what differs, unless both are parts of one run."""
+    """Raises UserError, naming the difference, unless both are parts of one run."""
     for name, value in _facts(one).items():
         theirs = _facts(other)[name]
         if value != theirs:
             raise UserError(
-                f"{other.run.path}: its {name} is {theirs!r:.100}, that of {one.run.path} is {value!r:.100}; "
+                f"{other.run.path}: its {name} is {theirs!r:.100}, but that of {one.run.path} is {value!r:.100}; "
                 "only parts of one run can be merged"
             )
 
 
 def _facts(part: _Part) -> dict[str, Any]:
-    """What must be the same of all parts."""
+    """What must be the same in all parts."""
     versions = part.manifest.versions
     packages = ["pie_bench", *(plugin["package"] for plugin in part.manifest.plugins)]
     return {
@@ -115,7 +115,7 @@ def _facts(part: _Part) -> dict[str, Any]:
 
 
 def _check_shards(parts: Sequence[_Part]) -> bool:
-    """Whether the parts are shards; UserError unless all are, of the same pairs, each once."""
+    """Whether the parts are shards; UserError unless all are, of the same pairs, without repetitions."""
     texts = [part.manifest.settings.shard for part in parts]
     if not any(texts):
         return False
@@ -141,7 +141,7 @@ def _check_shards(parts: Sequence[_Part]) -> bool:
 
 
 def _plan_of_all(parts: Sequence[_Part], shards: bool) -> Plan:
-    """The plan of the run that the parts make."""
+    """The plan of the merged run."""
     settings = parts[0].manifest.settings
     if shards:
         return make_plan(settings.model_copy(update={"shard": None}))
@@ -152,7 +152,7 @@ def _plan_of_all(parts: Sequence[_Part], shards: bool) -> Plan:
 
 
 def _owners(parts: Sequence[_Part]) -> dict[str, _Part]:
-    """The first part that has each pair; UserError where another one has something else of it."""
+    """The first part with each pair; UserError if another part differs on it."""
     owners: dict[str, _Part] = {}
     for part in parts:
         common: dict[int, list[str]] = {}
@@ -179,7 +179,7 @@ def _check_agree(one: _Part, other: _Part, pair_ids: Sequence[str]) -> None:
         differing += [f"verdict on {key[1]} {key[2]}" for key in keys if verdicts[0][key] != verdicts[1][key]]
         if differing:
             raise UserError(
-                f"pair {pair_id} is in {one.run.path} and in {other.run.path}, with another {differing[0]}; "
+                f"pair {pair_id} is in {one.run.path} and in {other.run.path}, with a different {differing[0]}; "
                 "leave one of the runs out"
             )
 
@@ -189,7 +189,7 @@ def _said(generation: Generation) -> list[Any]:
 
 
 def _check_covered(plan: Plan, owners: Mapping[str, _Part]) -> None:
-    """UserError when a shard is missing. (Parts that are no shards cover what they cover.)"""
+    """Raises UserError if a shard is missing. (Parts that are not shards need not cover everything.)"""
     missing = [pair for pair in plan.pairs if pair.pair_id not in owners]
     if not missing:
         return
@@ -205,7 +205,7 @@ def _check_covered(plan: Plan, owners: Mapping[str, _Part]) -> None:
 
 
 def _manifest(parts: Sequence[_Part], plan: Plan) -> Manifest:
-    """As one run's, with what is known of where its parts were made."""
+    """A manifest like that of a single run, plus the origin of the parts."""
     first = parts[0].manifest
     by_pair = {
         name: {pair_id: n for part in parts for pair_id, n in part.generation.examples.get(name, {}).items()}

@@ -1,8 +1,8 @@
-"""How much a stopwatch deceives (the paper, Section 2): the same program timed twice, natively and simulated.
+"""How misleading a stopwatch is (the paper, Section 2): times the same program twice, natively and simulated.
 
-Natively with hyperfine on this machine; whatever differs from 1.0 is a speedup that is not there. hyperfine starts
-programs itself, so it runs inside the sandbox under the compiler's profile (the one that may fork). Only the dataset's
-own programs are timed so, never a model's answers.
+The native runs use hyperfine on this machine; any ratio other than 1.0 is a phantom speedup. hyperfine starts programs
+itself, so it runs inside the sandbox under the compiler's profile (the one that may fork). It only times the dataset's
+own programs, never a model's answers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _HYPERFINE = "/usr/bin/hyperfine"
 
 @dataclass(frozen=True)
 class IdenticalPair:
-    """One program on one test, taken twice: mean seconds by hyperfine, simulated seconds, and what seems a speedup."""
+    """One program on one test, measured twice: mean seconds by hyperfine, simulated seconds, and the apparent
+    speedup."""
 
     program: str
     test_id: str
@@ -47,7 +48,7 @@ class IdenticalPair:
 
 @dataclass(frozen=True)
 class Spread:
-    """Of phantom speedups: mean, standard deviation, where the top 5 % begin, and the share of at least 1.1."""
+    """Of phantom speedups: mean, standard deviation, the start of the top 5 %, and the share of at least 1.1."""
 
     mean: float
     sd: float
@@ -68,9 +69,9 @@ class Spread:
 
 
 def check_hyperfine() -> None:
-    """UserError with the remedy when hyperfine is not installed."""
+    """Raises UserError with the remedy if hyperfine is not installed."""
     if not shutil.which(_HYPERFINE):
-        raise UserError(f"{_HYPERFINE} does not exist; install it: sudo apt-get install hyperfine")
+        raise UserError(f"{_HYPERFINE} is not installed; run: sudo apt-get install hyperfine")
 
 
 def identical_pairs(
@@ -82,7 +83,7 @@ def identical_pairs(
     runs: int,
     progress: Callable[[], object] = lambda: None,
 ) -> list[IdenticalPair]:
-    """Times `pairs` identical pairs, each program `runs` times a side: the dataset's programs in turn, largest test
+    """Times `pairs` identical pairs, each program `runs` times per side: the dataset's programs in turn, largest test
     first."""
     check_hyperfine()
     if spec.toolchain.isa.is_foreign:
@@ -110,7 +111,7 @@ def identical_pairs(
 
 
 def _cases(dataset: PairDataset) -> Iterator[tuple[str, str, str, bytes]]:
-    """(program, code, test, input): every program with its largest test, then with the next, and so on for ever."""
+    """(program, code, test, input): every program with its largest test, then with the next, and so on forever."""
     programs = {}
     for pair in dataset.pairs:
         tests = sorted(dataset.tests(pair), key=lambda test: (-len(test.input), test.test_id))
@@ -123,9 +124,9 @@ def _cases(dataset: PairDataset) -> Iterator[tuple[str, str, str, bytes]]:
 
 
 def _hyperfine(binary: bytes, data: bytes, spec: EnvironmentSpec, sandbox: Sandbox, runs: int) -> tuple[float, float]:
-    """Mean seconds of the same program, timed twice in one go."""
-    # A shell of our own opens the input: Debian 12's hyperfine (1.15) cannot, and with its own shell it takes off the
-    # time that shell needs, which leaves nothing, or less, of a program of a millisecond.
+    """Mean seconds of the same program, timed twice in one hyperfine call."""
+    # Our own shell opens the input: Debian 12's hyperfine (1.15) cannot, and with its own shell it subtracts the time
+    # that the shell takes, which leaves nothing, or less, of a program that runs for a millisecond.
     command = f"/bin/sh -c 'exec {PROGRAM} < /w/input'"
     options = ["--shell=none", "--style=none", "--warmup=2", f"--runs={runs}"]
     finished = sandbox.run(

@@ -1,4 +1,4 @@
-"""What a run is: its settings, resolved to a task, a dataset's pairs and a run directory."""
+"""Resolves a run's settings to a task, a dataset's pairs and a run directory."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings with everything looked up: `task` holds the settings' changes, `pairs` are those to be asked for."""
+    """Resolved settings: `task` includes the settings' overrides, `pairs` are those to cover."""
 
     settings: Settings
     model: ModelEntry
     task: Task
     dataset: PairDataset
     pairs: tuple[Pair, ...]
-    task_samples: int  # answers a pair, as the task's own YAML has it
+    task_samples: int  # answers per pair in the task's own YAML
 
     @property
     def dataset_name(self) -> str:
-        """What was asked for: a name, `hf:OWNER/NAME` or a YAML file."""
+        """The dataset as requested: a name, `hf:OWNER/NAME` or a YAML file."""
         return self.settings.dataset or self.task.dataset
 
     @cached_property
     def plugins(self) -> list[dict[str, str]]:
-        """What took part that is not this package's: kind, name, package, version of each."""
+        """The plug-ins involved: kind, name, package, version of each."""
         named: list[tuple[registry.Kind, str | None]] = [
             ("environments", self.settings.environment),
             ("simulators", load_environment_spec(self.settings.environment).simulator.kind),
@@ -79,8 +79,8 @@ class Plan:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What makes a run this run: a folder belongs to one identity for good. How many pairs and samples it covers
-        is not part of it: a run may grow."""
+        """What defines a run: a folder belongs to one identity for good. The number of pairs and samples is not part of
+        it, since a run may grow."""
         identity: dict[str, Any] = {
             "task": self.task.task,
             "task_hash": self.task.task_hash,
@@ -95,9 +95,9 @@ class Plan:
 
 
 def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
-    """Looks everything up. UserError for unknown names and unusable data, before anything is written or paid for.
+    """Resolves everything. UserError for unknown names and unusable data, before anything is written or paid for.
 
-    `model` stands in for one that need not be known here: that of a run made elsewhere.
+    `model` stands in for a model that need not be known here, in a run made elsewhere.
     """
     load_environment_spec(settings.environment)
     model = model or find_model(settings.model, settings.model_args)
@@ -111,7 +111,7 @@ def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
             raise UserError(f"--encoder {settings.encoder}: task {task.task} does not retrieve examples")
         changes["fewshot"] = task.fewshot.model_copy(update={"encoder": settings.encoder})
     task = task.model_copy(update=changes)
-    added_metrics(task.metrics)  # a broken one is met before anything is paid for
+    added_metrics(task.metrics)  # report a broken one before anything is paid for
     if task.fewshot.encoder is not None:
         find_encoder(task.fewshot.encoder)[0].load()
     dataset = load_dataset(settings.dataset or task.dataset, task.split, stress=settings.tests == "stress")
@@ -119,13 +119,13 @@ def make_plan(settings: Settings, model: ModelEntry | None = None) -> Plan:
 
 
 def covered_pairs(dataset: PairDataset, settings: Settings) -> tuple[Pair, ...]:
-    """The pairs that the settings' extent covers; UserError for an unknown one, and for a shard without any."""
+    """The pairs that the settings cover; UserError for an unknown pair, and for an empty shard."""
     chosen = dataset.chosen(settings.pairs, settings.limit)
     if settings.shard is None:
         return chosen
     pairs = Shard.parse(settings.shard).of_dataset(dataset, chosen)
     if not pairs:
-        raise UserError(f"--shard {settings.shard}: none of the {len(chosen)} pairs is in it; ask for fewer shards")
+        raise UserError(f"--shard {settings.shard}: none of the {len(chosen)} pairs is in it; use fewer shards")
     return pairs
 
 
@@ -138,7 +138,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """From `3/16`; UserError for anything else."""
+        """Parses `3/16`; UserError for anything else."""
         found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
         index, count = map(int, found.groups()) if found else (0, 0)
         if not 1 <= index <= count:
@@ -146,10 +146,10 @@ class Shard:
         return cls(index, count)
 
     def of_dataset(self, dataset: PairDataset, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-        """Those of `pairs` that are in it.
+        """Those of `pairs` that belong to the shard.
 
-        Where a pair belongs depends on the dataset alone (its place among all pair ids in order), not on what else is
-        asked for: a shard stays what it is when a run grows.
+        A pair's shard depends only on the dataset (its rank among all pair ids), not on what else is requested, so that
+        shards stay the same when a run grows.
         """
         ranks = {pair_id: rank for rank, pair_id in enumerate(sorted(pair.pair_id for pair in dataset.pairs))}
         return tuple(pair for pair in pairs if ranks[pair.pair_id] % self.count == self.index - 1)
@@ -159,14 +159,14 @@ class Shard:
 
 
 def task_folders(include_path: str | Path | None) -> tuple[Path, ...]:
-    """Where tasks are looked for: the shipped ones, those that other packages add, and the user's own."""
+    """Where to look for tasks: the shipped ones, those of plug-ins, and the user's own."""
     own = () if include_path is None else (Path(include_path),)
     return (TASKS_DIR, *registry.folders("tasks"), *own)
 
 
 def default_run_directory(plan: Plan) -> Path:
     """`runs/<task>--<model>--<dataset>--<hash>`: the same command finds the same folder, and so does one that asks for
-    more pairs or samples. One that asks for less than the folder holds gets a folder of its own, and so does a shard.
+    more pairs or samples. A shard, or a command that asks for less than the folder holds, gets a separate folder.
     """
     model = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(plan.settings.model).name)
     dataset = re.sub(r"[^A-Za-z0-9._-]+", "_", plan.dataset.name)
@@ -180,7 +180,7 @@ def default_run_directory(plan: Plan) -> Path:
 
 
 def check_run(plan: Plan, run: Run) -> None:
-    """UserError when the folder holds another run, naming what differs, or more of this one than is asked for."""
+    """Raises UserError if the folder holds another run, naming the difference, or more than is requested."""
     if not run.begun:
         return
     manifest = run.read_manifest()
@@ -189,16 +189,16 @@ def check_run(plan: Plan, run: Run) -> None:
         value = plan.identity.get(key)
         if theirs.get(key) != value:
             raise UserError(
-                f"{run.path}: holds another run: its {key} is {theirs.get(key)!r}, now it is {value!r}; "
+                f"{run.path}: holds another run: its {key} is {theirs.get(key)!r}, but now {value!r}; "
                 "give another --run-dir"
             )
     more = held_beyond(plan, manifest)
     if more is not None:
-        raise UserError(f"{run.path}: holds more than is asked for ({more}); a run only grows: give another --run-dir")
+        raise UserError(f"{run.path}: holds more than is requested ({more}); runs only grow: give another --run-dir")
 
 
 def held_beyond(plan: Plan, manifest: Manifest) -> str | None:
-    """What a run of the same identity holds that the plan does not ask for, in words."""
+    """What a run of the same identity holds beyond the plan, in words."""
     wanted = {pair.pair_id for pair in plan.pairs}
     for pair in covered_pairs(plan.dataset, manifest.settings):
         if pair.pair_id not in wanted:
@@ -208,7 +208,7 @@ def held_beyond(plan: Plan, manifest: Manifest) -> str | None:
 
 
 def begin_run(plan: Plan, run: Run) -> None:
-    """Writes the manifest of a new run; that of one begun earlier takes over what the run now covers."""
+    """Writes the manifest of a new run; updates an existing one to what the run now covers."""
     if run.begun:
         manifest = run.read_manifest()
         grown = {name: getattr(plan.settings, name) for name in EXTENT}
@@ -230,23 +230,23 @@ def begin_run(plan: Plan, run: Run) -> None:
         },
         versions=package_versions(plan.plugins),
     )
-    # Left out where there are none: `to_json` writes what was set.
+    # Omitted if there are none: `to_json` only writes what was set.
     run.write_manifest(manifest.model_copy(update={"plugins": plan.plugins}) if plan.plugins else manifest)
 
 
 def plan_of(run: Run) -> Plan:
-    """The plan of an existing run, from its manifest. UserError for a damaged one."""
+    """The plan of an existing run, from its manifest. UserError if it is damaged."""
     plan = make_plan(run.read_manifest().settings)
     check_run(plan, run)
     return plan
 
 
 def package_versions(plugins: Sequence[Mapping[str, str]] = ()) -> dict[str, str]:
-    """Versions of the packages that take part in a result, those of plug-ins among them."""
+    """Versions of the packages involved in a result, including plug-ins."""
     versions = {}
     for name in _PACKAGES:
         try:
             versions[name] = version(name)
-        except PackageNotFoundError:  # an optional one
+        except PackageNotFoundError:  # an optional package
             continue
     return versions | {plugin["package"]: plugin["version"] for plugin in plugins}

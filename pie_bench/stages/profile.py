@@ -1,4 +1,4 @@
-"""Where the cycles of a finished run's programs go: those that its report shows, each on one test."""
+"""Profiles the programs that a finished run's report shows, each on one test."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def profiles(
     *,
     progress: Callable[[int], Any] = lambda total: None,
 ) -> Mapping[Key, Profile]:
-    """Profiles of slow program, human rewrite and fastest correct answer on the slow program's dearest test, for the
-    `n_pairs` pairs whose answers are the most times as fast. What was profiled before is not again; what cannot be is
-    left out.
+    """Profiles slow program, human rewrite and fastest correct answer on the slow program's longest test, for the
+    `n_pairs` pairs with the largest speedups. Earlier profiles are reused; programs that cannot be profiled are left
+    out.
 
-    `progress` gets the number of programs, once for each.
+    `progress` is called once per program, with the total.
     """
     todo = programs_shown(run, n_pairs)
 
@@ -46,7 +46,7 @@ def profiles(
 
 
 def programs_shown(run: FinishedRun, n_pairs: int) -> list[tuple[str, Role, int]]:
-    """The correct programs among those that the report shows of the first `n_pairs` pairs, by speedup."""
+    """The correct programs that the report shows for the first `n_pairs` pairs, by speedup."""
     shown: list[tuple[str, Role, int]] = []
     for result in sorted(run.usable, key=_by_speedup)[:n_pairs]:
         best = best_sample(result)
@@ -56,7 +56,7 @@ def programs_shown(run: FinishedRun, n_pairs: int) -> list[tuple[str, Role, int]
 
 
 def _by_speedup(result: PairResult) -> tuple[float, str]:
-    """Largest speedup first; pairs without a correct answer last."""
+    """A sort key: largest speedup first; pairs without a correct answer last."""
     best = best_sample(result)
     if best is None:
         return 0.0, result.pair_id

@@ -1,4 +1,4 @@
-"""How far a run is, on standard error."""
+"""Shows a run's progress on standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pie_bench.stages.plan import Plan
 def run_progress(
     plan: Plan, run: Run, *, tally: Tally | None = None, executing: bool = True, visible: bool = True
 ) -> Iterator[Progress]:
-    """A meter for execution and, with a `tally`, one for generation, beginning where the run already is."""
+    """A meter for execution and, with a `tally`, one for generation, starting at the run's current state."""
     if not visible:
         yield lambda _: None
         return

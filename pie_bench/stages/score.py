@@ -1,4 +1,4 @@
-"""Stage three: verdicts in, `results.json` out. Pure but for reading the run directory and writing the file."""
+"""Stage three: verdicts in, `results.json` out. Pure except for reading the run directory and writing the file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Verdicts = Mapping[tuple[str, str, int], Verdict]
 def score(plan: Plan, run: Run) -> Results:
     """The results of a finished run, also written to `results.json`.
 
-    UserError when programs are still without a verdict, saying how many.
+    UserError, with the number, if programs are still without a verdict.
     """
     manifest = run.read_manifest()
     verdicts = run.read_verdicts(with_tests=False)
@@ -70,7 +70,7 @@ def score(plan: Plan, run: Run) -> Results:
     pages = load_environment_spec(plan.settings.environment).simulator.pages
     by_id = sorted(plan.pairs, key=lambda pair: pair.pair_id)
     pairs = [pair_result(pair, verdicts, samples, pages) for pair in by_id]
-    # Without a measured source there is nothing to compare with; an error of ours on it is reported as such.
+    # Without a measured source there is no baseline; an infrastructure error on it is reported as such.
     usable = [pair for pair in pairs if pair.source.outcome == "ok"]
     scores = all_scores(usable, added_metrics(plan.task.metrics))
     covered = {(pair.pair_id, index) for pair in plan.pairs for index in range(samples)}
@@ -134,7 +134,7 @@ def score(plan: Plan, run: Run) -> Results:
 def by_io_alone(
     plan: Plan, pairs: Sequence[PairResult], generations: Iterable[Generation], verdicts: Verdicts
 ) -> dict[Of, list[str]]:
-    """Pairs whose best answer, or human rewrite, differs from the slow program in reading and writing only."""
+    """Pairs whose best answer, or human rewrite, differs from the slow program only in input and output."""
     known = {pair.pair_id: pair for pair in plan.pairs}
     best = {(pair.pair_id, best_sample(pair)) for pair in pairs}
     answers: dict[str, str] = {}
@@ -153,8 +153,8 @@ def by_io_alone(
 
 
 def stressed(plan: Plan, run: Run, paper: Sequence[PairResult]) -> Stress | None:
-    """The metrics on stress inputs beside those on the dataset's own tests; None where the run was not judged on any,
-    or not wholly yet."""
+    """The metrics on stress inputs next to those on the dataset's own tests; None if the run was not judged on any, or
+    not completely yet."""
     facts = run.read_manifest().stress
     if facts is None or not run.stress_path.exists():
         return None
@@ -210,7 +210,7 @@ _BOTH: tuple[Of, ...] = ("model", "human")
 
 
 def _on_stress(pair: PairResult, found: Verdicts) -> PairResult:
-    """A pair's results on stress inputs; what is wrong on the dataset's own tests stays so."""
+    """A pair's results on stress inputs; what is wrong on the dataset's own tests stays wrong."""
 
     def result(role: str, index: int, paper: SampleResult) -> SampleResult:
         verdict = found.get((pair.pair_id, role, index))
@@ -238,7 +238,7 @@ def _speedups(pairs: Sequence[PairResult], of: Of) -> list[float]:
 
 
 def _growth(pair: PairResult, found: Verdicts, facts: StressFacts) -> Iterator[Growth]:
-    """The growth of a pair's slow program, its human rewrite and its best answer over the family of its problem."""
+    """Growth curves of a pair's slow program, human rewrite and best answer over its problem's family."""
     sizes = facts.families.get(pair.problem_id, {})
     roles: list[tuple[Literal["source", "target", "candidate"], int]] = [("source", 0), ("target", 0)]
     best = best_sample(pair)
@@ -257,8 +257,8 @@ def _growth(pair: PairResult, found: Verdicts, facts: StressFacts) -> Iterator[G
 
 
 def guarded(pairs: Sequence[PairResult], run: Run, verdicts: Verdicts, metrics: Sequence[str]) -> Guards | None:
-    """What the guards found in a run, and its metrics with the flagged answers counted as wrong; None where they were
-    not run. A finding on a program that is no longer the run's counts nothing."""
+    """What the guards found in a run, and its metrics with flagged answers counted as wrong; None if they were not run.
+    Findings on programs that are no longer in the run are ignored."""
     if not run.guards_path.exists():
         return None
     found: dict[tuple[str, int], GuardFinding] = {}
@@ -315,7 +315,7 @@ def optimized_answers(pairs: Iterable[PairResult]) -> set[tuple[str, int]]:
 
 
 def from_provider(generations: Sequence[Generation]) -> dict[str, Any]:
-    """What the responses say of themselves, where there are any."""
+    """What the provider's responses say about themselves, if there are any."""
     raw = [each.raw.get("response") for each in generations if each.raw]
     named = {str(response["model"]) for response in raw if isinstance(response, dict) and response.get("model")}
     costs = [each.cost_usd for each in generations if each.cost_usd is not None]
@@ -327,13 +327,13 @@ def from_provider(generations: Sequence[Generation]) -> dict[str, Any]:
 
 
 def answered_prompts(generations: Iterable[Generation]) -> Literal["these", "unknown", "other"]:
-    """Whether the answers were given to the run's own prompts: the worst of what is known of any."""
+    """Whether the answers were given to the run's own prompts: the worst case over all answers."""
     found = {each.answers_prompt for each in generations} - {None}
     return "other" if found - {"unknown"} else "unknown" if found else "these"
 
 
 def pair_result(pair: Pair, verdicts: Verdicts, samples: int, pages: str | None) -> PairResult:
-    """`pages` is the counter of pages of memory, where there is one."""
+    """`pages` is the counter of memory pages, if there is one."""
 
     def result(role: str, index: int = 0) -> SampleResult:
         verdict = verdicts[pair.pair_id, role, index]

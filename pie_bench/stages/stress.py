@@ -1,4 +1,4 @@
-"""Stress inputs on a finished run: its programs judged on them, too, and scored beside the paper's tests."""
+"""Stress inputs on a finished run: judges its programs on them too, and scores both kinds of tests."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def stress(
     progress: Callable[[int], Any] = lambda total: None,
 ) -> Results:
     """Judges each pair's own programs, and the answers that are right on the dataset's tests, on its stress inputs;
-    returns the results with that. What was judged before is not judged again.
+    returns the new results. Earlier verdicts are reused.
 
-    UserError where the dataset has no stress inputs, or others than those that the run was begun with.
+    UserError if the dataset has no stress inputs, or other ones than the run was started with.
     """
     spec, split = load_spec(plan.dataset_name), plan.dataset.split
     dataset = load_dataset(plan.dataset_name, split, stress=True)
@@ -57,7 +57,7 @@ def stress(
             if generation.pair_id in pairs:
                 yield candidate_of(generation, pairs[generation.pair_id])
 
-    # An answer that is wrong on the dataset's tests is wrong: nothing is to be learnt of it here.
+    # An answer that is wrong on the dataset's tests stays wrong: no need to run it here.
     todo = [
         each
         for each in candidates()

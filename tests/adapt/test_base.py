@@ -13,13 +13,13 @@ from pie_bench.models.registry import find_model
 
 @pytest.mark.parametrize("name", ["reference", "openai:gpt-x"])
 def test_a_model_without_weights_here_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="models have no weights here to adapt; give hf:ID_OR_FOLDER"):
+    with pytest.raises(UserError, match="models have no local weights to adapt; give hf:ID_OR_FOLDER"):
         open_base(name, find_model(name, {}), tmp_path)
 
 
 @pytest.mark.adapt
 def test_a_folder_that_is_no_checkpoint_is_named(adapt_packages: None, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not a checkpoint: it has no config.json"):
+    with pytest.raises(UserError, match="not a checkpoint: config.json is missing"):
         open_base("hf", find_model(f"hf:{tmp_path}", {}), tmp_path)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="model hf: cannot be read"):

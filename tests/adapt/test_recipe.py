@@ -34,7 +34,7 @@ def test_the_papers_recipes_are_shipped() -> None:
             "include: full.yaml\nmax_token: 5\n",
             "own.yaml:2: max_token: unknown key 'max_token'",
         ),
-        ("include: full.yaml\nmethod: lora\n", "method lora and the settings of lora belong together"),
+        ("include: full.yaml\nmethod: lora\n", "method lora and the settings of lora must be given together"),
         ("include: full.yaml\ntraining: {micro_batch_size: 3}\n", "batch_size 32 is not a multiple of"),
         ("include: full.yaml\ntraining: {learning_rate: -1}\n", "own.yaml:2: training.learning_rate"),
     ],

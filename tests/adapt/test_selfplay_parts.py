@@ -146,7 +146,7 @@ def test_every_preset_loads() -> None:
         ),
         ("task: own\ndraws: {problem: 3}\n", r"own\.yaml:3: draws\.problem: unknown key 'problem'; did you mean"),
         ("task: own\ndraws: {min_tests: 1}\n", r"own\.yaml:3: draws\.min_tests: "),
-        ("task: own\nfewshot: {strategy: random, k: 1}\n", r"own\.yaml:3: fewshot: self-play has none"),
+        ("task: own\nfewshot: {strategy: random, k: 1}\n", r"own\.yaml:3: fewshot: not available in self-play"),
         ("task: other\n", r"own\.yaml:2: task: expected 'own'"),
     ],
 )
@@ -162,7 +162,7 @@ def test_descriptions_are_read_as_text(tmp_path: Path) -> None:
     (tmp_path / "m102.txt").write_text("Fence\n")
     assert read_descriptions(tmp_path, ["m101", "m102", "m103"]) == {"m101": "Beads\n\nCount < n", "m102": "Fence"}
     assert read_descriptions(None, ["m101"]) == {}
-    with pytest.raises(UserError, match=r"has none of the dataset's problems; expected files like m9\.html"):
+    with pytest.raises(UserError, match=r"describes none of the dataset's problems; expected files like m9\.html"):
         read_descriptions(tmp_path, ["m9"])
 
 
@@ -204,13 +204,13 @@ def test_a_dataset_has_the_same_bytes_each_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("filter {0}", "no self-play was begun there (no draws.jsonl); run pie-bench adapt selfplay generate"),
-        ("optimise {0} --model reference", "no self-play was begun there"),
-        ("select {0}", "no self-play was begun there"),
+        ("filter {0}", "no self-play was started there (no draws.jsonl); run pie-bench adapt selfplay generate"),
+        ("optimise {0} --model reference", "no self-play was started there"),
+        ("select {0}", "no self-play was started there"),
         ("generate {0} --model refrence", "unknown model 'refrence'; did you mean reference"),
         ("generate {0} --model reference --preset publishd", "unknown preset 'publishd'; did you mean published"),
         ("generate {0} --model reference --dataset {0}/x.jsonl", "no such file or folder"),
-        ("generate {0} --model reference --descriptions /nowhere", "has none of the dataset's problems"),
+        ("generate {0} --model reference --descriptions /nowhere", "describes none of the dataset's problems"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -226,7 +226,7 @@ def test_mistakes_are_one_line(
 def test_a_dry_run_leaves_nothing(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["adapt", "selfplay", "generate", str(tmp_path / "own"), "--model", "reference", "--draws", "2"]
     assert main([*command, "--dry-run"]) == 0
-    assert "would ask for answers: 10, to 2 different prompts" in capsys.readouterr().out
+    assert "would request answers: 10, to 2 distinct prompts" in capsys.readouterr().out
     assert not (tmp_path / "own").exists()
 
 
@@ -240,4 +240,4 @@ def test_stages_are_taken_in_order(cache: Path, tmp_path: Path, capsys: pytest.C
     assert main(["adapt", "selfplay", "generate", str(tmp_path), "--model", "reference", "--draws", "3"]) == 0
     assert len(Place(tmp_path).draws()) == 3
     assert main(["adapt", "selfplay", "generate", str(tmp_path), "--model", "reference", "--draws", "2"]) == 2
-    assert "holds more than is asked for" in capsys.readouterr().err
+    assert "holds more than is requested" in capsys.readouterr().err

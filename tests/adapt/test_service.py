@@ -96,7 +96,7 @@ def test_a_job_succeeds_and_the_same_command_pays_for_no_other(
     [
         (Script(statuses=("validating_files", "failed")), "job ftjob-1 failed: the file is no good"),
         (Script(statuses=("queued", "running", "cancelled")), "job ftjob-1 was cancelled"),
-        (Script(names_model=False), "job ftjob-1 succeeded, but names no model"),
+        (Script(names_model=False), "job ftjob-1 succeeded without naming a model"),
     ],
 )
 def test_a_job_that_ends_badly_says_why_and_no_other_is_paid_for(
@@ -116,8 +116,8 @@ def test_pauses_and_unknown_states_are_waited_out(
     with serving(Script(statuses=("queued", "pausing", "paused", "polishing", "running", "succeeded"))) as server:
         assert main(command(server, dozen, tmp_path / "out")) == 0
     said = capsys.readouterr().err
-    assert "paused; the service goes on once it is resumed there" in said
-    assert "polishing; not a status that is known: waiting" in said
+    assert "paused; resume it at the service to continue" in said
+    assert "polishing; unknown status: waiting" in said
 
 
 # The requests of an undisturbed training: each of two files listed and sent (1 to 4), the job created (5), four looks
@@ -166,7 +166,7 @@ def test_where_nobody_knows_whether_a_job_exists_the_user_is_asked(
 ) -> None:
     with serving(Script(lists=False, faults={5: "cut"})) as server:
         assert main(command(server, dozen, tmp_path / "out")) == 2
-        assert "take it up with --job ID" in capsys.readouterr().err
+        assert "adopt it with --job ID" in capsys.readouterr().err
         assert main(command(server, dozen, tmp_path / "out", "--job", "ftjob-1")) == 0
         assert len(server.jobs) == 1
 
@@ -181,7 +181,7 @@ def test_another_folder_is_another_job(dozen: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("401", "wants a key"),
+        ("401", "requires a key"),
         ("402", "no credit left"),
         ("403", "not permitted"),
         ("400", "refuses the request"),

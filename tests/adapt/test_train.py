@@ -158,7 +158,7 @@ def test_fsdp_that_is_not_in_force_is_an_error(tiny: Path, pairs: Path, tmp_path
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "pie_bench.cli"]
     done = launched(*command, "adapt", "train", str(tmp_path / "recipe.yaml"), *options)
     assert done.returncode != 0
-    assert "FSDP is not in force" in done.stderr
+    assert "FSDP is not in effect" in done.stderr
     assert not (tmp_path / "out" / "model").exists()
 
 
@@ -166,7 +166,7 @@ def test_processes_that_cannot_share_a_batch_are_an_error(
     base: Base, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_world_size", lambda: 3)
-    with pytest.raises(UserError, match="3 processes of 2 pairs each cannot make steps of 4"):
+    with pytest.raises(UserError, match="3 processes of 2 pairs each cannot form steps of 4"):
         trained(make(), base, pairs, tmp_path / "out")
 
 

@@ -25,7 +25,7 @@ def test_it_says_why_the_examples_were_chosen(cache: Path, capsys: pytest.Captur
     (message,) = json.loads(said.out)
     assert message["role"] == "user"
     assert message["content"] == (GOLDEN / "pie_retrieval_k2.v1.m003.txt").read_text()
-    assert "2 examples, the nearest of 39 sources for tfidf:\n  similarity 0." in said.err
+    assert "2 examples, the nearest of 39 sources by tfidf:\n  similarity 0." in said.err
     assert main(["show", "--task", "pie_cot_k2"]) == 0
     assert "2 examples, drawn from mini/train with seed 0:\n  m101_beads_brute" in capsys.readouterr().err
 
@@ -50,7 +50,7 @@ def test_sources_nearer_but_of_the_same_problem_are_counted(
     monkeypatch.setenv("PIE_DATA_DIR", str(data))
     assert main(["show", "--task", "pie_retrieval_k1", "--dataset", "pie", "--pair", "m003_tree-m003_table"]) == 0
     said = capsys.readouterr()
-    assert "passed over: 1 nearer of the pair's own problem" in said.err
+    assert "passed over: 1 nearer ones of the pair's own problem" in said.err
     assert said.out == (GOLDEN / "pie_retrieval_k1.v1.m003.txt").read_text()
 
 

@@ -127,7 +127,7 @@ def test_lengths_by_a_tokenizer_file_or_folder(recorded: Made, tmp_path: Path) -
     with pytest.raises(UserError, match=r"--tokenizer .*cannot be used .*expected a tokenizer\.json, its folder"):
         dataset_stats(recorded.out, tmp_path)
     (tmp_path / "tokenizer.json").unlink()
-    with pytest.raises(UserError, match=r"tokenizer\.json: no such file; a folder of a tokenizer holds one"):
+    with pytest.raises(UserError, match=r"tokenizer\.json: no such file; a tokenizer's folder contains one"):
         dataset_stats(recorded.out, tmp_path)
 
 
@@ -206,27 +206,26 @@ def test_what_has_changed_is_made_again_and_said_in_a_line(
     said, made = build()
     assert made == ["pairs", "splits"]
     assert said == [
-        "pie-bench: made: pairs and what follows from it is made again: the recipe's pairs changed since "
-        f"{out} was begun"
+        f"pie-bench: made: pairs and all later stages are rebuilt: the recipe's pairs changed since {out} was started"
     ]
     program = next(path for path in sorted((source / "data").rglob("*.cpp")) if b"main" in path.read_bytes())
     program.write_bytes(program.read_bytes() + b"// touched\n")
     said, made = build()
     assert made == list(STAGES[2:])
-    assert [re.search("made again: (.*) changed", line)[1] for line in said] == ["the sources' programs"]
+    assert [re.search("are rebuilt: (.*) changed", line)[1] for line in said] == ["the sources' programs"]
     metadata = next((source / "metadata").glob("p0*.csv"))
     metadata.write_text(
         "".join(metadata.read_text(errors="surrogateescape").splitlines(True)[:-1]), errors="surrogateescape"
     )
     said, made = build()
     assert made == list(STAGES)
-    assert [re.search("made again: (.*) changed", line)[1] for line in said] == ["the sources"]
+    assert [re.search("are rebuilt: (.*) changed", line)[1] for line in said] == ["the sources"]
     # The same while a stage is unfinished.
     (stages / "pairs").rename(stages / "pairs.partial")
     noted = json.loads((stages / "pairs.partial" / "stage.json").read_text())["made_from"]
     (stages / "pairs.partial" / "made_from.json").write_text(json.dumps(noted))
     recipe.write_text(recipe.read_text().replace("threshold: 2.5", "threshold: 1.5"))
-    assert "pairs and what follows from it is made again: the recipe's pairs" in build()[0][0]
+    assert "pairs and all later stages are rebuilt: the recipe's pairs" in build()[0][0]
 
 
 def test_a_build_that_would_lose_too_much_stops_and_says_why(recorded: Made, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_truncated_file_stops_the_build(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([ROW] * 1000), tmp_path / "a.parquet")
     whole = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"a\.parquet: .*how many submissions are lost cannot be known"):
+    with pytest.raises(UserError, match=r"a\.parquet: .*the number of lost submissions is unknown"):
         read(tmp_path, f"{{kind: parquet, path: a.parquet, {COLUMNS}}}")
 
 

@@ -32,7 +32,7 @@ def test_minis_inputs_are_found_again(cache: Path, tmp_path: Path, capsys: pytes
     assert found.problems == {PROBLEM: shipped.problems[PROBLEM]}
     assert found.pairs == {name: shipped.pairs[name] for name in shipped.problems[PROBLEM].pairs}
     assert main(["dataset", "stress", "mini", "--out", str(path), "--rebuild"]) == 0
-    assert "inputs made again, each with its sum" in capsys.readouterr().out
+    assert "inputs regenerated, each with the right hash" in capsys.readouterr().out
 
 
 def test_inputs_on_which_programs_differ_are_dropped_and_counted(executor: Executor, mini: PairDataset) -> None:

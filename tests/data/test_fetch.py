@@ -131,7 +131,7 @@ def test_a_list_of_sums_that_comes_with_the_files_counts(
     assert not (target / "test.jsonl").exists(), "what is not verified is not in place"
     (files / "SHA256SUMS").write_text("nonsense\n")
     assert fetch(files, target) == 2
-    assert "SHA256SUMS:1: not a line of sha256sum's" in capsys.readouterr().err
+    assert "SHA256SUMS:1: not in sha256sum's format" in capsys.readouterr().err
 
 
 def test_a_broken_download_is_continued(
@@ -156,6 +156,6 @@ def test_places_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "not a folder" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert fetch(tmp_path / "empty", tmp_path / "pie") == 2
-    assert "holds none of train.jsonl" in capsys.readouterr().err
+    assert "contains none of train.jsonl" in capsys.readouterr().err
     assert fetch("http://127.0.0.1:9/x", tmp_path / "pie") == 2
     assert "could not be fetched" in capsys.readouterr().err

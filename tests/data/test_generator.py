@@ -79,13 +79,13 @@ def test_orders() -> None:
     ("spec", "said"),
     [
         ([{"line": [{"number": [1, 5]}]}], "nothing grows"),
-        ([{"line": [{"number": [1, "m"]}, {"size": {"low": 1, "high": 2}}]}], "m is no field before it"),
+        ([{"line": [{"number": [1, "m"]}, {"size": {"low": 1, "high": 2}}]}], "m is not an earlier field"),
         ([{"line": [{"size": {"low": 3, "high": 2}}]}], "low 3 is above high 2"),
         ([{"line": [{"word": "ab", "number": [1, 2]}]}], "found number and word"),
         ([{"line": [{"word": "a b", "length": {"low": 1, "high": 2}}]}], "no space"),
         ([{"line": [{"number": ["__import__('os')", 2]}]}], "only min and max"),
         ([{"line": [{"number": ["n.real", 2]}]}], "expected integers"),
-        ([{"line": [{"number": ["1.5", 2]}]}], "no integer"),
+        ([{"line": [{"number": ["1.5", 2]}]}], "not an integer"),
         ([{"line": [{"number": ["(", 2]}]}], "not an expression"),
         ([{"repeat": 2}], "a line or a tree"),
         ([{"line": [{"size": {"low": 1, "high": 9}, "name": "n"}, {"number": [1, 2], "name": "n"}]}], "named twice"),
@@ -108,7 +108,7 @@ def test_empty_ranges_and_other_names_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="an empty range"):
         load_generator(path)
     path.rename(tmp_path / "p2.yaml")
-    with pytest.raises(UserError, match="the file's name says 'p2'"):
+    with pytest.raises(UserError, match="the file name says 'p2'"):
         load_generator(tmp_path / "p2.yaml")
 
 

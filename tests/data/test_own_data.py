@@ -112,7 +112,7 @@ def test_a_hub_dataset_needs_no_folder_of_tests(tmp_path: Path, monkeypatch: pyt
     dataset = load_dataset(f"hf:{tmp_path}")
     assert dataset.tests(dataset.pairs[0])[0].input == b"1\n"
     written(tmp_path / "listed" / "test.jsonl", ROW | {"problem_id": "p", "tests": [0]})
-    with pytest.raises(UserError, match="tests has ids, but where the tests lie is not known"):
+    with pytest.raises(UserError, match="tests has ids, but the location of the tests is unknown"):
         load_dataset(f"hf:{tmp_path / 'listed'}")
 
 
@@ -161,7 +161,7 @@ def test_tests_in_the_row(tmp_path: Path, tests: Any, expected: list[tuple[str, 
         ({"tests": []}, "tests is missing"),
         ({"tests": [{"input": "1"}]}, "test 0: output is missing; it has input"),
         ({"tests": [{"input": 1, "output": "2"}]}, r"test 0: input is a number \(1\); expected text"),
-        ({"tests": [{"input": "1", "output": "2", "expected": "3"}]}, "test 0: has output and expected: which of them"),
+        ({"tests": [{"input": "1", "output": "2", "expected": "3"}]}, "test 0: has output and expected: keep one"),
         ({"tests": [TESTS[0] | {"id": "x"}, TESTS[1] | {"id": "x"}]}, "test x is listed twice"),
         ({"tests": [["1", "2"], ["1", "3"]]}, "tests 0 and 1 have the same input and different outputs"),
         ({"tests": {"input": ["1", "2"], "output": ["1"]}}, "tests has 2 of input, 1 of output"),
@@ -209,7 +209,7 @@ def test_a_row_that_is_no_pair_says_why(tmp_path: Path, row: dict[str, Any], rea
         (lines(ROW) + b"{", 0, r":2: not a row: Expecting property name enclosed in double quotes at character 2"),
         (b"[" + lines(ROW) + b"]", 0, r":1: not a row: Expecting"),
         (json.dumps([ROW]).encode(), 0, r":1: not a row: expected a JSON object, found list .*jq -c"),
-        (b'{"tests": 1, "tests": 2}', 0, r":1: not a row: 'tests' is given twice"),
+        (b'{"tests": 1, "tests": 2}', 0, r":1: not a row: 'tests' occurs twice"),
         (b"[" * 100_000, 0, r":1: not a row: nested too deeply"),
         (b"", 0, "no usable row"),
         (lines(ROW, OTHER, ROW), 0, r":3: pair \w+-\w+ was already given on line 1"),

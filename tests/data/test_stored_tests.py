@@ -108,10 +108,10 @@ def test_archives_that_cannot_be_used(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=rf"{name}: cannot be read .*fetch it again"):
         open_tests(tmp_path / name, tmp_path / "cache")
     archive(tmp_path / name, {"README": b""})
-    with pytest.raises(UserError, match="holds no test"):
+    with pytest.raises(UserError, match="contains no tests"):
         open_tests(tmp_path / name, tmp_path / "cache")
     archive(tmp_path / name, {**FILES, "public/p1/input.0.txt": b"another"})
-    with pytest.raises(UserError, match=r"holds p1/input\.0\.txt twice"):
+    with pytest.raises(UserError, match=r"contains p1/input\.0\.txt twice"):
         open_tests(tmp_path / name, tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob(".*")), "nothing half-written is left"
 

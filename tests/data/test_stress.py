@@ -74,7 +74,7 @@ def test_another_input_or_output_is_found_out(mini_set: StressSet, mini_path: Pa
     for change in ({"seed": 99}, {"output": packed(b"7\n")}):
         problem = data["problems"]["m001"] | {"inputs": [first | change]}
         changed = StressSet.model_validate(data | {"problems": {"m001": problem}})
-        with pytest.raises(UserError, match="m001: s0: its (input|output) is not the one whose sum is given"):
+        with pytest.raises(UserError, match="m001: s0: its (input|output) does not match its hash"):
             rebuilt(changed, mini_path)
     assert StressTests(mini_set, mini_path).has(("m001", "input", "s0"))
     assert not StressTests(mini_set, mini_path).has(("m001", "input", "s99"))

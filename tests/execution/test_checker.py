@@ -134,7 +134,7 @@ def test_a_checkers_headers_are_put_in_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_checkers_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no checker"):
+    with pytest.raises(UserError, match="contains no checker"):
         checker_sources(f"checker:{tmp_path}")
     with pytest.raises(UserError, match=r"nothing\.cpp: cannot be read"):
         checker_sources(f"checker:{tmp_path}/nothing.cpp")

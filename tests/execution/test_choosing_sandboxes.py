@@ -74,7 +74,7 @@ def test_without_any_only_what_is_said_to_be_unsafe_is_used(
     monkeypatch.setattr(choose, "MECHANISMS", ())
     with pytest.raises(UserError, match="no usable sandbox"):
         choose.choose_sandbox()
-    with pytest.raises(UserError, match="give --unsafe too"):
+    with pytest.raises(UserError, match="add --unsafe"):
         choose.choose_sandbox("unsafe")
     assert not capsys.readouterr().err
     unsafe = choose.choose_sandbox(unsafe=True)
@@ -84,7 +84,9 @@ def test_without_any_only_what_is_said_to_be_unsafe_is_used(
 
 
 def test_what_needs_mounts_is_refused_with_the_remedy() -> None:
-    with pytest.raises(UserError, match="environment gem5-skylake: the sandbox unsafe shows no root file system"):
+    with pytest.raises(
+        UserError, match="environment gem5-skylake: the sandbox unsafe can only show this machine's root file system"
+    ):
         build_roots("gem5-skylake", UnsafeSandbox())
 
 

@@ -99,7 +99,7 @@ def test_a_checker_judges_the_problems_that_it_is_of(checkers: Path) -> None:
 
 def test_a_checker_that_fails_on_every_output_is_named(checkers: Path) -> None:
     (checkers / "q1.cpp").write_text("int main() { return 3; }")
-    said = "checker of q1 failed on test 0: exit code 3, and on the test's expected output; correct the checker"
+    said = "checker of q1 failed on test 0: exit code 3, and on the test's expected output; fix the checker"
     with Judge(f"skylake+checker:{checkers}") as judge, pytest.raises(UserError, match=said):
         judge(BACKWARDS, _pair("q1"), measured=False)
 

@@ -182,7 +182,7 @@ def test_a_simulator_from_elsewhere_measures(toy: Path, sandbox: Sandbox, tmp_pa
 
 def test_a_plug_in_that_is_no_simulator_is_named(toy: Path) -> None:
     toy.write_text(toy.read_text().replace("toy_ruler:Toy", "toy_ruler:NoSimulator"))
-    with pytest.raises(UserError, match="toy_ruler:NoSimulator: its `spec` is no subclass of SimulatorSpec"):
+    with pytest.raises(UserError, match="toy_ruler:NoSimulator: its `spec` is not a subclass of SimulatorSpec"):
         load_environment_spec(str(toy))
 
 

@@ -79,7 +79,7 @@ def test_what_it_needs_is_said(own_cache: Path) -> None:
         judge(FAST)
     with pytest.raises(UserError, match="give a pair, or source and tests"):
         judge(FAST, pair, tests=TESTS)
-    alone = re.escape("m001_slow-m001_fast comes without its tests; give pie_bench.load_pair(DATASET, 'm001_slow-")
+    alone = re.escape("m001_slow-m001_fast is given without its tests; give pie_bench.load_pair(DATASET, 'm001_slow-")
     for without in (pair.pair, pair.pair.pair_id):
         with pytest.raises(UserError, match=alone):
             judge(FAST, without)  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ def test_tests_of_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     assert read_tests(tmp_path) == (TestCase("2", b"2", b"4"), TestCase("10", b"5", b"10"))
     (tmp_path / "output.2.txt").unlink()
-    with pytest.raises(UserError, match=r"input\.2\.txt: there is no output\.2\.txt beside it"):
+    with pytest.raises(UserError, match=r"input\.2\.txt: output\.2\.txt is missing"):
         read_tests(tmp_path)
     contest = tmp_path / "contest"
     contest.mkdir()

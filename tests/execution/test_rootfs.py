@@ -144,7 +144,7 @@ def test_the_second_mirror_serves_what_the_first_has_not_and_then_the_cache_does
 
 
 def test_another_file_under_the_same_name_is_refused(mirror: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"another file than the pinned one\); set PIE_BENCH_DEBIAN_MIRROR"):
+    with pytest.raises(UserError, match=r"not the pinned file\); set PIE_BENCH_DEBIAN_MIRROR"):
         _fetched(package(b"what was pinned"), [mirror], tmp_path)
 
 

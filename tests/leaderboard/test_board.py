@@ -53,7 +53,7 @@ def test_the_same_entry_again_changes_nothing_and_another_one_is_refused(tmp_pat
     before = {p: p.read_bytes() for p in tmp_path.rglob("*.json") if p.name != FILE}
     put(made(), tmp_path)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*.json") if p.name != FILE} == before
-    with pytest.raises(UserError, match=r"says something else of this run \(metrics\); withdraw that entry first"):
+    with pytest.raises(UserError, match=r"has a different entry for this run \(metrics\); withdraw that entry first"):
         put(made(scores=(), metrics=speedup(9.0)), tmp_path)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*.json") if p.name != FILE} == before
     list_reviewers(tmp_path, {"a reviewer": make_key(tmp_path / "key")})
@@ -67,7 +67,7 @@ def test_the_same_entry_again_changes_nothing_and_another_one_is_refused(tmp_pat
 def test_a_broken_or_misnamed_entry_is_named(tmp_path: Path) -> None:
     path = put(made(), tmp_path)
     path.rename(path.with_name("x.json"))
-    with pytest.raises(UserError, match=r"x\.json: the name does not go with what is in it"):
+    with pytest.raises(UserError, match=r"x\.json: the name does not match the content"):
         rebuild(tmp_path)
     path.with_name("x.json").write_text("{")
     with pytest.raises(UserError, match=r"x\.json: broken JSON"):
@@ -81,7 +81,7 @@ def test_an_edited_board_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixtur
         whole = (tmp_path / name).read_text()
         (tmp_path / name).write_text(whole.replace("3", "4", 1))
         assert main(["leaderboard", "rebuild", "--check", "--leaderboard", str(tmp_path)]) == 2
-        assert f"{name}: not what the entries say; run: pie-bench leaderboard rebuild" in capsys.readouterr().err
+        assert f"{name}: out of date; run: pie-bench leaderboard rebuild" in capsys.readouterr().err
         assert main(["leaderboard", "rebuild", "--leaderboard", str(tmp_path)]) == 0
         assert (tmp_path / name).read_text() == whole
 

@@ -35,8 +35,8 @@ def test_the_round_trip(
     assert "(self-reported)" in capsys.readouterr().out
     assert command("verify", bundle, "--key", reviewer_key, "--leaderboard", board) == 0
     said = capsys.readouterr().out
-    assert "verified: 8 of 8 programs compiled and measured again here (8 that carry the score)" in said
-    assert "guards:   4 answers seen on new inputs, 0 flagged" in said
+    assert "verified: 8 of 8 programs compiled and measured again here (8 that decide the score)" in said
+    assert "guards:   4 answers checked on new inputs, 0 flagged" in said
     assert command("merge", bundle, "--leaderboard", board) == 0
     assert "(verified)" in capsys.readouterr().out
     capsys.readouterr()

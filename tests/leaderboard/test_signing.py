@@ -58,7 +58,7 @@ FORGED: dict[str, tuple[Callable[[Signer, Path], Entry], str]] = {
     "unknown key": (lambda by, tmp_path: verified(another(tmp_path)), "verification.key: reviewers.json does not list"),
     "a changed figure": (
         lambda by, _: verified(by, cost_usd=0.01),
-        "verification.entry_sha256: the entry is not the one that was verified",
+        "verification.entry_sha256: the entry was edited after it was verified",
     ),
     "a signature of another bundle": (
         lambda by, _: with_verification(verified(by), bundle_sha256="c" * 64),
@@ -66,7 +66,7 @@ FORGED: dict[str, tuple[Callable[[Signer, Path], Entry], str]] = {
     ),
     "a signature of another entry": (
         lambda by, _: verified(by, model="gpt-7"),
-        "verification.entry_sha256: the entry is not the one that was verified",
+        "verification.entry_sha256: the entry was edited after it was verified",
     ),
     "a listed key under another name": (
         lambda by, _: with_verification(verified(by), by="somebody famous"),

@@ -407,7 +407,7 @@ def test_pages_of_entries_that_are_gone_go_and_nothing_else(tmp_path: Path) -> N
         ("[]", "not an entry: list, not an object"),
         (
             '{"schema_version": 2}',
-            "broken.json: schema_version: it is 2, this pie_bench reads 3; make it anew: pie-bench",
+            "broken.json: schema_version: it is 2, this pie_bench reads 3; recreate it: pie-bench",
         ),
     ],
 )

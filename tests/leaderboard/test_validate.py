@@ -160,7 +160,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "outcome, passed to failed": (
         on_candidate(lambda v: v.update(outcome="wrong_output")),
-        r"verdicts.jsonl:\d+: outcome: wrong_output, but no test failed so",
+        r"verdicts.jsonl:\d+: outcome: wrong_output, but no test failed that way",
     ),
     "outcome that there is not": (
         on_candidate(lambda v: v.update(outcome="great")),
@@ -175,24 +175,24 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
         "runtime_seconds: 1e-06 does not equal the sum|startup_seconds: not a part of runtime_seconds",
     ),
     "time below zero": (on_candidate(lambda v: v.update(runtime_seconds=-1.0)), "runtime_seconds: not a time"),
-    "time of every test": (on_candidate(faster), r"tests: seconds: test .* instructions take at least|its counts make"),
+    "time of every test": (on_candidate(faster), r"tests: seconds: test .* instructions take at least|its counts give"),
     "instructions": (
         on_candidate(lambda v: v["counters"].update(instructions=5)),
         "counters: 5 instructions are not the instructions, summed over the tests",
     ),
     "seconds and start-up a tenth less": (
         on_candidate(a_tenth_less),
-        r"runtime_seconds: it is .*; its counts make|tests: seconds",
+        r"runtime_seconds: it is .*; its counts give|tests: seconds",
     ),
-    "all of it start-up": (on_candidate(more_startup), r"startup_seconds: it is .*; its counts make"),
-    "one of two twins faster": (on_candidate(half_of_all), r"tests: pair .* has not those of pair .*, its twin"),
+    "all of it start-up": (on_candidate(more_startup), r"startup_seconds: it is .*; its counts give"),
+    "one of two twins faster": (on_candidate(half_of_all), r"tests: pair .* differs from pair .*, its twin"),
     "start-up above the whole": (
         on_candidate(lambda v: v["startup_counters"].update(instructions=10**15, uops=10**15)),
         r"startup_counters: instructions: 1000000000000000, more than the whole process",
     ),
     "cycles": (
         on_candidate(lambda v: v["counters"].update(cycles=v["counters"]["cycles"] - 100)),
-        r"runtime_seconds: it is .*; its counts make",
+        r"runtime_seconds: it is .*; its counts give",
     ),
     "more forwarded loads than loads": (
         on_candidate(lambda v: v["counters"].update(forwarded_loads=v["counters"]["loads"] + 1)),
@@ -249,17 +249,17 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "the slow program made to fail": (
         lambda parts: next(r for r in parts["verdicts.jsonl"] if r["role"] == "source").update(outcome="wrong_output"),
-        "outcome: wrong_output, but no test failed so",
+        "outcome: wrong_output, but no test failed that way",
     ),
     "no prompt": (
         changed("generations.jsonl", 0, "prompt_sha256", to="0" * 64),
-        r"generations.jsonl:1: prompt_sha256: '000000000000' is not the sum of the prompt",
+        r"generations.jsonl:1: prompt_sha256: '000000000000' is not the hash of the prompt",
     ),
-    "an empty prompt": (changed("generations.jsonl", 0, "prompt_sha256", to=""), r"prompt_sha256: '' is not the sum"),
-    "another pair's prompt": (moved_prompt, r"generations.jsonl:\d: prompt_sha256: '.*' is not the sum of the prompt"),
+    "an empty prompt": (changed("generations.jsonl", 0, "prompt_sha256", to=""), r"prompt_sha256: '' is not the hash"),
+    "another pair's prompt": (moved_prompt, r"generations.jsonl:\d: prompt_sha256: '.*' is not the hash of the prompt"),
     "an answer to another prompt": (
         changed("generations.jsonl", 0, "answers_prompt", to="a" * 64),
-        "generations.jsonl:1: answers_prompt: given to another prompt",
+        "generations.jsonl:1: answers_prompt: given to another or an unknown prompt",
     ),
     "an answer to nobody knows what": (
         changed("generations.jsonl", 0, "answers_prompt", to="unknown"),
@@ -283,7 +283,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "a part more of the manifest": (
         lambda parts: parts["manifest.json"].update(host={"name": "mine"}),
-        "manifest.json: host: no part of a bundle's manifest",
+        "manifest.json: host: not part of a bundle's manifest",
     ),
     "the day": (changed("entry.json", "date", to="2020-01-01"), "entry.json.date: it is '2020-01-01'; recomputed"),
     "the model's own arguments": (
@@ -334,11 +334,11 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "an encoder to import": (
         changed("manifest.json", "settings", "encoder", to="os.path:join"),
-        "encoder: nothing is imported because a bundle says so",
+        "encoder: a bundle may not name code to import",
     ),
     "a file for a dataset": (
         changed("manifest.json", "settings", "dataset", to="/tmp/own.yaml"),
-        "dataset: a file of one's own is not known here",
+        "dataset: a submitter's own file is not known here",
     ),
     "a finding on another program": (
         finding(code_sha256="0" * 64),
@@ -370,12 +370,12 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "a key more": (on_candidate(lambda v: v.update(bonus=1)), r"verdicts.jsonl:\d+: bonus: missing, or unknown"),
     "code": (
         changed("generations.jsonl", 0, "text", to="```cpp\nint main() {}\n```"),
-        r"verdicts.jsonl:\d+: code_sha256: not the sum of the program of pair",
+        r"verdicts.jsonl:\d+: code_sha256: not the hash of the program of pair",
     ),
-    "sum of the code": (on_candidate(lambda v: v.update(code_sha256="0" * 64)), "code_sha256: not the sum"),
+    "sum of the code": (on_candidate(lambda v: v.update(code_sha256="0" * 64)), "code_sha256: not the hash"),
     "the dataset's own program": (
         lambda parts: next(r for r in parts["verdicts.jsonl"] if r["role"] == "source").update(code_sha256="0" * 64),
-        "code_sha256: not the sum of the program of pair .* source 0",
+        "code_sha256: not the hash of the program of pair .* source 0",
     ),
     "missing sample": (
         lambda parts: parts["generations.jsonl"].pop(0),
@@ -415,7 +415,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "a checker of one's own": (
         changed("manifest.json", "settings", "environment", to="skylake+checker:mine"),
-        "environment: checkers of one's own are not known here",
+        "environment: a submitter's own checkers are not known here",
     ),
     "environment's name": (
         changed("manifest.json", "execution", "name", to="gem5-skylake"),
@@ -431,7 +431,7 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     ),
     "no sandbox": (
         changed("manifest.json", "execution", "sandbox", to="unsafe"),
-        "execution.sandbox: 'unsafe' is none",
+        "execution.sandbox: 'unsafe' is unknown",
     ),
     "task's hash": (
         changed("manifest.json", "identity", "task_hash", to="0" * 64),
@@ -474,16 +474,16 @@ TAMPERED: dict[str, tuple[Callable[[Parts], Any], str]] = {
     "CPU time": (changed("entry.json", "cpu_hours", to=1.5), "entry.json.cpu_hours: it is 1.5; recomputed: 0.0"),
     "CPU time below zero": (
         changed("manifest.json", "cpu_seconds", to=-1.0),
-        "manifest.json: cpu_seconds: -1.0 is no time",
+        "manifest.json: cpu_seconds: -1.0 is not a time",
     ),
     "CPU time that is none": (changed("manifest.json", "cpu_seconds", to="1"), "manifest.json: cpu_seconds: '1' is no"),
-    "NaN": (changed("entry.json", "cost_usd", to=float("nan")), "entry.json: broken JSON: NaN is no number"),
+    "NaN": (changed("entry.json", "cost_usd", to=float("nan")), "entry.json: broken JSON: NaN is not a JSON number"),
     "infinity": (changed("results.json", "cost_usd", to=float("inf")), "results.json: broken JSON: Infinity"),
     "invalid UTF-8": (
         lambda parts: parts.update({"generations.jsonl": b'{"text": "\xff"}\n'}),
         "generations.jsonl:1: not UTF-8 at byte 10",
     ),
-    "half a line": (lambda parts: parts.update({"verdicts.jsonl": b"{}"}), "verdicts.jsonl:1: the line does not end"),
+    "half a line": (lambda parts: parts.update({"verdicts.jsonl": b"{}"}), "verdicts.jsonl:1: the line has no end"),
     "a line without end": (
         lambda parts: parts.update({"generations.jsonl": str([*range(1_300_000)]).encode()}),
         "generations.jsonl:1: longer than any record",
@@ -554,7 +554,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
         lambda packed, path: path.write_bytes(
             (data := packed.read_bytes())[:2000] + bytes([data[2000] ^ 1]) + data[2001:]
         ),
-        "not a usable zip file|the sum of",
+        "not a usable zip file|the checksum of",
     ),
     "path escape": (
         lambda packed, path: rezipped(packed, path, (zipfile.ZipInfo("../../evil"), b"x")),
@@ -588,7 +588,7 @@ ARCHIVES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     "no entry": (lambda packed, path: rezipped(packed, path, leave="entry.json"), "entry.json: is missing"),
     "wrong sum": (
         lambda packed, path: rezipped(packed, path, (zipfile.ZipInfo("results.json"), b"{}"), leave="results.json"),
-        f"{SUMS}: the sum of results.json is not right",
+        f"{SUMS}: the checksum of results.json is wrong",
     ),
 }  # fmt: skip
 
@@ -623,5 +623,5 @@ def test_sizes_are_limited_however_the_directory_lies(packed: Path, tmp_path: Pa
     at = data.index(b"PK\x01\x02")
     data[at + 24 : at + 28] = (100).to_bytes(4, "little")  # less than there is: read no further, and noticed
     (tmp_path / "x.zip").write_bytes(data)
-    with pytest.raises(UserError, match="not a usable zip file|the sum of"), validated(tmp_path / "x.zip"):
+    with pytest.raises(UserError, match="not a usable zip file|the checksum of"), validated(tmp_path / "x.zip"):
         pass

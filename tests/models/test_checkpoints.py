@@ -126,7 +126,7 @@ def test_a_checkpoint_is_its_files_or_the_hubs_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     folder = tmp_path / "model"
     folder.mkdir()
-    with pytest.raises(UserError, match="not a checkpoint: it has no config.json"):
+    with pytest.raises(UserError, match="not a checkpoint: config.json is missing"):
         find_checkpoint(HfEntry(adapter="hf", id=str(folder)))
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_text("weights")
@@ -137,7 +137,7 @@ def test_a_checkpoint_is_its_files_or_the_hubs_commit(tmp_path, monkeypatch):
     assert find_checkpoint(VllmEntry(adapter="vllm", id=str(other))).exact == one.exact
     (other / "model.safetensors").write_text("weight5")
     assert find_checkpoint(VllmEntry(adapter="vllm", id=str(other))).exact != one.exact
-    with pytest.raises(UserError, match="no such folder, and no hub id"):
+    with pytest.raises(UserError, match="neither a folder nor a hub id"):
         find_checkpoint(VllmEntry(adapter="vllm", id="./nothing"))
 
 
@@ -162,5 +162,5 @@ def test_a_hub_id_is_its_commit_also_where_there_is_no_network(tmp_path, monkeyp
 
 def test_without_vllm_it_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(UserError, match=r"vLLM cannot be loaded .*pip install -e '.\[vllm\]'"):
+    with pytest.raises(UserError, match=r"cannot import vLLM .*pip install -e '.\[vllm\]'"):
         VllmModel("codellama-7b", VllmEntry(adapter="vllm", id="codellama/CodeLlama-7b-hf"))

@@ -77,7 +77,7 @@ def test_what_can_go_without_changing_the_sampling_goes(body, gone, new):
 
 
 def test_temperature_that_counts_does_not_go():
-    with pytest.raises(UserError, match="m takes no temperature 0.7 .*--model-args temperature=default"):
+    with pytest.raises(UserError, match="m does not accept temperature 0.7 .*--model-args temperature=default"):
         Dialect(ENTRY, own_server=False).learn(
             sent_by(Dialect(ENTRY, own_server=False), temperature=0.7), OPENAI_TEMPERATURE
         )

@@ -134,7 +134,7 @@ def test_a_server_that_gives_fewer_choices_is_asked_for_the_rest_and_remembered(
     [
         ("max_tokens", {}, "max_completion_tokens is sent"),
         ("max_completion_tokens", {"max_tokens_parameter": "max_completion_tokens"}, "max_tokens is sent"),
-        ("seed", {}, "answers cannot be repeated"),
+        ("seed", {}, "answers are not reproducible"),
         ("stop", {}, "cut here"),
         ("top_p", {}, "1 is the default"),
         ("top_k", {}, "not sent"),
@@ -152,7 +152,7 @@ def test_a_refused_parameter_is_learnt_once(name, fields, note):
 
 def test_sampling_is_never_changed_in_silence():
     with serving(Behaviour(refused=frozenset({"temperature"}))) as server:
-        with pytest.raises(UserError, match=r"takes no temperature 0.7 .*--model-args temperature=default"):
+        with pytest.raises(UserError, match=r"does not accept temperature 0.7 .*--model-args temperature=default"):
             asked(server, request("a-b", 0))
         assert asked(server, request("a-b", 0, temperature=1.0))["a-b", 0].text
         model = model_at(server, temperature="default")
@@ -192,7 +192,7 @@ def test_answers_under_way_when_another_call_fails_for_good_are_not_lost():
 def test_a_server_that_stays_down_ends_the_run_soon_and_names_itself():
     with serving(Behaviour(faults=("503",), rate=1.0)) as server:
         with pytest.raises(
-            UserError, match=r"127.0.0.1:\d+/v1 does not answer \(3 tries, the last: 503: a fault, 503\)"
+            UserError, match=r"127.0.0.1:\d+/v1 does not answer \(3 attempts, the last: 503: a fault, 503\)"
         ):
             asked(server, *(request(f"p{number}-q", 0) for number in range(500)), retries=2)
         assert len(server.seen.bodies) < 60
@@ -201,7 +201,7 @@ def test_a_server_that_stays_down_ends_the_run_soon_and_names_itself():
 def test_a_call_that_never_succeeds_does_not_keep_the_others():
     with serving(Behaviour(script=("500",) * 3)) as server:
         found = []
-        with pytest.raises(UserError, match=r"1 call got no answer, the first for pair p0-q \(3 tries"):
+        with pytest.raises(UserError, match=r"1 call got no answer, the first for pair p0-q \(3 attempts"):
             found.extend(
                 model_at(server, retries=2, concurrency=1).generate(
                     [request(f"p{number}-q", 0) for number in range(20)]
@@ -211,7 +211,7 @@ def test_a_call_that_never_succeeds_does_not_keep_the_others():
 
 def test_a_wrong_key_an_unknown_model_and_an_unreachable_server_show_before_anything_is_begun(monkeypatch):
     with serving(Behaviour(key="right", models=("one", "two"))) as server:
-        with pytest.raises(UserError, match="wants a key .*; set OPENAI_API_KEY"):
+        with pytest.raises(UserError, match="requires a key .*; set OPENAI_API_KEY"):
             model_at(server)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
         with pytest.raises(UserError, match="does not accept the key in OPENAI_API_KEY") as caught:
@@ -227,7 +227,7 @@ def test_a_wrong_key_an_unknown_model_and_an_unreachable_server_show_before_anyt
     with pytest.raises(UserError, match=r"127.0.0.1:\d+/v1 does not answer \(ConnectError: .*is it running"):
         model_at(server)
     monkeypatch.delenv("OPENAI_API_KEY")
-    with pytest.raises(UserError, match="api.openai.com/v1 wants a key; set OPENAI_API_KEY"):
+    with pytest.raises(UserError, match="api.openai.com/v1 requires a key; set OPENAI_API_KEY"):
         OpenAIModel("gpt-4", OpenAIEntry(adapter="openai", id="gpt-4-0613"), Budget())
 
 
@@ -260,7 +260,7 @@ def test_retry_after_holds_everyone_back():
     assert any(moment >= 0.95 for moment in after)
     with serving(Behaviour(script=("429 for an hour",))) as server:
         started = time.monotonic()
-        with pytest.raises(UserError, match="asks to wait 3600 seconds .*the same command continues after that"):
+        with pytest.raises(UserError, match="asks to wait 3600 seconds .*rerun the same command after that"):
             asked(server, request("a-b", 0))
         assert time.monotonic() - started < 5
 
@@ -270,7 +270,7 @@ def test_a_pause_that_a_person_notices_is_explained(capfd, monkeypatch):
     with serving(Behaviour(script=("429 with Retry-After",) * 5)) as server:
         asked(server, request("a-b", 0))
     said = capfd.readouterr().err
-    assert said == f"pie-bench: {server.url}: 429: slow down; trying again in 0 s\n", "once, not five times"
+    assert said == f"pie-bench: {server.url}: 429: slow down; retrying in 0 s\n", "once, not five times"
 
 
 def test_short_retry_after_again_and_again_is_backed_off_from_and_said(capfd):
@@ -278,7 +278,7 @@ def test_short_retry_after_again_and_again_is_backed_off_from_and_said(capfd):
         asked(server, request("a-b", 0), backoff_seconds=0.1)
     gaps = [later - earlier for earlier, later in pairwise(server.seen.times)]
     assert gaps[-1] >= 0.39, "the server's own word was not enough four times"
-    assert capfd.readouterr().err == f"pie-bench: {server.url}: 429: slow down; trying again in 0 s\n", "said, once"
+    assert capfd.readouterr().err == f"pie-bench: {server.url}: 429: slow down; retrying in 0 s\n", "said, once"
 
 
 def test_tokens_that_a_server_counts_for_one_choice_only_are_estimated():
@@ -317,7 +317,7 @@ def test_it_stops_before_the_limit_and_a_higher_one_continues(server):
     cost = sum(c.cost_usd for c in found)
     assert 2.5 < cost <= 3.0
     assert cost == pytest.approx(0.12 * len(server.seen.bodies)), "all that was paid for was yielded"
-    with pytest.raises(UserError, match="no price is known for tiny; .*price_in=0.5 price_out=1.5"):
+    with pytest.raises(UserError, match="the price of tiny is unknown; .*price_in=0.5 price_out=1.5"):
         model_at(server, Budget(limit=1.0))
 
 

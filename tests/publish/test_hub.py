@@ -70,7 +70,7 @@ def test_what_the_hub_says_is_one_line(fit: FinishedRun, hub: Hub, capsys: pytes
     hub.refuse = 403
     assert main(["push", str(fit.path), "hf:someone/runs"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("pie-bench: hf:someone/runs: the hub refused: ")
+    assert line.startswith("pie-bench: hf:someone/runs: the hub refused the upload: ")
     assert "HF_TOKEN may write" in line
 
 

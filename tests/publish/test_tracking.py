@@ -54,7 +54,9 @@ def test_a_client_that_fails_leaves_the_run_whole(record: Record, monkeypatch: p
         raise RuntimeError("no login\nand more lines")
 
     monkeypatch.setitem(tracking.TRACKERS, "json", refuse)  # a module that is there
-    with pytest.raises(UserError, match="^--log json: RuntimeError: no login; the run is whole: give the same command"):
+    with pytest.raises(
+        UserError, match="^--log json: RuntimeError: no login; the run is complete: rerun the same command"
+    ):
         log(record, "json")
 
 

@@ -102,7 +102,7 @@ def test_all_at_once_is_no_csv(made: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["analyse", "all", str(made / "a"), "--json"]) == 0
     assert [table["name"] for table in json.loads(capsys.readouterr().out)] == list(KINDS)
     assert main(["analyse", "all", str(made / "a"), "--csv"]) == 2
-    assert "--csv holds one table" in capsys.readouterr().err
+    assert "--csv writes one table" in capsys.readouterr().err
 
 
 def test_the_papers_numbers_are_consistent() -> None:
@@ -140,4 +140,4 @@ def test_runs_that_differ_are_not_compared(made: Path, run_a: FinishedRun, capsy
     assert main(["analyse", "contamination", str(made / "a"), "--new", str(made / "b")]) == 2
     assert "another n_samples" in capsys.readouterr().err
     assert main(["analyse", "errors", str(made / "a"), "--since", "2020-01-01"]) == 2
-    assert "for the analysis contamination" in capsys.readouterr().err
+    assert "only apply to the analysis contamination" in capsys.readouterr().err

@@ -135,9 +135,9 @@ def test_what_a_reader_must_know_is_said_with_its_remedy() -> None:
         }
     )
     infra, unusable, rejected, startup = warnings(troubled)
-    assert infra == "2 executions failed on our side (infra_error) and are in no metric; run the same command again"
+    assert infra == "2 executions failed on our side (infra_error) and are in no metric; rerun the same command"
     assert unusable == "4 pairs are left out because their source program fails its tests here (a, b, c, …)"
-    assert rejected == "7 rows of the dataset lack something and are left out: see manifest.json"
+    assert rejected == "7 rows of the dataset are incomplete and left out: see manifest.json"
     assert startup.startswith("1 of 3 optimised pairs are so by process start-up alone")
     assert "note: 7 rows" in printed(troubled)
     assert "1 sample a pair" in printed(troubled)

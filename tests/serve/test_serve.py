@@ -100,9 +100,9 @@ def test_what_is_asked_for(server: str, cache: Path) -> None:
         ({"pair": PAIR}, {}, 422, "program: Field required"),
         ({"program": 5, "pair": PAIR}, {}, 422, "program: Input should be a valid string"),
         ({"program": "x", "pair": PAIR, "extra": 1}, {}, 422, "extra: Extra inputs are not permitted"),
-        ({"program": "x"}, {}, 422, "give pair, or tests, and not both"),
-        ({"program": "x", "pair": PAIR, "guards": True, "measured": False}, {}, 422, "guards go with measured"),
-        ({"program": "x", "pair": PAIR, "tests": [{"input": "", "output": ""}]}, {}, 422, "and not both"),
+        ({"program": "x"}, {}, 422, "give either pair or tests, not both"),
+        ({"program": "x", "pair": PAIR, "guards": True, "measured": False}, {}, 422, "guards need measured"),
+        ({"program": "x", "pair": PAIR, "tests": [{"input": "", "output": ""}]}, {}, 422, "not both"),
         ({"program": "x", "tests": []}, {}, 422, "tests: Tuple should have at least 1 item"),
         ({"program": "x", "tests": [{"input": "1"}]}, {}, 422, "tests.0.output: Field required"),
         (
@@ -194,7 +194,10 @@ def test_size_and_rate_have_limits(guarded_server: str) -> None:
     other = {"Authorization": f"Bearer {TOKENS[2]}"}
     many = [job | {"program": f"int main() {{ return y{number}; }}"} for number in range(5)]
     response, content = ask(guarded_server, {"jobs": many}, other)
-    assert (response.status, "5 programs are more than this server takes: 3" in content.decode()) == (413, True)
+    assert (response.status, "5 programs are more than this server accepts at once: 3" in content.decode()) == (
+        413,
+        True,
+    )
 
 
 def test_a_full_queue_says_when_to_come_back_and_the_server_ends_in_order(measured_cache: Path, cache: Path) -> None:
@@ -206,8 +209,8 @@ def test_a_full_queue_says_when_to_come_back_and_the_server_ends_in_order(measur
             response, content = ask(url, {"program": RIGHT, "tests": [{"input": "1\n", "output": "2\n"}]})
             assert response.status == 429
             assert int(response.headers["retry-after"]) >= 1
-            assert json.loads(content)["error"].startswith("the queue is full; ask again in ")
-            with pytest.raises(PieBenchError, match="the queue is full; ask again in .* gave up after 0 s"):
+            assert json.loads(content)["error"].startswith("the queue is full; retry in ")
+            with pytest.raises(PieBenchError, match="the queue is full; retry in .* gave up after 0 s"):
                 Client(url, patience_seconds=0)(RIGHT, tests=[("1\n", "2\n")])
             patient = threads.submit(Client(url), RIGHT, tests=[("1\n", "2\n")])
             response, content = busy.result()
@@ -244,12 +247,12 @@ def test_what_cannot_be_served_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     tokens.chmod(0o600)
     assert "token 1: expected 16 or more" in refused("--token-file", str(tokens))
     tokens.write_text("# none\n\n")
-    assert "holds no token" in refused("--token-file", str(tokens))
+    assert "contains no token" in refused("--token-file", str(tokens))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "cannot listen there" in refused("--port", str(taken.getsockname()[1]))
     assert "unknown environment" in refused("--port", "0", "--environment", "nowhere")
     assert "unknown dataset" in refused("--port", "0", "--dataset", "nowhere")
-    with pytest.raises(UserError, match="'nowhere' is not a server's address"):
+    with pytest.raises(UserError, match="'nowhere' is not a server URL"):
         Client("nowhere")
 
 
@@ -263,5 +266,5 @@ def test_what_is_no_judge_server_is_said() -> None:
                 connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n[1]")
 
         threading.Thread(target=answer, daemon=True).start()
-        with pytest.raises(PieBenchError, match="not a judge server's answer"):
+        with pytest.raises(PieBenchError, match="not a judge server's reply"):
             Client(f"http://127.0.0.1:{server.getsockname()[1]}").health()

@@ -52,7 +52,7 @@ def test_what_nobody_waits_for_is_not_judged_and_what_is_asked_for_twice_is_judg
         (same,) = service.submit([first])
         assert same is running
         (queued,) = service.submit([second])
-        with pytest.raises(BusyError, match="ask again in"):
+        with pytest.raises(BusyError, match="retry in"):
             service.submit([third])
         assert service.submit([second])[0] is queued
         service.give_up(queued)

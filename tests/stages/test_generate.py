@@ -184,7 +184,7 @@ def test_a_full_disk_is_one_line_and_the_run_continues_when_there_is_room(tmp_pa
         assert forking.status() == 2
         last = forking.said().splitlines()[-1]
         assert f"{directory}/generations.jsonl: cannot be written (File too large); " in last
-        assert "the same command continues" in last
+        assert "rerun the same command" in last
         kept = records(directory)
         assert 0 < len(kept) < 80
         asked_before = len(server.seen.bodies)
@@ -317,7 +317,7 @@ def test_the_estimate_makes_no_call(tmp_path, capsys):
     assert "answers     80 (8 a prompt, at most 1,024 tokens each)" in said
     assert "(estimated, 2.3 characters a token)" in said
     assert "at most 81,920" in said
-    assert "at $0.5 in and $1.5 out a million tokens, as published 2024-01: check them" in said
+    assert "at $0.5 in and $1.5 out a million tokens, as published 2024-01: check current prices" in said
     assert main(["estimate", *options, "--model", "openai:mine"]) == 0
     assert "price       unknown: --model-args price_in=" in capsys.readouterr().out
     assert main(["estimate", *options, "--model", "openai:mine", "--model-args", "price_in=2,price_out=0"]) == 0

@@ -36,9 +36,9 @@ def test_more_pairs_and_samples_continue_a_run(cache: Path, tmp_path: Path, caps
     assert main(["score", str(folder)]) == 0, "what the manifest says is what the run covers"
     capsys.readouterr()
     assert run(folder, "--limit", "1", "--samples", "2") == 2
-    assert "holds more than is asked for (pair m" in capsys.readouterr().err
+    assert "holds more than is requested (pair m" in capsys.readouterr().err
     assert run(folder, "--limit", "2", "--samples", "1") == 2
-    assert "holds more than is asked for (2 samples a pair); a run only grows" in capsys.readouterr().err
+    assert "holds more than is requested (2 samples a pair); runs only grow" in capsys.readouterr().err
 
 
 def test_a_changed_file_of_answers_is_noticed(cache: Path, tmp_path: Path, mini: PairDataset, capsys) -> None:

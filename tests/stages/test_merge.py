@@ -41,7 +41,7 @@ def test_the_results_of_shards_merged_are_byte_for_byte_those_of_a_single_run(
     assert main([*OPTIONS, "--run-dir", str(tmp_path / "all")]) == 0
     assert (tmp_path / "all" / "verdicts.jsonl").read_bytes() == verdicts
     assert main([*OPTIONS, "--shard", "1/2", "--run-dir", str(tmp_path / "2")]) == 2
-    assert "holds more than is asked for (pair m" in capsys.readouterr().err
+    assert "holds more than is requested (pair m" in capsys.readouterr().err
 
 
 def test_a_shard_has_a_folder_of_its_own(cache: Path, tmp_path: Path, monkeypatch, capsys) -> None:
@@ -59,7 +59,7 @@ def test_what_is_no_shard_is_said(text: str, capsys: pytest.CaptureFixture[str])
 def test_a_shard_without_pairs_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     codes = [main([*OPTIONS, "--shard", f"{index}/500", "--dry-run"]) for index in (400, 500)]
     assert codes == [2, 2]
-    assert "--shard 400/500: none of the 2 pairs is in it; ask for fewer shards" in capsys.readouterr().err
+    assert "--shard 400/500: none of the 2 pairs is in it; use fewer shards" in capsys.readouterr().err
 
 
 @given(count=st.integers(1, 40), limit=st.integers(1, 40))
@@ -158,13 +158,13 @@ def test_everything_wrong_is_said_before_anything_is_written(
         return folder
 
     one, two, three = shards
-    refused([one], "give two runs at least")
+    refused([one], "give at least two runs")
     refused([one, three], r"missing: shard 2/3, with 10 of 30 pairs; give all shards")
     refused([one, two, two, three], "shard 2/3 is given twice: .*s2 and .*s2")
     refused([one, two, tmp_path / "nowhere"], "nowhere: not a run directory")
     refused([one, two, run_a.path], "a: not a shard, unlike the others")
     other = changed(lambda manifest: manifest["settings"].update(samples=2))
-    refused([one, other, three], "its samples is 2, that of .*s1 is 4; only parts of one run")
+    refused([one, other, three], "its samples is 2, but that of .*s1 is 4; only parts of one run")
     other = changed(lambda manifest: manifest["execution"].update(environment_id="1" * 64))
     refused([one, other, three], "its execution.environment_id is '1111")
     other = changed(lambda manifest: manifest["generation"].update(model_resolved="another"))
@@ -179,7 +179,7 @@ def test_everything_wrong_is_said_before_anything_is_written(
     refused([one, tmp_path / "of four", three], "shards of 3 and of 4; give all shards of one N")
     lines = read_jsonl(two / "verdicts.jsonl")
     write_jsonl(two / "verdicts.jsonl", lines[:-2])
-    refused(shards, r"s2: not finished: 2 of 60 verdicts are missing \(the first: pair .*run its command again")
+    refused(shards, r"s2: not finished: 2 of 60 verdicts are missing \(the first: pair .*rerun its command")
     write_jsonl(two / "verdicts.jsonl", lines)
     with pytest.raises(UserError, match="already holds a run; give another --out"):
         api.merge(shards, run_a.path)

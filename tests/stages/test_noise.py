@@ -51,7 +51,7 @@ def test_spread() -> None:
 def test_what_people_see(capsys: pytest.CaptureFixture[str]) -> None:
     print_spreads(noise.Spread.of([1.0, 1.5]), noise.Spread.of([1.0, 1.0]), 2, 10)
     said = capsys.readouterr().out
-    assert "2 programs against themselves, 10 runs a side" in said
+    assert "2 programs against themselves, 10 runs per side" in said
     assert next(line.split()[-5:] for line in said.splitlines() if "hyperfine, this" in line) == [
         "machine",
         "1.25",

@@ -138,7 +138,7 @@ def test_killed_at_any_moment_it_continues_and_repeats_nothing(
         _, said = process.communicate(timeout=60)
         if how == signal.SIGINT:
             assert process.returncode == 130
-            assert said.decode().endswith("stopped; the same command continues where it was\n")
+            assert said.decode().endswith("stopped; rerun the same command to continue\n")
     before = read_jsonl(directory / "verdicts.jsonl")
     assert 3 <= len(before) < 6
     generated = (directory / "generations.jsonl").read_bytes()

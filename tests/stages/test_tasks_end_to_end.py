@@ -66,8 +66,8 @@ def test_a_dry_run_asks_nothing_and_leaves_nothing(
     options = ["--task", "pie_perf_cond_mixed,pie_cot_k2", "--model", "reference", "--limit", "2", "--dry-run"]
     assert main(["generate", *options, "--run-dir", str(directory)]) == 0
     said = capsys.readouterr().out
-    assert "would ask for answers: 12, to 6 different prompts, each of at most 1000 tokens" in said
-    assert "would ask for answers: 16, to 2 different prompts, each of at most 1536 tokens" in said
+    assert "would request answers: 12, to 6 distinct prompts, each of at most 1000 tokens" in said
+    assert "would request answers: 16, to 2 distinct prompts, each of at most 1536 tokens" in said
     assert "prompts: about" in said
     assert not directory.exists() or not any(directory.rglob("*.json*"))
 
@@ -138,6 +138,6 @@ def test_of_several_tasks_an_encoder_is_for_those_that_retrieve(
 ) -> None:
     options = ["--model", "reference", "--limit", "1", "--samples", "1", "--encoder", "tfidf", "--dry-run"]
     assert main(["generate", "--task", "pie_prompting", *options]) == 0
-    assert capsys.readouterr().out.count("would ask for answers: 1, to 1 different prompts") == 6
+    assert capsys.readouterr().out.count("would request answers: 1, to 1 distinct prompts") == 6
     assert main(["generate", "--task", "pie_instruct,pie_cot_k2", *options]) == 2
     assert "task pie_instruct does not retrieve examples" in capsys.readouterr().err

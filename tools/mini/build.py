@@ -45,7 +45,7 @@ class Problem:
     inputs: list[str]
     outputs: list[str]
     programs: dict[str, str]  # file name -> code
-    pairs: list[dict[str, str]]  # src, tgt, kind; of training pairs also rationale: why the target is faster
+    pairs: list[dict[str, str]]  # src, tgt, kind; for training pairs also rationale: why the target is faster
 
     @property
     def tests(self) -> list[tuple[str, str]]:
@@ -113,7 +113,7 @@ def faults_of_programs(problem: Problem, work: Path) -> list[str]:
 
 
 def measure(problems: list[Problem]) -> bool:
-    """Prints a line a pair, measured as pie_bench measures; False if one is out of bounds."""
+    """Prints a line per pair, measured as pie_bench does; False if one is out of bounds."""
     executor, fine = open_executor(), True
 
     def verdict_of(program: tuple[Problem, str]) -> tuple[str, Verdict]:
@@ -144,7 +144,7 @@ def measure(problems: list[Problem]) -> bool:
 
 
 def open_executor() -> Executor:
-    """pie_bench's own, in its default environment; measurements are kept in its cache folder."""
+    """pie_bench's executor in its default environment; it caches measurements."""
     sandbox = choose_sandbox()
     environment = open_environment(load_environment_spec("skylake"), sandbox)
     return Executor(environment, sandbox, MeasurementStore(cache_dir() / "measurements.sqlite"))
@@ -177,7 +177,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
-        "--check", action="store_true", help="only compare with what is committed: compile and write nothing"
+        "--check", action="store_true", help="only compare with the committed files: compile and write nothing"
     )
     mode.add_argument("--only", metavar="IDS", help="verify these problems (comma-separated), write nothing")
     parser.add_argument("--measure", action="store_true", help="also measure every pair as pie_bench does")

@@ -42,11 +42,11 @@ def pie(
     limit: int | None = None,
     samples: int | None = None,
 ) -> Task:
-    """A task of pie_bench's; the arguments are the options of `pie-bench run`."""
+    """One of pie_bench's tasks; the arguments are the options of `pie-bench run`."""
     plan = make_plan(
         settings_of(
             task,
-            "reference",  # Inspect asks; pie_bench only wants to know that there is a model
+            "reference",  # Inspect calls the model; pie_bench merely requires one
             dataset=dataset,
             environment=environment,
             limit=limit,
@@ -81,7 +81,7 @@ def pie(
 
 
 def _samples(plan: Plan) -> list[Sample]:
-    """One of Inspect's samples an answer: a task may show each answer's prompt another tag."""
+    """One Inspect sample per answer, because each answer's prompt may show a different tag."""
     builder = prompt_builder(plan, cache_dir())
     return [
         _sample(pair, index, builder.build(pair, index)) for pair in plan.pairs for index in range(plan.task.sampling.n)
@@ -100,7 +100,7 @@ def _sample(pair: Pair, index: int, prompt: Prompt) -> Sample:
 
 @solver
 def answer(seed: int) -> Solver:
-    """Asks once, with the seed that `pie-bench run` draws this answer with."""
+    """Asks once, with the seed that `pie-bench run` uses for this answer."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         return await generate(state, seed=seed + state.metadata["sample_index"])
@@ -109,7 +109,7 @@ def answer(seed: int) -> Solver:
 
 
 class _Court:
-    """Judges answers, and each pair's own two programs once, in an environment that is opened when first needed."""
+    """Judges answers, and each pair's own two programs once, in an environment opened on first use."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -124,7 +124,7 @@ class _Court:
         return open_executor(self.plan.settings.environment, cache_dir(), sandbox)
 
     def judge(self, generation: Generation) -> tuple[PairResult, Candidate, Verdict]:
-        """What became of an answer, beside the pair's own programs; the answer is the only sample."""
+        """The outcome of an answer, with the pair's own programs; the answer is the only sample."""
         pair = self.pairs[generation.pair_id]
         tests = self.plan.dataset.tests(pair)
         with self._locks.of("executor"):
@@ -141,7 +141,7 @@ class _Court:
 
 @metric
 def best_at_k() -> Metric:
-    """best@k and first@k of the paper's metrics over all answers: the numbers of `results.json`."""
+    """best@k and first@k of the paper's metrics over all answers: the same numbers as in `results.json`."""
 
     def compute(scores: list[SampleScore]) -> dict[str, float | None]:
         found = all_scores(usable_pairs(merged([each.score for each in scores])))
@@ -155,7 +155,7 @@ def best_at_k() -> Metric:
 
 
 def merged(scores: Sequence[Score]) -> list[PairResult]:
-    """The pairs, by id, with their answers in order, from one score an answer."""
+    """The pairs, by id, with their answers in order, from one score per answer."""
     pairs: dict[str, dict[int, PairResult]] = {}
     for score in scores:
         said = score.metadata or {}
@@ -169,7 +169,7 @@ def merged(scores: Sequence[Score]) -> list[PairResult]:
 
 @scorer(metrics=[best_at_k()])
 def verdicts(plan: Plan) -> Scorer:
-    """Judges an answer as `pie-bench run` does; the value is its speedup, 0 where it is not correct."""
+    """Judges an answer like `pie-bench run`; the value is its speedup, or 0 if it is not correct."""
     court = _Court(plan)
 
     async def score(state: TaskState, target: Target) -> Score:

@@ -1,4 +1,4 @@
-"""What a program does on given inputs: outputs as sums that can be compared, and what speaks against the program."""
+"""What a program does on given inputs: hashes of its outputs for comparison, and reasons to reject the program."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 _REAL = re.compile(rb"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _LONGEST_REAL = 100  # characters
 _THOUSANDTH = Decimal("0.001")
-_ANOTHER_SECOND = 1.1  # seconds: so far apart are two runs of a program that looks at a clock
+_ANOTHER_SECOND = 1.1  # seconds between two runs, to expose programs that read a clock
 
 
 def normalised(output: bytes) -> bytes:
-    """An output as signatures have it: without blanks at the ends of lines and lines at the end, real numbers rounded
-    to three decimals.
+    """An output as signatures compare it: without trailing blanks and blank lines at the end, real numbers rounded to
+    three decimals.
 
-    The comparators take numbers within 1e-3 for equal, which is no equivalence (a = b and b = c, yet not a = c);
-    rounding is one, at the price of telling 0.0004 from 0.0006.
+    The comparators treat numbers within 1e-3 as equal, which is not transitive (a = b and b = c, yet a ≠ c). Rounding
+    is, at the price of telling 0.0004 from 0.0006.
     """
     lines = [re.sub(rb"[^ \t]+", _rounded, line.rstrip()) for line in output.splitlines()]
     return b"\n".join(lines).strip()
@@ -41,7 +41,7 @@ def _rounded(word: re.Match[bytes]) -> bytes:
         return text
     try:
         value = Decimal(text.decode()).quantize(_THOUSANDTH)
-    except InvalidOperation:  # more digits than a Decimal is given room for
+    except InvalidOperation:  # more digits than the Decimal context allows
         return text
     shown = f"{value:f}".rstrip("0").rstrip(".")
     return b"0" if shown in ("-0", "") else shown.encode()
@@ -49,12 +49,12 @@ def _rounded(word: re.Match[bytes]) -> bytes:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What became of a program: `outcome` is one of judging's before it is right or wrong (`compile_error`,
+    """How a program behaves. `outcome` is one of judging's that precede the comparison (`compile_error`,
     `runtime_error`, …), or `solves_its_problem` (right on every test), `nondeterministic`, `constant_output`,
     `ignores_input`, `ok`.
 
-    `outputs` (of one that is `ok`) are the sums of its outputs on its problem's tests, `probes` the same of other
-    inputs, where an outcome that is not ok stands for the output. `code` is the text that compiled.
+    `outputs` (if `ok`) are the hashes of its outputs on its problem's tests, `probes` those on other inputs, where an
+    outcome other than ok stands in for the output. `code` is the text that compiled.
     """
 
     outcome: str
@@ -67,7 +67,7 @@ class Behaviour:
 def behaviour(
     candidate: Candidate, tests: Sequence[TestCase], probes: Sequence[bytes], executor: Executor
 ) -> Behaviour:
-    """How a program behaves on its problem's tests and on the probes; `infra_error` where that could not be found out,
+    """How a program behaves on its problem's tests and on the probes; `infra_error` if determining that failed
     twice."""
     for last in (False, True):
         try:
@@ -115,8 +115,8 @@ def _behaviour(
 
 
 def _on_probes(binary: bytes, probes: Sequence[bytes], executor: Executor) -> tuple[str, ...]:
-    """What a program does on inputs that are not its problem's. One that it does not finish stands for those after it:
-    each takes all of the limit."""
+    """What a program does on inputs of other problems. If it does not finish one, that outcome stands for all later
+    ones: each would take the full time limit."""
     found: list[str] = []
     for data in probes:
         if found and found[-1] == "instruction_limit":
@@ -130,7 +130,7 @@ def _on_probes(binary: bytes, probes: Sequence[bytes], executor: Executor) -> tu
 
 
 def signature(inputs: Sequence[bytes], sums: Sequence[str]) -> str:
-    """The hash over what a program does on each input, in the inputs' order."""
+    """The hash over what a program does on each input, in order of the inputs."""
     return hash_of([[sha256(data), each] for data, each in zip(inputs, sums, strict=True)])
 
 
@@ -140,8 +140,8 @@ def does_the_same(
     tests: Mapping[str, Sequence[TestCase]],
     executor: Executor,
 ) -> dict[str, list[str]]:
-    """Of new programs' outputs, by problem and signature, those that a program of the dataset gives on the problem's
-    tests, too. A problem is left as soon as the program gives no other's output. Raises SandboxError."""
+    """Those of the new programs' outputs, by problem and signature, that a program of the dataset also produces on the
+    problem's tests. Stops on a problem once no new program's output can match. Raises SandboxError."""
     examined = executor.examine(Candidate("", "source", 0, code), ())
     if isinstance(examined, Verdict):
         return {}
@@ -162,7 +162,7 @@ def does_the_same(
 
 
 def outputs_of(code: str, tests: Sequence[TestCase], executor: Executor) -> list[bytes]:
-    """What a program writes on each test; nothing where it does not end well. Raises SandboxError."""
+    """What a program writes on each test; nothing if it fails on one. Raises SandboxError."""
     examined = executor.examine(Candidate("", "source", 0, code), ())
     if isinstance(examined, Verdict):
         raise SandboxError(f"it compiled before, now: {examined.outcome}")

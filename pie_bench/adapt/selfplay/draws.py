@@ -1,4 +1,4 @@
-"""Which two problems each prompt shows, and the prompt: Figure 10 of the paper."""
+"""Draws the two problems that each prompt shows, and renders the prompt: Figure 10 of the paper."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of, sha256
 from pie_bench.prompting.prompt import Message, Prompt
 
-_REDRAWS = 25  # of Code 1, for a prompt that is not too long: as the authors' script does
+_REDRAWS = 25  # of Code 1, until the prompt is short enough, like the authors' script
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A prompt: Code 1 and Code 2, the fastest known programs of two problems. What is asked for reads what `code_2`
-    reads."""
+    """A prompt: Code 1 and Code 2, the fastest known programs of two problems. The new program must read the same input
+    as `code_2`."""
 
     pair_id: str
     problem_1: str
@@ -34,7 +34,7 @@ class Draw:
     code_2: str
 
     def as_pair(self) -> Pair:
-        """As models and runs know it: the program asked about is Code 2."""
+        """The draw as a Pair for models and runs; Code 2 is the source program."""
         return Pair(self.pair_id, self.problem_2, self.code_2, self.code_1, ())
 
     def to_json(self) -> dict[str, Any]:
@@ -42,9 +42,9 @@ class Draw:
 
 
 class Drawing:
-    """The endless sequence of a task's draws from a dataset; draw i depends on the seed and on i alone.
+    """A task's endless sequence of draws from a dataset; draw i depends only on the seed and on i.
 
-    UserError where the training split has not two problems to draw.
+    UserError if the training split has too few problems to draw two.
     """
 
     def __init__(self, task: SelfPlayTask, problems: Problems, descriptions: Mapping[str, str]):
@@ -55,13 +55,13 @@ class Drawing:
         if len(self.all) < 2 or not self.eligible:
             raise UserError(
                 f"dataset {problems.train.name}: of its {len(self.all)} training problems {len(self.eligible)} have "
-                f"{task.draws.min_tests} tests or more; self-play needs one of these, and another problem beside it"
+                f"{task.draws.min_tests} tests or more; self-play needs at least one of these and one other problem"
             )
         self._order = list(self.eligible)
         random.Random(task.sampling.seed).shuffle(self._order)
 
     def draws(self, count: int) -> list[Draw]:
-        """The first `count`; those whose prompt would be too long are left out."""
+        """The first `count` draws, without those whose prompt would be too long."""
         return [draw for draw in map(self._draw, range(count)) if draw is not None]
 
     def _draw(self, number: int) -> Draw | None:
@@ -83,7 +83,7 @@ class Drawing:
         return self._fastest[problem_id]
 
     def fingerprint(self) -> str:
-        """sha256 over all that decides the draws."""
+        """SHA-256 over all that decides the draws."""
         train = [
             [pair.pair_id, pair.problem_id, sha256(pair.src_code.encode()), sha256(pair.tgt_code.encode())]
             for pair in self.problems.train.pairs
@@ -92,7 +92,7 @@ class Drawing:
 
 
 def eligible(task: SelfPlayTask, problems: Problems) -> list[str]:
-    """The problems that are Code 2, sorted by id."""
+    """The problems that can be Code 2, sorted by id."""
     enough = [each for each in problems.ids if problems.n_tests(each) >= task.draws.min_tests]
     if task.draws.problems is not None:
         enough = sorted(enough, key=lambda each: (-problems.count(each), each))[: task.draws.problems]
@@ -101,7 +101,7 @@ def eligible(task: SelfPlayTask, problems: Problems) -> list[str]:
 
 @dataclass(frozen=True)
 class DrawnPairs(PairDataset):
-    """Draws as a dataset, so that a run can be made of them; it is as long as it is asked to be."""
+    """Draws as a dataset that runs can use; its length is the requested number of draws."""
 
     drawing: Drawing | None = None
     count: int = 0
@@ -120,18 +120,18 @@ class DrawnPairs(PairDataset):
         return drawn if pair_ids is None else tuple(pair for pair in drawn if pair.pair_id in set(pair_ids))
 
     def fingerprint(self) -> str:
-        """sha256 over all that decides the draws: the training programs, how many tests there are, descriptions."""
+        """SHA-256 over all that decides the draws: the training programs, numbers of tests, descriptions."""
         return self._drawing.fingerprint()
 
 
 def drawn_pairs(drawing: Drawing, count: int) -> DrawnPairs:
-    """The first `count` draws as a dataset of the training split's name."""
+    """The first `count` draws as a dataset with the name of the training split."""
     train = drawing.problems.train
     return DrawnPairs(train.name, train.split, train.folder, train.rows, train.rejected, None, {}, drawing, count)
 
 
 class DrawPrompts:
-    """Renders a self-play task's prompts (`prompting.build.Builder`). UserError for a template that cannot be."""
+    """Renders a self-play task's prompts (`prompting.build.Builder`). UserError for an invalid template."""
 
     def __init__(self, task: SelfPlayTask, draws: Sequence[Draw], descriptions: Mapping[str, str]):
         self._task, self._descriptions = task, descriptions

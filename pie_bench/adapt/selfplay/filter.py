@@ -1,4 +1,4 @@
-"""The second stage: of the answers, the programs that do something new, in classes of those that do the same."""
+"""Stage two: selects the programs that do something new, grouped into classes of equal behaviour."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ Against = Literal["every", "fastest"]
 T = TypeVar("T")
 
 _RAN, _KNOWN, _OUTPUTS = "ran.jsonl", "known.jsonl", "outputs.jsonl"
-_PROBE_PROBLEMS, _PROBES_EACH = 10, 20  # as the authors': the first inputs of ten problems
+_PROBE_PROBLEMS, _PROBES_EACH = 10, 20  # like the authors: the first inputs of ten problems
 _FAILED = ("runtime_error", "instruction_limit", "memory_limit", "output_limit", "unsupported", "infra_error")
-# What keeps a program from going on, in the order in which it is found out.
+# The reasons to drop a program, in the order in which they are checked.
 _STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("answers", ()),
     ("with a program", ("no_code", "truncated")),
@@ -54,7 +54,7 @@ _STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True)
 class _Asked:
-    """A different program among the answers, and how many say the same."""
+    """A distinct program among the answers, and how many answers contain it."""
 
     candidate: Candidate
     text_sha256: str
@@ -70,11 +70,11 @@ def filter_programs(
     representatives: int = 1,
     visible: bool = True,
 ) -> list[Step]:
-    """Filters what was generated, in a folder that the caller has locked; what it found out earlier is not repeated.
+    """Filters what was generated, in a folder that the caller has locked; reuses earlier findings.
 
-    `against`: whether a program must differ from every program of the dataset, or from the fastest of each problem
-    (the paper). `representatives`: how many members of a class are to be optimised.
-    UserError where nothing was generated; PieBenchError where a program of the dataset could not be run.
+    `against`: whether a program must differ from every program of the dataset, or only from the fastest of each problem
+    (the paper). `representatives`: how many members of a class to optimise.
+    UserError if nothing was generated; PieBenchError if a program of the dataset could not be run.
     """
     settings = place.generate.read_manifest().settings
     draws = place.draws()
@@ -85,7 +85,7 @@ def filter_programs(
     probes = _Probes(problems, eligible(_task_of(settings), problems))
     keys = _keys(to_run.values(), problems, probes, executor)
     ran = _run_all(place, to_run, keys, problems, probes, executor, pool, visible)
-    place.funnel_path("filter").unlink(missing_ok=True)  # what follows is whole when there is one again
+    place.funnel_path("filter").unlink(missing_ok=True)  # its presence marks what follows as complete
     while True:
         same = _known(place, to_run, ran, problems, against, executor, pool, visible)
         programs = [
@@ -96,7 +96,7 @@ def filter_programs(
         if not unsteady:
             break
         for each, program in zip(asked, programs, strict=True):
-            if program.code_sha256 in unsteady:  # it took a third run to see it
+            if program.code_sha256 in unsteady:  # only a third run revealed it
                 text = each.text_sha256
                 ran[text] = replace(ran[text], outcome="nondeterministic", detail="in its third run")
                 append_jsonl(place.filter / _RAN, {"key": keys[text], **asdict(ran[text])})
@@ -116,7 +116,7 @@ def _task_of(settings: Settings) -> SelfPlayTask:
 def _different(
     draws: Iterable[Draw], generations: Mapping[tuple[str, int], Generation]
 ) -> tuple[list[_Asked], list[str]]:
-    """The different programs, in the order of draws and samples, and of answers without one the reasons."""
+    """The distinct programs, in order of draws and samples, and the reasons of answers without one."""
     by_pair: dict[str, list[Generation]] = {}
     for key in sorted(generations):
         by_pair.setdefault(key[0], []).append(generations[key])
@@ -140,8 +140,8 @@ def _different(
 
 
 class _Probes:
-    """The inputs, beside its problem's own, that a program's behaviour is looked at on: the first of some problems with
-    inputs of the same format, the same for all programs of the format."""
+    """The extra inputs on which to observe a program, besides its problem's own: the first inputs of some problems with
+    the same input format, and the same ones for all programs of that format."""
 
     def __init__(self, problems: Problems, ids: Iterable[str]):
         by_format: dict[str, list[str]] = {}
@@ -164,8 +164,8 @@ class _Probes:
 def _each_once(
     path: Path, items: Mapping[str, T], make: Callable[[T], dict[str, Any]], pool: Pool, title: str, visible: bool
 ) -> dict[str, dict[str, Any]]:
-    """What is made of each item, by the item's key; each is a line of a file as soon as it is known, and is made once.
-    In the end the file holds these alone, sorted. An `infra_error` is made anew the next time."""
+    """Applies `make` to each item, by key. Each result is written to a file at once and computed only once; at the end
+    the file holds exactly these results, sorted. An `infra_error` is computed anew the next time."""
     known = {record["key"]: record for record in iter_jsonl(path) if record.get("key") in items}
     missing = [(key, item) for key, item in items.items() if key not in known]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,18 +184,20 @@ def _each_once(
 
 
 def _twice(what: str, find_out: Callable[[], T]) -> T:
-    """What is found out; what fails on our side is tried once more. PieBenchError where it fails again."""
+    """The result of `find_out`, retried once if it fails on our side. PieBenchError if it fails again."""
     try:
         return find_out()
     except SandboxError:
         try:
             return find_out()
         except SandboxError as error:
-            raise PieBenchError(f"{what}: {error} (not the program's fault); the same command continues") from None
+            raise PieBenchError(
+                f"{what}: {error} (not the program's fault); rerun the same command to continue"
+            ) from None
 
 
 def _keys(asked: Iterable[_Asked], problems: Problems, probes: _Probes, executor: Executor) -> dict[str, str]:
-    """The hash of all that decides how each program behaves, by its text."""
+    """The hash of all that decides each program's behaviour, by its text."""
 
     def key(each: _Asked) -> str:
         tests = problems.tests(each.candidate.problem_id)
@@ -218,7 +220,7 @@ def _run_all(
     pool: Pool,
     visible: bool,
 ) -> dict[str, Behaviour]:
-    """How each program behaves, by its text."""
+    """Each program's behaviour, by its text."""
 
     def make(each: _Asked) -> dict[str, Any]:
         problem_id = each.candidate.problem_id
@@ -243,7 +245,8 @@ def _known(
     pool: Pool,
     visible: bool,
 ) -> dict[tuple[str, str], str]:
-    """Signatures (with their problem) that a program of the dataset has, too, and the problem of one that has it."""
+    """Signatures (with their problem) that a program of the dataset shares, mapped to the problem of one such
+    program."""
     wanted: dict[str, dict[str, Sequence[str]]] = {}
     for text, each in to_run.items():
         if ran[text].outcome == "ok":
@@ -305,7 +308,7 @@ def _new_program(
 
 
 def _without_copies(programs: Iterable[NewProgram]) -> list[NewProgram]:
-    """Where an answer's last program does not compile, another of it takes its place: that may be there already."""
+    """Drops programs that occur twice: where an answer's last program does not compile, an earlier one replaces it."""
     seen: set[str] = set()
     found = []
     for program in programs:
@@ -318,10 +321,10 @@ def _without_copies(programs: Iterable[NewProgram]) -> list[NewProgram]:
 def _classes(
     programs: Sequence[NewProgram], probes: _Probes, problems: Problems, representatives: int
 ) -> tuple[list[NewProgram], list[ProgramClass]]:
-    """The programs with their classes, and the classes, in the order of their first members.
+    """The programs with their classes, and the classes, in order of their first members.
 
-    Programs of one problem do the same if they do on its tests and on the probes. Those of several problems do if they
-    do on the probes, and the tests of none of the problems tell two of them apart.
+    Programs of one problem are equivalent if they agree on its tests and on the probes. Programs of several problems
+    are equivalent if they agree on the probes and no problem's tests distinguish any two of them.
     """
     by_probes: dict[str, list[NewProgram]] = {}
     for program in programs:
@@ -365,7 +368,7 @@ def _write_representatives(
 ) -> list[str]:
     """Writes the dataset `representatives`: rows whose tests are the problem's inputs with the program's own outputs.
 
-    Gives back the sums of programs that now write something else, and then writes nothing.
+    If the output of some programs has changed, writes nothing and returns their hashes.
     """
     by_sum = {program.code_sha256: program for program in programs}
     chosen = {
@@ -406,7 +409,7 @@ def _write_representatives(
                 "src_id": program.code_sha256[:16],
                 "tgt_id": program.code_sha256[:16],
                 "src_code": program.code,
-                "tgt_code": program.code,  # none faster is known yet
+                "tgt_code": program.code,  # no faster one is known yet
                 "tests": [test.test_id for test in inputs],
                 "kind": "synthetic",
                 "language": "cpp",

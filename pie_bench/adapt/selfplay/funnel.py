@@ -1,4 +1,4 @@
-"""How many programs each step of self-play leaves, and what became of the others."""
+"""How many programs each step of self-play keeps, and why the others were lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pie_bench.run.files import validated, write_json
 
 @dataclass(frozen=True)
 class Step:
-    """`left` of what came before; `lost` has the others by reason."""
+    """A step that keeps `left` programs; `lost` counts the others by reason."""
 
     name: str
     left: int
@@ -21,7 +21,7 @@ class Step:
 
 
 def narrowed(steps: Iterable[tuple[str, Iterable[str]]], outcomes: Iterable[str]) -> list[Step]:
-    """A funnel from what became of each: step by step, those that were lost for one of the step's reasons."""
+    """Builds a funnel from all outcomes: each step loses those whose outcome is one of its reasons."""
     counts = Counter(outcomes)
     left = sum(counts.values())
     found = []
@@ -33,12 +33,12 @@ def narrowed(steps: Iterable[tuple[str, Iterable[str]]], outcomes: Iterable[str]
 
 
 def write_funnel(path: Path, steps: Iterable[Step]) -> None:
-    """As `read_funnel` reads it."""
+    """Writes the steps for `read_funnel`."""
     write_json(path, [asdict(step) for step in steps])
 
 
 def read_funnel(path: Path) -> list[Step]:
-    """The steps of a stage that is done; none of one that is not."""
+    """The steps of a finished stage; empty for an unfinished one."""
     import json
 
     if not path.is_file():
@@ -47,7 +47,7 @@ def read_funnel(path: Path) -> list[Step]:
 
 
 def rows(steps: Iterable[Step]) -> list[list[Any]]:
-    """A table's rows: step, left, and the losses in words, the most first."""
+    """Table rows: step, number left, and the losses in words, largest first."""
     return [[step.name, step.left, ", ".join(_in_words(step.lost))] for step in steps]
 
 

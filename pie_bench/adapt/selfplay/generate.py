@@ -1,4 +1,4 @@
-"""The first stage: new programs asked for, as any run asks: with any model, within a budget, resumable."""
+"""Stage one: asks a model for new programs, like any run: with any model, within a budget, resumable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pie_bench.stages.plan import Plan, begin_run, check_run
 
 @dataclass(frozen=True)
 class GenerationPlan:
-    """What is asked for: a run's plan over the draws, and how its prompts are rendered."""
+    """What to generate: a run's plan over the draws, and how to render its prompts."""
 
     plan: Plan
     prompts: DrawPrompts
@@ -29,7 +29,7 @@ class GenerationPlan:
 
 
 def plan_generation(settings: Settings, descriptions: Path | None = None) -> GenerationPlan:
-    """Looks everything up; `settings.task` is a preset, `settings.limit` the number of draws.
+    """Resolves all settings; `settings.task` is a preset, `settings.limit` the number of draws.
 
     Raises UserError for unknown names and unusable data, before anything is written or paid for.
     """
@@ -53,7 +53,7 @@ def plan_generation(settings: Settings, descriptions: Path | None = None) -> Gen
 def generation(
     planned: GenerationPlan, place: Place, cache_dir: Path, max_cost: float | None
 ) -> Iterator[PendingAnswers]:
-    """The answers that are still to be had, in a folder that others are kept out of. UserError as `prepared`."""
+    """The answers still to be generated, in a folder locked against other processes. UserError as for `prepared`."""
     plan, run = planned.plan, place.generate
     check_run(plan, run)
     with prepared(plan, run, cache_dir, max_cost, planned.prompts) as pending:
@@ -61,7 +61,7 @@ def generation(
 
 
 def begin(planned: GenerationPlan, place: Place) -> None:
-    """Writes down what is asked for: the run's manifest, and the draws."""
+    """Writes the run's manifest and the draws."""
     begin_run(planned.plan, place.generate)
     count = planned.plan.settings.limit or 0
     write_jsonl(place.draws_path, (draw.to_json() for draw in planned.drawing.draws(count)))

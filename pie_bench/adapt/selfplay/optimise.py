@@ -1,4 +1,4 @@
-"""The third stage: representatives made faster by any model, as an ordinary run over an ordinary dataset."""
+"""Stage three: any model optimises the representatives, as an ordinary run over an ordinary dataset."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def plan_optimisation(
     include_path: str | Path | None = None,
     encoder: str | None = None,
 ) -> Plan:
-    """The run over the representatives, each with its own outputs as the expected ones.
+    """Plans the run over the representatives, each with its own outputs as the expected ones.
 
-    UserError where nothing was filtered yet, where no program is left, and where the folder holds another run.
+    UserError if nothing was filtered yet, if no program is left, or if the folder holds another run.
     """
     if not place.classes():
         raise UserError(f"{place.folder}: the filter left no program; generate more: --draws, --samples, another model")
@@ -58,14 +58,14 @@ def _refuse_other_representatives(plan: Plan, place: Place) -> None:
     key = "dataset_fingerprint"
     if run.begun and run.read_manifest().identity.get(key) != plan.identity[key]:
         raise UserError(
-            f"{run.path}: was begun with other representatives; move it away and repeat the command: answers and "
-            "measurements that are known are not paid for again"
+            f"{run.path}: was begun with other representatives; move it away and rerun the command: known answers and "
+            "measurements are reused"
         )
 
 
 def example_builder(plan: Plan, place: Place, cache_dir: Path) -> PromptBuilder | None:
-    """Of a task that shows examples: the builder that shows those of the dataset that programs were drawn from; None
-    of one that shows none, or says itself where they come from."""
+    """For a task that shows examples: a builder that takes them from the dataset of the draws. None if the task shows
+    none or names its own source."""
     fewshot = plan.task.fewshot
     if not fewshot.k or fewshot.dataset is not None:
         return None

@@ -1,4 +1,4 @@
-"""The folder of one self-play: where each stage keeps what it makes."""
+"""The folder of one self-play: where each stage keeps its files."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pie_bench.run.files import iter_records, write_jsonl
 from pie_bench.run.run import Run
 
 _TESTS = "merged_test_cases.zip"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold: no date of ours gets into one
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold, so that archives do not depend on today's
 
 
 @dataclass(frozen=True)
 class NewProgram:
-    """A line of `filter/programs.jsonl`: a different program among the answers, the first of its `copies`.
+    """A line of `filter/programs.jsonl`: a distinct program among the answers, the first of its `copies`.
 
-    `outcome` is `ok` for one that is new; `on_problem` and `on_all` are its signatures, `class_id` the class of those
-    that do the same. They are None for all others.
+    `outcome` is `ok` for a new one; `on_problem` and `on_all` are its signatures, `class_id` its class of equal
+    behaviour. These are None for all others.
     """
 
     pair_id: str
@@ -47,9 +47,10 @@ class NewProgram:
 
 @dataclass(frozen=True)
 class ProgramClass:
-    """A line of `filter/classes.jsonl`: programs that do the same on `inputs` inputs, by their `members`' sums.
+    """A line of `filter/classes.jsonl`: programs that behave the same on `inputs` inputs, by the hashes of the
+    `members`.
 
-    `representatives` are the members (pair ids of the dataset `representatives`) that are optimised.
+    `representatives` are the members to optimise (pair ids of the dataset `representatives`).
     """
 
     class_id: str
@@ -64,7 +65,7 @@ class ProgramClass:
 
 @dataclass(frozen=True)
 class Place:
-    """What lies where."""
+    """The layout of the folder."""
 
     folder: Path
 
@@ -104,25 +105,25 @@ class Place:
         return self.folder / stage / "funnel.json"
 
     def funnel(self) -> list[Step]:
-        """The steps of all stages that are done."""
+        """The steps of all finished stages."""
         return [step for stage in ("filter", "dataset") for step in read_funnel(self.funnel_path(stage))]
 
     def draws(self) -> list[Draw]:
-        """UserError where nothing was generated yet."""
+        """The draws. UserError if nothing was generated yet."""
         if not self.draws_path.is_file():
             raise UserError(
-                f"{self.folder}: no self-play was begun there (no {self.draws_path.name}); "
+                f"{self.folder}: no self-play was started there (no {self.draws_path.name}); "
                 "run pie-bench adapt selfplay generate"
             )
         return list(iter_records(self.draws_path, Draw))
 
     def programs(self) -> list[NewProgram]:
-        """UserError where nothing was filtered yet."""
+        """The distinct programs. UserError if nothing was filtered yet."""
         self._after("filter")
         return list(iter_records(self.programs_path, NewProgram))
 
     def classes(self) -> list[ProgramClass]:
-        """UserError where nothing was filtered yet."""
+        """The classes. UserError if nothing was filtered yet."""
         self._after("filter")
         return list(iter_records(self.classes_path, ProgramClass))
 
@@ -132,18 +133,18 @@ class Place:
 
     @contextmanager
     def generating(self) -> Iterator[None]:
-        """Keeps a second process out while answers are asked for; a folder in which nothing was begun is not left."""
+        """Locks the folder while answers are generated; removes it again if it stays empty."""
         try:
             with self.generate.locked():
                 yield
         finally:
             if not self.generate.begun:
-                with suppress(OSError):  # it holds something else
+                with suppress(OSError):  # it holds other files
                     self.folder.rmdir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second process out. UserError while one is in it, and for a folder where nothing was generated."""
+        """Locks the folder. UserError while another process holds it, and for a folder where nothing was generated."""
         if not self.generate.begun:
             self.draws()
         with self.generate.locked():
@@ -153,8 +154,8 @@ class Place:
 def write_dataset(
     folder: Path, split: str, rows: Sequence[Mapping[str, Any]], tests: Mapping[str, Iterable[TestCase]]
 ) -> None:
-    """A dataset in PIE's layout: the rows of a split, and the tests by problem, in an archive. The same content gives
-    the same bytes. The rows come last: without them the folder is no dataset."""
+    """Writes a dataset in PIE's layout: a split's rows, and an archive with the tests by problem. Equal content gives
+    equal bytes. The rows are written last: without them the folder is not a dataset."""
     folder.mkdir(parents=True, exist_ok=True)
     rows_path, tests_path = folder / f"{split}.jsonl", folder / _TESTS
     rows_path.unlink(missing_ok=True)
@@ -174,7 +175,7 @@ def write_dataset(
 
 
 def read_tests(folder: Path, problem_id: str) -> list[TestCase]:
-    """The tests of a problem of a dataset that `write_dataset` wrote."""
+    """A problem's tests in a dataset written by `write_dataset`."""
     from pie_bench.data.stored_tests import open_tests
 
     stored = open_tests(folder / _TESTS, folder)

@@ -1,4 +1,4 @@
-"""The problems of a dataset as self-play sees them: their programs, their inputs, what their inputs look like."""
+"""A dataset's problems as self-play sees them: their programs, their inputs and the format of these."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
 
 TRAIN = "train"
-_FORMAT_INPUTS = 8  # of a problem: so many say what its inputs look like
+_FORMAT_INPUTS = 8  # per problem: enough to determine its input format
 
 
 @dataclass(frozen=True)
 class Program:
     """A program of the dataset, once for each problem that it solves. `seconds` is the sum of its recorded times;
-    `text_sha256` is the same for programs that differ in comments and layout only."""
+    `text_sha256` ignores comments and layout."""
 
     problem_id: str
     code: str
@@ -34,15 +34,16 @@ class Program:
 
 
 def encodable(code: str) -> str:
-    """A text that UTF-8 can hold: what an answer has of half a character becomes a question mark, as for compilers."""
+    """The text with what UTF-8 cannot encode (half a character in an answer) replaced by question marks, as compilers
+    get it."""
     return code.encode(errors="replace").decode()
 
 
 class Problems:
     """A dataset's training problems, and the programs of all its splits.
 
-    Problems that are in another split, too, are none of `ids`: nothing made from them may be trained on. A split that
-    the dataset does not have holds no program. UserError as `load_dataset`.
+    `ids` excludes problems that also occur in another split: nothing derived from them may be trained on. A split that
+    the dataset does not have contributes no programs. UserError as for `load_dataset`.
     """
 
     def __init__(self, dataset: str):
@@ -67,7 +68,7 @@ class Problems:
 
     @cached_property
     def programs(self) -> tuple[Program, ...]:
-        """Every different program of every split, by problem and text; of one text the fastest."""
+        """Every distinct program of every split, by problem and text; the fastest of those with equal text."""
         pairs = (pair for split in self.splits.values() for pair in split.pairs)
         found: dict[tuple[str, str], Program] = {}
         for program in (program for pair in pairs for program in _programs_of(pair)):
@@ -83,7 +84,7 @@ class Problems:
         return tuple(by_text[key] for key in sorted(by_text))
 
     def compared(self, against: str) -> tuple[Program, ...]:
-        """The programs that a new one must differ from: every text once, or (`fastest`) one of each problem."""
+        """The programs that a new one must differ from: every distinct text, or (`fastest`) one per problem."""
         chosen: dict[str, Program] = {}
         for program in self.programs:
             key = program.text_sha256 if against == "every" else program.problem_id
@@ -92,29 +93,29 @@ class Problems:
         return tuple(chosen.values())
 
     def count(self, problem_id: str) -> int:
-        """How many different programs of a problem the training split has."""
+        """How many distinct programs the training split has for a problem."""
         return len({code for pair in self._pairs[problem_id] for code in (pair.src_code, pair.tgt_code)})
 
     def fastest(self, problem_id: str) -> str:
-        """The program that a prompt shows of a problem: the one with the smallest recorded time; where none is
-        recorded, a target that is no pair's source. Of equals the first by its sum."""
+        """The program that a prompt shows for a problem: the one with the smallest recorded time or, if no times are
+        recorded, a target that is no pair's source. Ties go to the smallest hash."""
         programs = [program for pair in self._pairs[problem_id] for program in _programs_of(pair)]
         sources = {program.code for program in programs if program.is_source}
         marked = [replace(program, is_source=program.code in sources) for program in programs]
         return min(marked, key=_slowness).code
 
     def n_tests(self, problem_id: str) -> int:
-        """How many tests a problem has: no fewer than its pair with the most."""
+        """How many tests a problem has, by its pair with the most."""
         return max(len(pair.tests) for pair in self._pairs[problem_id])
 
     def tests(self, problem_id: str) -> tuple[TestCase, ...]:
-        """A problem's tests: those of all its pairs, each input once, numbered in the order of their ids."""
+        """A problem's tests: those of all its pairs, each input once, numbered in order of their ids."""
         if problem_id not in self._tests:
             self._tests[problem_id] = self._read_tests(problem_id, None)
         return self._tests[problem_id]
 
     def _read_tests(self, problem_id: str, most: int | None) -> tuple[TestCase, ...]:
-        """The first `most` of them (None: all)."""
+        """The first `most` tests (None: all)."""
         by_input: dict[str, TestCase] = {}
         stored: dict[str, None] = {}
         for pair in self._pairs[problem_id]:
@@ -131,7 +132,7 @@ class Problems:
         return tuple(replace(test, test_id=str(number)) for number, test in enumerate([*by_input.values()][:most]))
 
     def input_format(self, problem_id: str) -> str:
-        """What a problem's inputs look like (`shape`): what most of its first ones do."""
+        """The format of a problem's inputs (see `shape`): the most common one among the first few."""
         tests = self._tests.get(problem_id) or self._read_tests(problem_id, _FORMAT_INPUTS)
         shapes = Counter(shape(test.input) for test in tests[:_FORMAT_INPUTS])
         return min(shapes, key=lambda each: (-shapes[each], each))
@@ -159,8 +160,8 @@ _INTEGER, _NUMBER = re.compile(r"[+-]?[0-9]+"), re.compile(r"[+-]?[0-9]*\.[0-9]+
 
 
 def shape(data: bytes) -> str:
-    """What an input looks like: of each line the kinds of its words (`i` integer, `r` real, `w` word), each once where
-    it repeats; and of equal lines one."""
+    """The format of an input: for each line the kinds of its words (`i` integer, `r` real, `w` word), with repetitions
+    collapsed, and equal lines collapsed into one."""
     lines: list[str] = []
     for line in data.decode(errors="replace").splitlines():
         kinds = ""
@@ -174,9 +175,9 @@ def shape(data: bytes) -> str:
 
 
 def read_descriptions(folder: Path | None, problem_ids: Iterable[str]) -> dict[str, str]:
-    """Problems' descriptions as text, from `PROBLEM.html` (as CodeNet has them), `.txt` or `.md` in a folder.
+    """Problem descriptions as text, from `PROBLEM.html` (CodeNet's format), `.txt` or `.md` in a folder.
 
-    UserError for a folder that has none of any problem.
+    UserError if the folder has none for any problem.
     """
     if folder is None:
         return {}
@@ -192,7 +193,9 @@ def read_descriptions(folder: Path | None, problem_ids: Iterable[str]) -> dict[s
                 break
     if not found:
         example = f"{wanted[0]}.html" if wanted else "PROBLEM.html"
-        raise UserError(f"--descriptions {folder}: has none of the dataset's problems; expected files like {example}")
+        raise UserError(
+            f"--descriptions {folder}: describes none of the dataset's problems; expected files like {example}"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""The last stage: pairs worth training on, as a dataset in PIE's columns."""
+"""The last stage: selects the pairs worth training on, as a dataset in PIE's columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIN_SPEEDUP, PER_CLASS = 5.0, 3  # the paper, Section 3.2 and A.6
 
 @dataclass(frozen=True)
 class _Faster:
-    """A right and faster version of a representative. `speedup` is simulated time over simulated time."""
+    """A correct and faster version of a representative. `speedup` is a ratio of simulated times."""
 
     pair: Pair
     sample_index: int
@@ -38,10 +38,10 @@ class _Faster:
 
 
 def select(place: Place, *, min_speedup: float = MIN_SPEEDUP, per_class: int = PER_CLASS) -> list[Step]:
-    """Keeps, of each class, the `per_class` fastest different answers with a speedup of at least `min_speedup`, and
-    writes them to `dataset`. Answers that the guards flagged are not kept.
+    """Writes the `per_class` fastest distinct answers of each class with a speedup of at least `min_speedup` to
+    `dataset`. Answers flagged by the guards are dropped.
 
-    UserError where the run `optimise` is not finished.
+    UserError if the run `optimise` is not finished.
     """
     classes, programs = place.classes(), {program.code_sha256: program for program in place.programs()}
     run = place.optimise
@@ -59,7 +59,9 @@ def select(place: Place, *, min_speedup: float = MIN_SPEEDUP, per_class: int = P
         for index in range(plan.task.sampling.n):
             verdict = verdicts.get((pair.pair_id, "candidate", index))
             if source is None or verdict is None or verdict.outcome == "infra_error":
-                raise UserError(f"{run.path}: pair {pair.pair_id} is not judged yet; repeat the command that optimises")
+                raise UserError(
+                    f"{run.path}: pair {pair.pair_id} is not judged yet; rerun pie-bench adapt selfplay optimise"
+                )
             answers += 1
             candidate = candidate_of(generations[pair.pair_id, index], pair)
             code = candidate.judged(verdict.code_sha256)
@@ -91,7 +93,7 @@ def select(place: Place, *, min_speedup: float = MIN_SPEEDUP, per_class: int = P
 
 
 def _best(faster: list[_Faster], per_class: int) -> list[_Faster]:
-    """The fastest; of answers to one program that say the same one."""
+    """Fastest first; identical answers to one program count once."""
     found: dict[tuple[str, str], _Faster] = {}
     for each in sorted(faster, key=lambda each: each.order):
         found.setdefault((each.pair.pair_id, text_sum(each.code)), each)
@@ -149,7 +151,7 @@ def _write(
 
 
 def _by(manifest: Manifest) -> dict[str, str]:
-    """Who answered what: model (a file of this machine by its name alone), exactly which, task."""
+    """Which model (by file name only, if it is a local file), its exact identity, and the task."""
     resolved = manifest.generation.model_resolved if manifest.generation is not None else ""
     return {
         "model": re.sub(r"(?<=:)[/~].*/", "", manifest.settings.model),

@@ -1,4 +1,4 @@
-"""What self-play asks a model for: a task whose prompts show two problems of the training split, not a slow program."""
+"""A self-play task: its prompts show two problems of the training split instead of a slow program."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ VARIABLES = frozenset({"description_1", "code_1", "description_2", "code_2"})
 
 
 class DrawsSpec(Strict):
-    """How pairs of problems are drawn: `count` prompts in all (--draws changes it), in turn for each problem as Code 2,
-    each beside a Code 1 of another problem.
+    """How pairs of problems are drawn: `count` prompts in all (--draws overrides it), with the problems taking turns as
+    Code 2, each next to a Code 1 of another problem.
 
-    Only training problems with `min_tests` tests or more are Code 2, of those the `problems` with the most programs
-    (None: all). A prompt whose programs and descriptions have more than `max_prompt_chars` characters is not asked.
+    Only training problems with at least `min_tests` tests serve as Code 2, and of those only the `problems` with the
+    most programs (None: all). Prompts whose programs and descriptions exceed `max_prompt_chars` characters are skipped.
     """
 
     count: int = Field(ge=1)
@@ -30,21 +30,21 @@ class DrawsSpec(Strict):
 
 
 class SelfPlayTask(Task):
-    """A task of `tasks/selfplay/`. Its template sees `VARIABLES`; descriptions are empty where none are known."""
+    """A task of `tasks/selfplay/`. Its template sees `VARIABLES`; unknown descriptions are empty."""
 
     draws: DrawsSpec
 
     @property
     def task_hash(self) -> str:
-        """As of every task; how many prompts there are is not in it: a self-play may grow."""
+        """As for every task, without the number of prompts, so that a self-play may grow."""
         drawn = self.model_copy(update={"draws": self.draws.model_copy(update={"count": 1})})
         return super(SelfPlayTask, drawn).task_hash
 
 
 def load_preset(name: str, folder: Path | None = None) -> SelfPlayTask:
-    """The preset of this name, of the user's own folder or the shipped ones.
+    """The preset of this name, from the user's folder or the shipped ones.
 
-    UserError, with file and line, for an unknown name and for what is not as it should be.
+    UserError, with file and line, for an unknown name or an invalid preset.
     """
     folders = [each for each in (folder, PRESETS_DIR) if each is not None]
     place = next((each for each in folders if name in names_in(each)), None)
@@ -54,5 +54,5 @@ def load_preset(name: str, folder: Path | None = None) -> SelfPlayTask:
     check_templates(task, located, VARIABLES)
     for part, is_empty in (("prompt.tags", not task.prompt.tags), ("fewshot", task.fewshot.strategy == "none")):
         if not is_empty:
-            raise UserError(f"{located.where(*part.split('.'))}: {part}: self-play has none")
+            raise UserError(f"{located.where(*part.split('.'))}: {part}: not available in self-play")
     return task

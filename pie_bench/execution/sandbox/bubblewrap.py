@@ -1,7 +1,7 @@
 """bubblewrap + seccomp + rlimits, with the uid dropped before it starts.
 
-Everything goes in and out through memory files (memfd): no host path but `/usr` is visible inside, nothing is written
-to the host's disk, and what a program sees of its streams (regular files of block size 4096) is the same everywhere.
+All data goes in and out through memory files (memfd). No host path but `/usr` is visible inside, nothing is written to
+the host's disk, and a program sees the same streams everywhere (regular files with block size 4096).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _ISOLATION = """
 --uid 65534 --gid 65534 --hostname sandbox
 --symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/bin /bin
 --proc /proc --dev /dev --dev-bind /dev/null /dev/pts/ptmx --dir /w --dir /tmp
-""".split()  # a compiler that reads from a new terminal would wait for ever
+""".split()  # a compiler that reads from a new terminal would wait forever
 
 
 class BubblewrapSandbox:
@@ -66,12 +66,13 @@ class BubblewrapSandbox:
         self._setarch = find_program("setarch", "util-linux")
         find_program("prlimit", "util-linux")
         known = subprocess.run([self._bwrap, "--help"], capture_output=True, text=True, check=False).stdout
-        # Since 0.8 and 0.7. Without: the seccomp filters refuse new namespaces too; /tmp can grow to half of memory.
+        # Since 0.8 and 0.7. Older versions: the seccomp filters refuse new namespaces too; /tmp can grow to half of
+        # memory.
         self._no_namespaces = ["--disable-userns"] if "--disable-userns" in known else []
         self._can_limit_size = "--size" in known
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
-        """Runs to the end or a limit. Raises SandboxError when the command could not be started."""
+        """Runs to completion or to a limit. Raises SandboxError if the command could not be started."""
         with ExitStack() as stack:
             launch = self._prepare(command, limits, stage, stage, stack)
             ended = launch.run(limits)
@@ -103,19 +104,19 @@ class BubblewrapSandbox:
             try:
                 yield Connected(ours, lambda: content_of(launch.streams.stderr))
             finally:
-                ours.close()  # it ends by itself; if not, by force
+                ours.close()  # it exits by itself; if not, it is killed
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(GRACE_SECONDS)
 
     def _prepare(
         self, command: Command, limits: Limits, stage: Stage, profile: seccomp.Filter, stack: ExitStack
     ) -> Launch:
-        """The command line that runs it inside, and descriptors that are open as long as `stack` is."""
+        """The command line that runs it inside, and descriptors that stay open as long as `stack`."""
         files = stack.enter_context(streams(command.stdin))
         filter_fd = seccomp.as_file(profile)
         stack.callback(os.close, filter_fd)
         options = [*_ISOLATION, *self._no_namespaces, *_root_options(command.root)]
-        if stage != "payload":  # compilers and simulators keep temporary files; a program has nothing to write to
+        if stage != "payload":  # compilers and simulators need temporary files; programs may not write
             options += ["--size", str(limits.tmp_bytes)] if self._can_limit_size else []
             options += ["--tmpfs", "/tmp"]
         inherited = [files.status, filter_fd]
@@ -143,7 +144,7 @@ class BubblewrapSandbox:
 
 
 def _first_process(status: int) -> int | None:
-    """The process inside that waits for the others; bubblewrap does not wait for it."""
+    """The process inside that reaps the others; bubblewrap does not wait for it."""
     for line in content_of(status).decode().splitlines():
         with suppress(ValueError):  # cut off: bubblewrap was killed
             if "child-pid" in (said := json.loads(line)):
@@ -152,13 +153,13 @@ def _first_process(status: int) -> int | None:
 
 
 def _check_can_enter(path: Path) -> None:
-    """For root the sandbox runs as another user, who must be able to reach what it is to be shown."""
+    """As root, the sandbox runs as another user, who must be able to reach what it is to be shown."""
     if os.geteuid() != 0:
         return
     closed = next((part for part in (path, *path.parents) if not part.stat().st_mode & 0o001), None)
     if closed is not None:
         raise SandboxError(
-            f"{closed}: closed to other users, and the sandbox's user must reach {path}; put it where everyone can "
+            f"{closed}: closed to other users, but the sandbox's user must reach {path}; move it to where everyone can "
             "enter (root file systems: set PIE_BENCH_ROOTS)"
         )
 
@@ -173,7 +174,7 @@ def _root_options(root: Path | None) -> list[str]:
 
 
 def _check_started(status: bytes, stderr: bytes) -> None:
-    """bubblewrap reports the command's exit as JSON lines; without that, what ended was bubblewrap itself."""
+    """bubblewrap reports the command's exit as JSON lines; without one, bubblewrap itself ended."""
     lines = [json.loads(line) for line in status.decode().splitlines()]
     if not any("exit-code" in line for line in lines):
         raise SandboxError(f"bubblewrap could not run the command: {said_last(stderr)}")

@@ -1,7 +1,7 @@
-"""A limit on what a compiler and all that it starts use together: control groups, version 1 or 2, where writable.
+"""Limits what a compiler and all its children use together: control groups, version 1 or 2, if writable.
 
-Resource limits hold for each process; only where processes can be forked (the stage `compile`) does that not limit the
-sum. Without a writable control group the sum is `processes` times `memory_bytes`.
+Resource limits apply to each process; where processes can fork (the stage `compile`), they do not limit the total.
+Without a writable control group, the total is `processes` times `memory_bytes`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Cgroups:
-    """Where groups can be made: the parent folder by controller (the same for all of version 2)."""
+    """Where groups can be created: the parent folder by controller (the same one for all of version 2)."""
 
     version: int
     parents: Mapping[str, Path]
 
     @contextmanager
     def group(self, limits: Limits) -> Iterator[Callable[[int], None]]:
-        """A group with these limits; what is yielded puts a process and its children in it.
+        """A group with these limits; yields a function that moves a process and its children into it.
 
-        At the end whatever is left in it is killed, and the group removed.
+        On exit, kills whatever is left in the group and removes it.
         """
-        # The name says whose it is, so that what a killed harness leaves can be found.
+        # The name identifies the owner, so that the remains of a killed harness can be found.
         name = f"pie_bench-{os.getpid()}-{next(_numbers)}"
         folders = {parent / name: self._settings(limits, {c for c, p in self.parents.items() if p == parent})
                    for parent in dict.fromkeys(self.parents.values())}  # fmt: skip
@@ -44,7 +44,7 @@ class Cgroups:
             for folder, settings in folders.items():
                 folder.mkdir()
                 for file, value in settings.items():
-                    if "sw" not in file or (folder / file).exists():  # swap may be accounted for or not
+                    if "sw" not in file or (folder / file).exists():  # swap accounting may be off
                         (folder / file).write_text(str(value))
             yield lambda process: _add(process, list(folders))
         finally:
@@ -56,7 +56,7 @@ class Cgroups:
         if "memory" in controllers and self.version == 1:
             settings["memory.limit_in_bytes"] = settings["memory.memsw.limit_in_bytes"] = limits.memory_bytes
         elif "memory" in controllers:
-            # Not memory.oom.group: that kills the sandbox's own process too, and how the compiler ended is lost.
+            # Not memory.oom.group: it would kill the sandbox's own process too, which knows how the compiler ended.
             settings |= {"memory.max": limits.memory_bytes, "memory.swap.max": 0}
         if "pids" in controllers:
             settings["pids.max"] = limits.processes + 4  # the sandbox's own
@@ -65,7 +65,7 @@ class Cgroups:
 
 @functools.cache
 def find_cgroups() -> Cgroups | str:
-    """What this process may use, found out by making a group and removing it; else why there is none."""
+    """What this process may use, determined by creating and removing a group; otherwise why there is none."""
     own = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     problem = "no control groups with memory and processes are mounted"
     for version, parents in _places(own):
@@ -95,7 +95,7 @@ def _places(own: list[list[str]]) -> Iterator[tuple[int, dict[str, Path]]]:
         if kind == "cgroup2":
             path = next((path for _, names, path in own if names == ""), "/")
             place = _below(point, root, path)
-            for parent in (place, place.parent):  # a group with processes in it cannot pass controllers on
+            for parent in (place, place.parent):  # a group with processes in it cannot delegate controllers
                 if parent.is_relative_to(point):
                     yield 2, {"memory": parent, "pids": parent}
     parents = {}
@@ -115,16 +115,16 @@ def _below(point: str, root: str, path: str) -> Path:
 
 
 def _pass_on(parent: Path) -> None:
-    """Lets groups in it have limits. OSError where that, or putting processes in them, is not for this user."""
+    """Lets subgroups have limits. OSError if this user may not do that, or may not move processes into them."""
     control, members = parent / "cgroup.subtree_control", parent / "cgroup.procs"
     if not {"memory", "pids"} <= set(control.read_text().split()):
         control.write_text("+memory +pids")
-    with members.open("a"):  # who moves a process into a group must be allowed to write here too
+    with members.open("a"):  # moving a process into a group requires write access here too
         pass
 
 
 def _add(process: int, folders: list[Path]) -> None:
-    """With the children that it already has: those that it gets from then on are in the group by themselves."""
+    """Adds a process with its existing children; future children join the group by themselves."""
     with suppress(OSError):  # it has ended
         for folder in folders:
             (folder / "cgroup.procs").write_text(str(process))
@@ -133,7 +133,7 @@ def _add(process: int, folders: list[Path]) -> None:
 
 
 def remove_group(folder: Path) -> None:
-    """Kills whatever is left in a group and removes it; gives up where that takes too long."""
+    """Kills whatever is left in a group and removes it; gives up if that takes too long."""
     until = time.monotonic() + _REMOVAL_SECONDS
     while folder.exists():
         with suppress(OSError):

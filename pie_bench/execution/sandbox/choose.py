@@ -1,4 +1,4 @@
-"""Which sandbox to use on this machine: decided by really running a program in it."""
+"""Chooses the sandbox for this machine by actually running a program in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pie_bench.execution.sandbox.sweep import sweep
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 
 MECHANISMS = tuple(registry.BUILT_IN["sandboxes"])
-"""The package's own, in order of preference. Those of other packages are used where they are asked for by name."""
+"""The package's own, in order of preference. Those from plug-ins are only used if requested by name."""
 UNSAFE = "unsafe"
 VARIABLE = "PIE_BENCH_SANDBOX"
 
@@ -29,16 +29,16 @@ _STAGES: tuple[Stage, ...] = ("compile", "payload", "simulator")
 
 
 def probe_sandboxes() -> dict[str, Sandbox | str]:
-    """Every mechanism that works here, by name in order of preference; for the others why not, and the remedy.
+    """Every mechanism that works here, by name in order of preference; for the others the reason and the remedy.
 
-    Those of other packages come last.
+    Those from plug-ins come last.
     """
     names = dict.fromkeys((*MECHANISMS, *registry.registered("sandboxes")))
     return {name: probe_sandbox(name) for name in names}
 
 
 def probe_sandbox(name: str) -> Sandbox | str:
-    """One mechanism, or why it does not work here, with the remedy. A program really runs in every stage.
+    """One mechanism or, if it does not work here, the reason and the remedy. A program is actually run in every stage.
 
     UserError for an unknown name, or a plug-in that cannot be imported.
     """
@@ -63,16 +63,16 @@ def probe_sandbox(name: str) -> Sandbox | str:
 
 
 def choose_sandbox(name: str | None = None, *, unsafe: bool = False) -> Sandbox:
-    """The mechanism called `name` (default: what PIE_BENCH_SANDBOX says), or the first that works here.
+    """The mechanism called `name` (default: the one in PIE_BENCH_SANDBOX), or the first that works here.
 
-    UserError with every mechanism's reason and remedy when there is none: foreign code never runs without, unless
-    `unsafe` says that it may. A safe one is preferred even then.
+    UserError with every mechanism's reason and remedy if there is none: untrusted code never runs unsandboxed, unless
+    `unsafe` allows it. Even then a safe mechanism is preferred.
     """
     sweep()
     name = name or os.environ.get(VARIABLE) or None
     if name == UNSAFE:
         if not unsafe:
-            raise UserError("the sandbox unsafe contains nothing: give --unsafe too if that is really meant")
+            raise UserError("the sandbox unsafe isolates nothing: add --unsafe if you really want that")
         return _unsafe("asked for by name")
     refused = {}
     for tried in [name] if name is not None else MECHANISMS:
@@ -83,7 +83,7 @@ def choose_sandbox(name: str | None = None, *, unsafe: bool = False) -> Sandbox:
     reasons = "; ".join(f"{tried}: {reason}" for tried, reason in refused.items())
     if unsafe and name is None:
         return _unsafe(f"no usable sandbox: {reasons}")
-    raise UserError(f"no usable sandbox: {reasons}; pie-bench doctor says more; --unsafe does without")
+    raise UserError(f"no usable sandbox: {reasons}; pie-bench doctor says more; --unsafe runs without")
 
 
 def _unsafe(why: str) -> Sandbox:

@@ -1,7 +1,7 @@
-"""Containers through the Docker SDK: for machines where a daemon is all there is.
+"""Containers through the Docker SDK: for machines that offer nothing but a daemon.
 
-The image is nearly empty; `/usr` is this machine's, or the root file system's, mounted read-only, so a program sees
-what it sees in bubblewrap. The streams are files: what a simulator counts depends on that.
+The image is nearly empty; `/usr` is mounted read-only from this machine or the root file system, so a program sees the
+same as in bubblewrap. The streams are files, because a simulator's counts depend on that.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from pie_bench.execution.sandbox.sandbox import (
     Stage,
 )
 
-_IMAGE = "pie-bench-sandbox-1:latest"  # Podman gives what it imports no other tag
+_IMAGE = "pie-bench-sandbox-1:latest"  # Podman gives imported images no other tag
 _LABEL = "pie_bench.harness"
 _NOBODY = "65534:65534"
 _START = 'exec "$@" </streams/stdin >/streams/stdout 2>/streams/stderr'
-_SLACK_BYTES = 64 << 20  # a program is to meet its own limit, not the container's
+_SLACK_BYTES = 64 << 20  # so that a program hits its own limit, not the container's
 _numbers = itertools.count()
 
 
 class ContainerSandbox:
-    """The `Sandbox` contract but for `serve` and `connect`, on a Docker daemon of this machine.
+    """The `Sandbox` contract, except `serve` and `connect`, on a Docker daemon of this machine.
 
-    A compiler or simulator gets a container of its own. Programs, which can leave nothing behind (nothing to write to,
-    no process to fork), get one that has run others.
+    Each compiler or simulator gets a new container. Programs share a container that has run others: they can leave
+    nothing behind (nothing writable, no processes to fork).
     """
 
     name = "container"
     remedy = (
         "needed: the package docker (pip install docker) and a Docker or Podman daemon on this machine, "
-        "in DOCKER_HOST if not at the usual place"
+        "in DOCKER_HOST if not at the default address"
     )
     shows_roots = True
     accounts_cpu = False
@@ -83,7 +83,7 @@ class ContainerSandbox:
         atexit.register(self._remove_idle)
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
-        """Runs to the end or a limit. Raises SandboxError when the container could not be started."""
+        """Runs to completion or to a limit. Raises SandboxError if the container could not be started."""
         key = (json.dumps(limits.model_dump()), command.root, tuple(sorted(command.shown.items())))
         container = None
         try:
@@ -105,11 +105,11 @@ class ContainerSandbox:
                 container.remove()
 
     def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> AbstractContextManager[Served]:
-        """Not to be had: descriptors cannot be handed into a container."""
+        """Unsupported: descriptors cannot be passed into a container."""
         raise NotServedError("the sandbox container runs every simulation in a process of its own")
 
     def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
-        """Not to be had: gem5 brings its own container."""
+        """Unsupported: gem5 brings its own container."""
         raise SandboxError("gem5 installed on this machine cannot run in the container sandbox: use a gem5 image")
 
     def _remove_idle(self) -> None:
@@ -120,7 +120,8 @@ class ContainerSandbox:
         self._idle.clear()
 
     def _remove_left_over(self) -> None:
-        # The plain listing: the SDK's own asks for each once more, and another harness may have removed it by then.
+        # The plain listing: the SDK's own inspects each container again, which another harness may have removed by
+        # then.
         for container in self._client.api.containers(all=True, filters={"label": _LABEL}):
             if has_ended(container["Labels"][_LABEL]):
                 with suppress(self._errors):
@@ -128,7 +129,7 @@ class ContainerSandbox:
 
 
 class _Container:
-    """A container that waits, and the folder of this machine that it sees: /w, and a file for each stream."""
+    """A waiting container, and the folder of this machine that it sees: /w, and a file for each stream."""
 
     def __init__(self, client: Any, is_podman: bool, command: Command, limits: Limits, stage: Stage):
         self._api = client.api
@@ -137,7 +138,7 @@ class _Container:
         self._folder = Path(self._temporary.name)
         for part in (self._folder, self._folder / "w", self._folder / "streams"):
             part.mkdir(exist_ok=True)
-            part.chmod(0o755)  # the container's user is another one
+            part.chmod(0o755)  # the container runs as a different user
         self._container = None
         try:
             options = _options(command, limits, stage, self._folder)
@@ -150,23 +151,23 @@ class _Container:
             raise
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
-        """The command to its end. After a `wall_timeout` it still runs: the container is to be removed."""
+        """Runs the command to completion. After a `wall_timeout` it is still running: remove the container."""
         assert self._container is not None
         self._put(command)
         start = time.monotonic()
         job = self._api.exec_create(self._container.id, _command_line(command, limits, stage), workdir="/tmp")["Id"]
         channel = self._api.exec_start(job, socket=True)
         try:
-            in_time = bool(select.select([channel], [], [], limits.wall_seconds)[0])  # closed, as nothing is written
+            in_time = bool(select.select([channel], [], [], limits.wall_seconds)[0])  # closed: nothing is ever written
         finally:
-            channel._response.close()  # closing the channel would leave the connection open
+            channel._response.close()  # closing the channel alone would leave the connection open
         status = self._status(job) if in_time else 128 + signal.SIGKILL
         ended = Ended(status, time.monotonic() - start, not in_time)
         streams = ((self._folder / "streams" / name).read_bytes() for name in ("stdout", "stderr", "report"))
         return finished_with(ended, limits, *streams)
 
     def _status(self, job: str) -> int:
-        """The exit status as a shell gives it; the daemon may learn it a moment after the end."""
+        """The exit status as a shell reports it; the daemon may learn it a moment after the end."""
         for _ in range(1000):
             state = self._api.exec_inspect(job)
             if not state["Running"] and state["ExitCode"] is not None:
@@ -198,7 +199,7 @@ class _Container:
 
 
 def _command_line(command: Command, limits: Limits, stage: Stage) -> list[str]:
-    # All that runs under this uid counts as one user's processes: the container has a limit of its own for them.
+    # All processes under this uid count as one user's, so the container has its own limit for them.
     limited = prlimit_options({name: limit for name, limit in rlimits(limits, stage).items() if name != "nproc"})
     environment = [f"{key}={value}" for key, value in sorted(command.environment.items())]
     argv = [argument.replace(REPORT_PATH, "/streams/report") for argument in command.argv]
@@ -212,8 +213,8 @@ def _is_podman(client: Any) -> bool:
 
 
 def _for_podman(options: dict[str, Any], stage: Stage, folder: Path) -> None:
-    """The same container: Podman wants the path of the seccomp profile, makes some folders of a read-only container
-    writable, and puts the host's /etc/hosts and some other files into it."""
+    """Adapts the options to Podman: it wants the path of the seccomp profile, makes some folders of a read-only
+    container writable, and adds the host's /etc/hosts and some other files."""
     profile = folder / "seccomp.json"
     profile.write_text(json.dumps(seccomp.docker_profile(stage)))
     options["security_opt"] = ["no-new-privileges", f"seccomp={profile}"]
@@ -230,7 +231,7 @@ def _for_podman(options: dict[str, Any], stage: Stage, folder: Path) -> None:
 
 
 def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> dict[str, Any]:
-    """The Docker SDK's options of a container that waits for a command."""
+    """The Docker SDK's options for a container that waits for a command."""
     usr = command.root / "usr" if command.root is not None else Path("/usr")
     volumes = {
         str(usr): {"bind": "/usr", "mode": "ro"},
@@ -245,7 +246,7 @@ def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> di
         "image": _IMAGE,
         "name": f"pie_bench-{os.getpid()}-{next(_numbers)}",
         "labels": {_LABEL: str(os.getpid())},
-        "entrypoint": ["/bin/cat"],  # waits: its input stays open
+        "entrypoint": ["/bin/cat"],  # waits, because its input stays open
         "stdin_open": True,
         "user": _NOBODY,
         "hostname": "sandbox",
@@ -255,7 +256,7 @@ def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> di
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges", f"seccomp={json.dumps(seccomp.docker_profile(stage))}"],
-        # Far above the limits set inside; a daemon's defaults may be more than it can give.
+        # Far above the limits set inside; a daemon's defaults may exceed what it can grant.
         "ulimits": [{"Name": name, "Soft": most, "Hard": most} for name, most in (("nofile", 1024), ("nproc", 4096))],
         "pids_limit": limits.processes,
         "mem_limit": limits.memory_bytes + _SLACK_BYTES,
@@ -273,7 +274,7 @@ def _image() -> bytes:
         for name in ("usr", "w", "tmp", "streams", "etc", "dev", "proc", "sys"):
             folder = tarfile.TarInfo(name)
             folder.type = tarfile.DIRTYPE
-            folder.mode = 0o1777 if name == "tmp" else 0o755  # what is mounted there gets the same
+            folder.mode = 0o1777 if name == "tmp" else 0o755  # mounts get the same mode
             tar.addfile(folder)
         for name in ("lib", "lib64", "bin"):
             link = tarfile.TarInfo(name)

@@ -1,8 +1,7 @@
-"""A place of its own for each run, for mechanisms that mount nothing: `/w` and `/tmp` stand for folders in there.
+"""A folder per run, for mechanisms that cannot mount: `/w` and `/tmp` stand for folders in it.
 
-Names are as long as those that they stand for: what a simulator counts depends on the length of a program's path.
-The working directory is `/tmp` (in front of everyone's eyes, but the run's own folder is elsewhere), so that PWD is the
-same too.
+Names are as long as those they replace, because a simulator's counts depend on the length of a program's path. The
+working directory is `/tmp` (visible to everyone, but the run's own folder is elsewhere), so that PWD is the same too.
 """
 
 from __future__ import annotations
@@ -25,25 +24,26 @@ from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError, Sta
 
 CWD = "/tmp"
 _LETTERS = string.ascii_letters + string.digits
-_MARK = ".pie_bench-"  # and the harness's process id
+_MARK = ".pie_bench-"  # followed by the harness's process id
 
 
 @dataclass(frozen=True)
 class Folder:
-    """`path` is read-only to the run; `path/t` is a compiler's temporary folder, `path/b` has the root's programs."""
+    """`path` is read-only to the run; `path/t` is a compiler's temporary folder, `path/b` contains the root's
+    programs."""
 
     path: Path
 
     def inside(self, text: str) -> str:
-        """An argument with `/w/…` and `/tmp/…` as they are called here, in as many characters.
+        """An argument with `/w/…` and `/tmp/…` replaced by their names here, of the same length.
 
-        Only where they begin a word: what stands in quotes is left alone.
+        Only where they begin a word: quoted text is left alone.
         """
         text = re.sub(r"(?:(?<=^)|(?<=[\s=]))/w(?=/)", self.path.name, text)
         return re.sub(r"(?:(?<=^)|(?<=[\s=]))/tmp(?=/)", f"{self.path.name}/t", text)
 
     def outside(self, said: bytes, command: Command) -> bytes:
-        """What was said of the given files and of the root's, with the names they were given by."""
+        """A message about the given files and the root's, with their original names restored."""
         for path in command.files:
             said = said.replace(self.inside(path).encode(), path.encode())
         return said.replace(str(command.root).encode(), b"") if command.root is not None else said
@@ -51,7 +51,7 @@ class Folder:
 
 @contextmanager
 def run_folder(command: Command, uid: int | None, stage: Stage) -> Iterator[Folder]:
-    """The command's files in a folder, which is removed at the end; a compiler has a temporary one in it, as `uid`."""
+    """Puts the command's files in a folder, removed at the end; a compiler gets a temporary folder in it, as `uid`."""
     path = _new_folder()
     try:
         (path / f"{_MARK}{os.getpid()}").touch()
@@ -76,9 +76,9 @@ def run_folder(command: Command, uid: int | None, stage: Stage) -> Iterator[Fold
 
 
 def write_file(place: Path, given: File) -> None:
-    """Read-only for all; by another process if it is to be executed.
+    """Writes a file read-only for all; an executable one through another process.
 
-    While a file is open for writing, here or in a process that this one forks at that moment, the kernel refuses to
+    While a file is open for writing, here or in a process that happens to fork at that moment, the kernel refuses to
     execute it.
     """
     if not given.executable:
@@ -109,13 +109,13 @@ def _new_folder() -> Path:
                 return path
             continue
         except OSError as error:
-            raise SandboxError(f"{path}: cannot be made ({error.strerror})") from None
+            raise SandboxError(f"{path}: cannot be created ({error.strerror})") from None
         return path
     raise SandboxError(f"{CWD}: every folder with a two-letter name exists; remove some")
 
 
 def is_left_over(path: Path) -> bool:
-    """Whether it is a run's whose harness has ended."""
+    """Whether it belongs to a run whose harness has ended."""
     if not path.is_dir() or path.is_symlink():
         return False
     marks = list(path.glob(f"{_MARK}*"))

@@ -1,7 +1,7 @@
-"""Landlock + seccomp + limits, without namespaces: works in a container, and where user namespaces are forbidden.
+"""Landlock + seccomp + limits, without namespaces: works in containers, and where user namespaces are disabled.
 
-Nothing is mounted. What a program can open is named in a rule set; what is not, it cannot open, though it can learn
-that it exists. For root every run has a user of its own.
+Nothing is mounted. A rule set names what a program can open; it cannot open anything else, though it can learn that it
+exists. As root, every run gets its own user.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pie_bench.execution.sandbox.process import Launch, rlimits
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.sandbox.unmounted import Job, UnmountedSandbox
 
-_UIDS = range(60706, 61184)  # of no one: neither Debian nor systemd gives these out
+_UIDS = range(60706, 61184)  # unused: neither Debian nor systemd assigns these
 _PROGRAMS = ["/usr", "/lib", "/lib64", "/lib32", "/bin"]
 _READABLE = ["/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/sys/vm/overcommit_memory"]
 _DEVICES = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
@@ -42,11 +42,12 @@ class LandlockSandbox(UnmountedSandbox):
             raise SandboxError("this kernel has no Landlock, or it is turned off")
         if abi < 6 and os.geteuid() != 0:
             raise SandboxError(
-                f"Landlock's version here is {abi}; below 6 an ordinary user's other processes are open to signals"
+                f"Landlock's version here is {abi}; below 6, an ordinary user's other processes can be signalled"
             )
 
     def _user(self, stack: ExitStack) -> int | None:
-        """A uid that no other run on this machine has: held by an abstract socket, which goes with its process."""
+        """A uid that no other run on this machine uses, reserved by an abstract socket that disappears with its
+        process."""
         if os.geteuid() != 0:
             return None
         for uid in _UIDS:
@@ -67,11 +68,11 @@ class LandlockSandbox(UnmountedSandbox):
     def _launch(self, job: Job, stack: ExitStack) -> Launch:
         path = str(job.folder.path)
         limits = rlimits(job.limits, job.stage)
-        processes = max(1, job.limits.processes - 1)  # bubblewrap's count has one of its own in it
+        processes = max(1, job.limits.processes - 1)  # bubblewrap's count includes its own process
         limits["nproc"] = (processes, processes)
         if job.stage == "compile":
             limits["fsize"] = (job.limits.tmp_bytes, job.limits.tmp_bytes)
-        needs_host = job.stage == "compile" or not job.roots  # a shell, or all
+        needs_host = job.stage == "compile" or not job.roots  # needs a shell, or everything
         told = {
             "argv": job.argv,
             "name": job.name,

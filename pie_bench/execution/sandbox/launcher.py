@@ -1,9 +1,9 @@
-"""Run as a program of its own: puts a child behind Landlock, seccomp and limits, waits for it, and leaves nothing.
+"""Runs as a separate program: puts a child behind Landlock, seccomp and limits, waits for it, and cleans up.
 
     python -I -S launcher.py FD
 
-FD is a file with the job (see landlock.py), as `marshal` writes it. Nothing of pie_bench is imported, and little else:
-every run waits for this to start. The launcher stays outside as the one that inherits what the child leaves running.
+FD is a file with the job (see landlock.py), in `marshal` format. It imports nothing of pie_bench and little else,
+because every run waits for it to start. The launcher stays outside and inherits whatever the child leaves running.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import struct
 import sys
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing these takes as long as all else
+if TYPE_CHECKING:  # importing these takes as long as everything else
     import signal
     from collections.abc import Iterator, Mapping
     from typing import Any
@@ -44,7 +44,7 @@ class Stopped(BaseException):
 
 
 def landlock_abi() -> int:
-    """The version of Landlock's interface; 0 where there is none."""
+    """The version of Landlock's interface; 0 if there is none."""
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, 0, 1)))
 
 
@@ -54,7 +54,7 @@ def main() -> None:
         job = marshal.load(file)
     os.set_inheritable(job["status"], False)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # when the harness's thread ends, so does all of this
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # end with the harness's thread
     _prctl(_PR_SET_DUMPABLE, 0)
     if os.getppid() != job["parent"]:
         os._exit(1)
@@ -85,7 +85,7 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _wait_for(child: int, job: Mapping[str, Any]) -> int:
-    """The child's exit status as a shell gives it; what fills its temporary folder is ended."""
+    """The child's exit status as a shell reports it; kills a child that overfills its temporary folder."""
     handle = os.pidfd_open(child)
     poll = select.poll()
     poll.register(handle, select.POLLIN)
@@ -99,18 +99,18 @@ def _wait_for(child: int, job: Mapping[str, Any]) -> int:
 
 
 def _size_of(folder: str) -> int:
-    """Bytes on the disk of a folder without folders; a file takes a block at least."""
+    """The disk usage in bytes of a folder without subfolders; each file takes at least one block."""
     size = 0
     for entry in os.scandir(folder):
         try:
             size += max(4096, entry.stat(follow_symlinks=False).st_blocks * 512)
-        except OSError:  # gone by now
+        except OSError:  # already gone
             continue
     return size
 
 
 def _end_all() -> None:
-    """Kills all that is left: whatever loses its parent becomes a child of this process."""
+    """Kills everything left: any process that loses its parent becomes a child of this one."""
     while True:
         try:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
@@ -142,8 +142,8 @@ def _become(job: Mapping[str, Any]) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         ruleset = _ruleset(job)
         limits = dict(job["limits"])
-        if job["uid"] is None:  # the limit is on all that the user runs
-            running = _threads_of(os.getuid()) - 1  # but for this one
+        if job["uid"] is None:  # the limit covers all processes of the user
+            running = _threads_of(os.getuid()) - 1  # except this one
             limits["NPROC"] = tuple(limit + running for limit in limits["NPROC"])
         else:
             if os.getgroups():
@@ -152,7 +152,7 @@ def _become(job: Mapping[str, Any]) -> None:
             os.setresuid(job["uid"], job["uid"], job["uid"])
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-        _libc.personality(_NO_RANDOM_ADDRESSES)  # where that is refused, addresses differ from run to run
+        _libc.personality(_NO_RANDOM_ADDRESSES)  # if refused, addresses differ from run to run
         _checked("landlock_restrict_self", _libc.syscall(_RESTRICT_SELF, ruleset, 0))
         os.close(ruleset)
         arguments, environment, program = job["argv"], job["environment"], _program(job["filter"])
@@ -171,10 +171,10 @@ def _become(job: Mapping[str, Any]) -> None:
 
 
 def _ruleset(job: Mapping[str, Any]) -> int:
-    """A Landlock rule set: what is not named in `readable`, `writable`, `devices` cannot be opened."""
+    """A Landlock rule set: whatever is not in `readable`, `writable` or `devices` cannot be opened."""
     abi = landlock_abi()
     handled = _RIGHTS_BY_ABI.get(abi, _ALL_RIGHTS)
-    # File system, TCP (none is allowed), signals and abstract sockets: none to outside.
+    # File system, TCP (none is allowed), signals and abstract sockets: none to the outside.
     attributes = struct.pack("QQQ", handled, 3, 3)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     ruleset = _checked("landlock_create_ruleset", _libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0))
     read = 1 << 0 | 1 << 2 | 1 << 3  # execute, read files and folders
@@ -182,13 +182,13 @@ def _ruleset(job: Mapping[str, Any]) -> int:
     allowed = [(path, read) for path in job["readable"]]
     allowed += [(own + name, 1 << 2) for name in ("maps", "status", "stat", "statm", "cmdline", "auxv")]
     allowed += [(path, 1 << 1 | 1 << 2) for path in job["devices"]]
-    # Regular files, made and removed; no folders, links, devices, sockets or pipes.
+    # Creating and removing regular files; no folders, links, devices, sockets or pipes.
     allowed += [(path, read | 1 << 1 | 1 << 5 | 1 << 8 | 1 << 14) for path in job["writable"]]
     for path, rights in allowed:
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
-            continue  # what is not there cannot be opened
+            continue  # a missing file cannot be opened anyway
         try:
             if not os.path.isdir(path):
                 rights &= _FILE_RIGHTS

@@ -1,4 +1,4 @@
-"""Memory files (memfd): how data goes into a sandbox and comes out of it without touching the host's disk."""
+"""Memory files (memfd): pass data into and out of a sandbox without touching the host's disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def memory_file(name: str, content: bytes = b"") -> Iterator[int]:
-    """A descriptor, at its start, of an anonymous file with this content; closed at the end."""
+    """A descriptor, positioned at the start, of an anonymous file with this content; closed at the end."""
     fd = os.memfd_create(name)
     try:
         view = memoryview(content)
@@ -22,5 +22,5 @@ def memory_file(name: str, content: bytes = b"") -> Iterator[int]:
 
 
 def content_of(fd: int) -> bytes:
-    """All that is in the file, wherever its descriptor stands."""
+    """The whole file, regardless of the descriptor's position."""
     return os.pread(fd, os.fstat(fd).st_size, 0)

@@ -1,4 +1,4 @@
-"""How a sandboxed process is started, waited for and ended: what all mechanisms have in common."""
+"""Starts, awaits and ends sandboxed processes: what all mechanisms share."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from pie_bench.execution.sandbox.sandbox import Finished, Limits, SandboxError, 
 
 REPORT_BYTES = 64 << 20  # what a simulator may write in one file
 _PR_SET_CHILD_SUBREAPER = 36
-STALL_SECONDS = 10  # without a tick of CPU time, nor anything that could run: nothing will come any more
+STALL_SECONDS = 10  # without CPU time or a runnable thread: it will never finish
 _LOOK_SECONDS = 1
-_REPLY = struct.Struct("<iQ")  # of a process that serves inputs: wait status, microseconds outside the kernel
-GRACE_SECONDS = 10  # for what ends by itself when its socket is closed, or when it is asked to
+_REPLY = struct.Struct("<iQ")  # from a process that serves inputs: wait status, user time in microseconds
+GRACE_SECONDS = 10  # for processes that exit when their socket is closed, or when asked to
 
 
 @dataclass(frozen=True)
 class Streams:
-    """A run's standard streams, its report and what the mechanism says of it, as memory files."""
+    """A run's standard streams, its report and the mechanism's own messages, as memory files."""
 
     stdin: int
     stdout: int
@@ -44,7 +44,7 @@ class Streams:
 
 @contextmanager
 def streams(stdin: bytes) -> Iterator[Streams]:
-    """Open as long as the block."""
+    """The streams, open for the duration of the block."""
     with ExitStack() as stack:
         files = [stack.enter_context(memory_file("stdin", stdin))]
         files += [stack.enter_context(memory_file(name)) for name in ("stdout", "stderr", "report", "status")]
@@ -54,12 +54,12 @@ def streams(stdin: bytes) -> Iterator[Streams]:
 
 @dataclass(frozen=True)
 class Launch:
-    """A mechanism's command line, with all that goes with it.
+    """A mechanism's command line with everything it needs.
 
-    `stop` ends it and everything that it started; where that is not SIGKILL, what is left after a while is killed.
-    Where it `forks`, what all its processes use together is limited too, if the machine lets us. `orphan` says, once it
-    has begun, which of its processes it leaves behind: that ends by itself, and is waited for, so that the CPU time of
-    all that ran counts as that of this process's children.
+    `stop` is the signal that ends it with everything it started; if that is not SIGKILL, whatever remains after a while
+    is killed. If it `forks`, the total that its processes use is limited too, if the machine permits. `orphan`, called
+    once it has begun, names a process that it leaves behind. That process ends by itself and is reaped, so that the CPU
+    time of everything that ran is accounted to this process's children.
     """
 
     line: list[str]
@@ -67,7 +67,7 @@ class Launch:
     inherited: list[int] = field(default_factory=list)
     environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": "/usr/bin"})
     cwd: str = "/"
-    options: Mapping[str, Any] = field(default_factory=dict)  # of Popen
+    options: Mapping[str, Any] = field(default_factory=dict)  # for Popen
     stop: signal.Signals = signal.SIGKILL
     forks: bool = False
     orphan: Callable[[], int | None] | None = None
@@ -83,12 +83,12 @@ class Launch:
             pass_fds=self.inherited,
             env=dict(self.environment),  # a mechanism's own environment may be readable from inside
             cwd=self.cwd,
-            start_new_session=True,  # Ctrl-C at the terminal is the harness's to handle
+            start_new_session=True,  # only the harness handles Ctrl-C at the terminal
             **self.options,
         )
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
-        """Ends it, and everything that it started."""
+        """Ends it with everything it started."""
         if process.poll() is None and self.stop != signal.SIGKILL:
             os.killpg(process.pid, self.stop)
             with suppress(subprocess.TimeoutExpired):
@@ -101,7 +101,7 @@ class Launch:
             _wait_for(left)
 
     def run(self, limits: Limits) -> Ended:
-        """To its end, or until `wall_seconds` have passed."""
+        """Runs to completion, or until `wall_seconds` have passed."""
         start = time.monotonic()
         with ExitStack() as stack:
             cgroups = find_cgroups() if self.forks else ""
@@ -121,7 +121,7 @@ class Launch:
 
 
 def _user_seconds(pid: int) -> float | None:
-    """CPU time in user mode of a process that nobody has waited for yet, and of those that it waited for."""
+    """User-mode CPU time of a process that has not been reaped yet, including that of the children it reaped."""
     try:
         fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -130,7 +130,7 @@ def _user_seconds(pid: int) -> float | None:
 
 
 def _wait_for(orphan: int) -> None:
-    """Where it is ours, and for a while."""
+    """Reaps the orphan if it is ours, waiting for a limited time."""
     with suppress(OSError):
         handle = os.pidfd_open(orphan)
         try:
@@ -142,7 +142,7 @@ def _wait_for(orphan: int) -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    status: int  # as a shell gives it: 128 + the signal
+    status: int  # as a shell reports it: 128 + the signal
     wall_seconds: float
     wall_timeout: bool
     user_seconds: float | None = None
@@ -150,8 +150,8 @@ class Ended:
 
 
 def _ends(waited_for: Any, pid: int, seconds: float) -> tuple[bool, bool]:
-    """Waits until a descriptor can be read, which says that something has ended in time; (whether it has, whether not
-    because a process and all that it started have only slept for `STALL_SECONDS`)."""
+    """Waits until a descriptor is readable, which means that the process has ended. Returns whether it ended in time,
+    and whether it did not because it and all its descendants only slept for `STALL_SECONDS`."""
     end = time.monotonic() + seconds
     used, since = -1, time.monotonic()
     while (left := end - time.monotonic()) > 0:
@@ -166,14 +166,14 @@ def _ends(waited_for: Any, pid: int, seconds: float) -> tuple[bool, bool]:
 
 
 def _activity(pid: int) -> tuple[int, bool]:
-    """CPU time, in ticks, of a process and all below it, and whether any of their threads runs, could run, or waits for
-    a disk: a machine under load is not a program that sleeps."""
+    """CPU time, in ticks, of a process and its descendants, and whether any of their threads is running, runnable, or
+    waiting for a disk: on a loaded machine, not getting the CPU is not the same as sleeping."""
     ticks, busy, waiting = 0, False, [pid]
     while waiting:
         process = Path("/proc", str(waiting.pop()), "task")
         try:
             threads = list(process.iterdir())
-        except OSError:  # it has just ended
+        except OSError:  # it has already ended
             busy = True
             continue
         for thread in threads:
@@ -203,7 +203,7 @@ def serving(launch: Launch, limits: Limits, stage: Stage) -> Iterator[Served]:
         try:
             yield served
         finally:
-            ours.close()  # it ends by itself; if not, by force
+            ours.close()  # it exits by itself; if not, it is killed
             select.select([handle], [], [], 0 if served.is_stuck else GRACE_SECONDS)
 
 
@@ -255,7 +255,7 @@ def finished_of(ended: Ended, limits: Limits, files: Streams) -> Finished:
 
 
 def finished_with(ended: Ended, limits: Limits, stdout: bytes, stderr: bytes, report: bytes) -> Finished:
-    """`finished_of` with what was written."""
+    """`finished_of`, given what was written."""
     code = ended.status if ended.status < 128 else None
     ended_by = None if code is not None else ended.status - 128
     return Finished(
@@ -266,7 +266,7 @@ def finished_with(ended: Ended, limits: Limits, stdout: bytes, stderr: bytes, re
         report=report,
         wall_seconds=ended.wall_seconds,
         wall_timeout=ended.wall_timeout,
-        # A program that ignores SIGXCPU is killed a CPU second later.
+        # A program that ignores SIGXCPU is killed one CPU second later.
         cpu_limit=ended_by == signal.SIGXCPU
         or (ended_by == signal.SIGKILL and not ended.wall_timeout and ended.wall_seconds >= limits.cpu_seconds),
         user_seconds=ended.user_seconds,
@@ -275,7 +275,7 @@ def finished_with(ended: Ended, limits: Limits, stdout: bytes, stderr: bytes, re
 
 
 def rlimits(limits: Limits, stage: Stage, *, is_gem5: bool = False) -> dict[str, tuple[int, int]]:
-    """Soft and hard limit of each resource, by prlimit's names."""
+    """Soft and hard limits of each resource, by prlimit's names."""
     output = limits.output_bytes if stage == "payload" or is_gem5 else REPORT_BYTES
     return {
         "nproc": (limits.processes, limits.processes),
@@ -289,12 +289,12 @@ def rlimits(limits: Limits, stage: Stage, *, is_gem5: bool = False) -> dict[str,
 
 
 def prlimit_options(limits: Mapping[str, tuple[int, int]]) -> list[str]:
-    """`rlimits` for the command prlimit."""
+    """`rlimits` as options of the command prlimit."""
     return [f"--{name}={soft}:{hard}" for name, (soft, hard) in limits.items()]
 
 
 def find_program(program: str, package: str) -> str:
-    """Where it is; SandboxError with the package to install when it is nowhere."""
+    """The program's path; SandboxError, with the package to install, if it is not found."""
     path = shutil.which(program)
     if path is None:
         raise SandboxError(f"{program} not found; install it: sudo apt-get install {package}")
@@ -302,11 +302,11 @@ def find_program(program: str, package: str) -> str:
 
 
 def has_ended(harness: str) -> bool:
-    """Whether the process with this id, which made something, is no more: what it left can be removed."""
+    """Whether the process with this id has ended, so that its remains can be removed."""
     return not Path("/proc", harness).exists()
 
 
 def said_last(stderr: bytes) -> str:
-    """The last line of what was written to standard error."""
+    """The last line written to standard error."""
     lines = stderr.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else "no message"

@@ -1,7 +1,7 @@
-"""A root file system where nothing can be mounted: its programs are started by its own loader, with its own libraries.
+"""Uses a root file system without mounting it: its programs are started by its own loader, with its own libraries.
 
-What is compiled this way is what is compiled where the root is mounted, byte for byte: the compiler is told where its
-headers and libraries lie (`--sysroot`) and what to call them (`-ffile-prefix-map`), and starts its parts by the loader.
+The output is byte for byte the same as where the root is mounted: the compiler is told where its headers and libraries
+are (`--sysroot`), what to call them (`-ffile-prefix-map`), and to start its parts through the loader.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 from pie_bench.execution.isa import COMPILERS, ISAS
 
 _TOOLS = tuple(f"{isa.binutils}{name}" for isa in ISAS.values() for name in ("objdump", "addr2line"))
-_CALLED = ("as", "ld")  # by a compiler, by these names
+_CALLED = ("as", "ld")  # by a compiler, under these names
 
 
 def loader(root: Path) -> list[str]:
-    """What a program of the root, or compiled for it, is started by."""
+    """The command prefix that starts a program of the root, or one compiled for it."""
     return [f"{root}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{root}/usr/lib/x86_64-linux-gnu"]
 
 
 def write_tools(folder: Path, root: Path) -> None:
-    """Puts the root's compiler and binutils into `folder`, by their names, as they can be called from outside."""
+    """Puts the root's compiler and binutils into `folder`, under their names, callable from outside."""
     start, wrapper = shlex.join(loader(root)), ",".join(loader(root))
     programs = root / "usr" / "bin"
     folder.mkdir()

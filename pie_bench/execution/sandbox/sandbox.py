@@ -1,4 +1,4 @@
-"""The contract of every sandbox: foreign code runs here and nowhere else."""
+"""The contract of every sandbox: untrusted code runs here and nowhere else."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Stage = Literal["compile", "payload", "simulator"]
 
 
 class SandboxError(PieBenchError):
-    """The sandbox itself failed, not what ran in it: an `infra_error`, never the program's fault."""
+    """The sandbox itself failed, rather than what ran in it: an `infra_error`, never the program's fault."""
 
 
 class NotServedError(SandboxError):
-    """The mechanism has no `serve`: a run each instead."""
+    """The mechanism does not support `serve`: use one run per input instead."""
 
 
 class Limits(Strict):
-    """What one run may use. `cpu_seconds` and `wall_seconds` are backstops on host time; all others are exact."""
+    """What one run may use. `cpu_seconds` and `wall_seconds` are backstops on host time; the others are exact."""
 
     cpu_seconds: int = Field(ge=1)
     wall_seconds: int = Field(ge=1)
@@ -49,9 +49,9 @@ class File:
 class Finished:
     """How a run ended. `exit_code` is None after a signal; `report` is what was written to `REPORT_PATH`.
 
-    `cpu_limit` and `wall_timeout` say that it was stopped for using up that limit; `stalled`, beside the latter, that
-    it only waited, and was stopped early. `user_seconds` is its CPU time outside the kernel, to 10 ms; None where the
-    mechanism cannot tell.
+    `cpu_limit` and `wall_timeout`: it was stopped for exceeding that limit; `stalled`, with the latter: it only slept,
+    and was stopped early. `user_seconds` is its CPU time outside the kernel, to 10 ms; None if the mechanism cannot
+    tell.
     """
 
     exit_code: int | None
@@ -73,11 +73,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: `REPORT_PATH` in an argument stands for the path of a file that comes back as `Finished.report`.
+    """What to run: `REPORT_PATH` in an argument stands for the path of a file returned as `Finished.report`.
 
-    `root` is the file system that the command sees (its /usr and /etc/ld.so.cache); None shows the host's /usr.
-    `shown` are folders and files of the host, read-only, by the path they have inside. Addresses are the same in every
-    run, unless `random_addresses`: for a simulator that its program is not to find.
+    `root` is the file system that the command sees (its /usr and /etc/ld.so.cache); None: the host's /usr. `shown` maps
+    paths inside to read-only folders and files of the host. Addresses are the same in every run unless
+    `random_addresses`, which hides a simulator from its program.
     """
 
     argv: Sequence[str]
@@ -90,58 +90,58 @@ class Command:
 
 
 REPORT_PATH = "{report}"
-SERVER = "/w/server"
-PROGRAM = "/w/program"  # where a program lies in every sandbox: argv[0] is part of what is measured
-WALL_CLOCK = "stopped by the wall clock"  # though it ran: the machine was too busy
+SERVER = "/w/server"  # server.cpp
+PROGRAM = "/w/program"  # a program's path in every sandbox: argv[0] affects measurements
+WALL_CLOCK = "stopped by the wall clock"  # although it was running: the machine was too busy
 CHANNEL = "{channel}"
 
 
 class Served(Protocol):
     """A process in the sandbox that forks a child for each input.
 
-    Its standard input is a sequenced-packet socket. After a first packet (`send`: whatever it expects) each packet is
-    one byte, a tag, with four descriptors, which a child puts in place of its standard input, output, error and
-    `report_descriptor` (what `REPORT_PATH` stands for); it then installs the seccomp program `child_filter`, and only
-    then may foreign code run that has seen the input. When the child has ended the process sends its wait status,
-    four bytes, and may add the child's CPU time outside the kernel, eight bytes, in microseconds; it is then ready for
-    the next. It ends when the socket is closed.
+    Its standard input is a sequenced-packet socket. After a first packet (`send`, with whatever it expects), each
+    packet is one byte, a tag, with four descriptors. A child installs these as its standard input, output, error and
+    `report_descriptor` (for which `REPORT_PATH` stands), then the seccomp program `child_filter`; only then may
+    untrusted code run that has seen the input. When the child has ended, the process sends its wait status, four bytes,
+    optionally followed by the child's user time in microseconds, eight bytes, and is ready for the next. It exits when
+    the socket is closed.
     """
 
     report_descriptor: int
     child_filter: bytes
 
     def send(self, message: bytes) -> None:
-        """One packet. Raises SandboxError when the process has ended."""
+        """Sends one packet. Raises SandboxError if the process has ended."""
         ...
 
     def run(self, stdin: bytes, tag: bytes = b"\0") -> Finished:
-        """Lets a child have the input and waits for its end, or `wall_seconds`: after that nothing more can be run.
+        """Runs a child on the input until it ends, or for `wall_seconds`, after which nothing more can be run.
 
-        Raises SandboxError when the process has ended.
+        Raises SandboxError if the process has ended.
         """
         ...
 
     def stderr(self) -> bytes:
-        """What the process itself, not a child, has written to standard error."""
+        """What the process itself, rather than a child, has written to standard error."""
         ...
 
 
 @dataclass(frozen=True)
 class Connected:
-    """A command that runs and answers: `channel` is a stream socket to it, `stderr` what it has said so far."""
+    """A running command to talk to: `channel` is a stream socket to it, `stderr` returns its messages so far."""
 
     channel: socket.socket
     stderr: Callable[[], bytes]
 
 
 class Sandbox(Protocol):
-    """Runs one command with nothing of the host in reach but a read-only `/usr` and the given files.
+    """Runs one command that can reach nothing of the host except a read-only `/usr` and the given files.
 
     `shows_roots`: a command sees its `root` as its file system; otherwise it is started with the root's loader and
-    libraries, and what it opens by name is the host's, as far as the rules allow. `accounts_cpu`: the kernel adds the
-    CPU time of what was run to that of this process's children. A class is made without arguments (SandboxError where
-    it cannot work), and may have a `remedy`, a line that says what it needs. One of another package that was chosen by
-    name has `plugin`: what results say of it (`registry.provenance`).
+    libraries, and what it opens by name is the host's, as far as the rules allow. `accounts_cpu`: the kernel accounts
+    the CPU time of what was run to this process's children. A class is instantiated without arguments (SandboxError if
+    it cannot work), and may have a `remedy`, one line that says what it needs. A plug-in's sandbox chosen by name has
+    `plugin`: its entry in the results (`registry.provenance`).
     """
 
     name: str
@@ -149,21 +149,21 @@ class Sandbox(Protocol):
     accounts_cpu: bool
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
-        """Runs to the end or a limit. Raises SandboxError when the sandbox could not start the command."""
+        """Runs to completion or to a limit. Raises SandboxError if the sandbox could not start the command."""
         ...
 
     def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> AbstractContextManager[Served]:
-        """Starts a command that serves inputs, by itself or as `SERVER` does for the program that follows it; `limits`
-        hold for it and each child.
+        """Starts a command that serves inputs: a simulator, or `SERVER` followed by a program's command line. `limits`
+        apply to it and each child.
 
-        Raises NotServedError where the mechanism cannot.
+        Raises NotServedError if the mechanism does not support this.
         """
         ...
 
     def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
-        """Runs gem5, which is talked with: `CHANNEL` in an argument stands for its end's descriptor.
+        """Runs gem5 and talks to it: `CHANNEL` in an argument stands for the descriptor of its end.
 
-        It ends when the channel is closed at the block's end, or is killed a little later, with all its children.
+        It exits when the channel is closed at the end of the block, or is killed a little later, with all its children.
         Descriptors can be passed over the channel.
         """
         ...

@@ -1,11 +1,11 @@
-"""System call filters, one profile a stage, as BPF programs for bubblewrap's `--seccomp`.
+"""System call filters, one profile per stage, as BPF programs for bubblewrap's `--seccomp`.
 
-`payload` and `simulator` allow what a contest program (and QEMU around it) needs and refuse the rest with EPERM;
-no process can be forked and no call can wait, so idle time cannot pass for work. `compile` must fork (g++ starts
-cc1plus, as and ld) and refuses what reaches into other processes, the network or the kernel's administration.
-`server` is `simulator` and what a process that serves inputs needs to fork a child for each; a child gives that up, by
-putting `simulator` on top, before the program sees its input. `gem5` is what gem5 needs; foreign code is simulated
-there, instruction by instruction, and makes no system call of its own.
+`payload` and `simulator` allow what a contest program (and QEMU around it) needs and refuse the rest with EPERM:
+processes cannot fork and calls cannot wait, so idle time cannot pass for work. `compile` must fork (g++ starts cc1plus,
+as and ld) and refuses whatever reaches into other processes, the network or the kernel's administration.
+`server` is `simulator` plus what a process that serves inputs needs to fork a child for each; the child drops that, by
+stacking `simulator` on top, before the program sees its input. `gem5` is what gem5 needs; untrusted code is simulated
+there, instruction by instruction, and makes no system calls of its own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ clone vfork pselect6 select poll ppoll sendmsg getsockname getsockopt shutdown f
 fchown umask setitimer getitimer timer_create timer_settime timer_delete clock_nanosleep nanosleep
 """
 
-_RUNC = "capget capset close_range getdents64 personality prctl"  # between the profile and the program, runc
+_RUNC = "capget capset close_range getdents64 personality prctl"  # for runc, which starts the program
 
 _NEVER_WHILE_COMPILING = """
 acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init finit_module fsconfig
@@ -64,7 +64,7 @@ _OF_PROFILE = {
 
 @functools.cache
 def filter_program(stage: Filter) -> bytes:
-    """The BPF program of a profile, as `seccomp_export_bpf` writes it."""
+    """The BPF program of a profile, as written by `seccomp_export_bpf`."""
     import pyseccomp as seccomp
 
     refuse = seccomp.ERRNO(1)  # EPERM
@@ -87,7 +87,7 @@ def filter_program(stage: Filter) -> bytes:
 
 
 def docker_profile(stage: Stage) -> dict[str, Any]:
-    """A profile as Docker takes it. What starts the program in the container is behind it too."""
+    """A profile in Docker's format. It also applies to whatever starts the program in the container."""
     calls: list[dict[str, Any]]
     if stage == "compile":
         default, refused = "SCMP_ACT_ALLOW", _NEVER_WHILE_COMPILING.replace(" personality", "").split()
@@ -131,7 +131,7 @@ def _known(seccomp: Any, names: str) -> list[str]:
 
 
 def as_file(stage: Filter) -> int:
-    """A descriptor, at its start, of the profile's BPF program; the caller closes it."""
+    """A descriptor, positioned at the start, of the profile's BPF program; the caller closes it."""
     fd = os.memfd_create(f"seccomp-{stage}")
     os.write(fd, filter_program(stage))
     os.lseek(fd, 0, os.SEEK_SET)

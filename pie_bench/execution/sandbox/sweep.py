@@ -1,7 +1,6 @@
-"""What a harness that was killed (`kill -9`, a power cut) could not remove any more: looked for at the next start.
+"""Removes what a killed harness (`kill -9`, a power cut) left behind, at the next start.
 
-Its processes end with it, or with its control groups here. Docker's containers are removed by the next
-`ContainerSandbox`.
+Its processes end with it, or with its control groups here. The next `ContainerSandbox` removes Docker's containers.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pie_bench.execution.sandbox.process import has_ended
 
 
 def sweep() -> None:
-    """Removes run folders, temporary folders and control groups whose harness is no more. Only this user's."""
+    """Removes this user's run folders, temporary folders and control groups whose harness is gone."""
     folder = Path(CWD)
     for path in [*folder.glob("??"), *folder.glob("pie_bench-*-*")]:
         with suppress(OSError):
@@ -32,6 +31,6 @@ def sweep() -> None:
 
 
 def _of_the_dead(path: Path) -> bool:
-    """Whether its name says that it was made by a process that is no more."""
+    """Whether its name shows that it was made by a process that is gone."""
     named = re.match(r"pie_bench-(\d+)-", path.name)
     return named is not None and path.is_dir() and not path.is_symlink() and has_ended(named[1])

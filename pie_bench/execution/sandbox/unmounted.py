@@ -1,4 +1,4 @@
-"""What the mechanisms have in common that mount nothing: a run's files lie in a folder of its own (folder.py)."""
+"""What mechanisms without mounts share: each run's files are in its own folder (folder.py)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from pie_bench.execution.sandbox.sandbox import (
 
 @dataclass(frozen=True)
 class Job:
-    """A command as it is really run: `argv` and `environment` with the folder's names and the report's path."""
+    """A command as it is actually run: `argv` and `environment` with the folder's names and the report's path."""
 
-    name: str  # the program by the name it was given
+    name: str  # the program, under its original name
     argv: list[str]
     environment: dict[str, str]
     limits: Limits
@@ -38,14 +38,14 @@ class Job:
     has_report: bool
     folder: Folder
     uid: int | None
-    roots: tuple[str, ...] = ()  # folders of the host that it needs, instead of the host's programs and libraries
+    roots: tuple[str, ...] = ()  # host folders that it needs instead of the host's programs and libraries
 
 
 class UnmountedSandbox(ABC):
-    """The `Sandbox` contract but for `connect` (gem5).
+    """The `Sandbox` contract, except `connect` (gem5).
 
-    A root file system, and what else is shown, lies where it lies: a command's paths are rewritten, and programs are
-    started by the root's loader.
+    A root file system, and anything else shown, stays at its location: a command's paths are rewritten, and programs
+    are started by the root's loader.
     """
 
     name: str
@@ -54,18 +54,18 @@ class UnmountedSandbox(ABC):
 
     @abstractmethod
     def _launch(self, job: Job, stack: ExitStack) -> Launch:
-        """How the job is started; what must stay until it has ended goes on the stack."""
+        """How to start the job; whatever must outlive it goes on the stack."""
 
     def _user(self, stack: ExitStack) -> int | None:
-        """The uid that a run gets; None for the harness's own."""
+        """The uid for a run; None for the harness's own."""
         return None
 
     def _failure(self, launch: Launch) -> str | None:
-        """What went wrong in the mechanism itself, if anything did."""
+        """What went wrong in the mechanism itself, if anything."""
         return None
 
     def run(self, command: Command, limits: Limits, stage: Stage) -> Finished:
-        """Runs to the end or a limit. Raises SandboxError when the command could not be started."""
+        """Runs to completion or to a limit. Raises SandboxError if the command could not be started."""
         with ExitStack() as stack:
             job = self._job(command, limits, stage, stage, stack)
             launch = self._launch(job, stack)
@@ -86,7 +86,7 @@ class UnmountedSandbox(ABC):
             yield stack.enter_context(serving(launch, limits, stage))
 
     def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
-        """Not to be had: gem5 needs folders of its own."""
+        """Unsupported: gem5 needs folders of its own."""
         raise SandboxError(
             f"gem5 does not run in the sandbox {self.name}: install bubblewrap (sudo apt-get install bubblewrap), "
             "or use gem5's container"

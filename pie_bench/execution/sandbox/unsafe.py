@@ -1,4 +1,4 @@
-"""No sandbox at all: a process of the harness's own user with limits. Only ever used when asked for by name."""
+"""No sandbox at all: a process of the harness's own user, with limits. Only used if requested by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pie_bench.execution.sandbox.unmounted import Job, UnmountedSandbox
 
 
 class UnsafeSandbox(UnmountedSandbox):
-    """Runs commands with resource limits and nothing else: files, network and processes of the host are in reach."""
+    """Runs commands with resource limits and nothing else: they can reach the host's files, network and processes."""
 
     name = "unsafe"
 
@@ -22,7 +22,7 @@ class UnsafeSandbox(UnmountedSandbox):
         self._start = [*self._start, find_program("prlimit", "util-linux")]
 
     def _launch(self, job: Job, stack: ExitStack) -> Launch:
-        # The number of processes is counted for the whole user, not for the run.
+        # The kernel counts processes per user, not per run.
         limited = {name: limit for name, limit in rlimits(job.limits, job.stage).items() if name != "nproc"}
         line = [*self._start, *prlimit_options(limited), *job.argv]
         inherited = [job.files.report] if job.has_report else []

@@ -1,7 +1,7 @@
-"""A kind of simulator: how it is found on this machine, examined and opened.
+"""A kind of simulator: how to find, examine and open it on this machine.
 
-One more simulator is one file or folder with a spec class (spec.py), a `SimulatorKind` and a `Simulator`
-(simulator.py), and its line in the registry; from another package, an entry point in `pie_bench.simulators`.
+Adding a simulator takes one file or folder with a spec class (spec.py), a `SimulatorKind` and a `Simulator`
+(simulator.py), plus a line in the registry or, in another package, an entry point in `pie_bench.simulators`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pie_bench.execution.simulators.spec import SimulatorSpec
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried: `says` is what was found, or what is wrong and the remedy."""
+    """The result of one check: `says` is what was found, or what is wrong and the remedy."""
 
     what: str
     usable: bool
@@ -29,33 +29,33 @@ class Finding:
 
 
 class SimulatorKind(Protocol):
-    """Made without arguments; it keeps nothing."""
+    """Instantiated without arguments; stateless."""
 
     spec: type[SimulatorSpec]
 
     def find(self, spec: EnvironmentSpec, sandbox: Sandbox, root: Path | None) -> Found:
-        """The simulator on this machine. SandboxError when it does not run, UserError when there is none."""
+        """Finds the simulator on this machine. SandboxError if it does not run, UserError if there is none."""
         ...
 
     def open(self, environment: Environment, sandbox: Sandbox) -> Simulator:
-        """One that measures in an environment opened here (`environment.found` is what `find` gave)."""
+        """Opens a simulator for an environment opened here (`environment.found` is what `find` returned)."""
         ...
 
     def examine(self, spec: EnvironmentSpec, sandbox: Sandbox) -> Iterator[Finding]:
-        """What `pie-bench doctor` says of it, beside whether the environment can be used."""
+        """What `pie-bench doctor` reports about it, besides whether the environment can be used."""
         ...
 
     def version(self, facts: Mapping[str, str]) -> str:
-        """The simulator and its version, for people, from the environment's facts."""
+        """The simulator and its version, for display, from the environment's facts."""
         ...
 
 
 def kind_of(spec: SimulatorSpec) -> SimulatorKind:
-    """The kind of simulator that an environment names. UserError as `registry.load`."""
+    """The kind of simulator that an environment names. UserError as for `registry.load`."""
     kind: type[SimulatorKind] = registry.load("simulators", spec.kind)
     return kind()
 
 
 def open_simulator(environment: Environment, sandbox: Sandbox) -> Simulator:
-    """The simulator of an environment that was opened on this machine."""
+    """Opens the simulator of an environment that was opened on this machine."""
     return kind_of(environment.spec.simulator).open(environment, sandbox)

@@ -1,4 +1,4 @@
-"""What an environment says of its simulator, and what is known of one without running it."""
+"""A simulator's part of an environment, and what is known about it without running it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE_BYTES = 4096
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of one core that judging takes, roughly: a program compiled, a test started, a second simulated."""
+    """Approximate seconds on one core: to compile a program, to start a test, to simulate one second."""
 
     program: float
     test: float
@@ -22,14 +22,14 @@ class Speed:
 
 
 class SimulatorSpec(Strict):
-    """Base of a simulator's part of an environment. A subclass adds its fields, and says:
+    """Base of a simulator's part of an environment. A subclass adds its fields, and defines:
 
-    - `labels`: what its counters are called; `instructions`: the counter of executed instructions;
-    - `where_from`: fields that only say where to find it: no part of any id (what was found is among the facts);
-    - `pages`: the counter of pages of 4 KiB in use at once, at most;
-    - `profiles`: whether it knows where in a program the cycles go;
+    - `labels`: the names of its counters; `instructions`: the counter of executed instructions;
+    - `where_from`: fields that only say where to find it, excluded from all ids (what was found is among the facts);
+    - `pages`: the counter of 4 KiB pages in use at once, at most;
+    - `profiles`: whether it can tell where in a program the cycles go;
     - `needs_mounts`: whether the environment's root file system must be mounted for it;
-    - `speed`: for estimates, None where nothing is known of it.
+    - `speed`: for estimates, None if unknown.
     """
 
     labels: ClassVar[Mapping[str, str]] = {}
@@ -44,19 +44,19 @@ class SimulatorSpec(Strict):
 
     @property
     def stalls(self) -> Mapping[str, float]:
-        """Counters of cycles in which nothing was finished, by what was waited for, with the seconds of a cycle."""
+        """Counters of stall cycles, by what was waited for, with the seconds per cycle."""
         return {}
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """Root file systems that the simulator needs beside the environment's own."""
+        """Root file systems that the simulator needs besides the environment's own."""
         return ()
 
 
 def spec_class(kind: str) -> type[SimulatorSpec]:
-    """The spec class of a kind of simulator. UserError for an unknown kind, or a plug-in that is none."""
+    """The spec class of a kind of simulator. UserError for an unknown kind, or an invalid plug-in."""
     found = registry.find("simulators", kind)
     spec = getattr(found.load(), "spec", None)
     if not (isinstance(spec, type) and issubclass(spec, SimulatorSpec)):
-        raise found.broken("its `spec` is no subclass of SimulatorSpec")
+        raise found.broken("its `spec` is not a subclass of SimulatorSpec")
     return spec

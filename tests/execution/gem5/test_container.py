@@ -117,7 +117,7 @@ def test_only_known_ticks_of_an_accepted_version_serve() -> None:
     assert not_usable(spec, "24.0.0.1", 7) is None
     assert not_usable(spec, "20.1.0.2", 9) is None, "nothing is known of this version yet"
     assert "8 ticks" in (not_usable(spec, "24.0.0.1", 8) or "")
-    assert "this environment takes 24.0, 20.1" in (not_usable(spec, "24.01", 7) or "")
+    assert "this environment accepts 24.0, 20.1" in (not_usable(spec, "24.01", 7) or "")
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_an_image_that_cannot_be_pulled_is_one_line(daemon: Any) -> None:
 
 def test_an_image_for_another_processor_is_refused() -> None:
     images = SimpleNamespace(get=lambda _: SimpleNamespace(attrs={"Architecture": "arm64"}))
-    with pytest.raises(UserError, match="is built for arm64, and gem5 is needed for amd64"):
+    with pytest.raises(UserError, match="is built for arm64, but gem5 is needed for amd64"):
         ensure_image(SimpleNamespace(images=images), "image:tag")
 
 

@@ -1,4 +1,4 @@
-"""gem5 from a container image, through the Docker SDK: for Docker, and for Podman's Docker-compatible socket."""
+"""gem5 from a container image, through the Docker SDK, on Docker or Podman's Docker-compatible socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from pie_bench.errors import UserError
 from pie_bench.execution.sandbox.sandbox import Connected, Limits, SandboxError
 
-# Where images keep gem5: on the PATH (the gem5 project's), or in the tree it was built in (PIE's authors', others).
+# Where images put gem5: on the PATH (the gem5 project's), or in its build tree (PIE's authors', others).
 LAYOUTS = (
     "gem5",
     "/gem5/build/X86/gem5.fast",
@@ -33,9 +33,9 @@ _CONNECT_SECONDS = 300
 
 
 class ContainerGem5:
-    """gem5 in a throwaway container: no network, nothing writable but /tmp, no capabilities, an unprivileged user.
+    """gem5 in a throwaway container: no network, only /tmp writable, no capabilities, an unprivileged user.
 
-    `digest` is what `ensure_image` found under the image's name, which may mean another one tomorrow.
+    `digest` is what `ensure_image` found under the image's name, which may refer to another image tomorrow.
     """
 
     def __init__(self, client: Any, image: str, digest: str):
@@ -51,7 +51,7 @@ class ContainerGem5:
             folder = Path(name)
             for part in (folder, folder / "w", folder / "channel"):
                 part.mkdir(exist_ok=True)
-                part.chmod(0o755)  # the container's user is another one
+                part.chmod(0o755)  # the container runs as a different user
             for path, content in {**files, "/w/job.json": json.dumps(job, sort_keys=True).encode()}.items():
                 (folder / path.lstrip("/")).write_bytes(content)
                 (folder / path.lstrip("/")).chmod(0o755)
@@ -71,7 +71,7 @@ class ContainerGem5:
 
 
 def container_options(image: str, flags: list[str], folder: Path, root: Path, limits: Limits) -> dict[str, Any]:
-    """The Docker SDK's options of a container that serves one job."""
+    """The Docker SDK's options for a container that serves one job."""
     return {
         "image": image,
         "entrypoint": ["/bin/sh", "-c", _FIND, "gem5"],
@@ -86,7 +86,7 @@ def container_options(image: str, flags: list[str], folder: Path, root: Path, li
         "pids_limit": 256,
         "ulimits": [
             {"Name": "nofile", "Soft": 256, "Hard": 256},
-            {"Name": "nproc", "Soft": 4096, "Hard": 4096},  # a daemon's default may be more than it can give
+            {"Name": "nproc", "Soft": 4096, "Hard": 4096},  # a daemon's default may exceed what it can grant
             {"Name": "fsize", "Soft": limits.output_bytes, "Hard": limits.output_bytes},
             {"Name": "core", "Soft": 0, "Hard": 0},
         ],
@@ -102,7 +102,7 @@ def container_options(image: str, flags: list[str], folder: Path, root: Path, li
 
 @contextmanager
 def _accepted(listener: socket.socket, container: Any) -> Iterator[socket.socket]:
-    """The connection that machine.py makes; SandboxError when the container ends without one."""
+    """The connection opened by machine.py; SandboxError if the container ends without one."""
     listener.settimeout(1.0)
     for _ in range(_CONNECT_SECONDS):
         try:
@@ -121,7 +121,7 @@ def _accepted(listener: socket.socket, container: Any) -> Iterator[socket.socket
 
 
 def docker_client() -> Any:
-    """The Docker SDK's client of a daemon that answers. UserError with the remedy when there is none."""
+    """The Docker SDK's client for a daemon that answers. UserError with the remedy if there is none."""
     try:
         import docker
     except ModuleNotFoundError:
@@ -143,9 +143,9 @@ def docker_client() -> Any:
 def ensure_image(
     client: Any, image: str, say: Callable[[str], object] = lambda line: print(line, file=sys.stderr)
 ) -> str:
-    """Has the image here, pulling it if need be: its digest in the registry, or its id if it comes from none.
+    """Makes the image available, pulling it if needed; returns its registry digest, or its id if it has none.
 
-    `image` is NAME, NAME:TAG or NAME@DIGEST. UserError for one that cannot be had or runs elsewhere only.
+    `image` is NAME, NAME:TAG or NAME@DIGEST. UserError if it is unavailable or only runs elsewhere.
     """
     import docker
 
@@ -170,7 +170,7 @@ def ensure_image(
     architecture = found.attrs.get("Architecture")
     if architecture not in ("amd64", "x86_64", None):
         raise UserError(
-            f"{image}: is built for {architecture}, and gem5 is needed for amd64; name another in PIE_GEM5_IMAGE"
+            f"{image}: is built for {architecture}, but gem5 is needed for amd64; name another in PIE_GEM5_IMAGE"
         )
     published = found.attrs.get("RepoDigests") or []
     return str(published[0].rpartition("@")[2] if published else found.id)

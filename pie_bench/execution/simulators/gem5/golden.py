@@ -1,4 +1,4 @@
-"""One fixed program whose ticks show that this gem5 measures what other builds of the same version measure."""
+"""A fixed program whose ticks prove that this gem5 measures the same as other builds of its version."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ GOLDEN = Path(__file__).with_name("golden.elf")  # golden.S, assembled
 
 
 def find_gem5(spec: EnvironmentSpec, sandbox: Sandbox) -> tuple[Gem5, dict[str, str]]:
-    """The first gem5 of this machine that may serve, with its version, golden ticks, and the version of machine.py.
+    """The first suitable gem5 of this machine, with its version, golden ticks, and the version of machine.py.
 
-    UserError, with every remedy, when there is none: no gem5, other versions only, or one that takes other ticks for
-    the golden program than are known for its version.
+    UserError, with every remedy, if there is none: no gem5, only other versions, or one whose ticks for the golden
+    program differ from those known for its version.
     """
     assert isinstance(spec.simulator, Gem5Spec)
     problems = []
@@ -38,20 +38,20 @@ def find_gem5(spec: EnvironmentSpec, sandbox: Sandbox) -> tuple[Gem5, dict[str, 
             facts = {"gem5": version, "golden_ticks": str(ticks), "machine": machine_version()}
             return candidate, facts
         problems.append(f"{candidate.description}: {problem}")
-    raise UserError(f"no gem5 can be used here: {'; '.join(problems)}")
+    raise UserError(f"no usable gem5:  {'; '.join(problems)}")
 
 
 def machine_version() -> str:
-    """The version that machine.py gives itself: changed whenever the same program would take other ticks."""
+    """The version in machine.py: changed whenever the same program would take a different number of ticks."""
     found = re.search(r"^VERSION = (\d+)", MACHINE.read_text(), flags=re.M)
     assert found is not None
     return found[1]
 
 
 def not_usable(spec: Gem5Spec, version: str, ticks: int) -> str | None:
-    """Why a gem5 of this version and golden ticks cannot serve this environment; None when it can."""
+    """Why a gem5 of this version and golden ticks is unsuitable for this environment; None if it is suitable."""
     if not any(f"{version}.".startswith(f"{release}.") for release in spec.versions):
-        return f"is gem5 {version}, and this environment takes {', '.join(spec.versions)}"
+        return f"is gem5 {version}, but this environment accepts {', '.join(spec.versions)}"
     known = spec.golden_ticks.get(version)
     if known is not None and known != ticks:
         return (
@@ -62,9 +62,9 @@ def not_usable(spec: Gem5Spec, version: str, ticks: int) -> str | None:
 
 
 def golden_ticks(gem5: Gem5, spec: EnvironmentSpec) -> tuple[str, int]:
-    """gem5's version and the ticks of the golden program. Raises SandboxError when gem5 does not simulate it."""
+    """gem5's version and the ticks of the golden program. Raises SandboxError if gem5 does not simulate it."""
     with tempfile.TemporaryDirectory() as empty:
-        Path(empty).chmod(0o755)  # a root file system with nothing in it, which the sandbox's user can enter
+        Path(empty).chmod(0o755)  # an empty root file system that the sandbox's user can enter
         with Session(gem5, GOLDEN.read_bytes(), {}, Path(empty), spec) as session:
             session.send(0, b"")
             _, ran = session.next_done()

@@ -1,4 +1,4 @@
-"""gem5 as a kind of simulator: a binary of this machine, or one from a container image."""
+"""gem5 as a kind of simulator: a local binary, or one from a container image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Gem5Kind:
         return Gem5Simulator(environment, environment.found.handle, sandbox)
 
     def examine(self, spec: EnvironmentSpec, sandbox: Sandbox) -> Iterator[Finding]:
-        """Every way to a gem5, each asked for its version and the ticks of the golden program."""
+        """Every way to a gem5, with its version and the ticks of the golden program."""
         assert isinstance(spec.simulator, Gem5Spec)
         what = f"gem5 of {spec.environment}"
         for candidate in gem5_candidates(spec.simulator, sandbox):

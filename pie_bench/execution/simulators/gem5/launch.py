@@ -1,4 +1,4 @@
-"""Where gem5 comes from: a binary of this machine, or a container image. Both serve machine.py's protocol."""
+"""Where gem5 comes from: a local binary, or a container image. Both serve machine.py's protocol."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 
 BINARY_VARIABLE, IMAGE_VARIABLE = "PIE_GEM5_BINARY", "PIE_GEM5_IMAGE"
 MACHINE = Path(__file__).with_name("machine.py")
-_ROOT_INSIDE = "/root"  # the pinned root file system, as gem5 sees it; to the simulated program it is `/`
+_ROOT_INSIDE = "/root"  # the pinned root file system, as gem5 sees it; the simulated program sees it as `/`
 _FLAGS = ["--quiet", "--dump-config=", "--json-config=", "--dot-config=", "--outdir=/tmp/m5out"]
 
 
@@ -30,12 +30,13 @@ class Gem5(Protocol):
     def serve(
         self, job: Mapping[str, Any], files: Mapping[str, bytes], root: Path, limits: Limits
     ) -> AbstractContextManager[Connected]:
-        """Starts gem5 on a job; its `files` are laid at their paths (/w/…), `root` is what simulated programs see."""
+        """Starts gem5 on a job; `files` appear at their paths (/w/…), and `root` is the simulated programs' file
+        system."""
         ...
 
 
 class BinaryGem5:
-    """gem5 built on this machine, run in the sandbox with nothing in reach but the job."""
+    """gem5 built on this machine, run in the sandbox, where it can only reach the job."""
 
     def __init__(self, binary: Path, sandbox: Sandbox):
         self._binary, self._sandbox = binary, sandbox
@@ -77,7 +78,7 @@ class ImageGem5:
 
 
 def gem5_candidates(spec: Gem5Spec, sandbox: Sandbox) -> Iterator[Gem5 | str]:
-    """Every way to a gem5 in the order of preference, or a line that says why it is none and what to do."""
+    """Every way to a gem5 in order of preference, or one line that says why it is unusable and what to do."""
     for named in filter(None, os.environ.get(BINARY_VARIABLE, "").split(os.pathsep)):
         path = Path(named).expanduser().resolve()
         if path.is_file() and os.access(path, os.X_OK):

@@ -8,11 +8,11 @@ environment), `program` (host path), `stopped_at_fork` and `stopped_at_main` (co
 socket's descriptor, or the path of a socket to connect to.
 
 A program's start-up is the same for every input, and simulating it is nearly all the work. So it is simulated once, up
-to a point where nothing can have looked at the input yet: the harness chooses it and says so by `stopped_at_fork`, a
-copy of the program that ends there. How many instructions lie before it is counted first, on that copy, by the fast
-`AtomicSimpleCPU`. From there a forked child continues for each input.
+to a point before anything can have looked at the input. The harness chooses that point and passes it as
+`stopped_at_fork`, a copy of the program that ends there. The number of instructions before it is counted first, on that
+copy, by the fast `AtomicSimpleCPU`. From there a forked child continues for each input.
 
-What goes over the socket, a JSON object a message: out `{"ready": {...}}`; in `{"run": NUMBER}` with the descriptors of
+Messages on the socket are JSON objects: out `{"ready": {...}}`; in `{"run": NUMBER}` with the descriptors of
 stdin, stdout, stderr and of the report; out `{"done": NUMBER, "status": WAIT_STATUS}` when the report is complete.
 """
 
@@ -29,16 +29,16 @@ from _m5.core import gem5Version
 from m5 import objects
 from m5.params import AddrRange, allEnums
 
-VERSION = 1  # of what is simulated: raised whenever a program would take other ticks; part of every measurement
+VERSION = 1  # of the simulation: raise it whenever a program's ticks would change; part of every measurement
 STOP_AT_FORK = "at the fork"
 STOP_AT_MAIN = "at main"
 LIMIT = "simulate() limit reached"
-HOST_LIMIT_STEP = 100000000  # ticks between two looks at the clock: about a second of it
-MARGIN = 8  # the copies end in three instructions of their own; the fork may be a little earlier, never later
+HOST_LIMIT_STEP = 100000000  # ticks between two checks of the clock: about a second
+MARGIN = 8  # the copies end in three extra instructions; the fork may come slightly early, never late
 
 
 def processor(parameters):
-    """The out-of-order core. Names of parameters are gem5's; two of its classes were renamed over the years."""
+    """The out-of-order core. Parameter names are gem5's; two of its classes have been renamed over the years."""
     core = parameters["core"]
     cpu = getattr(objects, "X86O3CPU", None) or objects.DerivO3CPU
     cpu = cpu()
@@ -156,7 +156,7 @@ def machine(job, executable, cpu, timing):
 
 
 def instructions_until_exit(job, executable):
-    """How many instructions a copy of the program executes before it ends; counted in a process of its own."""
+    """How many instructions a copy of the program executes before it ends, counted in a separate process."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -178,7 +178,7 @@ def instructions_until_exit(job, executable):
 
 
 def simulate(cpu, job):
-    """Goes on until the program ends, a stop or a limit; where it is stopped does not disturb what is simulated."""
+    """Continues until the program ends, a stop or a limit; where it is stopped does not affect the simulation."""
     limit_ticks, host_seconds = job["tick_limit"], job.get("host_second_limit")
     if host_seconds is None:
         event = m5.simulate(max(1, limit_ticks - m5.curTick()))
@@ -209,7 +209,7 @@ def descriptors_of(name):
 
 
 def receive(channel):
-    """The next message and its descriptors; (None, []) when the harness has gone."""
+    """The next message and its descriptors; (None, []) if the harness has gone."""
     descriptors = array.array("i")
     data, ancillary, _, _ = channel.recvmsg(4096, socket.CMSG_SPACE(8 * descriptors.itemsize))
     for level, kind, content in ancillary:
@@ -223,7 +223,7 @@ def send(channel, message):
 
 
 def continue_with(descriptors, cpu, channel, job, stop):
-    """In a forked child: the rest of the program on one input; the report is a line of JSON and gem5's statistics."""
+    """In a forked child: runs the rest of the program on one input; reports a line of JSON and gem5's statistics."""
     channel.close()
     stdin, stdout, stderr, report = descriptors
     os.dup2(stdin, 0)
@@ -248,7 +248,7 @@ def continue_with(descriptors, cpu, channel, job, stop):
 
 
 def serve(job, cpu, channel, main_instructions):
-    """Forks a child for each input that the harness sends; several may run at once, as many as it sends."""
+    """Forks a child for each input that the harness sends; any number may run at once."""
     running = {}
     while True:
         readable = select.select([channel], [], [], 0.01 if running else None)[0]

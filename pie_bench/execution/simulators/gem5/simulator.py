@@ -1,6 +1,6 @@
-"""gem5, the ruler of the paper: simulated ticks of a Skylake core, start-up simulated once a program.
+"""gem5, the paper's ruler: simulated ticks of a Skylake core, with start-up simulated once per program.
 
-machine.py describes the machine and explains the fork server; here is the harness's side of it.
+machine.py describes the machine and explains the fork server; this is the harness's side.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SAID_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class _Ran:
-    """One child's end: how the simulation ended (None when gem5 itself did), what the program and gem5 wrote."""
+    """The end of one child: how the simulation ended (None if gem5 itself did), what the program and gem5 wrote."""
 
     ended: Mapping[str, Any] | None
     counters: Mapping[str, int]
@@ -57,7 +57,7 @@ class _Ran:
 
 
 class Gem5Simulator:
-    """The `Simulator` contract on gem5. May be used from several threads; they share this machine's cores."""
+    """The `Simulator` contract on gem5. Thread-safe; all threads share this machine's cores."""
 
     rounds_long_double = True
 
@@ -73,7 +73,7 @@ class Gem5Simulator:
         return counters.get("ticks", 0) * SECONDS_PER_TICK
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
-        """One measurement an input, in order. Raises MeasurementMismatchError when one alone differs."""
+        """One measurement per input, in order. Raises MeasurementMismatchError if a separate simulation differs."""
         checked = [data for data in inputs if is_verified(binary, data, self._environment.spec.verify_one_in)]
         alone = dict(zip(checked, self._alone(binary, checked), strict=True)) if checked else {}
         with self._session(binary, fork=True) as session:
@@ -84,14 +84,14 @@ class Gem5Simulator:
                 yield self._measurement(binary, data, ran, startup)
 
     def _all(self, session: Session, inputs: Sequence[bytes]) -> Iterator[tuple[bytes, _Ran]]:
-        """Runs every input, as many at once as cores are free, and gives the results in order."""
+        """Runs every input, as many at once as there are free cores, and yields the results in order."""
         waiting = list(range(len(inputs)))
         done: dict[int, _Ran] = {}
         running: set[int] = set()
         next_out = 0
         try:
             while next_out < len(inputs):
-                # The first child waits for a core; more than one only where cores are idle.
+                # The first child waits for a core; more are started only if cores are idle.
                 while waiting and self._cores.acquire(blocking=not running):
                     running.add(waiting[0])
                     session.send(waiting[0], inputs[waiting.pop(0)])
@@ -107,7 +107,7 @@ class Gem5Simulator:
                 self._cores.release()
 
     def _startup(self, session: Session) -> Mapping[str, int]:
-        """Counters up to the start of `main`, with nothing on stdin; empty for a program without a known `main`."""
+        """Counters up to the start of `main`, with empty stdin; empty for a program without a known `main`."""
         if not session.knows_main:
             return {}
         with self._cores:
@@ -119,7 +119,7 @@ class Gem5Simulator:
         return ran.counters
 
     def _alone(self, binary: bytes, inputs: Sequence[bytes]) -> list[_Ran]:
-        """Each input simulated from the program's first instruction."""
+        """Simulates each input from the program's first instruction."""
         with self._session(binary, fork=False) as session:
             return [ran for _, ran in self._all(session, inputs)]
 
@@ -136,17 +136,17 @@ class Gem5Simulator:
     def _session(self, binary: bytes, *, fork: bool) -> Iterator[Session]:
         root = self._environment.root
         assert root is not None
-        with self._cores:  # the start-up is simulated here
+        with self._cores:  # this simulates the start-up
             copies = self._copies(binary) if fork else {}
             session = Session(self._gem5, binary, copies, root, self._environment.spec)
         with session:
             yield session
 
     def _copies(self, binary: bytes) -> dict[str, bytes]:
-        """Copies of the program that end where it is to be forked and at `main`; those that can be made.
+        """Copies of the program that end at its fork point and at `main`, if they can be made.
 
-        It is forked at `main` when nothing before that can have looked at its input: QEMU lists the system calls of the
-        start-up, and only those that load libraries and get memory are allowed. Otherwise at the entry point.
+        The fork point is `main` if nothing before it can depend on the input: QEMU lists the system calls of the
+        start-up, and only those that load libraries and allocate memory are allowed. Otherwise it is the entry point.
         """
         at_main = stopped_at_main(binary)
         copies = {"stopped_at_main": at_main, "stopped_at_fork": stopped_at_entry(binary)}
@@ -183,9 +183,9 @@ class Gem5Simulator:
 
 
 def parse_report(report: bytes, status: int) -> tuple[dict[str, Any] | None, dict[str, int]]:
-    """How a child's simulation ended (None when gem5 itself did, with wait `status`), and its counters.
+    """How a child's simulation ended (None if gem5 itself did, with wait `status`), and its counters.
 
-    SandboxError when it is not what machine.py writes.
+    SandboxError if it is not in machine.py's format.
     """
     line, _, statistics = report.partition(b"\n")
     counters = parse_statistics(statistics.decode(errors="replace"))
@@ -193,7 +193,7 @@ def parse_report(report: bytes, status: int) -> tuple[dict[str, Any] | None, dic
         return None, counters
     try:
         ended = json.loads(line)
-        del ended["host_seconds"]  # the one thing in it that is not exact
+        del ended["host_seconds"]  # the only inexact value in it
         exact = {name: ended[name] for name in ("ticks", "instructions")}
         if type(ended["cause"]) is not str or {type(ended["code"]), *map(type, exact.values())} != {int}:
             raise ValueError("a value of another type")

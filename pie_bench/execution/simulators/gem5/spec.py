@@ -13,11 +13,10 @@ from pie_bench.execution.simulators.spec import SimulatorSpec
 class Gem5Spec(SimulatorSpec):
     """gem5 in syscall-emulation mode.
 
-    `versions` are the releases that may serve (as `20.1`; the exact one is part of the hash); `golden_ticks` are, by
-    version, the ticks that a fixed program takes: what shows that another build of gem5 measures the same.
-    `max_host_seconds` stops a run by the clock, as PIE did (two minutes); results then depend on the machine.
-    `parameters` are machine.py's. `tools` names the root file system with the QEMU that lists
-    the system calls of start-ups.
+    `versions` are the accepted releases (as `20.1`; the exact one is part of the hash); `golden_ticks` maps versions to
+    the ticks of a fixed program, which prove that another build of gem5 measures the same. `max_host_seconds` stops a
+    run by the clock, like PIE (two minutes); results then depend on the machine. `parameters` are machine.py's. `tools`
+    names the root file system with the QEMU that lists the system calls of start-ups.
     """
 
     labels: ClassVar[Mapping[str, str]] = {

@@ -1,8 +1,8 @@
-"""What a program does before `main`, made measurable: a copy of the binary whose `main` ends the process at once.
+"""Makes a program's start-up measurable: a copy of the binary whose `main` exits at once.
 
-The copy differs in the first bytes of `main` only, so everything before it (the dynamic loader, relocation,
-constructors such as iostream's) executes exactly the instructions of the original. In the same way a copy that ends at
-the entry point executes the dynamic loader and nothing of the program.
+The copy only differs in the first bytes of `main`, so everything before it (the dynamic loader, relocation,
+constructors such as iostream's) executes exactly the original's instructions. Likewise, a copy that ends at the entry
+point executes the dynamic loader and nothing of the program.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
 
 
 def stopped_at_main(binary: bytes) -> bytes | None:
-    """The binary with `main` replaced by `exit_group(0)`; None when it has no symbol `main` with room for that."""
+    """The binary with `main` replaced by `exit_group(0)`; None if it has no symbol `main` with room for that."""
     return _stopped_at(binary, main_address)
 
 
 def stopped_at_entry(binary: bytes) -> bytes | None:
-    """The binary with its entry point replaced by `exit_group(0)`; None when it is no ELF file with room for that."""
+    """The binary with its entry point replaced by `exit_group(0)`; None if it is not an ELF file with room for that."""
     return _stopped_at(binary, entry_address)
 
 

@@ -1,11 +1,11 @@
-"""gem5's statistics file: from about 200 KB of text to the few counters that say why a program is fast."""
+"""Reduces gem5's statistics file, about 200 KB of text, to the few counters that explain a program's speed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-# Counter: the statistics that hold it, in the order tried (their names changed between v20.1 and v24).
+# Counter: the statistics to read it from, in order (their names changed between v20.1 and v24).
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "cycles": ("system.cpu.numCycles",),
     "branches": ("system.cpu.commit.branches", "system.cpu.commitStats0.numBranches", "system.cpu.branchPred.lookups"),
@@ -20,9 +20,9 @@ _LINE = re.compile(r"^(\S+)\s+(-?\d{1,18})(?:\s|$)")
 
 
 def parse_statistics(text: str) -> dict[str, int]:
-    """The `COUNTERS` of the first dump in a stats.txt; a counter whose statistic is absent is left out.
+    """The `COUNTERS` of the first dump in a stats.txt, omitting counters whose statistic is absent.
 
-    gem5 leaves a statistic of zero out of some versions' files: no cache misses at all reads as no counter.
+    Some versions of gem5 omit statistics that are zero: no cache misses at all then gives no counter.
     """
     values: dict[str, int] = {}
     for line in text.partition("End Simulation Statistics")[0].splitlines():

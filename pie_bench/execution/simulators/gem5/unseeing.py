@@ -1,7 +1,7 @@
-"""Whether a program's start-up can depend on its input: what QEMU's `-strace` shows of it.
+"""Whether a program's start-up can depend on its input, according to QEMU's `-strace`.
 
-Without system calls a program's memory at `main` cannot depend on its input. Reading libraries is allowed; anything
-about standard input, the clock, its own process, and whatever is not known here, is not.
+Without system calls, a program's memory at `main` cannot depend on its input. Reading libraries is allowed; anything
+about standard input, the clock or its own process, and any unknown call, is not.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# What the loader, the C library and constructors do in every program, whatever its input: memory, threads' set-up,
+# What the loader, the C library and constructors do in every program, whatever its input: memory, thread set-up,
 # limits, the kernel's version, the lock of a once-only initialisation, the allocator's random key.
 _BLIND = frozenset(
     "arch_prctl brk futex getrandom getrlimit madvise mprotect munmap prlimit64 rseq sched_getaffinity set_robust_list "
     "set_tid_address uname".split()
 )
 _ON_FILES = frozenset({"close", "fstat", "lseek", "pread64", "read"})  # of a library
-_ON_PATHS = {"access": 0, "lstat": 0, "newfstatat": 1, "open": 0, "openat": 1, "stat": 0}  # the path's place
+_ON_PATHS = {"access": 0, "lstat": 0, "newfstatat": 1, "open": 0, "openat": 1, "stat": 0}  # index of the path
 _LIBRARIES = ("/usr/lib", "/lib", "/etc/ld.so.")
 _END = "exit_group"
 
 
 def starts_unseeing(trace: bytes) -> bool:
-    """Of a copy of the program that ends at `main` by `exit_group`: whether all it did before is the same for every
+    """Given the trace of a copy that ends at `main` with `exit_group`: whether everything before is the same for every
     input. False for a trace that does not get there."""
     for line in trace.decode(errors="replace").splitlines():
         match = re.match(r"\d+ (\w+)\((.*?)\)(?: = |$)", line)
