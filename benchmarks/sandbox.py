@@ -1,7 +1,8 @@
 """What each sandbox adds to the time of a short program, compared with a plain process with the same streams, in turns.
 
 usage: python benchmarks/sandbox.py [--runs 200] [NAME ...]
-Without names: every mechanism that works here. Milliseconds are medians of wall time.
+Without names: every mechanism that works here, and once more as one sandbox that serves all runs where the mechanism
+can. Milliseconds are medians of wall time.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pie_bench.execution.environment import ToolchainSpec, load_environment_spec
 from pie_bench.execution.sandbox.choose import MECHANISMS, choose_sandbox, probe_sandbox
-from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox
+from pie_bench.execution.sandbox.sandbox import SERVER, Command, File, NotServedError, Sandbox
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 from pie_bench.execution.toolchain import Toolchain
 
@@ -30,15 +33,23 @@ def main() -> None:
     arguments = parser.parse_args()
     spec = load_environment_spec("skylake")
     host = ToolchainSpec(compiler="g++", flags=("-std=c++17", "-O3"))
-    binary = Toolchain(host, spec.compile_limits, choose_sandbox()).compile(_PROGRAM).binary
-    if binary is None:
+    toolchain = Toolchain(host, spec.compile_limits, choose_sandbox())
+    binary, server = toolchain.compile(_PROGRAM).binary, toolchain.server()
+    if binary is None or server is None:
         raise SystemExit("the program does not compile")
     command = Command(["/w/program"], b"41\n", {"/w/program": File(binary, True)}, spec.program_environment)
 
     def sandboxed(sandbox: Sandbox) -> Callable[[], bytes]:
         return lambda: sandbox.run(command, spec.native_limits, "payload").stdout
 
-    with tempfile.TemporaryDirectory() as folder:
+    def served(sandbox: Sandbox, stack: ExitStack) -> Callable[[], bytes]:
+        files = {**command.files, SERVER: File(server, True)}
+        serving = replace(command, argv=[SERVER, *command.argv], files=files)
+        process = stack.enter_context(sandbox.serve(serving, spec.native_limits, "payload"))
+        process.send(process.child_filter)
+        return lambda: process.run(command.stdin).stdout
+
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         program = Path(folder, "program")
         program.write_bytes(binary)
         program.chmod(0o755)
@@ -56,6 +67,8 @@ def main() -> None:
                 print(f"{name}: left out: {found}")
             else:
                 ways[name] = sandboxed(found)
+                with suppress(NotServedError):
+                    ways[f"{name}, one for all"] = served(found, stack)
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(arguments.runs):
             for name, run in ways.items():
