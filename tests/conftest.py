@@ -23,7 +23,10 @@ from pie_bench.models.registry import weights_of
 from pie_bench.models.weights import get_weights
 from pie_bench.paths import cache_dir, roots_dir
 from pie_bench.store import MeasurementStore
+from tests.made_runs import made, made_folder, run_a
 from tests.tiny import make
+
+__all__ = ["made", "made_folder", "run_a"]
 
 # Machines are shared and slow at times: no test fails for the time it took. CI tries the same examples every time.
 settings.register_profile(
