@@ -22,7 +22,7 @@ from tests.serve.conftest import server
 
 __all__ = ["server"]
 
-PAIR = "m001_slow-m001_fast"
+PAIR = "m006_quilt_streams-m006_quilt_chars"  # the cheapest of mini
 SOURCE = Verdict("p", "source", 0, "e", "ok", runtime_seconds=9.0, startup_seconds=1.0)
 OK = Judgement("p", "candidate", 0, "e", "ok", runtime_seconds=3.0, startup_seconds=1.0, source=SOURCE)
 TIMES = st.floats(0.001, 1e6)

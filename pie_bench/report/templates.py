@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import jinja2
 
 
+@functools.cache
 def templates_in(folder: Path) -> jinja2.Environment:
     """A folder's templates: what is put in is escaped, and foreign text in it made plain; a name without a value is an
     error."""
