@@ -5,6 +5,7 @@ Nothing is ignored: every error is reported with file, line and what was expecte
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,6 +135,12 @@ def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+@functools.lru_cache(maxsize=64)
+def _composed(text: str) -> yaml.Node | None:
+    """The text's tree, which nobody changes. One command asks for the same few files again and again."""
+    return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
 def parse_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
     """Parses a YAML file with one mapping; returns it with file and line of every key.
 
@@ -141,7 +148,7 @@ def parse_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Where]]:
     """
     where: dict[KeyPath, Where] = {}
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = _composed(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}:{line}: broken YAML: {error.problem}") from None

@@ -7,12 +7,13 @@ Wherever a name is expected, an import string works too.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -191,14 +192,29 @@ def _own(kind: Kind, name: str) -> Registered:
     return Registered(kind, name, BUILT_IN[kind][name], PACKAGE, "")
 
 
-def _from_other_packages(kind: Kind) -> Iterator[Registered]:
+def _from_other_packages(kind: Kind) -> Sequence[Registered]:
+    return _declared(kind, tuple((folder, _changed(folder)) for folder in sys.path))
+
+
+def _changed(folder: str) -> int:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=32)
+def _declared(kind: Kind, installed: tuple[tuple[str, int], ...]) -> Sequence[Registered]:
+    """What the packages in these folders (with when they changed) declare: one command asks again and again."""
     from importlib import metadata
 
+    found = []
     for point in sorted(metadata.entry_points(group=f"{PACKAGE}.{kind}"), key=lambda point: (point.name, point.value)):
         distribution = point.dist
         package = distribution.metadata["Name"] if distribution is not None else point.value.split(".")[0]
         version = distribution.version if distribution is not None else ""
-        yield Registered(kind, point.name, point.value.split("[")[0].strip(), package, version)
+        found.append(Registered(kind, point.name, point.value.split("[")[0].strip(), package, version))
+    return tuple(found)
 
 
 def _imported(kind: Kind, name: str) -> Registered | None:

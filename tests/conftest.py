@@ -23,6 +23,10 @@ from pie_bench.models.registry import weights_of
 from pie_bench.models.weights import get_weights
 from pie_bench.paths import cache_dir, roots_dir
 from pie_bench.store import MeasurementStore
+from tests.made_runs import made, made_folder, run_a
+from tests.tiny import make
+
+__all__ = ["made", "made_folder", "run_a"]
 
 # Machines are shared and slow at times: no test fails for the time it took. CI tries the same examples every time.
 settings.register_profile(
@@ -125,3 +129,9 @@ def executor(environment: Environment, sandbox: Sandbox, tmp_path: Path) -> Exec
 @pytest.fixture(scope="session")
 def mini() -> PairDataset:
     return load_dataset("mini", "test", with_tests=True)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a dataset that costs next to nothing, for what is measured from nothing (see `tests.tiny`)."""
+    return make(tmp_path_factory.mktemp("datasets") / "tiny")

@@ -6,6 +6,7 @@ import inspect
 import math
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +20,11 @@ from pie_bench.rewards import Shape, Speedup, text_of
 from pie_bench.run.guard import GuardFinding
 from pie_bench.run.verdict import TestResult, Verdict
 from tests.serve.conftest import server
+from tests.tiny import PAIRS
 
 __all__ = ["server"]
 
-PAIR = "m001_slow-m001_fast"
+PAIR = "m006_quilt_streams-m006_quilt_chars"  # the cheapest of mini
 SOURCE = Verdict("p", "source", 0, "e", "ok", runtime_seconds=9.0, startup_seconds=1.0)
 OK = Judgement("p", "candidate", 0, "e", "ok", runtime_seconds=3.0, startup_seconds=1.0, source=SOURCE)
 TIMES = st.floats(0.001, 1e6)
@@ -88,12 +90,13 @@ def test_trainers_get_the_same_rewards_here_and_through_a_server(server: str, ca
     local.close()
 
 
-def test_what_the_guards_flag_is_wrong(server: str, cache: Any) -> None:
-    pair = load_pair("mini", PAIR)
+def test_what_the_guards_flag_is_wrong(server: str, cache: Any, tiny: Path) -> None:
+    pair = load_pair(tiny, PAIRS[0])
     flagged = pair.pair.tgt_code.replace("main() {", "main() { { int a[3] = {}; volatile int k = 3; a[k] = 1; }", 1)
     assert flagged != pair.pair.tgt_code
-    reward = Speedup("mini", split="test", judge=server, guarded=True, wrong=-0.25)
-    first, second = call_as_trl(reward, [fenced(pair.pair.tgt_code), fenced(flagged)], pair_id=[PAIR, PAIR])
+    reward = Speedup(tiny, split="test", judge=server, guarded=True, wrong=-0.25)
+    pair_ids = [PAIRS[0]] * 2
+    first, second = call_as_trl(reward, [fenced(pair.pair.tgt_code), fenced(flagged)], pair_id=pair_ids)
     assert first is not None
     assert (first > 0.5, second) == (True, -0.25)
 

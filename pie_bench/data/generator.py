@@ -9,6 +9,7 @@ describes the language.
 from __future__ import annotations
 
 import ast
+import functools
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -328,6 +329,7 @@ def evaluate(expression: Expression, known: Mapping[str, int]) -> int:
     return value
 
 
+@functools.lru_cache(maxsize=256)  # the expressions of a line that is repeated are evaluated for each of its rows
 def _parsed(expression: str) -> ast.expr:
     try:
         tree = ast.parse(expression.replace("^", "**"), mode="eval").body

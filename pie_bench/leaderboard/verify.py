@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,6 +31,7 @@ from pie_bench.run.files import first_problem, write_json
 from pie_bench.run.guard import GuardFinding
 from pie_bench.run.run import Key
 from pie_bench.run.verdict import Candidate, Verdict
+from pie_bench.stages.guard import checked_once
 
 _LARGEST = 10  # pairs
 _NEAR = 0.02  # relative to a threshold
@@ -138,16 +140,15 @@ def verify(
         def guard(pair_id: str) -> list[GuardFinding]:
             pair, found = pairs[pair_id], []
             tests, measure = plan.dataset.tests(pair), executor.seconds_after_main
-            again = PairGuard(pair, tests, executor.environment, executor.sandbox, seed=seed, seconds_on=measure)
-            before = (
-                PairGuard(pair, tests, executor.environment, executor.sandbox, seconds_on=measure) if told else None
-            )
+            guards = partial(PairGuard, pair, tests, executor.environment, executor.sandbox, seconds_on=measure)
+            again = checked_once(guards(seed=seed))
+            before = checked_once(guards()) if told else None
             for program in fast[pair_id]:
                 code = program.judged(checked.verdicts[program.key].code_sha256) or ""
                 claimed = told.get((pair_id, program.sample_index))
                 if claimed is not None and before is not None and claimed.n_guard_inputs <= N_GUARD_INPUTS:
-                    _compare_findings(bundle, claimed, before.check(code, program.sample_index))
-                found.append(again.check(code, program.sample_index))
+                    _compare_findings(bundle, claimed, before(code, program.sample_index))
+                found.append(again(code, program.sample_index))
             return found
 
         findings = [finding for found in pool.map_unordered(guard, fast) for finding in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import jinja2
 
 
+@functools.cache
 def templates_in(folder: Path) -> jinja2.Environment:
     """A folder's templates, with autoescaping, invisible characters in untrusted text made visible, and undefined names
     as errors."""

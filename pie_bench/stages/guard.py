@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PairGuard
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.sandbox import SandboxError
+from pie_bench.run.guard import GuardFinding
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.stages.execute import candidate_of
@@ -23,6 +25,18 @@ MIN_TESTS = 80  # per pair, on average: then guards add about a tenth to simulat
 def guards_by_default(plan: Plan) -> bool:
     """Whether `run` guards by default: if the run has so many tests that guards add little to them."""
     return sum(len(pair.tests) for pair in plan.pairs) >= MIN_TESTS * len(plan.pairs)
+
+
+def checked_once(guards: PairGuard) -> Callable[[str, int], GuardFinding]:
+    """`guards.check`, where a program that several samples hold is looked at once."""
+    known: dict[str, GuardFinding] = {}
+
+    def check(code: str, sample_index: int) -> GuardFinding:
+        if code not in known:
+            known[code] = guards.check(code, sample_index)
+        return replace(known[code], sample_index=sample_index)
+
+    return check
 
 
 def guard(
@@ -75,10 +89,11 @@ def guard(
         pair = pairs[pair_id]
         tests = plan.dataset.tests(pair)
         guards = PairGuard(pair, tests, environment, executor.sandbox, n=n, seconds_on=executor.seconds_after_main)
+        check = checked_once(guards)
         for index in todo[pair_id]:
             candidate = candidate_of(generations[pair_id, index], pair)
             code = candidate.judged(verdicts[candidate.key].code_sha256)
-            run.append(guards.check(code or "", index))
+            run.append(check(code or "", index))
             progress(total)
 
     run.guards_path.touch()

@@ -19,7 +19,7 @@ from pie_bench.store import MeasurementStore
 
 TESTS = (TestCase("0", b"2\n", b"4\n"), TestCase("1", b"5\n", b"10\n"))
 DOUBLE = '#include <cstdio>\nint main(){ int n; scanf("%d", &n); printf("%d\\n", 2 * n); }'
-HEAD = "#include <bits/stdc++.h>\nusing namespace std;\n"
+HEAD = "#include <iostream>\n#include <vector>\nusing namespace std;\n"
 
 
 def candidate(code: str | None, **fields: object) -> Candidate:

@@ -10,6 +10,7 @@ from pie_bench.errors import UserError
 from pie_bench.execution.judge import Judge, load_pair, read_tests
 from pie_bench.run.verdict import Verdict
 from pie_bench.store import MeasurementStore
+from tests.tiny import PAIRS
 
 FAST = '#include <cstdio>\nint main(){ int n; scanf("%d", &n); printf("%d\\n", 2 * n); }'
 SLOW = "#include <iostream>\nint main(){ int n; std::cin >> n; volatile int s = 0; for (int i = 0; i < 2 * n; i++) s = s + 1; std::cout << s << '\\n'; }"  # noqa: E501
@@ -48,9 +49,9 @@ def test_one_program_on_tests_of_ones_own(own_cache: Path) -> None:
     assert row.fetchone() == (2,)
 
 
-def test_many_at_once_in_the_order_in_which_they_are_done(own_cache: Path) -> None:
+def test_many_at_once_in_the_order_in_which_they_are_done(own_cache: Path, tiny: Path) -> None:
     with Judge(HOST, workers=2) as judge:
-        pair = load_pair("mini", "m001_slow-m001_fast")
+        pair = load_pair(tiny, PAIRS[0])
         programs = [pair.pair.tgt_code, pair.pair.src_code, "int main() { return x; }"]
         verdicts = {verdict.sample_index: verdict for verdict in judge.map((code, pair) for code in programs)}
     assert [verdicts[index].outcome for index in range(3)] == ["ok", "ok", "compile_error"]

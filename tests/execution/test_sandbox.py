@@ -25,6 +25,8 @@ LIMITS = Limits(
     processes=16,
     tmp_bytes=1 << 20,
 )
+HEAD = "".join(f"#include <{name}>\n" for name in ("csignal", "cstdio", "iostream", "string", "vector"))
+HEAD += "using namespace std;\n"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def run(sandbox: Sandbox, compiled):
     """Compiles a program and runs it as a payload."""
 
     def run(code: str, stdin: bytes = b"", limits: Limits = LIMITS) -> Finished:
-        program = compiled("#include <bits/stdc++.h>\nusing namespace std;\n" + code)
+        program = compiled(HEAD + code)
         assert program.binary is not None, program.log
         return sandbox.run(
             Command(["/w/program"], stdin, {"/w/program": File(program.binary, True)}), limits, "payload"
@@ -117,6 +119,7 @@ def test_the_harness_environment_is_out_of_reach(sandbox: Sandbox, monkeypatch: 
 
 def test_no_network_no_tracing_no_namespaces(sandbox: Sandbox, run) -> None:
     code = """
+    #include <chrono>
     #include <sys/socket.h>
     #include <sys/ptrace.h>
     #include <sched.h>
@@ -144,12 +147,15 @@ def test_a_variable_can_name_a_file_that_was_given(sandbox: Sandbox, compiled) -
 
 
 def test_threads_work(run) -> None:
-    assert run("int main(){ int x = 0; thread t([&]{ x = 7; }); t.join(); cout << x; }").stdout == b"7"
+    assert (
+        run("#include <thread>\nint main(){ int x = 0; thread t([&]{ x = 7; }); t.join(); cout << x; }").stdout == b"7"
+    )
 
 
 def test_as_many_threads_everywhere_and_no_descriptor_of_ours(run) -> None:
     code = """
     #include <fcntl.h>
+    #include <thread>
     #include <unistd.h>
     int main(){
         vector<thread> threads;
@@ -209,7 +215,7 @@ def test_a_command_that_cannot_start_is_our_error(sandbox: Sandbox) -> None:
 def test_what_a_simulated_program_writes_is_gone_with_it(sandbox: Sandbox, compiled) -> None:
     """A simulator may have a folder for temporary files; the next program must not find what one left there."""
     name = f"/tmp/pie_bench-test-{os.getpid()}"
-    code = f"""#include <bits/stdc++.h>
+    code = f"""#include <cstdio>
     #include <fcntl.h>
     #include <signal.h>
     #include <unistd.h>

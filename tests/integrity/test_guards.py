@@ -71,7 +71,7 @@ def test_right_for_the_wrong_reason(guards: PairGuard, name: str) -> None:
     assert guards.check(code, 3) == finding, "the same words in every run"
 
 
-LARGE = [[(i * 7919 + j * 104729) % 9973 for j in range(1500 + 50 * i)] for i in range(8)]
+LARGE = [[(i * 7919 + j * 104729) % 9973 for j in range(1000 + 40 * i)] for i in range(8)]
 LARGE_TESTS = tuple(
     TestCase(str(i), f"{len(row)}\n{' '.join(map(str, row))}\n".encode(), f"{sum(row)}\n".encode())
     for i, row in enumerate(LARGE)

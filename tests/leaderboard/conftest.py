@@ -1,4 +1,4 @@
-"""A real run on two pairs of `mini`, packed once for all tests of bundles."""
+"""A real run on the two pairs of a tiny dataset that takes PIE's name, packed once for all tests of bundles."""
 
 from pathlib import Path
 
@@ -10,24 +10,33 @@ from pie_bench.leaderboard.signing import FILE, make_key
 from pie_bench.run.files import write_json
 from pie_bench.run.run import Run
 
-RUN = "--task pie_instruct --model reference --samples 2 --limit 2 --environment skylake".split()
+RUN = "--task pie_instruct --model reference --samples 2 --dataset pie --environment skylake".split()
+
+
+@pytest.fixture(autouse=True)
+def as_pie(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dataset of the run is known to all tests under the name that a bundle has for it."""
+    monkeypatch.setenv("PIE_DATA_DIR", str(tiny))
 
 
 @pytest.fixture(scope="session")
-def finished_run(measured_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(measured_cache: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run: two pairs, the human rewrite twice each."""
     directory = tmp_path_factory.mktemp("board") / "run"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PIE_BENCH_CACHE", str(measured_cache))
+        environment.setenv("PIE_DATA_DIR", str(tiny))
         assert main(["run", *RUN, "--run-dir", str(directory)]) == 0
     return directory
 
 
 @pytest.fixture(scope="session")
-def packed(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packed(finished_run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run's bundle."""
     path = tmp_path_factory.mktemp("bundle") / "bundle.zip"
-    return pack(Run(finished_run), path, submitter="somebody", links=["https://example.org/run"])
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIE_DATA_DIR", str(tiny))
+        return pack(Run(finished_run), path, submitter="somebody", links=["https://example.org/run"])
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_the_round_trip(
     assert command("submit", finished_run, "--submitter", "somebody", "--out", bundle) == 0
     assert f"next:   pie-bench leaderboard merge {bundle}" in capsys.readouterr().out
     assert command("validate", bundle) == 0
-    assert "valid: reference on pie_instruct (mini, 2 pairs, 2 samples" in capsys.readouterr().out
+    assert "valid: reference on pie_instruct (pie, 2 pairs, 2 samples" in capsys.readouterr().out
     assert command("merge", bundle, "--leaderboard", board) == 0
     assert "(self-reported)" in capsys.readouterr().out
     assert command("verify", bundle, "--key", reviewer_key, "--leaderboard", board) == 0
@@ -77,7 +77,9 @@ def test_a_path_is_no_public_name(cache: Path, finished_run: Path, tmp_path: Pat
     assert str(tmp_path.parent) not in json.dumps(parts)
 
 
-def test_another_machine_measures_the_same(packed: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_another_machine_measures_the_same(
+    packed: Path, tiny: Path, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     """Another home, folder and cache, other variables; nothing measured before, but the root file systems built."""
     (tmp_path / "home").mkdir()
     shutil.copy(packed, tmp_path / "home" / "theirs.zip")
@@ -85,6 +87,7 @@ def test_another_machine_measures_the_same(packed: Path, tmp_path: Path, pytestc
     environment |= {"HOME": str(tmp_path / "home"), "PIE_BENCH_CACHE": str(tmp_path / "cache"), "LANG": "C"}
     environment |= {"PYTHONPATH": str(pytestconfig.rootpath), "SOMETHING": "else " * 50}
     environment |= {"PIE_BENCH_ROOTS": os.environ["PIE_BENCH_ROOTS"]}  # the sandbox's user cannot reach this folder
+    environment |= {"PIE_DATA_DIR": str(shutil.copytree(tiny, tmp_path / "home" / "pie"))}
     arguments = "leaderboard verify theirs.zip --sample 100%".split()
     verified = subprocess.run(
         [sys.executable, "-m", "pie_bench.cli", *arguments],

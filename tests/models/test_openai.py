@@ -262,7 +262,7 @@ def test_retry_after_holds_everyone_back():
         started = time.monotonic()
         with pytest.raises(UserError, match="asks to wait 3600 seconds .*rerun the same command after that"):
             asked(server, request("a-b", 0))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 600, "it has not waited"
 
 
 def test_a_pause_that_a_person_notices_is_explained(capfd, monkeypatch):

@@ -38,9 +38,11 @@ def test_a_run_with_one_of_each(pie_bench: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_environment_a_simulator_and_a_sandbox_of_another_package(pie_bench: Command, tmp_path: Path) -> None:
+def test_an_environment_a_simulator_and_a_sandbox_of_another_package(
+    pie_bench: Command, tiny: Path, tmp_path: Path
+) -> None:
     done = pie_bench(
-        *("run", "--task", "pie_instruct", "--model", "reference", "--limit", "1", "--samples", "1"),
+        *("run", "--task", "pie_instruct", "--model", "reference", "--dataset", str(tiny), "--samples", "1"),
         *("--environment", "skylake-o1", "--sandbox", "first-that-works", "--run-dir", "run"),
         PIE_BENCH_CACHE=str(tmp_path / "cache"),
     )

@@ -20,24 +20,24 @@ def results(folder: Path) -> dict:
     return json.loads((folder / "results.json").read_text())
 
 
-def test_more_pairs_and_samples_continue_a_run(cache: Path, tmp_path: Path, capsys) -> None:
-    folder = tmp_path / "run"
-    assert run(folder, "--limit", "1", "--samples", "1") == 0
+def test_more_pairs_and_samples_continue_a_run(cache: Path, tiny: Path, tmp_path: Path, capsys) -> None:
+    folder, dataset = tmp_path / "run", ("--dataset", str(tiny))
+    assert run(folder, *dataset, "--limit", "1", "--samples", "1") == 0
     first = read_jsonl(folder / "generations.jsonl")
     verdicts = read_jsonl(folder / "verdicts.jsonl")
-    assert run(folder, "--limit", "2", "--samples", "2") == 0
+    assert run(folder, *dataset, "--limit", "2", "--samples", "2") == 0
     assert read_jsonl(folder / "generations.jsonl")[:1] == first
     assert len(read_jsonl(folder / "generations.jsonl")) == 4
     assert read_jsonl(folder / "verdicts.jsonl")[: len(verdicts)] == verdicts
     assert len(read_jsonl(folder / "verdicts.jsonl")) == 2 * 2 + 4
     assert (results(folder)["n_pairs"], results(folder)["n_samples"]) == (2, 2)
-    assert run(tmp_path / "at once", "--limit", "2", "--samples", "2") == 0
+    assert run(tmp_path / "at once", *dataset, "--limit", "2", "--samples", "2") == 0
     assert (tmp_path / "at once" / "results.json").read_bytes() == (folder / "results.json").read_bytes()
     assert main(["score", str(folder)]) == 0, "what the manifest says is what the run covers"
     capsys.readouterr()
-    assert run(folder, "--limit", "1", "--samples", "2") == 2
-    assert "holds more than is requested (pair m" in capsys.readouterr().err
-    assert run(folder, "--limit", "2", "--samples", "1") == 2
+    assert run(folder, *dataset, "--limit", "1", "--samples", "2") == 2
+    assert "holds more than is requested (pair added2" in capsys.readouterr().err
+    assert run(folder, *dataset, "--limit", "2", "--samples", "1") == 2
     assert "holds more than is requested (2 samples a pair); runs only grow" in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pie_bench.cli.main import main
-from pie_bench.data.load import PairDataset
+from pie_bench.data.load import load_dataset
 from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.run.files import read_jsonl
@@ -19,19 +19,21 @@ from pie_bench.stages import guard as stage
 from pie_bench.stages.guard import MIN_TESTS, guards_by_default
 from pie_bench.stages.plan import plan_of
 
-OPTIONS = "--task pie_instruct --samples 2 --limit 1 --environment skylake".split()
+OPTIONS = "--task pie_instruct --dataset pie --samples 2 --limit 1 --environment skylake".split()
 SHRUNK = """```cpp
 %s
 static int past_the_end = [] {
-    volatile int i = 2; int* a = new int[2](); volatile int s = a[i]; delete[] a; return (int)s;
+    volatile int i = 2; int* a = (int*)__builtin_malloc(8);
+    volatile int s = a[i]; __builtin_free(a); return (int)s;
 }();
 ```"""
 
 
 @pytest.fixture
-def cheated(cache: Path, tmp_path: Path, mini: PairDataset) -> Path:
+def cheated(cache: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A finished run of two answers to one pair: the human rewrite with a read past the end, and as it is."""
-    pair = mini.pairs[0]
+    monkeypatch.setenv("PIE_DATA_DIR", str(tiny))  # a bundle's dataset has a name
+    pair = load_dataset("pie").pairs[0]
     texts = (SHRUNK % pair.tgt_code, f"```cpp\n{pair.tgt_code}\n```")
     answers = tmp_path / "answers.jsonl"
     assert main(["generate", *OPTIONS, "--model", "reference", "--run-dir", str(tmp_path / "prompts")]) == 0

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,8 @@ from pie_bench.stages import noise
 @pytest.mark.skipif(
     not shutil.which("hyperfine"), reason="hyperfine is not installed (tools/setup.sh test installs it)"
 )
-def test_the_simulator_shows_no_phantom_speedup(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["noise", "--pairs", "2", "--runs", "2", "--json"]) == 0
+def test_the_simulator_shows_no_phantom_speedup(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["noise", "--dataset", str(tiny), "--pairs", "2", "--runs", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found["pairs"]) == 2
     for pair in found["pairs"]:

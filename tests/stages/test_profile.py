@@ -7,9 +7,6 @@ from pathlib import Path
 from pie_bench.metrics.scores import best_sample, seconds_of
 from pie_bench.stages.finished import FinishedRun
 from pie_bench.stages.profile import programs_shown
-from tests.made_runs import made, made_folder, run_a
-
-__all__ = ["made", "made_folder", "run_a"]
 
 
 def test_the_pairs_with_the_largest_speedups(made: Path) -> None:

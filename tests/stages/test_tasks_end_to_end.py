@@ -11,7 +11,7 @@ from pie_bench.models.weights import get_weights
 from pie_bench.paths import cache_dir
 from pie_bench.run.files import read_jsonl
 from pie_bench.run.results import Results
-from pie_bench.task import task_names
+from pie_bench.task import load_task, task_names
 
 PAIR = "m007_panels_pairs-m007_panels_root"
 
@@ -29,23 +29,26 @@ def weights(cache: Path) -> None:
 
 
 @pytest.fixture
-def short(tmp_path: Path) -> Path:
-    """A user's folder with every shipped task, its answers cut after a few tokens."""
+def short(tiny: Path, tmp_path: Path) -> Path:
+    """A user's folder with every shipped task, its answers cut after a few tokens, its examples those of `tiny`."""
     folder = tmp_path / "own"
     folder.mkdir()
     for name in task_names():
         n = 3 if name == "pie_perf_cond_mixed" else 1
         text = f"include: {name}.yaml\ntask: short_{name}\nversion: 1\nsampling: {{max_tokens: 8, n: {n}}}\n"
+        if load_task(name).fewshot.dataset is not None:
+            text += f"fewshot: {{dataset: {tiny}}}\n"
         (folder / f"short_{name}.yaml").write_text(text)
     return folder
 
 
 @pytest.mark.slow
 def test_all_tasks_with_the_embedded_model(
-    weights: None, short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weights: None, short: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = tmp_path / "runs"
-    options = ["--model", "smollm2", "--pairs", PAIR, "--include-path", str(short), "--run-dir", str(runs)]
+    options = ["--model", "smollm2", "--dataset", str(tiny), "--limit", "1", "--include-path", str(short)]
+    options += ["--run-dir", str(runs)]
     assert main(["run", "--task", "short_*", *options]) == 0
     said = capsys.readouterr()
     assert f"task {len(task_names())} of {len(task_names())}: " in said.err
