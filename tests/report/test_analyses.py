@@ -138,6 +138,6 @@ def test_old_problems_beside_new_ones(run_a: FinishedRun, tables: dict[str, Anal
 
 def test_runs_that_differ_are_not_compared(made: Path, run_a: FinishedRun, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyse", "contamination", str(made / "a"), "--new", str(made / "b")]) == 2
-    assert "another n_samples" in capsys.readouterr().err
+    assert "its n_samples differs" in capsys.readouterr().err
     assert main(["analyse", "errors", str(made / "a"), "--since", "2020-01-01"]) == 2
     assert "only apply to the analysis contamination" in capsys.readouterr().err
