@@ -169,12 +169,17 @@ class StressTests:
 
 def stress_path(spec: DatasetSpec, split: str) -> Path:
     """Where a split's stress inputs lie: beside the rows where they are there, else in the cache folder."""
+    return kept_path(spec, "stress", split)
+
+
+def kept_path(spec: DatasetSpec, what: str, split: str) -> Path:
+    """Where what was found out of a split lies: beside the rows where it is there, else in the cache folder."""
     folder = spec.folder()
-    beside = folder / f"stress.{split}.json" if folder is not None else None
+    beside = folder / f"{what}.{split}.json" if folder is not None else None
     if beside is not None and beside.is_file():
         return beside
     name = "".join(c if c.isalnum() or c in "._-" else "_" for c in spec.dataset)
-    return cache_dir() / "stress" / f"{name}.{split}.json"
+    return cache_dir() / what / f"{name}.{split}.json"
 
 
 def read_stress(path: Path, dataset: str, split: str) -> StressSet:
