@@ -423,7 +423,8 @@ def mutants(arguments: argparse.Namespace) -> int:
     path = arguments.out or mutants_path(spec, split)
     dataset = load_dataset(arguments.name, split)
     inputs = stress_path(spec, split)
-    stressed = load_dataset(arguments.name, split, stress=True) if inputs.is_file() else None
+    stress = read_stress(inputs, spec.dataset, split) if inputs.is_file() else None
+    stressed = load_dataset(arguments.name, split, stress=True) if stress is not None else None
     problems = None if arguments.problems is None else [name for name in arguments.problems.split(",") if name]
     known = read_mutants(path, spec.dataset, split) if problems is not None else None
     sandbox = chosen_sandbox(arguments)
@@ -434,10 +435,10 @@ def mutants(arguments: argparse.Namespace) -> int:
     with program_bar("problems ") as advance:
         found = mutant_set(
             dataset,
+            stress,
             stressed,
             executor,
             LocalPool(arguments.workers),
-            stress_sha256=read_stress(inputs, spec.dataset, split).sum if stressed is not None else None,
             problems=problems,
             known=known,
             most=arguments.mutants,

@@ -14,6 +14,7 @@ from pie_bench.cpp import syntax_tree
 from pie_bench.data.load import PairDataset
 from pie_bench.data.mutants import Kind, Mutant, MutantSet, ProblemMutants
 from pie_bench.data.pair import Pair, TestCase
+from pie_bench.data.stress import StressSet
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guards import inputs_of
 from pie_bench.execution.pool import Pool
@@ -95,30 +96,30 @@ def chosen(code: str, most: int, seed: str) -> list[Mutation]:
 
 def mutant_set(
     dataset: PairDataset,
+    stress: StressSet | None,
     stressed: PairDataset | None,
     executor: Executor,
     pool: Pool,
     *,
-    stress_sha256: str | None = None,
     problems: Sequence[str] | None = None,
     known: MutantSet | None = None,
     most: int = MOST,
     progress: Callable[[int], Any] = lambda total: None,
 ) -> MutantSet:
     """What tests, guard inputs and stress inputs find of mutants of each problem's human rewrites; of `problems` only,
-    what is `known` of the others kept. `stress_sha256` is the sum of the set that `stressed` has its tests from."""
+    what is `known` of the others kept. `stressed` is the dataset with `stress` for tests."""
     by_problem = dataset.by_problem(problems)
     with_stress = {pair.pair_id: pair for pair in stressed.pairs} if stressed is not None else {}
 
     def one(problem_id: str) -> tuple[str, ProblemMutants]:
         pairs = by_problem[problem_id]
         pair = next((p for p in pairs if p.pair_id in with_stress), pairs[0])
-        stress = list(stressed.tests(with_stress[pair.pair_id])) if stressed and pair.pair_id in with_stress else []
-        mutants, has = _of_pair(pair, dataset.tests(pair), stress, executor, most)
+        inputs = list(stressed.tests(with_stress[pair.pair_id])) if stressed and pair.pair_id in with_stress else []
+        mutants, has = _of_pair(pair, dataset.tests(pair), inputs, executor, most)
         progress(len(by_problem))
         return problem_id, ProblemMutants(
             made_from=dataset.sum_of(pairs),
-            stress_sha256=stress_sha256,
+            stress_sha256=stress.sum_of(problem_id) if stress is not None else None,
             environment_id=executor.environment.environment_id,
             pair=pair.pair_id,
             has=has,

@@ -38,7 +38,7 @@ class ProblemMutants(_Part):
     made_from: str = Field(
         pattern=r"^[0-9a-f]{64}$", description="sha256 over the programs and tests of the problem's pairs"
     )
-    stress_sha256: str | None = Field(description="of the stress set; null: there was none")
+    stress_sha256: str | None = Field(description="of the problem's stress inputs; null: there were none")
     environment_id: str
     pair: str = Field(description="whose human rewrite the mutants are of")
     has: tuple[Side, ...] = Field(description="kinds of inputs that the problem has")

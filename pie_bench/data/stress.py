@@ -92,6 +92,14 @@ class StressSet(_Part):
         data = self.model_dump(mode="json", exclude={"problems": {"__all__": {"inputs": {"__all__": {"output"}}}}})
         return hash_of(data)
 
+    def sum_of(self, problem_id: str) -> str | None:
+        """The same of one problem's inputs; None where it has none."""
+        problem = self.problems.get(problem_id)
+        if problem is None or not problem.inputs:
+            return None
+        pairs = {name: self.pairs[name].model_dump(mode="json") for name in problem.pairs}
+        return hash_of([problem.model_dump(mode="json", exclude={"inputs": {"__all__": {"output"}}}), pairs])
+
     def tests_of(self, pair: Pair) -> tuple[str, ...]:
         """The ids of a pair's stress inputs; none where it has none that is mostly work, or its programs changed."""
         known = self.pairs.get(pair.pair_id)

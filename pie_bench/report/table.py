@@ -203,7 +203,7 @@ def stress_rows(found: Stress) -> list[tuple[str, list[str]]]:
     return shown
 
 
-STRESS_COLUMNS = ("%Opt", "Speedup", "geometric", "Speedup*", "geometric*", "%Correct")
+STRESS_COLUMNS = ("%Opt", "Speedup", "(geo.)", "Speedup*", "(geo.)*", "%Correct")
 _STRESS_METRICS = (
     *("percent_optimized", "speedup", "speedup_geometric", "speedup", "speedup_geometric", "percent_correct"),
 )
