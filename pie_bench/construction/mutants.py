@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pie_bench.cpp import syntax_tree
+from pie_bench.cpp import syntax_tree, unused_functions
 from pie_bench.data.load import PairDataset
 from pie_bench.data.mutants import Kind, Mutant, MutantSet, ProblemMutants
 from pie_bench.data.pair import Pair, TestCase
@@ -39,15 +39,19 @@ class Mutation:
 
 
 def mutations(code: str) -> list[Mutation]:
-    """Every mistake that can be made in a program, in order of its text; none where it cannot be parsed."""
+    """Every mistake that can be made in a program, in order of its text; none where it cannot be parsed. Functions
+    that it does not use are left out."""
     root = syntax_tree(code)
     if root is None:
         return []
     data = code.encode(errors="replace")
     found = []
+    unused = {node.start_byte for node in unused_functions(root)}
     waiting = [root]
     while waiting:
         node = waiting.pop()
+        if node.type == "function_definition" and node.start_byte in unused:
+            continue
         for kind, start, end, text in _mistakes(node):
             if data[start:end].decode(errors="replace") != text:
                 mutated = (data[:start] + text.encode() + data[end:]).decode(errors="replace")
