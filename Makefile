@@ -1,4 +1,5 @@
-# make run    sets everything up, then runs the main job on the embedded defaults: four pairs, two answers each
+# make run    sets everything up, then runs the main job on the embedded defaults: four pairs, two answers each, on the
+#             paper's tests and on stress inputs
 # make test   sets everything up, then checks style and types and runs the whole test suite
 # make lint   style, types and layers only: needs no compiler, sandbox or browser, and installs nothing
 # make docs   sets up what the documentation's site needs, and builds it in site/, strictly
@@ -15,7 +16,7 @@ endef
 
 run: setup-run
 	@$(PYTHON_BIN)/pie-bench models get smollm2 >/dev/null
-	$(PYTHON_BIN)/python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --limit 4 --samples 2
+	$(PYTHON_BIN)/python harness.py --task pie_retrieval_k2 --model smollm2 --dataset mini --limit 4 --samples 2 --tests both
 
 test: setup-test
 	$(LINT)

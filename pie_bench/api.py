@@ -164,12 +164,14 @@ def merge(runs: Sequence[str | PathLike[str]], out: str | PathLike[str]) -> Fini
 
 
 def score(path: str | PathLike[str]) -> FinishedRun:
-    """Recomputes a run's numbers from its verdicts: `pie-bench score`."""
+    """Computes a run's numbers anew from its verdicts: `pie-bench score`."""
+    from pie_bench.stages.kills import note_kill_rates
     from pie_bench.stages.score import score as stage
 
     run = Run(path)
     plan = plan_of(run)
     with run.locked():
+        note_kill_rates(plan, run)
         stage(plan, run)
     return FinishedRun(path)
 
@@ -224,6 +226,7 @@ def complete(
     from pie_bench.stages.generate import prepared
     from pie_bench.stages.guard import guard as guard_stage
     from pie_bench.stages.guard import guards_by_default
+    from pie_bench.stages.kills import note_kill_rates
     from pie_bench.stages.progress import run_progress
     from pie_bench.stages.score import score as stage
     from pie_bench.stages.stress import stress as stress_stage
@@ -236,6 +239,7 @@ def complete(
         begin_run(plan, run)
         advance = stack.enter_context(run_progress(plan, run, tally=answers.tally, visible=progress))
         execute(plan, run, executor, LocalPool(workers), pending=answers, progress=advance)
+    note_kill_rates(plan, run)
     stage(plan, run)
     if stress or run.stress_path.exists():
         with program_bar("stress ", visible=progress) as judged:

@@ -176,6 +176,40 @@ def syntax_tree(text: str) -> Any | None:
     return _tree(text.encode(errors="replace"), STEPS)[0]
 
 
+def unused_functions(root: Any) -> list[Any]:
+    """The definitions of functions that a program's `main` does not lead to, as far as names say: a function is used if
+    its name stands in a used one, in a class, in a macro, or elsewhere outside of functions."""
+    functions: list[tuple[str, Any, set[str]]] = []
+    used = {"main"}
+    waiting = [(root, used)]
+    while waiting:
+        node, names = waiting.pop()
+        if node.type in _NAMES:
+            names.add(_name(node))
+        elif node.type == "preproc_arg":
+            names.update(re.findall(r"[A-Za-z_]\w*", _name(node)))
+        elif node.type == "declaration" and names is used:  # that there is a function is no use of it
+            declared = [each for each in node.children_by_field_name("declarator") if _is_function(each)]
+            waiting.extend((child, names) for child in node.children if child not in declared)
+            continue
+        elif node.type == "function_definition" and names is used and not _is_within_class(node):
+            name, names = _declared(node.child_by_field_name("declarator")), set()
+            functions.append((name, node, names))
+        waiting.extend((child, names) for child in node.children)
+    reached = True
+    while reached:
+        reached = False
+        for name, _, names in functions:
+            if (name in used or not name) and not names <= used:  # an operator has no name
+                used |= names
+                reached = True
+    return [node for name, node, _ in functions if name and name not in used]
+
+
+def _is_within_class(node: Any) -> bool:
+    return node.parent is not None and node.parent.type == "field_declaration_list"
+
+
 def _tree(data: bytes, allowed: int) -> tuple[Any, int]:
     """The root of a text's syntax tree (None: it takes more steps than that), and the steps taken."""
     from tree_sitter import Parser

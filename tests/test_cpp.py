@@ -2,7 +2,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pie_bench.cpp import PLAIN_TOKEN, Steps, code_tokens, lex, literals_apart, structure, without_comments
+from pie_bench.cpp import (
+    PLAIN_TOKEN,
+    Steps,
+    code_tokens,
+    lex,
+    literals_apart,
+    structure,
+    syntax_tree,
+    unused_functions,
+    without_comments,
+)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +134,28 @@ def test_tokens_outside_directives_are_the_plain_ones(source: str) -> None:
     source = source.replace("#", "")
     assert [token.text for token in lex(source)] == [match[0] for match in PLAIN_TOKEN.finditer(source)]
     assert [token.kind for token in lex(source)] == [match.lastgroup for match in PLAIN_TOKEN.finditer(source)]
+
+
+def test_functions_that_main_does_not_lead_to() -> None:
+    text = """
+#define CALL(x) by_macro(x)
+void promised();
+int by_macro(int x) { return helper_of_macro(x); }
+int helper_of_macro(int x) { return x; }
+int first_of_two_unused(int x) { return second_of_two_unused(x); }
+int second_of_two_unused(int x) { return first_of_two_unused(x); }
+template <class T> T used(T x) { return x; }
+template <class T> T unused_template(T x) { return x; }
+struct S { int method() { return by_method(); } };
+int by_method() { return 1; }
+int by_global() { return 2; }
+int by_operator() { return 3; }
+bool operator<(S a, S b) { return by_operator(); }
+int by_variable() { return 4; }
+int global = by_global();
+int main() { int made(by_variable()); return CALL(used(made)); }
+void promised() { }
+"""
+    root = syntax_tree(text)
+    named = [node.text.decode().split("(")[0].split()[-1] for node in unused_functions(root)]
+    assert sorted(named) == ["first_of_two_unused", "promised", "second_of_two_unused", "unused_template"]

@@ -20,6 +20,7 @@ from pie_bench.plain import plain
 if TYPE_CHECKING:
     from pie_bench.data.check import SplitReport
     from pie_bench.data.fetch import Arrived
+    from pie_bench.data.mutants import MutantSet
     from pie_bench.data.stored_tests import StoredTests
     from pie_bench.data.stress import StressSet
 
@@ -101,16 +102,20 @@ def add_verbs(verbs: Any) -> None:
     action.set_defaults(verb=stress)
     action = actions.add_parser(
         "mutants",
-        help="measure how strong the tests are: how many wrong programs they find",
-        description="Mutate the pairs' correct programs and count, per problem, the mutants that the "
-        "dataset's tests, guard inputs and stress inputs find: docs/stress.md.",
+        help="say how strong the tests are: which wrong programs they find",
+        description="Makes small mistakes in the pairs' right programs and counts, per problem, those that the "
+        "dataset's tests, guard inputs and stress inputs find. Runs mark the problems whose tests are weak: "
+        "docs/stress.md.",
     )
     action.add_argument("name", metavar="D", help="a dataset, as for --dataset")
     action.add_argument("--split", default=SCORED, metavar="S", help="train, val or test; default: %(default)s")
-    action.add_argument("--problems", metavar="P", help="only these problems: comma-separated ids")
+    action.add_argument(
+        "--problems", metavar="P", help="only these problems: comma-separated ids; what is known of others is kept"
+    )
     action.add_argument(
         "--mutants", type=positive, default=12, metavar="N", help="at most N per problem; default: %(default)s"
     )
+    action.add_argument("--out", type=Path, metavar="FILE", help="default: where runs look for it, in the cache folder")
     action.add_argument("--environment", metavar="E", default=DEFAULT_ENVIRONMENT, help="default: %(default)s")
     add_execution(action, "programs run")
     action.add_argument("--json", action="store_true", help="print JSON, with every mutant")
@@ -404,54 +409,71 @@ def _print_stress(found: StressSet) -> None:
 
 
 def mutants(arguments: argparse.Namespace) -> int:
-    from pie_bench.construction.mutants import WEAK, kills
+    from pie_bench.construction.mutants import mutant_set
     from pie_bench.data.load import load_dataset
+    from pie_bench.data.mutants import mutants_path, read_mutants, write_mutants
     from pie_bench.data.spec import load_spec
-    from pie_bench.data.stress import stress_path
+    from pie_bench.data.stress import read_stress, stress_path
     from pie_bench.execution.executor import open_executor
     from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.progress import program_bar
 
-    dataset = load_dataset(arguments.name, arguments.split)
-    there = stress_path(load_spec(arguments.name), arguments.split).is_file()
-    stressed = load_dataset(arguments.name, arguments.split, stress=True) if there else None
+    spec, split = load_spec(arguments.name), arguments.split
+    path = arguments.out or mutants_path(spec, split)
+    dataset = load_dataset(arguments.name, split)
+    inputs = stress_path(spec, split)
+    stress = read_stress(inputs, spec.dataset, split) if inputs.is_file() else None
+    stressed = load_dataset(arguments.name, split, stress=True) if stress is not None else None
     problems = None if arguments.problems is None else [name for name in arguments.problems.split(",") if name]
+    known = read_mutants(path, spec.dataset, split) if problems is not None else None
     sandbox = chosen_sandbox(arguments)
     build_roots(arguments.environment, sandbox)
     executor = open_executor(arguments.environment, cache_dir(), sandbox)
+    total = len(problems) if problems is not None else len({pair.problem_id for pair in dataset.pairs})
+    used = _cpu_minutes()
     with program_bar("problems ") as advance:
-        found = kills(
+        found = mutant_set(
             dataset,
+            stress,
             stressed,
             executor,
             LocalPool(arguments.workers),
             problems=problems,
+            known=known,
             most=arguments.mutants,
             progress=advance,
         )
+    write_mutants(path, found)
     if arguments.json:
-        print_json({name: problem.to_json() for name, problem in found.items()})
+        print_json(found.model_dump(mode="json"))
         return 0
+    _print_mutants(found)
+    print(f"{(_cpu_minutes() - used) / max(total, 1):.2f} CPU minutes a problem")
+    print(f"mutants: {path}\nnext: pie-bench run …, or pie-bench score RUN_DIR: results mark the weak problems")
+    return 0
+
+
+def _print_mutants(found: MutantSet) -> None:
+    from pie_bench.run.kills import WEAK
 
     def rate(killed: int | None, of: int) -> str:
         return "–" if killed is None or not of else f"{killed} of {of} ({100 * killed / of:.0f} %)"
 
-    rows = []
-    for name, problem in found.items():
-        sides = (problem.killed(kind) for kind in ("tests", "guards", "stress"))
-        rows.append([plain(name), *(rate(side, len(problem.mutants)) for side in sides)])
-        rows[-1].append(rate(problem.killed(None), len(problem.mutants)))
+    rates = found.rates
+    rows = [
+        [plain(name), *(rate(side, each.mutants) for side in (each.tests, each.guards, each.stress, each.any))]
+        for name, each in rates.problems.items()
+    ]
     print_table(["problem", "tests", "guard inputs", "stress inputs", "any"], rows)
-    weak = [name for name, problem in found.items() if problem.weak]
-    total = sum(len(problem.mutants) for problem in found.values())
-    by_tests, by_any = (sum(p.killed(kind) or 0 for p in found.values()) for kind in ("tests", None))
+    every = rates.problems.values()
+    total = sum(each.mutants for each in every)
+    by_tests, by_any = sum(each.tests or 0 for each in every), sum(each.any for each in every)
     print(
         f"of {total} mutants the tests find {rate(by_tests, total)}, with guard and stress inputs {rate(by_any, total)}"
     )
-    print(f"weak (tests find less than {100 * WEAK:.0f} %): {plain(', '.join(weak)) or 'none'}")
+    print(f"weak (tests find less than {100 * WEAK:.0f} %): {plain(', '.join(rates.weak)) or 'none'}")
     print("a mutant may be right after all, so these are lower bounds")
-    return 0
 
 
 def fetch(arguments: argparse.Namespace) -> int:

@@ -118,6 +118,8 @@ def validate(arguments: argparse.Namespace) -> int:
             f"valid: {entry.model} on {entry.task} ({entry.dataset}, {entry.n_pairs} pairs, {entry.n_samples} samples, "
             f"{entry.environment}): every number follows from its {len(checked.verdicts)} verdicts"
         )
+        judged = f", and its stress inputs ({len(checked.on_stress)} verdicts)"
+        print(f"tests: the dataset's own{judged if checked.stress is not None else ' only'}")
     return 0
 
 

@@ -6,22 +6,22 @@ An equivalent mutant counts as not found, so the rates are lower bounds.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pie_bench.cpp import syntax_tree
+from pie_bench.cpp import syntax_tree, unused_functions
 from pie_bench.data.load import PairDataset
+from pie_bench.data.mutants import Kind, Mutant, MutantSet, ProblemMutants
 from pie_bench.data.pair import Pair, TestCase
+from pie_bench.data.stress import StressSet
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guards import inputs_of
 from pie_bench.execution.pool import Pool
 from pie_bench.hashing import sha256
+from pie_bench.run.kills import Side
 
-WEAK = 0.8  # the share of mutants that tests should find
-MOST = 12  # mutants per problem
-Kind = Literal["off-by-one", "bound", "overflow", "dropped case"]
-Side = Literal["tests", "guards", "stress"]
+MOST = 12  # of a problem
 _SWAPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 _WIDE = ("long long", "long long int", "int64_t", "ll", "LL", "unsigned long long")
 _CPU_SECONDS = 2  # right programs take far less; many mutants never end
@@ -38,54 +38,20 @@ class Mutation:
     code: str
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A mutant of a problem's program, and the kinds of inputs that find it."""
-
-    kind: Kind
-    line: int
-    change: str
-    program_sha256: str
-    found_by: tuple[Side, ...]
-
-
-@dataclass(frozen=True)
-class Kills:
-    """A problem's mutants. `has` lists the available kinds of inputs."""
-
-    mutants: tuple[Mutant, ...]
-    has: tuple[Side, ...]
-
-    def killed(self, side: Side | None) -> int | None:
-        """How many mutants a kind of input finds (None: any kind); None if there are no such inputs."""
-        if side is not None and side not in self.has:
-            return None
-        return sum(side in each.found_by if side is not None else bool(each.found_by) for each in self.mutants)
-
-    @property
-    def weak(self) -> bool:
-        """Whether the dataset's tests find too few."""
-        return bool(self.mutants) and (self.killed("tests") or 0) < WEAK * len(self.mutants)
-
-    def to_json(self) -> dict[str, Any]:
-        sides: tuple[Side, ...] = ("tests", "guards", "stress")
-        return {
-            "weak": self.weak,
-            "killed": {side: self.killed(side) for side in sides} | {"any": self.killed(None)},
-            "mutants": [asdict(each) for each in self.mutants],
-        }
-
-
 def mutations(code: str) -> list[Mutation]:
-    """Every possible mutation of a program, in order of its text; none if it cannot be parsed."""
+    """Every mistake that can be made in a program, in order of its text; none where it cannot be parsed. Functions
+    that it does not use are left out."""
     root = syntax_tree(code)
     if root is None:
         return []
     data = code.encode(errors="replace")
     found = []
+    unused = {node.start_byte for node in unused_functions(root)}
     waiting = [root]
     while waiting:
         node = waiting.pop()
+        if node.type == "function_definition" and node.start_byte in unused:
+            continue
         for kind, start, end, text in _mistakes(node):
             if data[start:end].decode(errors="replace") != text:
                 mutated = (data[:start] + text.encode() + data[end:]).decode(errors="replace")
@@ -132,35 +98,51 @@ def chosen(code: str, most: int, seed: str) -> list[Mutation]:
     return picked
 
 
-def kills(
+def mutant_set(
     dataset: PairDataset,
+    stress: StressSet | None,
     stressed: PairDataset | None,
     executor: Executor,
     pool: Pool,
     *,
     problems: Sequence[str] | None = None,
+    known: MutantSet | None = None,
     most: int = MOST,
     progress: Callable[[int], Any] = lambda total: None,
-) -> Mapping[str, Kills]:
-    """Which mutants of each problem's human rewrites the tests, guard inputs and stress inputs find."""
+) -> MutantSet:
+    """What tests, guard inputs and stress inputs find of mutants of each problem's human rewrites; of `problems` only,
+    what is `known` of the others kept. `stressed` is the dataset with `stress` for tests."""
     by_problem = dataset.by_problem(problems)
     with_stress = {pair.pair_id: pair for pair in stressed.pairs} if stressed is not None else {}
 
-    def one(problem_id: str) -> tuple[str, Kills]:
-        pair = next((p for p in by_problem[problem_id] if p.pair_id in with_stress), by_problem[problem_id][0])
-        stress = list(stressed.tests(with_stress[pair.pair_id])) if stressed and pair.pair_id in with_stress else []
-        found = _of_pair(pair, dataset.tests(pair), stress, executor, most)
+    def one(problem_id: str) -> tuple[str, ProblemMutants]:
+        pairs = by_problem[problem_id]
+        pair = next((p for p in pairs if p.pair_id in with_stress), pairs[0])
+        inputs = list(stressed.tests(with_stress[pair.pair_id])) if stressed and pair.pair_id in with_stress else []
+        mutants, has = _of_pair(pair, dataset.tests(pair), inputs, executor, most)
         progress(len(by_problem))
-        return problem_id, found
+        return problem_id, ProblemMutants(
+            made_from=dataset.sum_of(pairs),
+            stress_sha256=stress.sum_of(problem_id) if stress is not None else None,
+            environment_id=executor.environment.environment_id,
+            pair=pair.pair_id,
+            has=has,
+            mutants=mutants,
+        )
 
-    return dict(sorted(pool.map_unordered(one, by_problem)))
+    found = dict(known.problems) if known is not None and problems is not None else {}
+    found |= dict(pool.map_unordered(one, by_problem))
+    return MutantSet(dataset=dataset.name, split=dataset.split, problems=dict(sorted(found.items())))
 
 
-def _of_pair(pair: Pair, tests: Sequence[TestCase], stress: Sequence[TestCase], executor: Executor, most: int) -> Kills:
-    """Mutants of a pair's human rewrite. Guard inputs count only where the slow program gives the same output."""
+def _of_pair(
+    pair: Pair, tests: Sequence[TestCase], stress: Sequence[TestCase], executor: Executor, most: int
+) -> tuple[tuple[Mutant, ...], tuple[Side, ...]]:
+    """Mutants of a pair's human rewrite, and the kinds of inputs there are. Its answers to guard inputs count where the
+    slow program agrees."""
     right, slow = executor.compiled(pair.tgt_code), executor.compiled(pair.src_code)
     if right is None or slow is None:
-        return Kills((), ())
+        return (), ()
     sides: dict[Side, Sequence[TestCase]] = {"tests": tests, "guards": [], "stress": stress}
     guards = []
     for data in inputs_of(pair.pair_id, tests):
@@ -187,10 +169,11 @@ def _of_pair(pair: Pair, tests: Sequence[TestCase], stress: Sequence[TestCase], 
             for side, inputs in sides.items()
             if any(not _is_right(binary, test, pair, executor) for test in inputs)
         )
+        sum_ = sha256(mutation.code.encode(errors="replace"))
         found.append(
-            Mutant(mutation.kind, mutation.line, mutation.change, sha256(mutation.code.encode(errors="replace")), by)
+            Mutant(kind=mutation.kind, line=mutation.line, change=mutation.change, program_sha256=sum_, found_by=by)
         )
-    return Kills(tuple(found), tuple(side for side, inputs in sides.items() if inputs))
+    return tuple(found), tuple(side for side, inputs in sides.items() if inputs)
 
 
 def _is_right(binary: bytes, test: TestCase, pair: Pair, executor: Executor) -> bool:

@@ -93,6 +93,14 @@ class StressSet(_Part):
         data = self.model_dump(mode="json", exclude={"problems": {"__all__": {"inputs": {"__all__": {"output"}}}}})
         return hash_of(data)
 
+    def sum_of(self, problem_id: str) -> str | None:
+        """The same of one problem's inputs; None where it has none."""
+        problem = self.problems.get(problem_id)
+        if problem is None or not problem.inputs:
+            return None
+        pairs = {name: self.pairs[name].model_dump(mode="json") for name in problem.pairs}
+        return hash_of([problem.model_dump(mode="json", exclude={"inputs": {"__all__": {"output"}}}), pairs])
+
     def tests_of(self, pair: Pair) -> tuple[str, ...]:
         """The ids of a pair's stress inputs; none if none is mostly work, or if its programs changed."""
         known = self.pairs.get(pair.pair_id)
@@ -169,13 +177,18 @@ class StressTests:
 
 
 def stress_path(spec: DatasetSpec, split: str) -> Path:
-    """Where a split's stress inputs are: next to its rows if they exist there, else in the cache folder."""
+    """Where a split's stress inputs lie: beside the rows where they are there, else in the cache folder."""
+    return kept_path(spec, "stress", split)
+
+
+def kept_path(spec: DatasetSpec, what: str, split: str) -> Path:
+    """Where what was found out of a split lies: beside the rows where it is there, else in the cache folder."""
     folder = spec.folder()
-    beside = folder / f"stress.{split}.json" if folder is not None else None
+    beside = folder / f"{what}.{split}.json" if folder is not None else None
     if beside is not None and beside.is_file():
         return beside
     name = "".join(c if c.isalnum() or c in "._-" else "_" for c in spec.dataset)
-    return cache_dir() / "stress" / f"{name}.{split}.json"
+    return cache_dir() / what / f"{name}.{split}.json"
 
 
 def read_stress(path: Path, dataset: str, split: str) -> StressSet:

@@ -1,8 +1,8 @@
 """A bundle: a run in one file, for others to check. The same run always gives the same bytes.
 
 A zip with exactly these members: the entry, the run's manifest (without the command line and the machine's name),
-generations and verdicts (the last for each program, in order), the guards' findings if they were run, results, and the
-checksums of all these.
+generations and verdicts (the last of each program, in order), what the guards found where they were run, verdicts on
+stress inputs where the run was judged on these, results, and the sums of all of them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pie_bench.run.manifest import Manifest
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.stages.plan import Plan, plan_of
+from pie_bench.stages.score import judged_on_stress
 
 SUMS = "SHA256SUMS"
 # In this order. Bytes: far more than a run of the whole test set needs (978 pairs, 8 samples, 104 tests: 200 MB).
@@ -37,15 +38,17 @@ LIMITS = {
     "guards.jsonl": 64 << 20,
     "manifest.json": 4 << 20,
     "results.json": 32 << 20,
+    "stress.jsonl": 64 << 20,
     "verdicts.jsonl": 512 << 20,
     SUMS: 4096,
 }
-_OPTIONAL = "guards.jsonl"  # present if `pie-bench guard` was run
-_MAX_RATIO = 300  # our text compresses 10 to 30 times; far more indicates a zip bomb
+GUARDS, STRESS = "guards.jsonl", "stress.jsonl"
+_OPTIONAL = (GUARDS, STRESS)  # there where `pie-bench guard` was run, and where the run was judged on stress inputs
+_MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
 _MAX_LINE = 8 << 20
 MANIFEST_MEMBERS = (
     *("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions"),
-    "cpu_seconds",
+    *("cpu_seconds", "kill_rates", "stress"),
 )
 
 
@@ -70,7 +73,6 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     without a sandbox, or with the user's own task.
     """
     plan, results = plan_of(run), run.read_results()
-    results = results.model_copy(update={"stress": None})  # a bundle only holds verdicts on the dataset's own tests
     if results.infra_errors:
         raise UserError(f"{run.path}: {results.infra_errors} executions failed on our side; run the command again")
     if not results.n_pairs:
@@ -83,15 +85,18 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     if plan.settings.include_path is not None:
         raise UserError(f"{run.path}: task {plan.task.task} is your own; submit the task to the project first")
     manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in MANIFEST_MEMBERS}
-    manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are private
+    manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are the user's affair
+    if results.stress is None:  # not judged on stress inputs, or not wholly
+        manifest.pop("stress", None)
     manifest, results = _public(manifest, results, plan)
     entry = entry_of(results, run.read_manifest(), adapter=plan.model.adapter, **provenance)
     members = {
         "entry.json": _text(entry.model_dump(mode="json")),
         "generations.jsonl": _lines(_wanted(run.read_generations(), plan)),
-        **({_OPTIONAL: run.guards_path.read_bytes()} if run.guards_path.exists() else {}),
+        **({GUARDS: run.guards_path.read_bytes()} if run.guards_path.exists() else {}),
         "manifest.json": _text(manifest),
         "results.json": _text(results.model_dump(mode="json")),
+        **({STRESS: _lines(_on_stress(run))} if results.stress is not None else {}),
         "verdicts.jsonl": _lines(v.to_json() for _, v in sorted(run.read_verdicts().items())),
     }
     path = path or run.path / f"{Path(entry.file_name).stem}.zip"
@@ -199,13 +204,19 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         if member.file_size > _MAX_RATIO * max(member.compress_size, 1 << 12):
             raise UserError(f"{path}: {name}: {member.compress_size} bytes that become {member.file_size}: a bomb")
     for name in LIMITS:
-        if name not in seen and name != _OPTIONAL:
+        if name not in seen and name not in _OPTIONAL:
             raise UserError(f"{path}: {name}: is missing")
 
 
 def _wanted(generations: Mapping[tuple[str, int], Generation], plan: Plan) -> Iterable[Mapping[str, Any]]:
     wanted = {(pair.pair_id, index) for pair in plan.pairs for index in range(plan.task.sampling.n)}
     return (record.to_json() for key, record in sorted(generations.items()) if key in wanted)
+
+
+def _on_stress(run: Run) -> Iterable[Mapping[str, Any]]:
+    wanted = set(judged_on_stress(run.read_manifest().stress, run.read_verdicts(with_tests=False)))
+    found = sorted(run.read_verdicts(stress=True).items())
+    return (verdict.to_json() for key, verdict in found if key in wanted)
 
 
 def _text(value: Any) -> bytes:

@@ -118,7 +118,12 @@ class Entry(_Part):
     scores: tuple[Score, ...] = Field(default=(), description="every number, by both methods, with its 95 % interval")
     interval: dict[str, Any] = Field(default={}, description="how the intervals were computed")
     guards: dict[str, Any] | None = Field(default=None, description="what the guards found; null: not run")
-    honesty: dict[str, Any] = Field(default={}, description="what the numbers are made of; empty in older versions")
+    honesty: dict[str, Any] = Field(default={}, description="what the numbers are made of; empty: of an older version")
+    stress: dict[str, Any] | None = Field(
+        default=None,
+        description="the metrics on stress inputs, beside those of the same pairs on the dataset's own tests; "
+        "null: the bundle has verdicts on the dataset's own tests only",
+    )
     outcomes: dict[str, Count] = {}
     tokens: dict[str, Count] = {}
     cost_usd: float | None = Field(default=None, ge=0)
@@ -132,10 +137,12 @@ class Entry(_Part):
 
     @model_serializer(mode="wrap")
     def _as_signed(self, as_ever: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omits an empty `honesty`: older entries are signed without it and must not change."""
+        """Without `honesty` and `stress` where there is none: older entries are signed, and stay what they were."""
         data: dict[str, Any] = as_ever(self)
         if not self.honesty:
             data.pop("honesty", None)
+        if self.stress is None:
+            data.pop("stress", None)
         return data
 
     @model_validator(mode="after")
@@ -163,6 +170,8 @@ def entry_of(results: Results, manifest: Manifest, **provenance: Any) -> Entry:
     """The entry for a run's results; `provenance`: what the run does not record (submitter, links, …)."""
     fields = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}
     fields |= {"schema_version": SCHEMA_VERSION, "date": (manifest.created or "")[:10]}
+    if results.stress is not None:  # without what is to be had from the bundle
+        fields["stress"] = results.stress.model_dump(mode="json", exclude={"pairs", "growth"})
     used = manifest.cpu_seconds
     fields["cpu_hours"] = None if used is None else used / 3600
     # Via JSON: what is written and what is read are validated by the same rules.

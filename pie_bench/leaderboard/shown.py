@@ -48,7 +48,8 @@ class Shown:
     cpu_hours: float | None
     guards: str  # how many answers were checked, and how many flagged
     honesty: str  # what the numbers are made of
-    guarded: Mapping[str, Mapping[State, Bounded]]  # like `scores`, with flagged answers counted as wrong
+    stress: str  # the same pairs on stress inputs
+    guarded: Mapping[str, Mapping[State, Bounded]]  # as `scores`, with what is flagged counted as wrong
     scores: Mapping[str, Mapping[State, Bounded]]  # by metric
     human: Mapping[str, Mapping[State, Bounded]]
     counts: Mapping[str, Mapping[str, int]]  # outcomes, tokens
@@ -92,6 +93,7 @@ def adapt(identity: str, raw: Mapping[str, Any]) -> Shown:
         cpu_hours=_number(raw.get("cpu_hours")),
         guards=_guards(guards),
         honesty=_honesty(_mapping(_mapping(raw.get("honesty")).get("model"))),
+        stress=_stress(_mapping(raw.get("stress"))),
         guarded=guarded,
         scores=scores,
         human=human,
@@ -120,6 +122,25 @@ def _guards(raw: Mapping[str, Any]) -> str:
     return f"{checked} correct answers checked, on {inputs} guard inputs too: {flagged} flagged{changed}"
 
 
+def _stress(raw: Mapping[str, Any]) -> str:
+    """A line; nothing where the entry carries the dataset's own tests only."""
+    if not raw:
+        return ""
+
+    def speedup(name: str) -> str:
+        values = _mapping(_mapping(raw.get(name)).get("speedup"))
+        ks = [int(found[1]) for at in values if (found := re.fullmatch(r"best@([1-9][0-9]{0,5})", at))]
+        value = _number(values.get(f"best@{max(ks)}")) if ks else None
+        return UNKNOWN if value is None else f"{value:.2f}×"
+
+    return (
+        f"{or_dash(_whole(raw.get('n_inputs')))} inputs, pairs: {or_dash(_whole(raw.get('n_pairs')))}; Speedup "
+        f"{speedup('metrics')} ({speedup('metrics_without_startup')} without start-up), on the same pairs' own tests "
+        f"{speedup('on_paper_tests')}; human rewrites {speedup('human_reference')} and "
+        f"{speedup('human_on_paper_tests')}"
+    )
+
+
 def _honesty(raw: Mapping[str, Any]) -> str:
     """One line; empty for entries from older versions."""
     if not raw:
@@ -129,6 +150,7 @@ def _honesty(raw: Mapping[str, Any]) -> str:
         value = _number(raw.get(name))
         return UNKNOWN if value is None else form.format(value)
 
+    weak = [plain(_text(name)) for name in _list(raw.get("weak_problems"))]
     alone = [or_dash(_whole(raw.get(name))) for name in ("by_startup_alone", "by_io_alone", "optimized")]
     return (
         f"optimised by start-up alone {alone[0]}, by input and output alone {alone[1]} of {alone[2]} pairs; "
@@ -137,6 +159,7 @@ def _honesty(raw: Mapping[str, Any]) -> str:
         f"Opt₀.₉₅ {shown('percent_near_human', '{:.1f} %')}; "
         f"peak memory {shown('memory_ratio', '{:.2f}×')}; "
         f"median percentile among accepted programs {shown('percentile', '{:.0f}')}"
+        + (f"; problems with weak tests {', '.join(weak)}" if weak else "")
     )
 
 

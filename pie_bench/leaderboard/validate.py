@@ -3,19 +3,19 @@ and everything belongs to a task, a dataset and an environment that are known he
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from pie_bench import registry
-from pie_bench.data.pair import Pair
+from pie_bench.data.load import PairDataset
 from pie_bench.errors import UserError
 from pie_bench.execution.checker import CHECKER
 from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, inputs_of, shown_input
 from pie_bench.execution.sandbox.choose import MECHANISMS
-from pie_bench.leaderboard.bundle import MANIFEST_MEMBERS, Bundle, opened, records
+from pie_bench.leaderboard.bundle import MANIFEST_MEMBERS, STRESS, Bundle, opened, records
 from pie_bench.leaderboard.entry import Entry, entry_of, strict_json
 from pie_bench.leaderboard.recount import check_numbers, is_time, same
 from pie_bench.models.reference import ReferenceEntry
@@ -31,7 +31,8 @@ from pie_bench.run.verdict import OUTCOMES, Candidate, Verdict
 from pie_bench.stages.execute import candidate_of, own_programs
 from pie_bench.stages.generate import prompt_builder
 from pie_bench.stages.plan import Plan, make_plan
-from pie_bench.stages.score import score
+from pie_bench.stages.score import judged_on_stress, score
+from pie_bench.stages.stress import stress_inputs
 
 _PROVENANCE = {"status", "verification", "submitter", "links", "commit", "adapter"}
 _WITHOUT_BINARY = {"no_code", "truncated", "compile_error", "compile_timeout"}
@@ -43,12 +44,17 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Checked:
-    """A consistent bundle, its plan recreated here, and its programs and verdicts by pair, role and sample."""
+    """A bundle that holds together, its plan made here, and its programs and verdicts by pair, role and sample.
+
+    `on_stress` has the verdicts on stress inputs, which are the tests of `stress`; None for a bundle without them.
+    """
 
     bundle: Bundle
     plan: Plan
     programs: Mapping[Key, Candidate]
     verdicts: Mapping[Key, Verdict]
+    on_stress: Mapping[Key, Verdict]
+    stress: PairDataset | None
 
 
 @contextmanager
@@ -61,10 +67,12 @@ def validated(path: Any) -> Iterator[Checked]:
         plan = _plan_of(bundle)
         programs = {candidate.key: candidate for candidate in own_programs(plan)}
         programs |= _answers(bundle, plan, _prompts(bundle, plan))
-        verdicts = _verdicts(bundle, plan, programs)
+        verdicts = _verdicts(bundle, "verdicts.jsonl", plan, programs, _ids_of_tests(plan))
+        on_stress, stress = _on_stress(bundle, plan, programs, verdicts)
         _check_guards(bundle, plan, verdicts)
+        _check_kill_rates(bundle, plan)
         _check_results(bundle, plan)
-        yield Checked(bundle, plan, programs, verdicts)
+        yield Checked(bundle, plan, programs, verdicts, on_stress, stress)
 
 
 def _check_names(bundle: Bundle) -> None:
@@ -185,10 +193,56 @@ def _answers(bundle: Bundle, plan: Plan, prompts: Mapping[tuple[str, int], str])
     return found
 
 
-def _verdicts(bundle: Bundle, plan: Plan, programs: Mapping[Key, Candidate]) -> dict[Key, Verdict]:
-    pairs = {pair.pair_id: pair for pair in plan.pairs}
+def _ids_of_tests(plan: Plan) -> dict[str, list[str]]:
+    return {pair.pair_id: [test.test_id for test in plan.dataset.tests(pair)] for pair in plan.pairs}
+
+
+def _on_stress(
+    bundle: Bundle, plan: Plan, programs: Mapping[Key, Candidate], verdicts: Mapping[Key, Verdict]
+) -> tuple[dict[Key, Verdict], PairDataset | None]:
+    """The verdicts on stress inputs, and these, as they are known here; nothing for a bundle that has none."""
+    told, there = bundle.manifest.stress, bundle.run.stress_path.exists()
+    if told is None and not there:
+        return {}, None
+    where = f"{bundle.path}: manifest.json: stress"
+    if told is None or not there:
+        raise UserError(f"{where}: {'missing' if there else 'there, but not ' + STRESS}")
+    dataset, known = stress_inputs(plan)
+    if told.sha256 != known.sha256:
+        raise UserError(
+            f"{where}.sha256: other stress inputs than those here ({told.sha256[:12]}, here {known.sha256[:12]}); "
+            "put the file that the run was judged with in their place: docs/stress.md"
+        )
+    _compare(where, told.model_dump(mode="json"), known.model_dump(mode="json"))
+    wanted = {key: programs[key] for key in judged_on_stress(known, verdicts)}
+    found = _verdicts(bundle, STRESS, plan, wanted, known.pairs)
+    for key, verdict in found.items():
+        for name in ("code_sha256", "binary_sha256"):
+            if getattr(verdict, name) != getattr(verdicts[key], name):
+                raise UserError(f"{bundle.path}: {STRESS}: {name}: {_named(key)} is another program in verdicts.jsonl")
+    return found, dataset
+
+
+def _check_kill_rates(bundle: Bundle, plan: Plan) -> None:
+    """That mutants were made from the problems' programs and tests as they are here. (How many of them the tests find
+    is taken from the bundle.)"""
+    told = bundle.manifest.kill_rates
+    if told is None:
+        return
+    where, known = f"{bundle.path}: manifest.json: kill_rates", plan.dataset.by_problem()
+    for name, kills in sorted(told.problems.items()):
+        if name not in known:
+            raise UserError(f"{where}: {name!r:.60}: the dataset has no such problem")
+        if plan.dataset.sum_of(known[name]) != kills.made_from:
+            raise UserError(f"{where}.{name}.made_from: not the sum of the problem's programs and tests")
+
+
+def _verdicts(
+    bundle: Bundle, name: str, plan: Plan, programs: Mapping[Key, Candidate], tests: Mapping[str, Sequence[str]]
+) -> dict[Key, Verdict]:
+    """The verdicts on these programs in a file, one each, on these tests of their pairs."""
     found: dict[Key, Verdict] = {}
-    for where, record in records(bundle, "verdicts.jsonl"):
+    for where, record in records(bundle, name):
         _check_fields(Verdict, where, record)
         try:
             verdict = Verdict.from_json(record)
@@ -200,20 +254,20 @@ def _verdicts(bundle: Bundle, plan: Plan, programs: Mapping[Key, Candidate]) -> 
             raise UserError(f"{where}: sample_index: a second verdict on {_named(verdict.key)}")
         found[verdict.key] = verdict
         try:
-            _check_verdict(verdict, programs[verdict.key], pairs[verdict.pair_id], plan, bundle.entry)
+            _check_verdict(verdict, programs[verdict.key], tests[verdict.pair_id], plan, bundle.entry)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
         except (TypeError, AttributeError) as error:
             raise UserError(f"{where}: tests: a value of the wrong type: {error}") from None
     for key in programs:
         if key not in found:
-            raise UserError(f"{bundle.path}: verdicts.jsonl: {_named(key)} has no verdict")
-    _check_alike(f"{bundle.path}: verdicts.jsonl", found)
+            raise UserError(f"{bundle.path}: {name}: {_named(key)} has no verdict")
+    _check_alike(f"{bundle.path}: {name}", found)
     return found
 
 
-def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan, entry: Entry) -> None:
-    """Checks that the verdict is on this program, and that its parts are consistent."""
+def _check_verdict(verdict: Verdict, program: Candidate, tests: Sequence[str], plan: Plan, entry: Entry) -> None:
+    """That the verdict is on this program, and that its parts agree."""
     if verdict.environment_id != entry.environment_id:
         raise UserError("environment_id: not the entry's")
     if not program.can_be(verdict.code_sha256):
@@ -224,9 +278,8 @@ def _check_verdict(verdict: Verdict, program: Candidate, pair: Pair, plan: Plan,
         raise UserError(f"outcome: {verdict.outcome} for an answer without a program ({program.reason})")
     if program.code is not None and verdict.outcome in ("no_code", "truncated"):
         raise UserError(f"outcome: {verdict.outcome} for an answer that contains a program")
-    known = [test.test_id for test in plan.dataset.tests(pair)]
-    if verdict.tests and [test.test_id for test in verdict.tests] != known:
-        raise UserError(f"tests: not the {len(known)} tests of pair {pair.pair_id}, in order")
+    if verdict.tests and [test.test_id for test in verdict.tests] != list(tests):
+        raise UserError(f"tests: not the {len(tests)} tests of pair {verdict.pair_id}, in order")
     if verdict.role != "candidate" and verdict.reading is not None:
         raise UserError(f"reading: {_named(verdict.key)} is the dataset's own program, not an answer")
     if verdict.binary_sha256 is not None and verdict.outcome in _WITHOUT_BINARY:

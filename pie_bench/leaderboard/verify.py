@@ -50,8 +50,8 @@ class Chosen:
 
 
 def choose(checked: Checked, share: float, seed: str) -> Chosen:
-    """The programs that the score depends on, and `share` (0 to 1) of the others, at least one."""
-    needed = carrying(checked.verdicts)
+    """What carries the score, and `share` (0 to 1) of the other programs, one at least."""
+    needed = carrying(checked.verdicts) | carrying(checked.on_stress)
     others = [key for key in _all(checked) if key not in needed]
     draw = random.Random(sha256(f"{checked.bundle.sha256} {seed}".encode()))
     chosen = draw.sample(others, min(len(others), max(1, math.ceil(share * len(others)))))
@@ -104,9 +104,9 @@ def verify(
     seed: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Compiles, runs and measures the programs that the score depends on and a random sample of the others, from
-    scratch; the guards check the faster answers among them, with the bundle's inputs and with new ones. `progress` is
-    called once per program, with the total number.
+    """Compiles, runs and measures what carries the score and a random part of the bundle's programs, from nothing, on
+    stress inputs too where the bundle has verdicts on these; has the guards look at the faster answers among them, with
+    the bundle's inputs and with new ones. `progress` is called once a program, with how many there are.
 
     Returns the fields of a `Verification` except the signature. UserError if this machine's environment differs, or if
     any result differs, naming the program and the field.
@@ -127,13 +127,18 @@ def verify(
                 "verify on a machine where it is the same"
             )
 
-        def judge(program: Candidate) -> Verdict:
-            verdict = executor.execute(program, plan.dataset.tests(pairs[program.pair_id]))
+        def judge(program: Candidate) -> list[Verdict]:
+            """On the dataset's tests, and on its stress inputs where the bundle has that."""
+            found = [executor.execute(program, plan.dataset.tests(pairs[program.pair_id]))]
+            if program.key in checked.on_stress and checked.stress is not None:
+                inputs = checked.stress.tests(checked.stress.pair(program.pair_id))
+                found.append(executor.execute(program, inputs))
             progress(len(programs))
-            return verdict
+            return found
 
-        for verdict in pool.map_unordered(judge, programs):
-            _compare(bundle, checked.verdicts[verdict.key], verdict)
+        for judged in pool.map_unordered(judge, programs):
+            for claims, verdict in zip((checked.verdicts, checked.on_stress), judged, strict=False):
+                _compare(bundle, claims[verdict.key], verdict)
         fast = _faster(programs, checked.verdicts)
         told = {(f.pair_id, f.sample_index): f for f in bundle.run.read_guard_findings()}
 

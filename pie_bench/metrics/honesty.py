@@ -27,11 +27,13 @@ def honesty(
     by_io_alone: Mapping[Of, Collection[str]],
     guards: Guards | None,
     dates: Mapping[str, int],
+    weak: Collection[str] | None = None,
 ) -> dict[Of, Honesty]:
     """For the model's answers (the best for each pair) and the human rewrites.
 
-    `by_io_alone`: pairs whose faster program differs from the slow one only in input and output; `dates`: the date of a
-    pair's problem, in seconds since 1970, if known. Unknown values are None.
+    `by_io_alone`: pairs whose faster program differs from the slow one in reading and writing only; `dates`: when a
+    pair's problem is from, in seconds since 1970, as far as that is known; `weak`: problems whose tests are weak. What
+    is not known is None.
     """
     if not pairs:
         return {}
@@ -63,6 +65,7 @@ def honesty(
             percentile=_rounded(median(percentiles)) if percentiles else None,
             over_fastest=over_fastest,
             two_way=_two_way(pairs, of),
+            **_of_weak(pairs, speedups, weak),
             ages=_ages(pairs, speedups, dates),
         )
     return found
@@ -80,6 +83,21 @@ def _speedup(pair: PairResult, program: SampleResult | None) -> float:
     if program is None or not program.seconds or not pair.source.seconds:
         return 1.0
     return max(1.0, pair.source.seconds / program.seconds)
+
+
+def _of_weak(
+    pairs: Sequence[PairResult], speedups: Mapping[str, float], weak: Collection[str] | None
+) -> dict[str, Any]:
+    """What the pairs of problems with weak tests have in the numbers."""
+    if weak is None:
+        return {}
+    in_weak = [speedups[pair.pair_id] for pair in pairs if pair.problem_id in weak]
+    others = [speedups[pair.pair_id] for pair in pairs if pair.problem_id not in weak]
+    return {
+        "weak_problems": tuple(sorted({pair.problem_id for pair in pairs if pair.problem_id in weak})),
+        "optimized_in_weak": sum(value >= OPTIMIZED_SPEEDUP for value in in_weak),
+        "speedup_without_weak": _mean(others),
+    }
 
 
 def _near_human(pairs: Sequence[PairResult], programs: Mapping[str, SampleResult | None]) -> float | None:

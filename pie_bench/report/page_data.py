@@ -13,6 +13,7 @@ from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.metrics.edits import kind_of_edit
 from pie_bench.metrics.scores import best_sample, seconds_of
 from pie_bench.report.analyses import error_classes
+from pie_bench.report.table import shown_kills
 from pie_bench.run.measurement import Profile
 from pie_bench.run.results import PairResult
 from pie_bench.run.run import Key
@@ -108,6 +109,8 @@ def _in_run(
     dearest = dearest_test(run, pair.pair_id) if result.source.outcome == "ok" else None
     optimized = best is not None and (samples[best][2] or 0) >= OPTIMIZED_SPEEDUP
     shrunk = shrunk_constants(pair.src_code, code) if optimized and code is not None else []
+    rates = run.results.kill_rates
+    kills = rates.problems.get(pair.problem_id) if rates is not None else None
     return {
         "samples": samples,
         "best": best,
@@ -129,6 +132,7 @@ def _in_run(
         ],
         "profiled": dearest,
         "usable": result.source.outcome == "ok",
+        "weak": shown_kills(kills) if kills is not None and kills.weak else None,
     }
 
 

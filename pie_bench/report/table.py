@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from pie_bench.metrics.best_at_k import METRICS
 from pie_bench.plain import plain, shown_name
+from pie_bench.run.kills import WEAK, Kills
 from pie_bench.run.results import HEADLINE, Guards, Honesty, Results, Score, Scores, Stress
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def honesty(results: Results) -> list[str]:
     if model.percentile is not None:
         near.append(f"percentile {model.percentile:.0f} among accepted programs ({model.n_ranked} pairs)")
     lines += ["; ".join(near)] if near else []
+    lines += _weak(results, model)
     two_way = (
         f"{METRICS[name].title} {format_value(name, found.low, unit=False)}–{format_value(name, found.high)}"
         for name, found in model.two_way.items()
@@ -136,6 +138,25 @@ def honesty(results: Results) -> list[str]:
         if group.speedup is not None
     ]
     return [*lines, f"Speedup by the problem's age: {', '.join(ages)}"] if ages else lines
+
+
+def _weak(results: Results, model: Honesty) -> list[str]:
+    rates, weak = results.kill_rates, model.weak_problems
+    if rates is None or weak is None:
+        return []
+    named = ", ".join(f"{name} ({shown_kills(rates.problems[name])})" for name in weak) or "none"
+    rated = f"{len(weak)} of {len(rates.problems)} problems rated"
+    line = f"weak tests (they find less than {100 * WEAK:.0f} % of mutants): {named}; {rated}"
+    if weak:
+        line += f", {model.optimized_in_weak} of {model.optimized} optimised pairs"
+    if weak and model.speedup_without_weak is not None:
+        line += f"; Speedup of the other pairs {model.speedup_without_weak:.2f}×"
+    return [line]
+
+
+def shown_kills(kills: Kills) -> str:
+    """`9 of 12`: the mutants that a problem's tests find."""
+    return f"{kills.tests or 0} of {kills.mutants}"
 
 
 def _heaviest(found: Honesty) -> str:
@@ -181,7 +202,7 @@ def stress_rows(found: Stress) -> list[tuple[str, list[str]]]:
     return shown
 
 
-STRESS_COLUMNS = ("%Opt", "Speedup", "geometric", "Speedup*", "geometric*", "%Correct")
+STRESS_COLUMNS = ("%Opt", "Speedup", "(geo.)", "Speedup*", "(geo.)*", "%Correct")
 _STRESS_METRICS = (
     *("percent_optimized", "speedup", "speedup_geometric", "speedup", "speedup_geometric", "percent_correct"),
 )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
+from pie_bench.run.kills import KillRates
 
 SCHEMA_VERSION = 2
 
@@ -71,10 +72,11 @@ class ExecutionFacts(_Part):
 class Manifest(_Part):
     """A run's manifest.
 
-    `identity` defines the run: a folder belongs to one identity for good. `provider`: facts learnt about the server;
-    `simulators`: which simulator on this machine measured, by environment; `plugins`: the plug-ins used (kind, name,
-    package, version of each). `cpu_seconds`: CPU time of all compilers, programs and simulators, None if unknown.
-    `merged`: for each run that this one was merged from, what it was.
+    `identity` makes a run this run: a folder belongs to one for good. `provider` is what was learnt of the server;
+    `simulators`, which simulator of this machine measured, by environment; `plugins`, what other packages added to the
+    run (kind, name, package, version of each). `cpu_seconds` is the CPU time of all compilers, programs and
+    simulators, None where it is not known. `kill_rates`: how strong the tests of the dataset's problems are, as far as
+    that is known. `merged` says of each run that this one was merged from what it was.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -88,6 +90,7 @@ class Manifest(_Part):
     generation: GenerationFacts | None = None
     execution: ExecutionFacts | None = None
     stress: StressFacts | None = None
+    kill_rates: KillRates | None = None
     provider: dict[str, Any] | None = None
     plugins: list[dict[str, str]] = Field(default_factory=list)
     simulators: dict[str, Any] | None = None

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pie_bench.plain import shown_model, shown_name
 from pie_bench.run.guard import GuardFinding
+from pie_bench.run.kills import KillRates
 
 if TYPE_CHECKING:
     import pandas
@@ -240,8 +241,13 @@ class Honesty(_Part):
     over_fastest: float | None = Field(
         description="time of the problem's fastest known program over this one's, geometric mean"
     )
-    two_way: dict[str, Interval] = Field(description="best@1, resampling problems and samples")
-    ages: tuple[AgeGroup, AgeGroup] | None = Field(description="older and newer problems, if the data has dates")
+    two_way: dict[str, Interval] = Field(description="best@1, problems and samples drawn anew")
+    weak_problems: tuple[str, ...] | None = Field(
+        default=None, description="whose tests find less than 80 % of mutants (docs/stress.md); null: not known of any"
+    )
+    optimized_in_weak: int | None = Field(default=None, description="of the optimised pairs, those of weak problems")
+    speedup_without_weak: float | None = Field(default=None, description="mean over the pairs of the other problems")
+    ages: tuple[AgeGroup, AgeGroup] | None = Field(description="older and newer problems, where the data has dates")
 
 
 class Fit(_Part):
@@ -345,8 +351,12 @@ class Results(_Part, _Metrics):
         default={}, description="what the numbers are made of; empty in results from older versions"
     )
     stress: Stress | None = Field(default=None, description="null: not judged on stress inputs (run --tests both)")
-    outcomes: dict[str, int] = Field(description="the number of the model's answers by outcome")
-    infra_errors: int = Field(description="executions that failed on our side; in no metric: rerun the command")
+    kill_rates: KillRates | None = Field(
+        default=None,
+        description="how strong the problems' tests are, by problem; null: not known (pie-bench dataset mutants)",
+    )
+    outcomes: dict[str, int] = Field(description="what became of the model's answers, counted")
+    infra_errors: int = Field(description="executions that failed on our side; in no metric: run the command again")
     tokens: dict[str, int] = Field(description="prompt and completion tokens, as the model counted them")
     versions: dict[str, str] = Field(description="packages")
     pairs: tuple[PairResult, ...]

@@ -18,7 +18,7 @@ from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.stages.execute import own_programs
 from pie_bench.stages.plan import Plan, Shard, check_run, make_plan
-from pie_bench.stages.score import score
+from pie_bench.stages.score import judged_on_stress, score
 
 _OF_THE_ANSWER = ("text", "finish_reason", "prompt_sha256", "seed", "reasoning")  # not what generating it took
 
@@ -63,7 +63,9 @@ def merge(runs: Sequence[Run], out: Run) -> Results:
         write_jsonl(out.verdicts_path, (each for part in kept for each in _verdicts(*part)))
         if any(part.run.guards_path.exists() for part in parts):
             write_jsonl(out.guards_path, (each for part in kept for each in _findings(*part)))
-        out.write_manifest(manifest)  # last: a folder with a manifest is complete
+        if any(part.run.stress_path.exists() for part in parts):
+            write_jsonl(out.stress_path, (each for part in kept for each in _on_stress(*part)))
+        out.write_manifest(manifest)  # last: a folder with a manifest is whole
         return score(plan, out)
 
 
@@ -79,6 +81,14 @@ def _part(run: Run) -> _Part:
     wanted = [*programs, *((pair_id, "candidate", index) for pair_id, index in answers)]
     missing = [key for key in wanted if key not in verdicts]
     missing += [(pair_id, "answer", index) for pair_id, index in answers if (pair_id, index) not in generations]
+    if not missing and manifest.stress is not None:
+        on_stress = run.read_verdicts(with_tests=False, stress=True)
+        wanted = judged_on_stress(manifest.stress, {key: verdicts[key] for key in wanted})
+        missing = [
+            (pair_id, f"{role} on stress inputs", index)
+            for pair_id, role, index in wanted
+            if (pair_id, role, index) not in on_stress
+        ]
     if missing or manifest.generation is None or manifest.execution is None:
         first = f" (the first: pair {missing[0][0]}, {missing[0][1]} {missing[0][2]})" if missing else ""
         raise UserError(
@@ -110,6 +120,7 @@ def _facts(part: _Part) -> dict[str, Any]:
         "model_resolved": part.generation.model_resolved,
         "examples": {k: v for k, v in part.generation.examples.items() if k not in (LEFT_OUT, CUT)},
         **{f"execution.{name}": value for name, value in part.execution.model_dump().items()},
+        "set of stress inputs": part.manifest.stress.sha256 if part.manifest.stress is not None else None,
         **{f"version of {package}": versions.get(package) for package in packages},
     }
 
@@ -166,8 +177,10 @@ def _owners(parts: Sequence[_Part]) -> dict[str, _Part]:
 
 
 def _check_agree(one: _Part, other: _Part, pair_ids: Sequence[str]) -> None:
+    """UserError, naming what differs, unless both say the same of these pairs."""
     answers = [part.run.read_generations() for part in (one, other)]
     verdicts = [part.run.read_verdicts() for part in (one, other)]
+    stressed = [part.run.read_verdicts(stress=True) for part in (one, other)]
     samples = range(one.plan.task.sampling.n)
     for pair_id in sorted(pair_ids):
         differing = [
@@ -177,6 +190,11 @@ def _check_agree(one: _Part, other: _Part, pair_ids: Sequence[str]) -> None:
         ]
         keys = [(pair_id, "source", 0), (pair_id, "target", 0), *((pair_id, "candidate", index) for index in samples)]
         differing += [f"verdict on {key[1]} {key[2]}" for key in keys if verdicts[0][key] != verdicts[1][key]]
+        differing += [
+            f"verdict on {key[1]} {key[2]} on stress inputs"
+            for key in keys
+            if stressed[0].get(key) != stressed[1].get(key)
+        ]
         if differing:
             raise UserError(
                 f"pair {pair_id} is in {one.run.path} and in {other.run.path}, with a different {differing[0]}; "
@@ -218,6 +236,7 @@ def _manifest(parts: Sequence[_Part], plan: Plan) -> Manifest:
         name: {key: value for part in parts for key, value in (getattr(part.manifest, name) or {}).items()}
         for name in ("provider", "simulators")
     }
+    kill_rates = next((part.manifest.kill_rates for part in parts if part.manifest.kill_rates is not None), None)
     plugins = {tuple(sorted(plugin.items())): plugin for part in parts for plugin in part.manifest.plugins}
     merged = [
         {
@@ -236,6 +255,7 @@ def _manifest(parts: Sequence[_Part], plan: Plan) -> Manifest:
         "merged": merged,
         **{name: value for name, value in noted.items() if value},
         **({"plugins": list(plugins.values())} if plugins else {}),
+        **({"kill_rates": kill_rates} if kill_rates is not None else {}),
     }
     return first.model_copy(update=update)
 
@@ -255,6 +275,11 @@ def _verdicts(part: _Part, pair_ids: set[str]) -> Iterable[Mapping[str, Any]]:
             for role, count in (("source", 1), ("target", 1), ("candidate", part.plan.task.sampling.n)):
                 for index in range(count):
                     yield found[pair_id, role, index].to_json()
+
+
+def _on_stress(part: _Part, pair_ids: set[str]) -> Iterable[Mapping[str, Any]]:
+    found = part.run.read_verdicts(stress=True)
+    return (verdict.to_json() for key, verdict in sorted(found.items()) if key[0] in pair_ids)
 
 
 def _findings(part: _Part, pair_ids: set[str]) -> Iterable[Mapping[str, Any]]:

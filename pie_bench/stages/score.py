@@ -41,12 +41,12 @@ from pie_bench.run.results import (
     Stress,
     Time,
 )
-from pie_bench.run.run import Run
+from pie_bench.run.run import Key, Run
 from pie_bench.run.verdict import Verdict
 from pie_bench.stages.execute import candidate_of
 from pie_bench.stages.plan import Plan, package_versions
 
-Verdicts = Mapping[tuple[str, str, int], Verdict]
+Verdicts = Mapping[Key, Verdict]
 
 
 def score(plan: Plan, run: Run) -> Results:
@@ -79,6 +79,8 @@ def score(plan: Plan, run: Run) -> Results:
     if execution is None or facts is None or "dataset_fingerprint" not in manifest.identity:
         raise UserError(f"{run.manifest_path}: not the manifest of a run with answers and verdicts")
     guards = guarded(usable, run, verdicts, plan.task.metrics)
+    known = manifest.kill_rates
+    kill_rates = known.of(pair.problem_id for pair in usable) if known is not None else None
     results = Results(
         task=plan.task.task,
         task_version=plan.task.version,
@@ -116,8 +118,10 @@ def score(plan: Plan, run: Run) -> Results:
             by_io_alone(plan, usable, generations, verdicts),
             guards,
             {pair.pair_id: pair.problem_date for pair in plan.pairs if pair.problem_date is not None},
+            kill_rates.weak if kill_rates is not None else None,
         ),
         stress=stressed(plan, run, pairs),
+        kill_rates=kill_rates,
         outcomes=dict(sorted(Counter(sample.outcome for pair in pairs for sample in pair.samples).items())),
         infra_errors=sum(verdicts[key].outcome == "infra_error" for key in wanted),
         tokens={
@@ -204,6 +208,13 @@ def stressed(plan: Plan, run: Run, paper: Sequence[PairResult]) -> Stress | None
         growth=tuple(each for pair in stress_pairs for each in _growth(pair, found, facts)),
         pairs=tuple(stress_pairs),
     )
+
+
+def judged_on_stress(facts: StressFacts | None, verdicts: Verdicts) -> list[Key]:
+    """The programs, in order, that are judged on stress inputs, given the verdicts on the dataset's own tests: what is
+    wrong there is wrong."""
+    pairs = facts.pairs if facts is not None else {}
+    return sorted(key for key, verdict in verdicts.items() if key[0] in pairs and verdict.outcome == "ok")
 
 
 _BOTH: tuple[Of, ...] = ("model", "human")

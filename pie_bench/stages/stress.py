@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pie_bench.data.load import load_dataset
+from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.spec import load_spec
 from pie_bench.data.stress import read_stress, stress_path
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.pool import Pool
+from pie_bench.run.manifest import StressFacts
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.run.verdict import Candidate
 from pie_bench.stages.execute import candidate_of, own_programs
 from pie_bench.stages.plan import Plan
-from pie_bench.stages.score import score
+from pie_bench.stages.score import judged_on_stress, score
+
+
+def stress_inputs(plan: Plan) -> tuple[PairDataset, StressFacts]:
+    """The dataset with its stress inputs for tests, and what a manifest says of them; UserError where it has none."""
+    spec, split = load_spec(plan.dataset_name), plan.dataset.split
+    dataset = load_dataset(plan.dataset_name, split, stress=True)
+    known = read_stress(stress_path(spec, split), spec.dataset, split)
+    return dataset, StressFacts(
+        sha256=known.sum,
+        pairs={pair.pair_id: list(pair.tests) for pair in sorted(dataset.pairs, key=lambda pair: pair.pair_id)},
+        families={
+            name: {each.id: each.size for each in problem.inputs if each.family}
+            for name, problem in known.problems.items()
+        },
+    )
 
 
 def stress(
@@ -31,20 +47,10 @@ def stress(
 
     UserError if the dataset has no stress inputs, or other ones than the run was started with.
     """
-    spec, split = load_spec(plan.dataset_name), plan.dataset.split
-    dataset = load_dataset(plan.dataset_name, split, stress=True)
-    known = read_stress(stress_path(spec, split), spec.dataset, split)
-    facts = {
-        "sha256": known.sum,
-        "pairs": {pair.pair_id: list(pair.tests) for pair in sorted(dataset.pairs, key=lambda pair: pair.pair_id)},
-        "families": {
-            name: {each.id: each.size for each in problem.inputs if each.family}
-            for name, problem in known.problems.items()
-        },
-    }
-    run.settle("stress", facts)
-    pairs = {pair.pair_id: pair for pair in plan.pairs if pair.pair_id in facts["pairs"]}
-    paper = run.read_verdicts(with_tests=False)
+    dataset, facts = stress_inputs(plan)
+    run.settle("stress", facts.model_dump())
+    pairs = {pair.pair_id: pair for pair in plan.pairs if pair.pair_id in facts.pairs}
+    wanted = set(judged_on_stress(facts, run.read_verdicts(with_tests=False)))
     done = {
         key
         for key, verdict in run.read_verdicts(with_tests=False, stress=True).items()
@@ -57,12 +63,7 @@ def stress(
             if generation.pair_id in pairs:
                 yield candidate_of(generation, pairs[generation.pair_id])
 
-    # An answer that is wrong on the dataset's tests stays wrong: no need to run it here.
-    todo = [
-        each
-        for each in candidates()
-        if each.pair_id in pairs and each.key in paper and paper[each.key].outcome == "ok" and each.key not in done
-    ]
+    todo = [each for each in candidates() if each.key in wanted and each.key not in done]
 
     def judge(candidate: Candidate) -> None:
         run.append(executor.execute(candidate, dataset.tests(dataset.pair(candidate.pair_id))), stress=True)

@@ -1,6 +1,8 @@
 """Stress inputs: kept as generator, seed and sum, made again bit by bit, read as tests."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,8 +35,30 @@ def mini_set(mini_path: Path) -> StressSet:
     return read_stress(mini_path, "mini", "test")
 
 
-def test_minis_inputs_are_made_again_with_their_sums(mini_set: StressSet, mini_path: Path) -> None:
-    assert rebuilt(mini_set, mini_path) == sum(len(problem.inputs) for problem in mini_set.problems.values())
+# What reads files comes first: another user need not reach the interpreter's.
+ELSEWHERE = """
+import os, sys
+from pathlib import Path
+from pie_bench.data.stress import read_stress, rebuilt
+path = Path(sys.argv[1])
+found = read_stress(path, "mini", "test")
+os.umask(0o077)
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(1000)
+    os.setuid(1000)
+print(rebuilt(found, path), found.sum)
+"""
+
+
+def test_minis_inputs_are_made_again_with_their_sums_by_another_user_in_another_folder(
+    mini_set: StressSet, mini_path: Path, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    variables = {"HOME": str(tmp_path), "LANG": "C", "TZ": "Asia/Tokyo", "PYTHONPATH": str(pytestconfig.rootpath)}
+    command = [sys.executable, "-c", ELSEWHERE, str(mini_path)]
+    made = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=True)
+    inputs = sum(len(problem.inputs) for problem in mini_set.problems.values())
+    assert made.stdout.split() == [str(inputs), mini_set.sum]
 
 
 def test_every_pair_of_mini_has_five_inputs_that_are_mostly_work_and_a_family(mini_set: StressSet) -> None:
@@ -71,7 +95,7 @@ def test_a_pair_without_work_has_none(mini_set: StressSet) -> None:
 def test_another_input_or_output_is_found_out(mini_set: StressSet, mini_path: Path) -> None:
     data = json.loads(mini_path.read_text())
     first = data["problems"]["m001"]["inputs"][0]
-    for change in ({"seed": 99}, {"output": packed(b"7\n")}):
+    for change in ({"seed": 99}, {"output": packed(b"none\n")}):
         problem = data["problems"]["m001"] | {"inputs": [first | change]}
         changed = StressSet.model_validate(data | {"problems": {"m001": problem}})
         with pytest.raises(UserError, match="m001: s0: its (input|output) does not match its hash"):

@@ -17,7 +17,7 @@ from pie_bench.leaderboard.recount import seconds_of
 from pie_bench.leaderboard.validate import validated
 
 Parts = dict[str, Any]
-JSONL = ("generations.jsonl", "verdicts.jsonl")
+JSONL = ("generations.jsonl", "stress.jsonl", "verdicts.jsonl")
 
 
 def parts_of(path: Path) -> Parts:

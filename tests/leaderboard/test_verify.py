@@ -39,7 +39,8 @@ def test_the_largest_speedups_and_what_is_near_a_threshold_are_always_measured()
 def test_the_rest_is_drawn_anew_by_every_seed() -> None:
     verdicts = made()
     programs = {key: Candidate(*key, code=None if key == ("p00", "candidate", 1) else "") for key in verdicts}
-    checked: Any = SimpleNamespace(bundle=SimpleNamespace(sha256="b"), verdicts=verdicts, programs=programs)
+    bundle = SimpleNamespace(sha256="b")
+    checked: Any = SimpleNamespace(bundle=bundle, verdicts=verdicts, on_stress={}, programs=programs)
     draws = [choose(checked, 0.1, new_seed()) for _ in range(5)]
     assert len({tuple(c.key for c in draw.drawn) for draw in draws}) == 5
     for draw in draws:
@@ -49,3 +50,15 @@ def test_the_rest_is_drawn_anew_by_every_seed() -> None:
         assert all(c.code is not None for c in draw.programs)
     assert choose(checked, 0.1, "7") == choose(checked, 0.1, "7")
     assert len(choose(checked, 1.0, "7").programs) == len(verdicts) - 1
+
+
+def test_what_carries_the_score_on_stress_inputs_is_always_measured_too() -> None:
+    verdicts = made()
+    programs = {key: Candidate(*key, code="") for key in verdicts}
+    on_stress = {
+        each.key: each for each in (verdict("p01", role, 0, s) for role, s in (("source", 2.0), ("candidate", 1.0)))
+    }
+    bundle = SimpleNamespace(sha256="b")
+    checked: Any = SimpleNamespace(bundle=bundle, verdicts=verdicts, on_stress=on_stress, programs=programs)
+    found = {program.key for program in choose(checked, 0.01, "7").carrying}
+    assert found == carrying(verdicts) | set(on_stress) and not set(on_stress) & carrying(verdicts)

@@ -25,6 +25,9 @@ HOSTILE = (
 )
 
 
+WEAK = "p00001"  # a problem whose tests find too few mutants
+
+
 @pytest.fixture(scope="module")
 def report(made_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A report of both runs, in which one pair's answers are hostile in every text a model has a say in."""
@@ -48,6 +51,8 @@ def report(made_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     manifest = folder / "a" / "manifest.json"
     facts = json.loads(manifest.read_text())
     facts["generation"]["model_resolved"] = HOSTILE
+    kills = {"made_from": "0" * 64, "mutants": 10, "tests": 7, "guards": None, "stress": 9, "any": 9}
+    facts["kill_rates"] = {"sha256": "0" * 64, "problems": {WEAK: kills}}
     manifest.write_text(json.dumps(facts))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIE_DATA_DIR", str(made_folder / "data"))
@@ -133,6 +138,17 @@ def test_a_pair_shows_what_changed_and_why(page: Any) -> None:
     detail.locator("[role=tab]", has_text="human rewrite").first.click()
     assert detail.locator(".diff th").all_inner_texts() == ["source", "human rewrite"]
     assert page.url.split("#")[1].startswith("pair=")
+
+
+def test_pairs_of_problems_with_weak_tests_are_marked(page: Any) -> None:
+    page.select_option("#problem", WEAK)
+    expect(page.locator("tr.pair .flag", has_text="weak tests")).to_have_count(len(shown(page)))
+    page.locator("tr.pair button").first.click()
+    expect(page.locator("tr.detail .note", has_text="they find 7 of 10 mutants")).to_have_count(1)
+    assert f"weak tests (they find less than 80 % of mutants): {WEAK} (7 of 10)" in page.text_content(".notes")
+    page.click("button[type=reset]")
+    expect(page.locator("tr.pair")).to_have_count(30)
+    assert page.locator("tr.pair .flag", has_text="weak tests").count() < 30
 
 
 def test_hostile_programs_are_only_text(page: Any) -> None:

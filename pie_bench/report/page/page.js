@@ -70,6 +70,7 @@ function row(pair) {
     doubtful: run.readings.flatMap((reading, index) => (reading?.[2] ? [`answer ${index}: ${reading[0]}`] : [])),
     over: speedup !== null && human !== null ? speedup / human : null };
 }
+const weakTests = (run) => `The tests of this problem are weak: they find ${run.weak} mutants.`;
 const haystacks = new Map();
 function haystack(pair) {
   const key = state.run + " " + pair.id;
@@ -121,6 +122,7 @@ function list() {
     const first = el("td", { class: "left" }, name);
     if (found.flagged) first.append(el("span", { class: "flag", title: "a constant or an array was made smaller" }, "⚑ smaller constant"));
     if (found.doubtful.length) first.append(el("span", { class: "flag", title: found.doubtful.join("\n") }, "? read doubtfully"));
+    if (found.run.weak) first.append(el("span", { class: "flag", title: weakTests(found.run) }, "weak tests"));
     if (!found.run.usable) first.append(el("span", { class: "flag", title: "its source fails its tests here: in no metric" }, "not in the metrics"));
     const line = el("tr", { class: "pair", "data-id": found.id }, first, el("td", { class: "left" }, found.problem), el("td", { class: "left" }, squares),
       el("td", { class: found.speedup >= 1.1 ? "up" : found.speedup !== null && found.speedup < 0.99 ? "down" : "" }, times(found.speedup)),
@@ -170,6 +172,7 @@ function detail(pair, run) {
   const inside = el("div", { class: "inside" });
   const [source, human, answer] = run.programs;
   inside.append(el("p", { class: "says" }, sentence(run, source, answer)));
+  if (run.weak) inside.append(el("p", { class: "note" }, weakTests(run)));
   for (const [name, before, after] of run.shrunk) {
     inside.append(el("p", { class: "says" }, el("span", { class: "flag" }, "⚑ "), `${name} is ${after} where the source has ${before}: the tests pass, larger inputs may not.`));
   }
