@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
@@ -54,6 +55,9 @@ class MeasurementStore:
         self._connection, self._writable = _open_database(path, _SCHEMA, "measurement store")
         self._unwritten: dict[tuple[str, ...], Measurement | Profile | Verdict] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_once, (self.path,)
+
     def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
         """What is known of a program on these inputs, by the input's sum."""
         query = "SELECT record FROM measurement WHERE binary_sha256=? AND input_sha256=? AND simulation_id=?"
@@ -62,10 +66,16 @@ class MeasurementStore:
 
     def put(self, measurement: Measurement) -> None:
         """Keeps a measurement, at once. An `infra_error` says nothing about the program and is not kept."""
-        if measurement.outcome == "infra_error":
-            return
-        key = (measurement.binary_sha256, measurement.input_sha256, measurement.simulation_id)
-        self._put("INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)", key, measurement)
+        self.put_all([measurement])
+
+    def put_all(self, measurements: Iterable[Measurement]) -> None:
+        """Keeps several, in one write."""
+        records: dict[tuple[str, ...], Measurement] = {
+            (each.binary_sha256, each.input_sha256, each.simulation_id): each
+            for each in measurements
+            if each.outcome != "infra_error"
+        }
+        self._put("INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)", records)
 
     def get_profile(self, code_sha256: str, input_sha256: str, environment_id: str) -> Profile | None:
         """Where a program's cycles go on an input, if that is known."""
@@ -75,7 +85,7 @@ class MeasurementStore:
     def put_profile(self, profile: Profile) -> None:
         """Keeps a profile, at once."""
         key = (profile.code_sha256, profile.input_sha256, profile.environment_id)
-        self._put("INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)", key, profile)
+        self._put("INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)", {key: profile})
 
     def get_verdict(self, key: str) -> Verdict | None:
         """The verdict under a key, of whichever pair and sample it was first of."""
@@ -83,7 +93,7 @@ class MeasurementStore:
 
     def put_verdict(self, key: str, verdict: Verdict) -> None:
         """Keeps a verdict, at once."""
-        self._put("INSERT OR REPLACE INTO verdict VALUES (?, ?)", (key,), verdict)
+        self._put("INSERT OR REPLACE INTO verdict VALUES (?, ?)", {(key,): verdict})
 
     def _get(self, query: str, key: tuple[str, ...], kind: type[T]) -> T | None:
         with self._lock:
@@ -96,20 +106,26 @@ class MeasurementStore:
                 row = None
         return None if row is None else _record(row[0], kind)
 
-    def _put(self, statement: str, key: tuple[str, ...], record: Measurement | Profile | Verdict) -> None:
+    def _put(self, statement: str, records: Mapping[tuple[str, ...], Measurement | Profile | Verdict]) -> None:
         with self._lock:
             if self._writable:
+                rows = [(*key, json.dumps(asdict(record))) for key, record in records.items()]
                 try:
                     with self._connection:
-                        self._connection.execute(statement, (*key, json.dumps(asdict(record))))
+                        self._connection.executemany(statement, rows)
                     return
                 except sqlite3.OperationalError as error:
                     self._writable = False
                     _warn(f"{self.path}: measurements are no longer kept for other runs ({error})")
-            self._unwritten[key] = record
+            self._unwritten.update(records)
 
     def close(self) -> None:
         self._connection.close()
+
+
+@functools.cache
+def _opened_once(path: Path) -> MeasurementStore:
+    return MeasurementStore(path)
 
 
 def _record(text: str, kind: type[T]) -> T | None:

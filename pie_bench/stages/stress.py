@@ -13,7 +13,7 @@ from pie_bench.execution.pool import Pool
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.run.verdict import Candidate
-from pie_bench.stages.execute import candidate_of, own_programs
+from pie_bench.stages.execute import candidate_of, jobs_of, own_programs
 from pie_bench.stages.plan import Plan
 from pie_bench.stages.score import score
 
@@ -64,11 +64,8 @@ def stress(
         if each.pair_id in pairs and each.key in paper and paper[each.key].outcome == "ok" and each.key not in done
     ]
 
-    def judge(candidate: Candidate) -> None:
-        run.append(executor.execute(candidate, dataset.tests(dataset.pair(candidate.pair_id))), stress=True)
-        progress(len(todo))
-
     run.stress_path.touch()
-    for _ in pool.map_unordered(judge, todo):
-        pass
+    for verdict in pool.map_unordered(executor, jobs_of(todo, dataset.pairs, dataset), lost=executor.unjudged):
+        run.append(verdict, stress=True)
+        progress(len(todo))
     return score(plan, run)
