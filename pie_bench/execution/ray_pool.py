@@ -8,6 +8,7 @@ measure in the driver's store, through an actor on the driver's node.
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import sys
 import threading
@@ -25,9 +26,7 @@ from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.known import judging_sha256
 from pie_bench.execution.pool import JOBS_PER_WORKER, as_they_finish
 from pie_bench.plain import plain
-from pie_bench.run.measurement import Measurement, Profile
-from pie_bench.run.verdict import Verdict
-from pie_bench.store import MeasurementStore
+from pie_bench.store import MeasurementStore, Table
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -378,73 +377,60 @@ class KeptStore:
         self._store = MeasurementStore(Path(path))
         self._said: list[str] = []
 
-    def ask(self, method: str, *arguments: Any) -> Any:
-        return getattr(self._store, method)(*arguments)
+    def find(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[str | None]:
+        return self._store.find(table, keys)
 
-    def keep(self, measurements: Sequence[Measurement]) -> None:
+    def keep(self, table: Table, rows: Sequence[tuple[str, ...]]) -> None:
         """Keeps them; two workers that measured the same must have found the same."""
-        for each in measurements:
-            key = each.input_sha256
-            known = self._store.get(each.binary_sha256, [key], each.simulation_id).get(key)
-            if known is not None and known != each:
-                self._said.append(
-                    f"program {each.binary_sha256[:12]}, input {key[:12]}: two workers measured it differently; one "
-                    "of the machines is faulty: pie-bench doctor --ray"
-                )
-        self._store.put_all(measurements)
+        if table == "measurement":
+            known = self._store.find(table, [row[:-1] for row in rows])
+            for (binary, data, *_, text), before in zip(rows, known, strict=True):
+                if before is not None and before != text and json.loads(before) != json.loads(text):
+                    self._said.append(
+                        f"program {binary[:12]}, input {data[:12]}: two workers measured it differently; one of the "
+                        "machines is faulty: pie-bench doctor --ray"
+                    )
+        self._store.keep(table, rows)
 
     def said(self) -> list[str]:
         return self._said
 
 
-class StoreThere:
-    """The driver's measurement store, for a worker: what MeasurementStore is to its executor."""
+class StoreThere(MeasurementStore):
+    """The driver's measurement store, for a worker. What is measured is sent now and then, and at the end of a call."""
 
     def __init__(self, actor: Any):
         import ray
 
         self._ray, self._actor = ray, actor
-        self._kept: list[Measurement] = []
+        self._kept: list[tuple[str, ...]] = []
         self._sent = time.monotonic()
 
-    def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
-        self.flush()
-        found: dict[str, Measurement] = self._ask("get", binary_sha256, list(input_sha256s), simulation_id)
+    def find(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[str | None]:
+        if table == "measurement":
+            self.flush()
+        found: list[str | None] = self._ray.get(self._actor.find.remote(table, list(keys)))
         return found
 
-    def put(self, measurement: Measurement) -> None:
-        self._kept.append(measurement)
+    def keep(self, table: Table, rows: Sequence[tuple[str, ...]]) -> None:
+        if table != "measurement":
+            self._ray.get(self._actor.keep.remote(table, list(rows)))
+            return
+        self._kept.extend(rows)
         if time.monotonic() - self._sent > _KEPT_EVERY_SECONDS:
             self._send()
 
-    def get_profile(self, code_sha256: str, input_sha256: str, environment_id: str) -> Profile | None:
-        found: Profile | None = self._ask("get_profile", code_sha256, input_sha256, environment_id)
-        return found
-
-    def put_profile(self, profile: Profile) -> None:
-        self._ask("put_profile", profile)
-
-    def get_verdict(self, key: str) -> Verdict | None:
-        found: Verdict | None = self._ask("get_verdict", key)
-        return found
-
-    def put_verdict(self, key: str, verdict: Verdict) -> None:
-        self._ask("put_verdict", key, verdict)
+    def flush(self) -> None:
+        """What was measured is kept when this returns."""
+        if self._kept:
+            self._ray.get(self._send())
 
     def close(self) -> None:
         self.flush()
 
-    def flush(self) -> None:
-        """What was put is kept when this returns."""
-        if self._kept:
-            self._ray.get(self._send())
-
     def _send(self) -> Any:
         kept, self._kept, self._sent = self._kept, [], time.monotonic()
-        return self._actor.keep.remote(kept)
-
-    def _ask(self, method: str, *arguments: Any) -> Any:
-        return self._ray.get(self._actor.ask.remote(method, *arguments))
+        return self._actor.keep.remote("measurement", kept)
 
 
 def received(sent: tuple[bytes, Any]) -> tuple[Callable[[Any], Any], Callable[[], None]]:

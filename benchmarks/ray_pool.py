@@ -1,0 +1,223 @@
+"""What the Ray pool costs, on a cluster of two nodes that this starts here.
+
+usage: python -m benchmarks.ray_pool overhead [--pairs N] [--workers N ...]
+       python -m benchmarks.ray_pool driver [--jobs N] [--tests N]
+
+`overhead` judges the programs of mini's first pairs in threads of this process and on the cluster, each with an empty
+cache folder, compares the verdicts, and says the CPU seconds of the programs, of whatever judged them (this process and
+the workers), and of starting the workers. `driver` has the cluster do nothing at all, to see what a verdict costs the
+driver's process and the measurement store's, and how many verdicts a second they can take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pie_bench import load_dataset
+from pie_bench.data.pair import TestCase
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
+from pie_bench.execution.executor import Job, open_executor
+from pie_bench.execution.pool import LocalPool, Pool
+from pie_bench.execution.ray_pool import RayPool
+from pie_bench.hashing import sha256
+from pie_bench.paths import roots_dir
+from pie_bench.run.measurement import Measurement
+from pie_bench.run.verdict import Candidate, Role, TestResult, Verdict
+from pie_bench.store import MeasurementStore
+
+TICKS = os.sysconf("SC_CLK_TCK")
+NODES = 1000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("overhead", "driver"))
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--tests", type=int, default=100)
+    options = parser.parse_args()
+    os.environ.setdefault("PIE_BENCH_ROOTS", str(roots_dir()))
+    with cluster() as address:
+        if options.what == "overhead":
+            return overhead(address, options.pairs, options.workers)
+        driver(address, options.jobs, options.tests)
+        return 0
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """A cluster of two nodes of one CPU each on this machine; its address."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    folder = Path(tempfile.mkdtemp(prefix="pb-ray-", dir="/tmp"))  # sockets need a short path
+    os.environ |= {
+        "RAY_TMPDIR": str(folder),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_agent_register_timeout_ms": "300000",
+        "RAY_raylet_start_wait_time_s": "300",
+    }
+    found = Cluster(initialize_head=False)
+    try:
+        for _ in range(2):
+            found.add_node(num_cpus=1, object_store_memory=80 << 20)
+        yield found.address
+    finally:
+        ray.shutdown()
+        found.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def overhead(address: str, pairs: int, workers: list[int]) -> int:
+    dataset = load_dataset("mini", "test")
+    roles: tuple[Role, Role] = ("source", "target")
+    jobs = [
+        Job(Candidate(pair.pair_id, role, 0, code, problem_id=pair.problem_id), dataset.tests(pair))
+        for pair in dataset.pairs[:pairs]
+        for role, code in zip(roles, (pair.src_code, pair.tgt_code), strict=True)
+    ]
+    print(f"{len(jobs)} programs, {sum(len(job.read_tests()) for job in jobs)} tests; CPU seconds, load {load()}")
+    print(f"{'pool':8}{'workers':>8}{'programs':>10}{'judging':>9}{'both':>9}{'started in':>12}{'judged in':>11}")
+    found = []
+    for number in workers:
+        both = {}
+        for name, pool in (("local", LocalPool(number)), ("ray", RayPool(address, number))):
+            with tempfile.TemporaryDirectory() as folder:
+                verdicts, programs, judging, times = judged(pool, jobs, Path(folder))
+            found.append(verdicts)
+            both[name] = programs + judging
+            wall = f"{times[0]:10.1f} s{times[1]:9.1f} s"
+            print(f"{name:8}{number:8}{programs:10.2f}{judging:9.2f}{programs + judging:9.2f}{wall}", flush=True)
+        print(f"{'ray against local':41}{both['ray'] / both['local'] - 1:+.1%}")
+    same = all(each == found[0] for each in found)
+    print(f"verdicts: {'all the same' if same else 'DIFFERENT'}; load {load()}")
+    return 0 if same else 1
+
+
+def judged(pool: Pool, jobs: list[Job], cache: Path) -> tuple[list[Verdict], float, float, tuple[float, float]]:
+    """Verdicts; CPU seconds of programs, and of this process and the workers; until the first call, and after it."""
+    executor = open_executor(DEFAULT_ENVIRONMENT, cache)
+    warm = Job(Candidate("", "source", 0, "int main() {}"), (TestCase("0", b"", b""),), measured=False)
+    count = getattr(pool, "workers", 1)
+    began = time.monotonic()
+    started, before, own = 0.0, 0.0, 0.0
+    verdicts = []
+
+    def items() -> Iterator[Job]:
+        nonlocal started, before, own
+        yield from [replace(warm, candidate=replace(warm.candidate, sample_index=n)) for n in range(count)]
+        ready.wait()
+        started, before, own = time.monotonic(), pool.cpu_seconds(), time.process_time() + of_processes("ray::Worker")
+        yield from jobs
+
+    ready, warmed = threading.Event(), 0
+    results = pool.map_unordered(executor, items(), in_flight=len(jobs) + count)
+    for verdict in results:
+        if verdict.pair_id == "":
+            warmed += 1
+            if warmed == count:
+                ready.set()
+            continue
+        verdicts.append(verdict)
+        if len(verdicts) == len(jobs):  # before the workers end
+            own = time.process_time() + of_processes("ray::Worker") - own
+            ended = time.monotonic()
+    verdicts.sort(key=lambda verdict: verdict.key)
+    executor.close()
+    return verdicts, pool.cpu_seconds() - before, own, (started - began, ended - started)
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Judges nothing, but takes and gives what judging does; with a store, asks it what an executor asks."""
+
+    verdict: Verdict
+    store: MeasurementStore | None
+
+    def __call__(self, job: Job) -> Verdict:
+        candidate = job.candidate
+        if self.store is not None:
+            key = sha256((candidate.code or "").encode())
+            self.store.get_verdict(key)
+            inputs = [sha256(test.input) for test in job.read_tests()]
+            self.store.get(key, inputs, key)
+            for each in inputs:
+                self.store.put(Measurement(key, each, key, "ok", 0, each, COUNTERS, COUNTERS))
+            self.store.put_verdict(key, self.verdict)
+        return replace(self.verdict, pair_id=candidate.pair_id, sample_index=candidate.sample_index)
+
+
+COUNTERS = dict.fromkeys((f"counter{n}" for n in range(12)), 123_456_789)
+
+
+def driver(address: str, count: int, tests: int) -> None:
+    from benchmarks import ray_pool as importable  # workers do not have this as __main__
+
+    cases = tuple(TestCase(str(n), b"12345 " * 40 + str(n).encode(), b"67890\n" * 20) for n in range(tests))
+    result = TestResult("0", "ok", 0.001, 0.0001, 1_000_000)
+    results = tuple(replace(result, test_id=str(n)) for n in range(tests))
+    verdict = Verdict("p", "candidate", 0, "e" * 64, "ok", tests=results, counters=COUNTERS)
+    print(f"{count} verdicts on {tests} tests that nobody judges; load {load()}")
+    with tempfile.TemporaryDirectory() as folder:
+        store = MeasurementStore(Path(folder) / "measurements.sqlite")
+        pool = RayPool(address)
+        driver_s, _, seconds = echoed(pool, importable.Echo(verdict, None), cases, count)
+        _, store_s, _ = echoed(pool, importable.Echo(verdict, store), cases, count)
+        store.close()
+    print(f"driver: {1000 * driver_s / count:.2f} ms of CPU time a verdict: at most {count / driver_s:.0f} a second")
+    print(f"store:  {1000 * store_s / count:.2f} ms of CPU time a verdict: at most {count / store_s:.0f} a second")
+    print(f"(two workers on this machine: {count / seconds:.0f} a second)")
+    most = count / max(driver_s, store_s)
+    print(f"\n{'CPU s a verdict':>16}{'CPUs at most':>14}{f'CPUs a node on {NODES} nodes':>28}")
+    for cost in (1, 5, 10, 60, 600):
+        print(f"{cost:16}{most * cost:14,.0f}{most * cost / NODES:28.1f}")
+
+
+def echoed(pool: Pool, function: Any, cases: tuple[TestCase, ...], count: int) -> tuple[float, float, float]:
+    """CPU seconds of this process and of the store's, and how long it took; without what starting takes."""
+    warm = 50
+    codes = (f"int main() {{ return {n}; }}" * 40 for n in range(count + warm))
+    jobs = (Job(Candidate("p", "candidate", n, code), cases) for n, code in enumerate(codes))
+    began = own = kept = 0.0
+    for number, _ in enumerate(pool.map_unordered(function, jobs), start=1):
+        if number == warm:
+            began, own, kept = time.monotonic(), time.process_time(), of_processes("ray::KeptStore")
+        if number == count + warm:
+            return time.process_time() - own, of_processes("ray::KeptStore") - kept, time.monotonic() - began
+    raise AssertionError("fewer results than jobs")
+
+
+def of_processes(name: str) -> float:
+    """CPU seconds of processes whose command begins like this, without their children."""
+    seconds = 0.0
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if not (folder / "cmdline").read_bytes().startswith(name.encode()):
+                    continue
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            seconds += (int(fields[11]) + int(fields[12])) / TICKS
+    return seconds
+
+
+def load() -> str:
+    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
