@@ -2,11 +2,14 @@
 
 usage: python -m benchmarks.ray_pool overhead [--pairs N] [--workers N ...]
        python -m benchmarks.ray_pool driver [--jobs N] [--tests N]
+       python -m benchmarks.ray_pool faults [--pairs N]
 
 `overhead` judges the programs of mini's first pairs in threads of this process and on the cluster, each with an empty
 cache folder, compares the verdicts, and says the CPU seconds of the programs, of whatever judged them (this process and
 the workers), and of starting the workers. `driver` has the cluster do nothing at all, to see what a verdict costs the
-driver's process and the measurement store's, and how many verdicts a second they can take.
+driver's process and the measurement store's, and how many verdicts a second they can take. `faults` runs a benchmark
+on the cluster, kills a worker, a node and the driver meanwhile, gives the same command again, and compares the results
+with those of this machine alone.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,23 +47,25 @@ NODES = 1000
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("overhead", "driver"))
+    parser.add_argument("what", choices=("overhead", "driver", "faults"))
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--tests", type=int, default=100)
     options = parser.parse_args()
     os.environ.setdefault("PIE_BENCH_ROOTS", str(roots_dir()))
-    with cluster() as address:
+    with cluster() as found:
         if options.what == "overhead":
-            return overhead(address, options.pairs, options.workers)
-        driver(address, options.jobs, options.tests)
+            return overhead(found.address, options.pairs, options.workers)
+        if options.what == "faults":
+            return faults(found, options.pairs)
+        driver(found.address, options.jobs, options.tests)
         return 0
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
-    """A cluster of two nodes of one CPU each on this machine; its address."""
+def cluster() -> Iterator[Any]:
+    """A cluster of two nodes of one CPU each on this machine."""
     import ray
     from ray.cluster_utils import Cluster
 
@@ -72,9 +79,9 @@ def cluster() -> Iterator[str]:
     }
     found = Cluster(initialize_head=False)
     try:
-        for _ in range(2):
-            found.add_node(num_cpus=1, object_store_memory=80 << 20)
-        yield found.address
+        for name in ("one", "two"):
+            found.add_node(num_cpus=1, node_name=name, object_store_memory=80 << 20)
+        yield found
     finally:
         ray.shutdown()
         found.shutdown()
@@ -140,6 +147,50 @@ def judged(pool: Pool, jobs: list[Job], cache: Path) -> tuple[list[Verdict], flo
     return verdicts, pool.cpu_seconds() - before, own, (started - began, ended - started)
 
 
+def faults(found: Any, pairs: int) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        there, here = Path(folder) / "there", Path(folder) / "here"
+        command = [sys.executable, "-m", "pie_bench.cli", "run", "--task", "pie_instruct", "--model", "reference"]
+        command += ["--dataset", "mini", "--limit", str(pairs), "--samples", "2", "--run-dir"]
+        on_ray = [*command, str(there), "--pool", "ray", "--ray-address", found.address]
+        apart = os.environ | {"PIE_BENCH_CACHE": str(Path(folder) / "cache")}
+        began = time.monotonic()
+
+        def say(what: str) -> None:
+            print(f"{time.monotonic() - began:6.0f} s  {verdicts(there)} verdicts  {what}", flush=True)
+
+        with subprocess.Popen(on_ray, env=apart, stdout=subprocess.DEVNULL) as driver:
+            until(lambda: verdicts(there) >= 1)
+            os.kill(processes("ray::Worker")[0], signal.SIGKILL)
+            say("kill -9 of a worker")
+            until(lambda: verdicts(there) >= 2)
+            found.remove_node(found.list_all_nodes()[-1], allow_graceful=False)
+            say("kill -9 of node two")
+            until(lambda: verdicts(there) >= 4)
+            driver.kill()
+            say("kill -9 of the driver")
+        until(lambda: not processes("ray::Worker"))
+        say("no worker is left; the same command again")
+        subprocess.run(on_ray, env=apart, check=True, stdout=subprocess.DEVNULL)
+        say("the run is finished")
+        subprocess.run([*command, str(here)], check=True, stdout=subprocess.DEVNULL)
+        sums = [sha256((run / "results.json").read_bytes()) for run in (there, here)]
+        print(f"results.json: {sums[0]} on the cluster, {sums[1]} here; load {load()}")
+        return 0 if sums[0] == sums[1] else 1
+
+
+def verdicts(run: Path) -> int:
+    try:
+        return (run / "verdicts.jsonl").read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+def until(true: Callable[[], bool]) -> None:
+    while not true():
+        time.sleep(0.1)
+
+
 @dataclass(frozen=True)
 class Echo:
     """Judges nothing, but takes and gives what judging does; with a store, asks it what an executor asks."""
@@ -202,17 +253,25 @@ def echoed(pool: Pool, function: Any, cases: tuple[TestCase, ...], count: int) -
 
 def of_processes(name: str) -> float:
     """CPU seconds of processes whose command begins like this, without their children."""
-    seconds = 0.0
+    fields = [each for pid in processes(name) if (each := stat(pid))]
+    return sum((int(each[11]) + int(each[12])) / TICKS for each in fields)
+
+
+def processes(name: str) -> list[int]:
+    found = []
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                if not (folder / "cmdline").read_bytes().startswith(name.encode()):
-                    continue
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            seconds += (int(fields[11]) + int(fields[12])) / TICKS
-    return seconds
+        with suppress(OSError):
+            if folder.name.isdigit() and (folder / "cmdline").read_bytes().startswith(name.encode()):
+                found.append(int(folder.name))
+    return found
+
+
+def stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third; none when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def load() -> str:

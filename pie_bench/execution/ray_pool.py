@@ -7,12 +7,14 @@ measure in the driver's store, through an actor on the driver's node.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import pickle
 import sys
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -245,7 +247,7 @@ class _Cluster:
 
     def _opened(self, worker: _Worker, opened: Future[Any]) -> None:
         node = worker.node
-        if worker not in node.workers:
+        if worker not in node.workers or self._error is not None:
             return
         error = opened.exception()
         why = None if error is not None else opened.result()
@@ -279,7 +281,7 @@ class _Cluster:
             self._then(answer, partial(self._ended, worker, call))
 
     def _ended(self, worker: _Worker, call: _Call, answer: Future[Any]) -> None:
-        if worker.call is not call:  # its node was given up meanwhile
+        if worker.call is not call or self._error is not None:  # its node, or everything, was given up meanwhile
             return
         worker.call = None
         self._running.discard(call)
@@ -377,11 +379,12 @@ class KeptStore:
         self._store = MeasurementStore(Path(path))
         self._said: list[str] = []
 
-    def find(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[str | None]:
-        return self._store.find(table, keys)
+    def find(self, table: Table, packed: bytes) -> bytes:
+        return _packed(self._store.find(table, _unpacked(packed)))
 
-    def keep(self, table: Table, rows: Sequence[tuple[str, ...]]) -> None:
-        """Keeps them; two workers that measured the same must have found the same."""
+    def keep(self, table: Table, packed: bytes) -> None:
+        """Keeps rows; two workers that measured the same must have found the same."""
+        rows = _unpacked(packed)
         if table == "measurement":
             known = self._store.find(table, [row[:-1] for row in rows])
             for (binary, data, *_, text), before in zip(rows, known, strict=True):
@@ -409,12 +412,12 @@ class StoreThere(MeasurementStore):
     def find(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[str | None]:
         if table == "measurement":
             self.flush()
-        found: list[str | None] = self._ray.get(self._actor.find.remote(table, list(keys)))
+        found: list[str | None] = _unpacked(self._ray.get(self._actor.find.remote(table, _packed(keys))))
         return found
 
     def keep(self, table: Table, rows: Sequence[tuple[str, ...]]) -> None:
         if table != "measurement":
-            self._ray.get(self._actor.keep.remote(table, list(rows)))
+            self._ray.get(self._actor.keep.remote(table, _packed(rows)))
             return
         self._kept.extend(rows)
         if time.monotonic() - self._sent > _KEPT_EVERY_SECONDS:
@@ -430,7 +433,16 @@ class StoreThere(MeasurementStore):
 
     def _send(self) -> Any:
         kept, self._kept, self._sent = self._kept, [], time.monotonic()
-        return self._actor.keep.remote("measurement", kept)
+        return self._actor.keep.remote("measurement", _packed(kept))
+
+
+def _packed(value: Any) -> bytes:
+    """Rows are long and alike; what is over 100 KB takes Ray's slow way."""
+    return zlib.compress(pickle.dumps(value), 1)
+
+
+def _unpacked(data: bytes) -> Any:
+    return pickle.loads(zlib.decompress(data))
 
 
 def received(sent: tuple[bytes, Any]) -> tuple[Callable[[Any], Any], Callable[[], None]]:
@@ -450,6 +462,12 @@ def _started(ray: Any, node_id: str, cpus: int) -> Any:
     """A worker on a node."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    where = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    return _worker_class(ray).options(num_cpus=cpus, max_restarts=0, scheduling_strategy=where).remote()
+
+
+@functools.cache  # Ray sends each class once, to wherever it is needed
+def _worker_class(ray: Any) -> Any:
     # It is sent by value: a class in a function has no name that the node could import, or not have.
     class Worker:
         def open(self, version: str, code_sum: str, sent: tuple[bytes, Any]) -> str | None:
@@ -489,8 +507,7 @@ def _started(ray: Any, node_id: str, cpus: int) -> Any:
 
             return cpu_seconds_of_children()
 
-    where = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    return ray.remote(Worker).options(num_cpus=cpus, max_restarts=0, scheduling_strategy=where).remote()
+    return ray.remote(Worker)
 
 
 def _nodes(ray: Any) -> list[dict[str, Any]]:
