@@ -382,49 +382,47 @@ class KeptStore:
     def find(self, table: Table, packed: bytes) -> bytes:
         return _packed(self._store.find(table, _unpacked(packed)))
 
-    def keep(self, table: Table, packed: bytes) -> None:
-        """Keeps rows; two workers that measured the same must have found the same."""
-        rows = _unpacked(packed)
-        if table == "measurement":
-            known = self._store.find(table, [row[:-1] for row in rows])
-            for (binary, data, *_, text), before in zip(rows, known, strict=True):
-                if before is not None and before != text and json.loads(before) != json.loads(text):
-                    self._said.append(
-                        f"program {binary[:12]}, input {data[:12]}: two workers measured it differently; one of the "
-                        "machines is faulty: pie-bench doctor --ray"
-                    )
-        self._store.keep(table, rows)
+    def keep(self, packed: bytes) -> None:
+        """Keeps rows of tables; two workers that measured the same must have found the same."""
+        given: dict[Table, list[tuple[str, ...]]] = _unpacked(packed)
+        measured = given.get("measurement", [])
+        known = self._store.find("measurement", [row[:-1] for row in measured])
+        for (binary, data, *_, text), before in zip(measured, known, strict=True):
+            if before is not None and before != text and json.loads(before) != json.loads(text):
+                self._said.append(
+                    f"program {binary[:12]}, input {data[:12]}: two workers measured it differently; one of the "
+                    "machines is faulty: pie-bench doctor --ray"
+                )
+        for table, rows in given.items():
+            self._store.keep(table, rows)
 
     def said(self) -> list[str]:
         return self._said
 
 
 class StoreThere(MeasurementStore):
-    """The driver's measurement store, for a worker. What is measured is sent now and then, and at the end of a call."""
+    """The driver's measurement store, for a worker: what is new goes there now and then, and at the end of a call."""
 
     def __init__(self, actor: Any):
         import ray
 
         self._ray, self._actor = ray, actor
-        self._kept: list[tuple[str, ...]] = []
+        self._kept: dict[Table, list[tuple[str, ...]]] = {}
         self._sent = time.monotonic()
 
     def find(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[str | None]:
-        if table == "measurement":
+        if table in self._kept:
             self.flush()
         found: list[str | None] = _unpacked(self._ray.get(self._actor.find.remote(table, _packed(keys))))
         return found
 
     def keep(self, table: Table, rows: Sequence[tuple[str, ...]]) -> None:
-        if table != "measurement":
-            self._ray.get(self._actor.keep.remote(table, _packed(rows)))
-            return
-        self._kept.extend(rows)
+        self._kept.setdefault(table, []).extend(rows)
         if time.monotonic() - self._sent > _KEPT_EVERY_SECONDS:
             self._send()
 
     def flush(self) -> None:
-        """What was measured is kept when this returns."""
+        """What was found out is kept when this returns."""
         if self._kept:
             self._ray.get(self._send())
 
@@ -432,8 +430,8 @@ class StoreThere(MeasurementStore):
         self.flush()
 
     def _send(self) -> Any:
-        kept, self._kept, self._sent = self._kept, [], time.monotonic()
-        return self._actor.keep.remote("measurement", _packed(kept))
+        kept, self._kept, self._sent = self._kept, {}, time.monotonic()
+        return self._actor.keep.remote(_packed(kept))
 
 
 def _packed(value: Any) -> bytes:
