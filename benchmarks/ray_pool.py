@@ -258,12 +258,19 @@ def of_processes(name: str) -> float:
 
 
 def processes(name: str) -> list[int]:
-    found = []
+    """Those of this cluster: their parent is one of its raylets."""
+    return [pid for pid, command in commands() if command.startswith(name) and is_raylet(int((stat(pid) or "00")[1]))]
+
+
+def commands() -> Iterator[tuple[int, str]]:
     for folder in Path("/proc").iterdir():
         with suppress(OSError):
-            if folder.name.isdigit() and (folder / "cmdline").read_bytes().startswith(name.encode()):
-                found.append(int(folder.name))
-    return found
+            if folder.name.isdigit():
+                yield int(folder.name), (folder / "cmdline").read_text(errors="replace")
+
+
+def is_raylet(pid: int) -> bool:
+    return any(each == pid and os.environ["RAY_TMPDIR"] in command for each, command in commands())
 
 
 def stat(pid: int) -> list[str]:
