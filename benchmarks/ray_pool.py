@@ -18,13 +18,14 @@ import argparse
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,31 @@ def cluster() -> Iterator[Any]:
     found = Cluster(initialize_head=False)
     try:
         for name in ("one", "two"):
-            found.add_node(num_cpus=1, node_name=name, object_store_memory=80 << 20)
+            add_node(found, name)
         yield found
     finally:
         ray.shutdown()
         found.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def add_node(cluster: Any, name: str, **options: Any) -> Any:
+    """One more node of one CPU; what Ray raises where the machine is too busy to start one, three times.
+
+    With its ports given it need not wait for its agents to choose them, which they are slow to do on a busy machine.
+    """
+    ports = {"dashboard_agent_listen_port": 0, "metrics_export_port": 0, "metrics_agent_port": 0}
+    ports["runtime_env_agent_port"] = 0
+    with ExitStack() as stack:
+        for each in ports:
+            listening = stack.enter_context(socket.socket())
+            listening.bind(("", 0))
+            ports[each] = listening.getsockname()[1]
+    options = {"num_cpus": 1, "node_name": name, "object_store_memory": 80 << 20, **ports, **options}
+    for _ in range(2):
+        with suppress(Exception):
+            return cluster.add_node(**options)
+    return cluster.add_node(**options)
 
 
 def overhead(address: str, pairs: int, workers: list[int]) -> int:

@@ -4,13 +4,11 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 
 import pie_bench
+from benchmarks.ray_pool import add_node
 from pie_bench.cli.main import main
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import PieBenchError, UserError
@@ -69,23 +68,10 @@ def cluster() -> Iterator[Any]:
 
 
 def add(cluster: Any, name: str, **options: Any) -> Any:
-    """One more node. With its ports given it need not wait for its agents to choose them, which they do slowly on a
-    busy machine."""
-    ports = dict.fromkeys(("dashboard_agent_listen_port", "metrics_export_port", "metrics_agent_port"), 0)
-    ports["runtime_env_agent_port"] = 0
-    with ExitStack() as stack:
-        for each in ports:
-            listening = stack.enter_context(socket.socket())
-            listening.bind(("", 0))
-            ports[each] = listening.getsockname()[1]
-    options = {"num_cpus": 1, "node_name": name, "object_store_memory": 80 << 20, **ports, **options}
-    for attempt in range(3):
-        try:
-            return cluster.add_node(**options)
-        except Exception as error:
-            if attempt == 2:
-                pytest.skip(f"this machine is too busy to start a node of a cluster: {error}")
-    raise AssertionError
+    try:
+        return add_node(cluster, name, **options)
+    except Exception as error:
+        pytest.skip(f"this machine is too busy to start a node of a cluster: {error}")
 
 
 @pytest.fixture
