@@ -250,7 +250,7 @@ def driver(address: str, count: int, tests: int) -> None:
         store.close()
     print(f"driver: {1000 * driver_s / count:.2f} ms of CPU time a verdict: at most {count / driver_s:.0f} a second")
     print(f"store:  {1000 * store_s / count:.2f} ms of CPU time a verdict: at most {count / store_s:.0f} a second")
-    print(f"(two workers on this machine: {count / seconds:.0f} a second)")
+    print(f"(two workers on this machine, without the store: {count / seconds:.0f} a second)")
     most = count / max(driver_s, store_s)
     print(f"\n{'CPU s a verdict':>16}{'CPUs at most':>14}{f'CPUs a node on {NODES} nodes':>28}")
     for cost in (1, 5, 10, 60, 600):

@@ -8,6 +8,7 @@ measure in the driver's store, through an actor on the driver's node.
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import json
 import pickle
@@ -23,7 +24,6 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-import pie_bench
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.known import judging_sha256
 from pie_bench.execution.pool import JOBS_PER_WORKER, as_they_finish
@@ -77,6 +77,12 @@ class RayPool:
         self._cpu_seconds += seconds
 
 
+def installed_version() -> str:
+    """Of the pie_bench that is imported, which need not be the one that pip knows of."""
+    version: str = importlib.import_module("pie_bench").__version__
+    return version
+
+
 def connected(address: str | None) -> Any:
     """The module `ray`, connected to the cluster."""
     try:
@@ -106,7 +112,7 @@ def examine(address: str | None, function: Callable[[Any], Any]) -> Iterator[tup
         sent = store.sent(function)
         for node in _nodes(ray):
             actor = _started(ray, node["NodeID"], cpus=0)
-            asked.append((node, actor, actor.open.remote(pie_bench.__version__, judging_sha256(), sent)))
+            asked.append((node, actor, actor.open.remote(installed_version(), judging_sha256(), sent)))
         for node, _, answer in asked:
             try:
                 why = ray.get(answer, timeout=_PATIENCE_SECONDS)
@@ -163,7 +169,7 @@ class _Cluster:
         self._ray, self._lost, self._most, self._used = ray, lost, workers, used
         self._store = _Store(ray)
         self._sent = ray.put(self._store.sent(function))
-        self._facts = pie_bench.__version__, judging_sha256()
+        self._facts = installed_version(), judging_sha256()
         self._nodes: dict[str, _Node] = {}
         self._idle: list[_Worker] = []
         self._waiting: deque[_Call] = deque()
@@ -470,14 +476,14 @@ def _worker_class(ray: Any) -> Any:
     class Worker:
         def open(self, version: str, code_sum: str, sent: tuple[bytes, Any]) -> str | None:
             """Opens the function to call; why that cannot be done here."""
+            import importlib
             import sys
 
             try:
-                import pie_bench
+                there = importlib.import_module("pie_bench").__version__
             except ImportError:
                 return f"pie_bench is not installed for {sys.executable}; pip install 'pie_bench[ray]=={version}' there"
-            if pie_bench.__version__ != version:
-                there = pie_bench.__version__
+            if there != version:
                 return f"it has pie_bench {there}, not {version}; pip install 'pie_bench[ray]=={version}' there"
             try:
                 from pie_bench.execution.known import judging_sha256
