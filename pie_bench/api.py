@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pie_bench.data.spec import absolute_name
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
-from pie_bench.errors import unknown_name
+from pie_bench.errors import UserError, unknown_name
 from pie_bench.paths import cache_dir
 from pie_bench.run.manifest import Settings
 from pie_bench.run.run import Run
@@ -27,12 +27,14 @@ from pie_bench.stages.plan import (
 )
 
 if TYPE_CHECKING:
+    from pie_bench.execution.pool import Pool
     from pie_bench.execution.sandbox.sandbox import Sandbox
     from pie_bench.stages.generate import PendingAnswers
 
 _log = logging.getLogger(__name__)
 TESTS = ("paper", "stress", "both")
-OTHER_PROMPTS = "answers_for_other_prompts"  # a setting of models that replay answers
+POOLS = ("local", "ray")
+OTHER_PROMPTS = "answers_for_other_prompts"  # the setting of models that replay answers
 
 
 def evaluate(
@@ -54,6 +56,8 @@ def evaluate(
     sandbox: str | Sandbox | None = None,
     unsafe: bool = False,
     workers: int | None = None,
+    pool: str | Pool = "local",
+    ray_address: str | None = None,
     max_cost: float | None = None,
     guard: bool | None = None,
     tests: str = "paper",
@@ -94,7 +98,7 @@ def evaluate(
             plan,
             run,
             chosen_sandbox(sandbox, unsafe=unsafe),
-            workers=workers,
+            pool=chosen_pool(pool, workers=workers, ray_address=ray_address),
             max_cost=max_cost,
             guard=guard,
             stress=tests == "both",
@@ -202,7 +206,7 @@ def complete(
     run: Run,
     sandbox: Sandbox,
     *,
-    workers: int | None = None,
+    pool: Pool,
     max_cost: float | None = None,
     guard: bool | None = None,
     stress: bool = False,
@@ -218,7 +222,6 @@ def complete(
 
     from pie_bench.execution.environment import load_environment_spec
     from pie_bench.execution.executor import open_executor
-    from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.execution.sandbox.sandbox import SandboxError
     from pie_bench.progress import program_bar
@@ -238,16 +241,16 @@ def complete(
         answers = pending or stack.enter_context(prepared(plan, run, cache_dir(), max_cost))
         begin_run(plan, run)
         advance = stack.enter_context(run_progress(plan, run, tally=answers.tally, visible=progress))
-        execute(plan, run, executor, LocalPool(workers), pending=answers, progress=advance)
+        execute(plan, run, executor, pool, pending=answers, progress=advance)
     note_kill_rates(plan, run)
     stage(plan, run)
     if stress or run.stress_path.exists():
         with program_bar("stress ", visible=progress) as judged:
-            stress_stage(plan, run, executor, LocalPool(workers), progress=judged)
+            stress_stage(plan, run, executor, pool, progress=judged)
     if guard if guard is not None else guards_by_default(plan) or run.guards_path.exists():
         try:
             with program_bar("guard ", visible=progress) as checked:
-                guard_stage(plan, run, executor, LocalPool(workers), progress=checked)
+                guard_stage(plan, run, executor, pool, progress=checked)
         except SandboxError as error:  # the raw numbers are available regardless
             _log.warning("the answers are not guarded: %s", error)
     return FinishedRun(run.path)
@@ -258,3 +261,20 @@ def chosen_sandbox(sandbox: str | Sandbox | None, *, unsafe: bool = False) -> Sa
     from pie_bench.execution.sandbox.choose import choose_sandbox
 
     return choose_sandbox(sandbox, unsafe=unsafe) if sandbox is None or isinstance(sandbox, str) else sandbox
+
+
+def chosen_pool(pool: str | Pool, *, workers: int | None = None, ray_address: str | None = None) -> Pool:
+    """The pool of this name (`POOLS`); UserError where it is unknown, or there is no such cluster."""
+    from pie_bench.execution.pool import LocalPool
+
+    if ray_address is not None and pool != "ray":
+        raise UserError(f"--ray-address {ray_address}: is for --pool ray")
+    if not isinstance(pool, str):
+        return pool
+    if pool not in POOLS:
+        raise unknown_name("pool", pool, POOLS)
+    if pool == "local":
+        return LocalPool(workers)
+    from pie_bench.execution.ray_pool import RayPool
+
+    return RayPool(ray_address, workers)

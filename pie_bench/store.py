@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sqlite3
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from pie_bench.errors import UserError
 from pie_bench.run.measurement import Measurement, Profile
 from pie_bench.run.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 T = TypeVar("T", bound="Measurement | Profile | Verdict")
 
@@ -38,6 +42,12 @@ CREATE TABLE IF NOT EXISTS profile (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdict (key TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 """
+Table = Literal["measurement", "profile", "verdict"]
+_KEYS: Mapping[Table, tuple[str, ...]] = {
+    "measurement": ("binary_sha256", "input_sha256", "simulation_id"),
+    "profile": ("code_sha256", "input_sha256", "environment_id"),
+    "verdict": ("key",),
+}
 
 
 class MeasurementStore:
@@ -52,12 +62,17 @@ class MeasurementStore:
         self.path = path
         self._lock = threading.Lock()
         self._connection, self._writable = _open_database(path, _SCHEMA, "measurement store")
-        self._unwritten: dict[tuple[str, ...], Measurement | Profile | Verdict] = {}
+        if self._writable:  # what a power cut takes is only measured again
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._unwritten: dict[tuple[str, tuple[str, ...]], str] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_once, (self.path,)
 
     def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
-        """Known measurements of a program on these inputs, by the hash of the input."""
-        query = "SELECT record FROM measurement WHERE binary_sha256=? AND input_sha256=? AND simulation_id=?"
-        found = {key: self._get(query, (binary_sha256, key, simulation_id), Measurement) for key in input_sha256s}
+        """What is known of a program on these inputs, by the input's sum."""
+        texts = self.find("measurement", [(binary_sha256, key, simulation_id) for key in input_sha256s])
+        found = {key: _record(text, Measurement) for key, text in zip(input_sha256s, texts, strict=True)}
         return {key: measurement for key, measurement in found.items() if measurement is not None}
 
     def put(self, measurement: Measurement) -> None:
@@ -65,61 +80,81 @@ class MeasurementStore:
         if measurement.outcome == "infra_error":
             return
         key = (measurement.binary_sha256, measurement.input_sha256, measurement.simulation_id)
-        self._put("INSERT OR REPLACE INTO measurement VALUES (?, ?, ?, ?)", key, measurement)
+        self.keep("measurement", [(*key, _text(measurement))])
 
     def get_profile(self, code_sha256: str, input_sha256: str, environment_id: str) -> Profile | None:
-        """The profile of a program on an input, if known."""
-        query = "SELECT record FROM profile WHERE code_sha256=? AND input_sha256=? AND environment_id=?"
-        return self._get(query, (code_sha256, input_sha256, environment_id), Profile)
+        """Where a program's cycles go on an input, if that is known."""
+        return _record(self.find("profile", [(code_sha256, input_sha256, environment_id)])[0], Profile)
 
     def put_profile(self, profile: Profile) -> None:
         """Stores a profile at once."""
         key = (profile.code_sha256, profile.input_sha256, profile.environment_id)
-        self._put("INSERT OR REPLACE INTO profile VALUES (?, ?, ?, ?)", key, profile)
+        self.keep("profile", [(*key, _text(profile))])
 
     def get_verdict(self, key: str) -> Verdict | None:
-        """The verdict under a key, whichever pair and sample it was first made for."""
-        return self._get("SELECT record FROM verdict WHERE key=?", (key,), Verdict)
+        """The verdict under a key, of whichever pair and sample it was first of."""
+        return _record(self.find("verdict", [(key,)])[0], Verdict)
 
     def put_verdict(self, key: str, verdict: Verdict) -> None:
-        """Stores a verdict at once."""
-        self._put("INSERT OR REPLACE INTO verdict VALUES (?, ?)", (key,), verdict)
+        """Keeps a verdict, at once."""
+        self.keep("verdict", [(key, _text(verdict))])
 
-    def _get(self, query: str, key: tuple[str, ...], kind: type[T]) -> T | None:
+    def find(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[str | None]:
+        """The records under these keys, as JSON; None where there is none."""
+        condition = " AND ".join(f"{name}=?" for name in _KEYS[table])
+        query = f"SELECT record FROM {table} WHERE {condition}"
+        found = []
         with self._lock:
-            unwritten = self._unwritten.get(key)
-            if isinstance(unwritten, kind):
-                return unwritten
-            try:
-                row = self._connection.execute(query, key).fetchone()
-            except sqlite3.OperationalError:  # a read-only file from before this table existed
-                row = None
-        return None if row is None else _record(row[0], kind)
+            for key in keys:
+                text = self._unwritten.get((table, key))
+                if text is None:
+                    with suppress(sqlite3.OperationalError):  # a read-only file from before this table existed
+                        text = next(iter(self._connection.execute(query, key).fetchone() or ()), None)
+                found.append(text)
+        return found
 
-    def _put(self, statement: str, key: tuple[str, ...], record: Measurement | Profile | Verdict) -> None:
+    def keep(self, table: Table, rows: Sequence[tuple[str, ...]]) -> None:
+        """Keeps rows, each its key and its record as JSON, in one write."""
         with self._lock:
             if self._writable:
+                statement = f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * (len(_KEYS[table]) + 1))})"
                 try:
                     with self._connection:
-                        self._connection.execute(statement, (*key, json.dumps(asdict(record))))
+                        self._connection.executemany(statement, rows)
                     return
                 except sqlite3.OperationalError as error:
                     self._writable = False
                     _warn(f"{self.path}: measurements are no longer kept for other runs ({error})")
-            self._unwritten[key] = record
+            self._unwritten.update(((table, key), text) for *key_parts, text in rows for key in [tuple(key_parts)])
 
     def close(self) -> None:
         self._connection.close()
 
 
-def _record(text: str, kind: type[T]) -> T | None:
-    """The record in a row; None for a damaged one, which counts as missing."""
-    from pydantic import TypeAdapter, ValidationError
+@functools.cache
+def _opened_once(path: Path) -> MeasurementStore:
+    return MeasurementStore(path)
+
+
+def _text(record: Measurement | Profile | Verdict) -> str:
+    return json.dumps(asdict(record))
+
+
+def _record(text: str | None, kind: type[T]) -> T | None:
+    """The record in a row; None for none, and for a damaged one, as if it had not been kept."""
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_json(text)
+        return None if text is None else _adapter(kind).validate_json(text)  # type: ignore[arg-type]  # functools.cache
     except ValidationError:
         return None
+
+
+@functools.cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 _GENERATION_SCHEMA = """

@@ -216,6 +216,7 @@ def optimise(arguments: argparse.Namespace) -> int:
     from pie_bench.adapt.selfplay.optimise import example_builder, plan_optimisation
     from pie_bench.adapt.selfplay.place import Place
     from pie_bench.api import complete
+    from pie_bench.execution.pool import LocalPool
     from pie_bench.stages.generate import prepared
 
     place = Place(arguments.folder)
@@ -238,7 +239,7 @@ def optimise(arguments: argparse.Namespace) -> int:
                 plan,
                 place.optimise,
                 options.chosen_sandbox(arguments),
-                workers=arguments.workers,
+                pool=LocalPool(arguments.workers),
                 guard=arguments.guard,
                 pending=pending,
                 progress=True,

@@ -7,11 +7,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pie_bench.cli.options import add_execution, chosen_sandbox
+from pie_bench.cli.options import add_execution, add_pool, chosen_pool, chosen_sandbox
 from pie_bench.paths import cache_dir
 from pie_bench.progress import program_bar
 
 if TYPE_CHECKING:
+    from pie_bench.execution.pool import Pool
     from pie_bench.execution.sandbox.sandbox import Sandbox
     from pie_bench.run.run import Run
     from pie_bench.stages.plan import Plan
@@ -26,6 +27,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("--environment", default="gem5-skylake", metavar="E", help="default: %(default)s")
     add_execution(parser)
+    add_pool(parser)
     parser.set_defaults(verb=confirm)
 
 
@@ -36,21 +38,20 @@ def confirm(arguments: argparse.Namespace) -> int:
     directory = Run(arguments.run_dir)
     plan = plan_of(directory)
     with directory.locked():
-        confirm_and_print(plan, directory, arguments.environment, arguments.workers, chosen_sandbox(arguments))
+        confirm_and_print(plan, directory, arguments.environment, chosen_pool(arguments), chosen_sandbox(arguments))
     return 0
 
 
-def confirm_and_print(plan: Plan, directory: Run, environment: str, workers: int | None, sandbox: Sandbox) -> None:
-    """Measures with the second ruler behind a progress bar and prints how far the two agree."""
+def confirm_and_print(plan: Plan, directory: Run, environment: str, pool: Pool, sandbox: Sandbox) -> None:
+    """Runs the second ruler with a progress bar and prints how far the two agree."""
     from pie_bench.execution.executor import open_executor
-    from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.stages import confirm as stage
 
     build_roots(environment, sandbox)
     executor = open_executor(environment, cache_dir(), sandbox)
     with program_bar("confirm ") as advance:
-        found = stage.confirm(plan, directory, executor, LocalPool(workers), progress=advance)
+        found = stage.confirm(plan, directory, executor, pool, progress=advance)
     measured_in = executor.environment
     print(f"confirmed in {measured_in.name} ({measured_in.environment_id[:12]}): {found.programs} programs")
     if found.programs:

@@ -30,6 +30,13 @@ def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser("doctor", help="report what works on this machine, and how to fix the rest")
     parser.add_argument("--sandbox", metavar="NAME", help="examine the environments in this sandbox")
     parser.add_argument("--build", action="store_true", help="build the default environment first if it is missing")
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="examine the nodes of a Ray cluster instead: whether each judges as this machine does",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(verb=doctor)
 
@@ -82,6 +89,8 @@ def doctor(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.roots import roots_of
     from pie_bench.paths import roots_dir
 
+    if arguments.ray is not None:
+        return _doctor_of_cluster(arguments)
     missing = [spec for spec in roots_of(DEFAULT_ENVIRONMENT) if not root_path(spec, roots_dir()).is_dir()]
     if missing and (arguments.build or (not arguments.json and _wanted(missing))):
         _build_default(arguments.sandbox)
@@ -99,6 +108,24 @@ def doctor(arguments: argparse.Namespace) -> int:
         raise PieBenchError(
             f"the default environment, {DEFAULT_ENVIRONMENT}, cannot be used here: see its line above{remedy}"
         )
+    return 0
+
+
+def _doctor_of_cluster(arguments: argparse.Namespace) -> int:
+    """One line for each node; exit code 1 when one of them cannot be used."""
+    from pie_bench.execution.doctor import examine_cluster
+
+    found = []
+    for finding in examine_cluster(arguments.ray or None, arguments.sandbox):
+        if not arguments.json:
+            print(f"{'ok     ' if finding.usable else 'odd    '}  {finding.what:40}{finding.says}", flush=True)
+        found.append(finding)
+    usable = all(finding.usable for finding in found)
+    if arguments.json:
+        print_json({"usable": usable, "findings": [asdict(finding) for finding in found]})
+    if not usable:
+        odd = sum(not finding.usable for finding in found)
+        raise PieBenchError(f"{odd} of {len(found)} nodes cannot be used: see above; runs leave them out")
     return 0
 
 

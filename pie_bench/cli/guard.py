@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pie_bench.cli.options import add_execution, chosen_sandbox, positive
+from pie_bench.cli.options import add_execution, add_pool, chosen_pool, chosen_sandbox, positive
 from pie_bench.paths import cache_dir
 from pie_bench.progress import program_bar
 
@@ -22,13 +22,13 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("--all", action="store_true", help="every correct answer, not only those 10 %% faster")
     parser.add_argument("--inputs", type=positive, metavar="N", help="guard inputs per pair (default: 20)")
     add_execution(parser, "pairs checked")
+    add_pool(parser)
     parser.set_defaults(verb=guard)
 
 
 def guard(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.executor import open_executor
     from pie_bench.execution.integrity.guards import N_GUARD_INPUTS
-    from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.report.table import print_guards
     from pie_bench.run.run import Run
@@ -46,7 +46,7 @@ def guard(arguments: argparse.Namespace) -> int:
                 plan,
                 directory,
                 executor,
-                LocalPool(arguments.workers),
+                chosen_pool(arguments),
                 every=arguments.all,
                 n=arguments.inputs or N_GUARD_INPUTS,
                 progress=advance,

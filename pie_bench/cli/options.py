@@ -12,6 +12,7 @@ from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 
 if TYPE_CHECKING:
+    from pie_bench.execution.pool import Pool
     from pie_bench.execution.sandbox.sandbox import Sandbox
     from pie_bench.run.run import Run
     from pie_bench.stages.plan import Plan
@@ -111,6 +112,29 @@ def add_execution(parser: argparse.ArgumentParser, what: str = "programs execute
     """Adds the options for running untrusted code: how much in parallel, and in which sandbox."""
     parser.add_argument("--workers", type=positive, metavar="N", help=f"{what} at once (default: one per core)")
     add_sandbox(parser)
+
+
+def add_pool(parser: argparse.ArgumentParser) -> None:
+    """The options that say where foreign code runs."""
+    parser.add_argument(
+        "--pool",
+        choices=("local", "ray"),
+        default="local",
+        help="where programs are executed: on this machine, or on the nodes of a Ray cluster (docs/scale.md); default: "
+        "%(default)s",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="A",
+        help="the cluster's HOST:PORT (default: RAY_ADDRESS, else the cluster that this machine is a node of)",
+    )
+
+
+def chosen_pool(arguments: argparse.Namespace) -> Pool:
+    """What `--workers` and `add_pool`'s options say; UserError where there is no such cluster."""
+    from pie_bench.api import chosen_pool as chosen
+
+    return chosen(arguments.pool, workers=arguments.workers, ray_address=arguments.ray_address)
 
 
 def chosen_sandbox(arguments: argparse.Namespace) -> Sandbox:

@@ -6,7 +6,16 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pie_bench.cli.options import add_max_cost, add_sandbox, add_settings, chosen_sandbox, plans_and_runs, positive
+from pie_bench.cli.options import (
+    add_max_cost,
+    add_pool,
+    add_sandbox,
+    add_settings,
+    chosen_pool,
+    chosen_sandbox,
+    plans_and_runs,
+    positive,
+)
 from pie_bench.paths import cache_dir
 from pie_bench.plain import plain
 
@@ -31,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=positive, metavar="N", help="programs executed at once (default: one per core)"
     )
+    add_pool(parser)
     parser.add_argument(
         "--confirm",
         metavar="E",
@@ -77,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         for tracker in arguments.log:
             tracking.check_tracker(tracker)
     sandbox = chosen_sandbox(arguments)
+    pool = chosen_pool(arguments)
     finished = []
     left_to_pay = arguments.max_cost
     for number, (plan, run) in enumerate(todo, start=1):
@@ -94,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
                     plan,
                     run,
                     sandbox,
-                    workers=arguments.workers,
+                    pool=pool,
                     guard=arguments.guard,
                     stress=arguments.tests == "both",
                     pending=pending,
@@ -108,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
                 tracking.log(tracking.record_of(done.results, done.read_manifest()), tracker)
                 print(f"logged: {tracker}")
             if arguments.confirm is not None:
-                confirm_and_print(plan, run, arguments.confirm, arguments.workers, sandbox)
+                confirm_and_print(plan, run, arguments.confirm, pool, sandbox)
     if len(finished) > 1:
         print_summary(finished)
     return 1 if any(results.infra_errors for results, _ in finished) else 0

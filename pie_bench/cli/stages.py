@@ -23,6 +23,7 @@ def add_verbs(verbs: Any) -> None:
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     options.add_execution(parser)
+    options.add_pool(parser)
     parser.set_defaults(verb=execute)
     parser = verbs.add_parser("score", help="compute the metrics of a finished run", description="Compute the metrics.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
@@ -57,7 +58,6 @@ def generate(arguments: argparse.Namespace) -> int:
 
 def execute(arguments: argparse.Namespace) -> int:
     from pie_bench.execution.executor import open_executor
-    from pie_bench.execution.pool import LocalPool
     from pie_bench.execution.roots import build_roots
     from pie_bench.run.run import Run
     from pie_bench.stages import execute as stage
@@ -71,7 +71,7 @@ def execute(arguments: argparse.Namespace) -> int:
         build_roots(plan.settings.environment, sandbox)
         executor = open_executor(plan.settings.environment, cache_dir(), sandbox)
         with run_progress(plan, directory) as progress:
-            stage.execute(plan, directory, executor, LocalPool(arguments.workers), progress=progress)
+            stage.execute(plan, directory, executor, options.chosen_pool(arguments), progress=progress)
     print(f"verdicts: {directory.verdicts_path}\nnext: pie-bench score {directory.path}")
     return 0
 

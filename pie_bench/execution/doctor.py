@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import PieBenchError
 from pie_bench.execution.environment import environment_names, load_environment_spec
-from pie_bench.execution.executor import open_environment
+from pie_bench.execution.executor import open_environment, open_executor
 from pie_bench.execution.sandbox.cgroups import find_cgroups
 from pie_bench.execution.sandbox.choose import choose_sandbox, probe_sandboxes
 from pie_bench.execution.simulators.kind import Finding, kind_of
+from pie_bench.paths import cache_dir
+
+
+def examine_cluster(address: str | None, sandbox_name: str | None = None) -> Iterator[Finding]:
+    """Every node of a Ray cluster: whether it judges in the default environment as this machine does. UserError where
+    this machine is in no cluster, or cannot be used itself."""
+    from pie_bench.execution.ray_pool import connected, examine, installed_version
+
+    connected(address)
+    executor = open_executor(DEFAULT_ENVIRONMENT, cache_dir(), choose_sandbox(sandbox_name))
+    as_here = (
+        f"pie_bench {installed_version()}, {DEFAULT_ENVIRONMENT} {executor.environment.environment_id[:12]}, "
+        f"a program measured as here ({executor.proof[:12]})"
+    )
+    for name, why, cpus in examine(address, executor):
+        yield Finding(f"node {name}", why is None, why or f"{cpus} CPUs, {as_here}", True)
 
 
 def examine(sandbox_name: str | None = None) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ of judging.py."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from pie_bench.execution.sandbox.sandbox import Finished, Sandbox, SandboxError
 from pie_bench.execution.simulators.kind import kind_of, open_simulator
 from pie_bench.execution.subject import Subject, Workshop
 from pie_bench.execution.toolchain import Toolchain, host_toolchain
-from pie_bench.hashing import sha256
+from pie_bench.hashing import hash_of, sha256
 from pie_bench.paths import roots_dir
 from pie_bench.run.measurement import Measurement, Profile
 from pie_bench.run.verdict import Candidate, Outcome, Verdict
@@ -33,11 +33,21 @@ from pie_bench.store import MeasurementStore
 
 @dataclass(frozen=True)
 class Job:
-    """A complete program to judge, which can be sent to another process or machine."""
+    """A program to judge, complete: it can be sent to another process or machine.
+
+    `tests` may be a function that reads them: so that jobs which wait are small, it is called when the job is sent or
+    judged.
+    """
 
     candidate: Candidate
-    tests: tuple[TestCase, ...]
+    tests: tuple[TestCase, ...] | Callable[[], tuple[TestCase, ...]]
     measured: bool = True
+
+    def read_tests(self) -> tuple[TestCase, ...]:
+        return self.tests() if callable(self.tests) else self.tests
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Job, (self.candidate, self.read_tests(), self.measured)
 
 
 def open_environment(spec: EnvironmentSpec, sandbox: Sandbox) -> Environment:
@@ -71,7 +81,8 @@ def open_executor(environment: str | EnvironmentSpec, cache_dir: Path, sandbox: 
 class Executor:
     """Judges programs in one environment. Thread-safe.
 
-    When pickled to another process, it reopens there, once; that process must find the same environment.
+    Sent to another process it is opened there anew, once; it must find the same environment, and what it makes of a
+    small program must be the same.
     """
 
     def __init__(self, environment: Environment, sandbox: Sandbox, store: MeasurementStore):
@@ -87,11 +98,31 @@ class Executor:
     def __reduce__(self) -> tuple[Any, ...]:
         environment = self.environment
         spec = environment.spec.model_dump_json()
-        return _reopened, (spec, environment.environment_id, self.sandbox.name, self._workshop.store.path)
+        return _reopened, (spec, environment.environment_id, self.proof, self.sandbox.name, self._workshop.store)
+
+    @functools.cached_property
+    def proof(self) -> str:
+        """The sum of a small program, compiled and measured anew: the same wherever programs are judged alike.
+
+        PieBenchError when it cannot be had.
+        """
+        try:
+            binary = self._workshop.toolchain.compile(_PROOF).binary
+            measured = list(self._workshop.simulator.measure(binary, [b"7\n"])) if binary else []
+        except SandboxError as error:
+            raise PieBenchError(f"environment {self.environment.name}: {error}") from None
+        if binary is None or any(each.outcome != "ok" for each in measured):
+            said = next((each.detail for each in measured), "the compiler fails")
+            raise PieBenchError(f"environment {self.environment.name}: it cannot measure a small program: {said}")
+        return hash_of([sha256(binary), [[each.stdout_sha256, dict(each.counters)] for each in measured]])
 
     def __call__(self, job: Job) -> Verdict:
         """The verdict on a job, as `execute`."""
-        return self.execute(job.candidate, job.tests, measured=job.measured)
+        return self.execute(job.candidate, job.read_tests(), measured=job.measured)
+
+    def unjudged(self, job: Job, why: str) -> Verdict:
+        """The verdict on a job that could not be judged through a fault of ours."""
+        return self._workshop.verdict(Subject(job.candidate, ()), "infra_error", why)
 
     def execute(self, candidate: Candidate, tests: Sequence[TestCase], *, measured: bool = True) -> Verdict:
         """The verdict on one candidate. A failure on our side is retried once, then becomes an `infra_error`.
@@ -193,8 +224,24 @@ class Executor:
         self._workshop.store.close()
 
 
-@functools.cache  # a process receives an executor with every job
-def _reopened(spec_json: str, environment_id: str, sandbox_name: str, store: Path) -> Executor:
+# What it takes of headers and libraries is what most programs do.
+_PROOF = """#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <vector>
+int main() {
+    int n;
+    std::cin >> n;
+    std::vector<double> v;
+    for (int i = 0; i < 99; i++) v.push_back(i * 37 % 101 / (double)n);
+    std::sort(v.begin(), v.end());
+    printf("%.9f\\n", v[n]);
+}
+"""
+
+
+@functools.cache  # a process is sent an executor with every job
+def _reopened(spec_json: str, environment_id: str, proof: str, sandbox_name: str, store: MeasurementStore) -> Executor:
     spec = EnvironmentSpec.model_validate_json(spec_json)
     sandbox = choose_sandbox(sandbox_name, unsafe=sandbox_name == UNSAFE)
     environment = open_environment(spec, sandbox)
@@ -203,4 +250,10 @@ def _reopened(spec_json: str, environment_id: str, sandbox_name: str, store: Pat
             f"environment {spec.environment}: it is {environment.environment_id[:12]} in the worker, not "
             f"{environment_id[:12]}: compiler, libraries or simulator differ"
         )
-    return Executor(environment, sandbox, MeasurementStore(store))
+    executor = Executor(environment, sandbox, store)
+    if executor.proof != proof:
+        raise PieBenchError(
+            f"environment {spec.environment}: the worker measures a program otherwise, though versions are the same: "
+            "a file of its root file system is damaged; delete it, then pie-bench environment build"
+        )
+    return executor

@@ -26,7 +26,7 @@ def key_of(candidate: Candidate, tests: Sequence[TestCase], measured: bool, envi
         return None
     programs = [sha256(code.encode(errors="surrogatepass")) for code in (candidate.code, candidate.src_code)]
     given = [programs, candidate.role, candidate.problem_id, sums_of(tests), measured]
-    return hash_of([_judging_sha256(), environment_id, *given])
+    return hash_of([judging_sha256(), environment_id, *given])
 
 
 def sums_of(tests: Iterable[TestCase]) -> list[list[str]]:
@@ -45,7 +45,7 @@ def as_that_of(candidate: Candidate, verdict: Verdict) -> Verdict:
 
 
 @functools.cache
-def _judging_sha256() -> str:
-    """The hash of the judging code."""
+def judging_sha256() -> str:
+    """The sum of the code that judges."""
     files = [*sorted(Path(__file__).parent.rglob("*.py")), PACKAGE_DIR / "cpp.py", PACKAGE_DIR / "run" / "verdict.py"]
     return hash_of([[str(file.relative_to(PACKAGE_DIR)), file_sha256(file)] for file in files])

@@ -15,7 +15,7 @@ from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.run.files import write_json
 from pie_bench.run.run import Key, Run
 from pie_bench.run.verdict import Candidate, Verdict
-from pie_bench.stages.execute import candidate_of, note_simulator, own_programs
+from pie_bench.stages.execute import candidate_of, jobs_of, note_simulator, own_programs
 from pie_bench.stages.plan import Plan
 
 BEST_PER_PAIR = 2
@@ -60,12 +60,11 @@ def confirm(
     keys = worth_confirming(plan, verdicts)
     programs = dict(_programs(plan, run, pairs))
 
-    def judge(key: Key) -> Verdict:
-        verdict = executor.execute(programs[key], plan.dataset.tests(pairs[key[0]]))
+    confirmed = {}
+    jobs = jobs_of((programs[key] for key in keys), plan.pairs, plan.dataset)
+    for verdict in pool.map_unordered(executor, jobs, lost=executor.unjudged):
+        confirmed[verdict.key] = verdict
         progress(len(keys))
-        return verdict
-
-    confirmed = {verdict.key: verdict for verdict in pool.map_unordered(judge, keys)}
     compared = list(_compared(keys, verdicts, confirmed))
     found = agreement(compared)
     unconfirmed = [

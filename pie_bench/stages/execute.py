@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
-from pie_bench.data.pair import Pair
+from pie_bench.data.load import PairDataset
+from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.environment import Environment
-from pie_bench.execution.executor import Executor
+from pie_bench.execution.executor import Executor, Job
 from pie_bench.execution.pool import Pool
 from pie_bench.prompting.extract import extract_code
 from pie_bench.run.generation import Generation
@@ -17,8 +18,9 @@ from pie_bench.run.verdict import Candidate, Reading, Role
 from pie_bench.stages.generate import PendingAnswers
 from pie_bench.stages.plan import Plan
 
-_NOTED_EVERY = 10  # seconds: the most CPU time accounting that a killed run loses
-Progress = Callable[[str], object]  # called with "generated" or "executed", once per item
+_NOTED_EVERY = 10  # seconds: so much is lost of what a killed run has used
+_TESTS_KEPT = 8  # pairs
+Progress = Callable[[str], object]  # called with "generated" or "executed", once each
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,30 @@ def execute(
     run.settle("execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
     note_simulator(run, executor.environment)
     run.note_plugin(getattr(executor.sandbox, "plugin", None))
-    used = _CpuSeconds(run, executor)
-    pairs = {pair.pair_id: pair for pair in plan.pairs}
-
-    def judge(candidate: Candidate) -> None:
-        run.append(executor.execute(candidate, plan.dataset.tests(pairs[candidate.pair_id])))
-        progress("executed")
-
+    used = _CpuSeconds(run, executor, pool)
+    jobs = jobs_of(_missing(plan, run, pending, progress), plan.pairs, plan.dataset)
     try:
         # Put everything that exists in flight at once, so that asking for answers begins.
         in_flight = len(plan.pairs) * (plan.task.sampling.n + 2)
-        for _ in pool.map_unordered(judge, _missing(plan, run, pending, progress), in_flight=in_flight):
+        for verdict in pool.map_unordered(executor, jobs, lost=executor.unjudged, in_flight=in_flight):
+            run.append(verdict)
+            progress("executed")
             used.note(every=_NOTED_EVERY)
     finally:
         used.note()
+
+
+def jobs_of(candidates: Iterable[Candidate], pairs: Iterable[Pair], dataset: PairDataset) -> Iterator[Job]:
+    """A job for each candidate, with its pair's tests, which are read when they are needed: the programs of a pair
+    follow each other, so they are read once for all of them."""
+    by_id = {pair.pair_id: pair for pair in pairs}
+
+    @lru_cache(maxsize=_TESTS_KEPT)
+    def tests_of(pair_id: str) -> tuple[TestCase, ...]:
+        return dataset.tests(by_id[pair_id])
+
+    for candidate in candidates:
+        yield Job(candidate, partial(tests_of, candidate.pair_id))
 
 
 def note_simulator(run: Run, environment: Environment) -> None:
@@ -87,24 +99,19 @@ class _CpuSeconds:
     None if it is not known for all of them, as with containers.
     """
 
-    def __init__(self, run: Run, executor: Executor):
+    def __init__(self, run: Run, executor: Executor, pool: Pool):
         before = run.read_manifest().cpu_seconds if run.verdicts_path.exists() else 0.0
-        self._run = run
+        self._run, self._pool = run, pool
         self._before = before if executor.accounts_cpu else None
-        self._start = self._noted = _cpu_seconds_of_children()
+        self._start = self._noted = pool.cpu_seconds()
 
     def note(self, *, every: float = 0.0) -> None:
-        """Records it, if it has grown by at least `every` seconds since the last time."""
-        now = _cpu_seconds_of_children()
+        """Writes it down, if it is `every` seconds more than when it last was."""
+        now = self._pool.cpu_seconds()
         if now - self._noted >= every:
             self._noted = now
             total = None if self._before is None else round(self._before + now - self._start, 3)
             self._run.note_cpu_seconds(total)
-
-
-def _cpu_seconds_of_children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _missing(plan: Plan, run: Run, pending: PendingAnswers | None, progress: Progress) -> Iterator[Candidate]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PairGuard
 from pie_bench.execution.pool import Pool
@@ -28,7 +29,7 @@ def guards_by_default(plan: Plan) -> bool:
 
 
 def checked_once(guards: PairGuard) -> Callable[[str, int], GuardFinding]:
-    """`guards.check`, where a program that several samples hold is looked at once."""
+    """`guards.check`, which checks a program once even if several samples contain it."""
     known: dict[str, GuardFinding] = {}
 
     def check(code: str, sample_index: int) -> GuardFinding:
@@ -76,30 +77,59 @@ def guard(
     total = sum(map(len, todo.values()))
     generations, verdicts = run.read_generations(), run.read_verdicts(with_tests=False)
 
-    failed: list[SandboxError] = []
+    def answer(pair: Pair, index: int) -> tuple[str, int]:
+        candidate = candidate_of(generations[pair.pair_id, index], pair)
+        return candidate.judged(verdicts[candidate.key].code_sha256) or "", index
 
-    def check(pair_id: str) -> None:
-        try:
-            check_pair(pair_id)
-        except SandboxError as error:
-            _log.warning("%s; its remaining answers are unchecked", error)
-            failed.append(error)
+    def answers() -> Iterator[_Answers]:
+        for pair in map(pairs.__getitem__, todo):
+            yield _Answers(pair, plan.dataset.tests(pair), tuple(answer(pair, index) for index in todo[pair.pair_id]))
 
-    def check_pair(pair_id: str) -> None:
-        pair = pairs[pair_id]
-        tests = plan.dataset.tests(pair)
-        guards = PairGuard(pair, tests, environment, executor.sandbox, n=n, seconds_on=executor.seconds_after_main)
-        check = checked_once(guards)
-        for index in todo[pair_id]:
-            candidate = candidate_of(generations[pair_id, index], pair)
-            code = candidate.judged(verdicts[candidate.key].code_sha256)
-            run.append(check(code or "", index))
-            progress(total)
-
+    failed: list[str] = []
     run.guards_path.touch()
-    for _ in pool.map_unordered(check, todo):
-        pass
+    for findings, failure in pool.map_unordered(_Guards(executor, n), answers(), lost=lambda _, why: ((), why)):
+        for finding in findings:
+            run.append(finding)
+            progress(total)
+        if failure is not None:
+            _log.warning("%s; its remaining answers are unchecked", failure)
+            failed.append(failure)
     results = score(plan, run)
     if failed and len(failed) == len(todo):
-        raise failed[0]
+        raise SandboxError(failed[0])
     return results
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """A pair with its answers to check, each with its index."""
+
+    pair: Pair
+    tests: tuple[TestCase, ...]
+    answers: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class _Guards:
+    """What checks a pair's answers, here or elsewhere: its findings, and why they end early if they do."""
+
+    executor: Executor
+    n: int
+
+    def __call__(self, given: _Answers) -> tuple[tuple[GuardFinding, ...], str | None]:
+        executor, found = self.executor, list[GuardFinding]()
+        try:
+            guards = PairGuard(
+                given.pair,
+                given.tests,
+                executor.environment,
+                executor.sandbox,
+                n=self.n,
+                seconds_on=executor.seconds_after_main,
+            )
+            check = checked_once(guards)
+            for code, index in given.answers:
+                found.append(check(code, index))
+        except SandboxError as error:
+            return tuple(found), str(error)
+        return tuple(found), None

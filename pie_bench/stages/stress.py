@@ -14,7 +14,7 @@ from pie_bench.run.manifest import StressFacts
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.run.verdict import Candidate
-from pie_bench.stages.execute import candidate_of, own_programs
+from pie_bench.stages.execute import candidate_of, jobs_of, own_programs
 from pie_bench.stages.plan import Plan
 from pie_bench.stages.score import judged_on_stress, score
 
@@ -65,11 +65,8 @@ def stress(
 
     todo = [each for each in candidates() if each.key in wanted and each.key not in done]
 
-    def judge(candidate: Candidate) -> None:
-        run.append(executor.execute(candidate, dataset.tests(dataset.pair(candidate.pair_id))), stress=True)
-        progress(len(todo))
-
     run.stress_path.touch()
-    for _ in pool.map_unordered(judge, todo):
-        pass
+    for verdict in pool.map_unordered(executor, jobs_of(todo, dataset.pairs, dataset), lost=executor.unjudged):
+        run.append(verdict, stress=True)
+        progress(len(todo))
     return score(plan, run)

@@ -72,7 +72,7 @@ def test_all_that_decides_a_verdict_is_in_its_key(monkeypatch: pytest.MonkeyPatc
         key_of(replace(OURS, problem_id="p2"), TESTS, True, "e"),
     }
     assert len(keys) == 12
-    monkeypatch.setattr("pie_bench.execution.known._judging_sha256", lambda: "another version's")
+    monkeypatch.setattr("pie_bench.execution.known.judging_sha256", lambda: "another version's")
     assert key_of(OURS, TESTS, True, "e") not in keys
 
 

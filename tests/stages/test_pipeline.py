@@ -249,7 +249,7 @@ def test_a_failure_ends_a_run_that_waits_for_an_answer(
 ) -> None:
     """Said as soon as the first verdict cannot be kept, not when the model answers."""
     directory = tmp_path / "run"
-    monkeypatch.setenv("PIE_BENCH_CACHE", str(tmp_path / "cache"))  # verdicts that are known come before the model
+    monkeypatch.setenv("PIE_BENCH_CACHE", str(tmp_path / "a cache"))  # no verdict is there before the model is asked
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "never_answers.py").write_text(
         "import threading\n"
@@ -263,13 +263,13 @@ def test_a_failure_ends_a_run_that_waits_for_an_answer(
         "            verdicts.unlink(missing_ok=True)\n"
         "            with suppress(FileExistsError):\n"
         "                verdicts.mkdir()\n"
-        "        given_up.wait(60)\n"
+        "        given_up.wait(600)\n"
         "        yield from ()\n"
     )
     began = time.monotonic()
     arguments = ["--task", "pie_instruct", "--limit", "1", "--environment", "skylake"]
     assert main(["run", *arguments, "--model", "never_answers:Model", "--run-dir", str(directory)]) == 2
-    assert time.monotonic() - began < 50
+    assert time.monotonic() - began < 500
     assert f"{directory}/verdicts.jsonl: cannot be written" in capsys.readouterr().err
     sys.modules["never_answers"].given_up.set()
 
