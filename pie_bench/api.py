@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 TESTS = ("paper", "stress", "both")
 POOLS = ("local", "ray")
-OTHER_PROMPTS = "answers_for_other_prompts"  # the setting of models that replay answers
+OTHER_PROMPTS = "answers_for_other_prompts"  # a setting of models that replay answers
 
 
 def evaluate(
@@ -168,7 +168,7 @@ def merge(runs: Sequence[str | PathLike[str]], out: str | PathLike[str]) -> Fini
 
 
 def score(path: str | PathLike[str]) -> FinishedRun:
-    """Computes a run's numbers anew from its verdicts: `pie-bench score`."""
+    """Recomputes a run's numbers from its verdicts: `pie-bench score`."""
     from pie_bench.stages.kills import note_kill_rates
     from pie_bench.stages.score import score as stage
 

@@ -28,9 +28,9 @@ _PLAIN = r"""
     | (?P<word>    [^\W\d]\w* )
     | (?P<sign>    <<=|>>=|->|::|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|\S )
 """
-# A sign that begins nothing longer, in front of all else: some texts are nothing but these.
+# Signs that never begin a longer token come first, for speed: some texts contain nothing else.
 _SINGLE_SIGN = r"""[^\w\s/."'\#<>:=!&|*%^+-]"""
-# As much as holds no comment and no literal, token by token.
+# A run of whole tokens without any comment or literal.
 _NEITHER = r"""
     (?P<neither> (?: \s | [^\w/."'] | /(?![/*]) | \.?[0-9](?:[eEpP][+-]|'(?=\w)|[\w.])*
     | (?!(?:u8|[uUL])?(?:["']|R"[^()\\\s]{0,16}\())[^\W\d]\w* | [.\d] )+ )

@@ -63,7 +63,7 @@ def shown_name(text: str) -> str:
         return _written(c) if strange else c
 
     name = " ".join("".join(map(shown, " " + text, text)).split())
-    # What was written out has Latin letters, beside which others may now pass for more of them.
+    # Escapes contain Latin letters, next to which other letters may now be look-alikes.
     return name if name == text else shown_name(name)
 
 

@@ -62,7 +62,7 @@ class MeasurementStore:
         self.path = path
         self._lock = threading.Lock()
         self._connection, self._writable = _open_database(path, _SCHEMA, "measurement store")
-        if self._writable:  # what a power cut takes is only measured again
+        if self._writable:  # what a power cut loses is merely measured again
             self._connection.execute("PRAGMA synchronous=NORMAL")
         self._unwritten: dict[tuple[str, tuple[str, ...]], str] = {}
 
@@ -70,7 +70,7 @@ class MeasurementStore:
         return _opened_once, (self.path,)
 
     def get(self, binary_sha256: str, input_sha256s: Sequence[str], simulation_id: str) -> dict[str, Measurement]:
-        """What is known of a program on these inputs, by the input's sum."""
+        """Known measurements of a program on these inputs, by the hash of the input."""
         texts = self.find("measurement", [(binary_sha256, key, simulation_id) for key in input_sha256s])
         found = {key: _record(text, Measurement) for key, text in zip(input_sha256s, texts, strict=True)}
         return {key: measurement for key, measurement in found.items() if measurement is not None}
@@ -83,7 +83,7 @@ class MeasurementStore:
         self.keep("measurement", [(*key, _text(measurement))])
 
     def get_profile(self, code_sha256: str, input_sha256: str, environment_id: str) -> Profile | None:
-        """Where a program's cycles go on an input, if that is known."""
+        """The profile of a program on an input, if known."""
         return _record(self.find("profile", [(code_sha256, input_sha256, environment_id)])[0], Profile)
 
     def put_profile(self, profile: Profile) -> None:
@@ -92,15 +92,15 @@ class MeasurementStore:
         self.keep("profile", [(*key, _text(profile))])
 
     def get_verdict(self, key: str) -> Verdict | None:
-        """The verdict under a key, of whichever pair and sample it was first of."""
+        """The verdict under a key, whichever pair and sample it was first made for."""
         return _record(self.find("verdict", [(key,)])[0], Verdict)
 
     def put_verdict(self, key: str, verdict: Verdict) -> None:
-        """Keeps a verdict, at once."""
+        """Stores a verdict at once."""
         self.keep("verdict", [(key, _text(verdict))])
 
     def find(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[str | None]:
-        """The records under these keys, as JSON; None where there is none."""
+        """The records under these keys, as JSON; None for those not found."""
         condition = " AND ".join(f"{name}=?" for name in _KEYS[table])
         query = f"SELECT record FROM {table} WHERE {condition}"
         found = []
@@ -114,7 +114,7 @@ class MeasurementStore:
         return found
 
     def keep(self, table: Table, rows: Sequence[tuple[str, ...]]) -> None:
-        """Keeps rows, each its key and its record as JSON, in one write."""
+        """Stores rows, each a key followed by its record as JSON, in one write."""
         with self._lock:
             if self._writable:
                 statement = f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * (len(_KEYS[table]) + 1))})"
@@ -141,7 +141,7 @@ def _text(record: Measurement | Profile | Verdict) -> str:
 
 
 def _record(text: str | None, kind: type[T]) -> T | None:
-    """The record in a row; None for none, and for a damaged one, as if it had not been kept."""
+    """The record in a row; None if there is none or it is damaged, which counts as missing."""
     from pydantic import ValidationError
 
     try:

@@ -43,7 +43,7 @@ def confirm(arguments: argparse.Namespace) -> int:
 
 
 def confirm_and_print(plan: Plan, directory: Run, environment: str, pool: Pool, sandbox: Sandbox) -> None:
-    """Runs the second ruler with a progress bar and prints how far the two agree."""
+    """Measures with the second ruler behind a progress bar and prints how far the two agree."""
     from pie_bench.execution.executor import open_executor
     from pie_bench.execution.roots import build_roots
     from pie_bench.stages import confirm as stage

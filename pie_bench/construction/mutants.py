@@ -21,7 +21,7 @@ from pie_bench.execution.pool import Pool
 from pie_bench.hashing import sha256
 from pie_bench.run.kills import Side
 
-MOST = 12  # of a problem
+MOST = 12  # mutants per problem
 _SWAPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 _WIDE = ("long long", "long long int", "int64_t", "ll", "LL", "unsigned long long")
 _CPU_SECONDS = 2  # right programs take far less; many mutants never end
@@ -39,8 +39,8 @@ class Mutation:
 
 
 def mutations(code: str) -> list[Mutation]:
-    """Every mistake that can be made in a program, in order of its text; none where it cannot be parsed. Functions
-    that it does not use are left out."""
+    """Every possible mutation of a program, in order of its text, except in functions that it does not use; none if it
+    cannot be parsed."""
     root = syntax_tree(code)
     if root is None:
         return []
@@ -110,8 +110,8 @@ def mutant_set(
     most: int = MOST,
     progress: Callable[[int], Any] = lambda total: None,
 ) -> MutantSet:
-    """What tests, guard inputs and stress inputs find of mutants of each problem's human rewrites; of `problems` only,
-    what is `known` of the others kept. `stressed` is the dataset with `stress` for tests."""
+    """Which mutants of each problem's human rewrites the tests, guard inputs and stress inputs find. With `problems`,
+    only of these; `known` results of the others are kept. `stressed` is the dataset with `stress` as its tests."""
     by_problem = dataset.by_problem(problems)
     with_stress = {pair.pair_id: pair for pair in stressed.pairs} if stressed is not None else {}
 
@@ -138,8 +138,8 @@ def mutant_set(
 def _of_pair(
     pair: Pair, tests: Sequence[TestCase], stress: Sequence[TestCase], executor: Executor, most: int
 ) -> tuple[tuple[Mutant, ...], tuple[Side, ...]]:
-    """Mutants of a pair's human rewrite, and the kinds of inputs there are. Its answers to guard inputs count where the
-    slow program agrees."""
+    """Mutants of a pair's human rewrite, and the available kinds of inputs. Guard inputs count only where the slow
+    program gives the same output."""
     right, slow = executor.compiled(pair.tgt_code), executor.compiled(pair.src_code)
     if right is None or slow is None:
         return (), ()

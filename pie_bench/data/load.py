@@ -87,11 +87,11 @@ class PairDataset:
         return inline or tuple(self._stored_test(pair.problem_id, test_id) for test_id in pair.tests)
 
     def fingerprint(self) -> str:
-        """sha256 over the content: `sum_of` all pairs."""
+        """SHA-256 over the content: `sum_of` all pairs."""
         return self.sum_of(self.pairs)
 
     def sum_of(self, pairs: Sequence[Pair]) -> str:
-        """sha256 over these pairs' programs, and the input and expected output of every test they use."""
+        """SHA-256 over these pairs' programs, and the input and expected output of every test they use."""
         sums: dict[tuple[str, str], str] = {}  # pairs of a problem share their files
 
         def stored_sum(problem_id: str, test_id: str) -> str:

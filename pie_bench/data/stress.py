@@ -94,7 +94,7 @@ class StressSet(_Part):
         return hash_of(data)
 
     def sum_of(self, problem_id: str) -> str | None:
-        """The same of one problem's inputs; None where it has none."""
+        """The same for one problem's inputs; None if it has none."""
         problem = self.problems.get(problem_id)
         if problem is None or not problem.inputs:
             return None
@@ -177,12 +177,12 @@ class StressTests:
 
 
 def stress_path(spec: DatasetSpec, split: str) -> Path:
-    """Where a split's stress inputs lie: beside the rows where they are there, else in the cache folder."""
+    """Where a split's stress inputs are: next to its rows if they exist there, else in the cache folder."""
     return kept_path(spec, "stress", split)
 
 
 def kept_path(spec: DatasetSpec, what: str, split: str) -> Path:
-    """Where what was found out of a split lies: beside the rows where it is there, else in the cache folder."""
+    """Where data derived from a split is: next to its rows if it exists there, else in the cache folder."""
     folder = spec.folder()
     beside = folder / f"{what}.{split}.json" if folder is not None else None
     if beside is not None and beside.is_file():

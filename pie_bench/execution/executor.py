@@ -33,10 +33,9 @@ from pie_bench.store import MeasurementStore
 
 @dataclass(frozen=True)
 class Job:
-    """A program to judge, complete: it can be sent to another process or machine.
+    """A complete program to judge, which can be sent to another process or machine.
 
-    `tests` may be a function that reads them: so that jobs which wait are small, it is called when the job is sent or
-    judged.
+    `tests` may be a function that reads them, called when the job is sent or judged, so that waiting jobs stay small.
     """
 
     candidate: Candidate
@@ -81,8 +80,8 @@ def open_executor(environment: str | EnvironmentSpec, cache_dir: Path, sandbox: 
 class Executor:
     """Judges programs in one environment. Thread-safe.
 
-    Sent to another process it is opened there anew, once; it must find the same environment, and what it makes of a
-    small program must be the same.
+    When pickled to another process, it reopens there, once; that process must find the same environment and get the
+    same results for a small program.
     """
 
     def __init__(self, environment: Environment, sandbox: Sandbox, store: MeasurementStore):
@@ -224,7 +223,7 @@ class Executor:
         self._workshop.store.close()
 
 
-# What it takes of headers and libraries is what most programs do.
+# It needs the headers and libraries that most programs need.
 _PROOF = """#include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -240,7 +239,7 @@ int main() {
 """
 
 
-@functools.cache  # a process is sent an executor with every job
+@functools.cache  # a process receives an executor with every job
 def _reopened(spec_json: str, environment_id: str, proof: str, sandbox_name: str, store: MeasurementStore) -> Executor:
     spec = EnvironmentSpec.model_validate_json(spec_json)
     sandbox = choose_sandbox(sandbox_name, unsafe=sandbox_name == UNSAFE)

@@ -46,6 +46,6 @@ def as_that_of(candidate: Candidate, verdict: Verdict) -> Verdict:
 
 @functools.cache
 def judging_sha256() -> str:
-    """The sum of the code that judges."""
+    """The hash of the judging code."""
     files = [*sorted(Path(__file__).parent.rglob("*.py")), PACKAGE_DIR / "cpp.py", PACKAGE_DIR / "run" / "verdict.py"]
     return hash_of([[str(file.relative_to(PACKAGE_DIR)), file_sha256(file)] for file in files])

@@ -87,8 +87,8 @@ def run_natively(
 def run_on_each(
     binary: bytes, inputs: Sequence[bytes], environment: Environment, sandbox: Sandbox, toolchain: Toolchain
 ) -> Generator[Finished, None, None]:
-    """`run_program` on each input, in order, in one sandbox for all where that can be (`in_one_sandbox`). `toolchain`
-    is for programs of this machine. Raises SandboxError as it does."""
+    """`run_program` on each input, in order, in one sandbox for all of them if possible (`in_one_sandbox`). `toolchain`
+    compiles for this machine. Raises SandboxError if the program could not be started."""
     spec = environment.spec
     if spec.toolchain.isa.is_foreign:
         for data in inputs:
@@ -103,8 +103,10 @@ def run_on_each(
 def in_one_sandbox(
     command: Command, inputs: Sequence[bytes], limits: Limits, sandbox: Sandbox, toolchain: Toolchain
 ) -> Generator[Finished, None, None]:
-    """One run of a program for each input, in order: one sandbox serves all of them; where it cannot, or the program
-    ends what serves it, each gets a sandbox of its own. Raises SandboxError when the program could not be started."""
+    """Runs a program on each input, in order, in one sandbox that serves all of them. If the mechanism cannot serve, or
+    the server ends, each remaining input gets a sandbox of its own. Raises SandboxError if the program could not be
+    started.
+    """
     server = toolchain.server() if len(inputs) > 1 else None
     done = 0
     while server is not None and done < len(inputs):

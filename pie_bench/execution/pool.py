@@ -1,4 +1,4 @@
-"""Where jobs run: here, on this machine's cores; ray_pool.py has other machines'."""
+"""Runs jobs on this machine's cores; for other machines see ray_pool.py."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-JOBS_PER_WORKER = 2  # in flight, unless a caller asks for more: one that runs, one that waits for it to end
+JOBS_PER_WORKER = 2  # in flight by default: one runs, one waits
 
 
 class Pool(Protocol):
-    """Spreads calls over workers; the same code runs on every kind.
+    """Spreads calls over workers; callers need not know which kind.
 
-    For one that leaves this process, function and items must pickle, as `Executor` and `Job` do.
+    For workers in other processes, the function and its items must be picklable, as `Executor` and `Job` are.
     """
 
     def map_unordered(
@@ -30,30 +30,30 @@ class Pool(Protocol):
         lost: Callable[[T, str], R] | None = None,
         in_flight: int | None = None,
     ) -> Iterator[R]:
-        """Results as they finish, a call for each item.
+        """Calls `function` on each item and yields the results as they finish.
 
-        `items` is asked for the next one, in a thread of its own, only while fewer than `in_flight` calls are
-        unfinished (default: two a worker): what produces them never runs far ahead. Give more where `items` goes over
-        from what is there already to what is slow to arrive (answers of a model), and should begin with that at once.
+        A separate thread pulls from `items`, and only while fewer than `in_flight` calls are unfinished (default: two
+        per worker), so the producer never runs far ahead. Pass more if `items` begins with what is already available
+        and continues with what arrives slowly (a model's answers) and should be requested right away.
 
-        An exception in a call, or in `items`, is raised here at once, also while the next item is waited for, and no
-        further call starts. So it is when the iterator is closed: calls that have not started never do, and `items` is
-        closed as soon as it has come back with what it was asked for last.
+        An exception in a call or in `items` is raised at once, even while the next item is awaited, and no further call
+        starts. The same happens when the iterator is closed: calls that have not started never do, and `items` is
+        closed as soon as its current item arrives.
 
-        `lost` gives the result for an item whose call has ended several workers, and says how; without it that is an
-        error. (A call in this process can only end the process.)
+        `lost` supplies the result for an item whose call killed several workers, given the reason; without it, that is
+        an error. (A call in this process can only kill the process.)
         """
         ...
 
     def cpu_seconds(self) -> float:
-        """CPU time of the processes that calls have started, so far; differences count."""
+        """CPU time so far of the processes that calls have started; use differences."""
         ...
 
 
 class LocalPool:
-    """Threads of this process. Each only waits for a sandboxed process of its own, so threads use all cores.
+    """Threads of this process. Each only waits for its own sandboxed process, so threads use all cores.
 
-    (A sandbox dies with the thread that started it: work is never handed from one thread to another.)
+    (A sandbox dies with the thread that started it, so work never moves between threads.)
     """
 
     def __init__(self, workers: int | None = None):
@@ -80,13 +80,13 @@ class LocalPool:
 
 
 def cpu_seconds_of_children() -> float:
-    """CPU time of this process's children that have ended, and of theirs."""
+    """CPU time of this process's finished children and their descendants."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def as_they_finish(submit: Callable[[T], Future[R]], items: Iterable[T], in_flight: int) -> Iterator[R]:
-    """`Pool.map_unordered` for whatever starts calls."""
+    """`Pool.map_unordered` on top of any `submit`."""
     happened: SimpleQueue[Future[R] | _Ended] = SimpleQueue()
     room = threading.Semaphore(max(1, in_flight))
     stopped = threading.Event()
@@ -107,7 +107,7 @@ def as_they_finish(submit: Callable[[T], Future[R]], items: Iterable[T], in_flig
         except BaseException as error:
             happened.put(_Ended(calls, error))
 
-    # A daemon: a process that ends because of an error does not wait for a slow item.
+    # A daemon, so that a process that exits on an error does not wait for a slow item.
     threading.Thread(target=start_calls, name="pie-bench-items", daemon=True).start()
     done, calls = 0, None
     try:
@@ -129,7 +129,7 @@ def as_they_finish(submit: Callable[[T], Future[R]], items: Iterable[T], in_flig
 
 @dataclass(frozen=True)
 class _Ended:
-    """There are no more items: so many calls were started; or getting one raised an error."""
+    """No more items: `calls` were started; `error` is what `items` raised, if anything."""
 
     calls: int
     error: BaseException | None = None

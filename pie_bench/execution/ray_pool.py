@@ -1,8 +1,8 @@
 """Workers on the nodes of a Ray cluster: `--pool ray` (docs/scale.md).
 
-Each worker is an actor on one CPU, with the function to call opened once. The driver's process hands out one call a
-worker, and again when a worker or its node dies; a node that would judge otherwise gets none. Workers keep what they
-measure in the driver's store, through an actor on the driver's node.
+Each worker is an actor on one CPU that opens the function to call once. The driver gives each worker one call at a time
+and repeats the call if the worker or its node dies; nodes that would judge differently are refused. Workers store their
+measurements in the driver's store, through an actor on the driver's node.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from pie_bench.store import MeasurementStore, Table
 T = TypeVar("T")
 R = TypeVar("R")
 
-_ATTEMPTS = 3  # of a call whose worker dies, and of a node's workers to start
-_LOOK_SECONDS = 5.0  # between looks at which nodes there are
-_PATIENCE_SECONDS = 600.0  # with no node at all
-_SLOW_START_SECONDS = 60.0  # without a worker: worth a word
-_KEPT_EVERY_SECONDS = 1.0  # at most so much of what a worker has measured is lost when it dies
+_ATTEMPTS = 3  # for a call whose worker dies, and for a node's workers to start
+_LOOK_SECONDS = 5.0  # between checks for new and lost nodes
+_PATIENCE_SECONDS = 600.0  # how long to wait without any node
+_SLOW_START_SECONDS = 60.0  # without a worker: warn
+_KEPT_EVERY_SECONDS = 1.0  # the most measuring that is lost with a worker
 _STORE = "measurement store"
 
 
 class RayPool:
-    """Workers on all nodes of a cluster, which this machine must be one of.
+    """Workers on all nodes of a cluster. This machine must be one of its nodes.
 
-    `address` is the cluster's (`HOST:PORT`; default: RAY_ADDRESS, else the one that runs here), `workers` the most at
-    once (default: one for each CPU of the cluster, as nodes come and go). UserError when there is no Ray, or no
-    cluster.
+    `address` is the cluster's (`HOST:PORT`; default: RAY_ADDRESS, else the cluster on this machine); `workers` is the
+    maximum (default: one per CPU of the cluster, as nodes come and go). UserError if Ray is not installed or there is
+    no cluster.
     """
 
     def __init__(self, address: str | None = None, workers: int | None = None):
@@ -70,7 +70,7 @@ class RayPool:
             cluster.close()
 
     def cpu_seconds(self) -> float:
-        """What died with its worker is not in it."""
+        """Without the CPU time of workers that died."""
         return self._cpu_seconds
 
     def _used(self, seconds: float) -> None:
@@ -78,7 +78,7 @@ class RayPool:
 
 
 def installed_version() -> str:
-    """Of the pie_bench that is imported, which need not be the one that pip knows of."""
+    """The version of the imported pie_bench, which may differ from the one pip installed."""
     version: str = importlib.import_module("pie_bench").__version__
     return version
 
@@ -104,7 +104,7 @@ def connected(address: str | None) -> Any:
 
 
 def examine(address: str | None, function: Callable[[Any], Any]) -> Iterator[tuple[str, str | None, int]]:
-    """Every node of the cluster: its name, why it cannot call the function (None: it can), and its CPUs."""
+    """Yields each node's name, why it cannot be used (None if it can), and its number of CPUs."""
     ray = connected(address)
     asked = []
     store = _Store(ray)
@@ -129,7 +129,7 @@ def examine(address: str | None, function: Callable[[Any], Any]) -> Iterator[tup
 
 @dataclass
 class _Node:
-    """A node of the cluster, with how often in a row a worker died before it could be used."""
+    """A node of the cluster. `failed_starts`: how many workers in a row died before they could be used."""
 
     node_id: str
     name: str
@@ -155,8 +155,8 @@ class _Call:
 
 
 class _Cluster:
-    """The nodes and workers of one `map_unordered`. One thread of its own decides everything; what happens elsewhere
-    reaches it as an event."""
+    """The nodes and workers of one `map_unordered`. A single thread makes all decisions; everything else reaches it as
+    an event."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class _Cluster:
         return call.future
 
     def close(self) -> None:
-        """Ends all workers, and what they run."""
+        """Kills all workers and what they run."""
         self._events.put(None)
         self._thread.join(timeout=_LOOK_SECONDS * 6)
 
@@ -217,7 +217,7 @@ class _Cluster:
             self._store.close()
 
     def _look(self) -> None:
-        """Which nodes there are, and workers on the new ones."""
+        """Finds new and lost nodes, and starts workers on the new ones."""
         alive = {node["NodeID"]: node for node in _nodes(self._ray) if _cpus(node)}
         for node_id, found in alive.items():
             if node_id not in self._nodes:
@@ -238,7 +238,7 @@ class _Cluster:
             raise PieBenchError("--pool ray: the cluster has no node with a CPU any more; the same command goes on")
 
     def _start_workers(self, nodes: Sequence[_Node]) -> None:
-        """A worker for each CPU, or so many as are wanted, evenly over the nodes."""
+        """Starts one worker per CPU, or as many as requested, spread evenly over the nodes."""
         free = [(number, node) for node in nodes for number in range(len(node.workers), node.cpus)]
         free.sort(key=lambda place: place[0])
         room = None if self._most is None else max(0, self._most - sum(len(node.workers) for node in nodes))
@@ -321,7 +321,7 @@ class _Cluster:
         worker.node.workers.remove(worker)
 
     def _end(self, node: _Node) -> None:
-        """Ends a node's workers; what they were called for waits again."""
+        """Kills a node's workers; their calls wait again."""
         for worker in [*node.workers]:
             if worker.call is not None:
                 self._running.discard(worker.call)
@@ -339,14 +339,14 @@ class _Cluster:
 
 
 class _Store:
-    """The actor that keeps what workers measure, on the driver's node; started when a function has a store."""
+    """The actor on the driver's node that stores what workers measure; started if the function has a store."""
 
     def __init__(self, ray: Any):
         self._ray = ray
         self._actor: Any = None
 
     def sent(self, function: Callable[[Any], Any]) -> tuple[bytes, Any]:
-        """A function as it is sent, and the actor that stands for its measurement store."""
+        """The pickled function, and the actor that replaces its measurement store."""
         ray, found = self._ray, list[MeasurementStore]()
 
         class Pickler(pickle.Pickler):
@@ -377,7 +377,7 @@ class _Store:
 
 
 class KeptStore:
-    """The driver's measurement store, as its actor has it."""
+    """The driver's measurement store, inside its actor."""
 
     def __init__(self, path: str):
         from pathlib import Path
@@ -389,7 +389,7 @@ class KeptStore:
         return _packed(self._store.find(table, _unpacked(packed)))
 
     def keep(self, packed: bytes) -> None:
-        """Keeps rows of tables; two workers that measured the same must have found the same."""
+        """Stores rows; two workers that measured the same thing must agree."""
         given: dict[Table, list[tuple[str, ...]]] = _unpacked(packed)
         measured = given.get("measurement", [])
         known = self._store.find("measurement", [row[:-1] for row in measured])
@@ -407,7 +407,7 @@ class KeptStore:
 
 
 class StoreThere(MeasurementStore):
-    """The driver's measurement store, for a worker: what is new goes there now and then, and at the end of a call."""
+    """The driver's measurement store, for a worker, which sends new rows every so often and at the end of a call."""
 
     def __init__(self, actor: Any):
         import ray

@@ -108,7 +108,7 @@ class Toolchain:
         return found
 
     def server(self) -> bytes | None:
-        """The sandbox's `SERVER`, made once; None where the toolchain cannot link statically."""
+        """The sandbox's `SERVER`, compiled once; None if the toolchain cannot link statically."""
         return self._once(_SERVER.read_text(), lambda text: self.compile(text, "-static").binary)
 
     def disassembled(self, code: str) -> str:

@@ -1,8 +1,8 @@
 """A bundle: a run in one file, for others to check. The same run always gives the same bytes.
 
 A zip with exactly these members: the entry, the run's manifest (without the command line and the machine's name),
-generations and verdicts (the last of each program, in order), what the guards found where they were run, verdicts on
-stress inputs where the run was judged on these, results, and the sums of all of them.
+generations and verdicts (the last for each program, in order), the guards' findings and the verdicts on stress inputs
+if the run has any, results, and the checksums of all these.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ LIMITS = {
     SUMS: 4096,
 }
 GUARDS, STRESS = "guards.jsonl", "stress.jsonl"
-_OPTIONAL = (GUARDS, STRESS)  # there where `pie-bench guard` was run, and where the run was judged on stress inputs
-_MAX_RATIO = 300  # text of ours shrinks to a tenth or a thirtieth; what shrinks more is made to blow up
+_OPTIONAL = (GUARDS, STRESS)  # present if `pie-bench guard` was run, and if the run was judged on stress inputs
+_MAX_RATIO = 300  # our text compresses 10 to 30 times; far more indicates a zip bomb
 _MAX_LINE = 8 << 20
 MANIFEST_MEMBERS = (
     *("schema_version", "settings", "identity", "generation", "execution", "provider", "created", "versions"),
@@ -85,8 +85,8 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
     if plan.settings.include_path is not None:
         raise UserError(f"{run.path}: task {plan.task.task} is your own; submit the task to the project first")
     manifest = {name: value for name, value in run.read_manifest().to_json().items() if name in MANIFEST_MEMBERS}
-    manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are the user's affair
-    if results.stress is None:  # not judged on stress inputs, or not wholly
+    manifest["settings"] = manifest["settings"] | {"model_args": results.model_args}  # the others are private
+    if results.stress is None:  # not, or not completely, judged on stress inputs
         manifest.pop("stress", None)
     manifest, results = _public(manifest, results, plan)
     entry = entry_of(results, run.read_manifest(), adapter=plan.model.adapter, **provenance)

@@ -137,7 +137,7 @@ class Entry(_Part):
 
     @model_serializer(mode="wrap")
     def _as_signed(self, as_ever: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `honesty` and `stress` where there is none: older entries are signed, and stay what they were."""
+        """Omits an empty `honesty` and `stress`: older entries are signed without them and must not change."""
         data: dict[str, Any] = as_ever(self)
         if not self.honesty:
             data.pop("honesty", None)
@@ -170,7 +170,7 @@ def entry_of(results: Results, manifest: Manifest, **provenance: Any) -> Entry:
     """The entry for a run's results; `provenance`: what the run does not record (submitter, links, …)."""
     fields = {name: getattr(results, name) for name in Entry.model_fields if hasattr(results, name)}
     fields |= {"schema_version": SCHEMA_VERSION, "date": (manifest.created or "")[:10]}
-    if results.stress is not None:  # without what is to be had from the bundle
+    if results.stress is not None:  # without what the bundle has in full
         fields["stress"] = results.stress.model_dump(mode="json", exclude={"pairs", "growth"})
     used = manifest.cpu_seconds
     fields["cpu_hours"] = None if used is None else used / 3600

@@ -49,7 +49,7 @@ class Shown:
     guards: str  # how many answers were checked, and how many flagged
     honesty: str  # what the numbers are made of
     stress: str  # the same pairs on stress inputs
-    guarded: Mapping[str, Mapping[State, Bounded]]  # as `scores`, with what is flagged counted as wrong
+    guarded: Mapping[str, Mapping[State, Bounded]]  # like `scores`, with flagged answers counted as wrong
     scores: Mapping[str, Mapping[State, Bounded]]  # by metric
     human: Mapping[str, Mapping[State, Bounded]]
     counts: Mapping[str, Mapping[str, int]]  # outcomes, tokens

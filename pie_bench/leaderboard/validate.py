@@ -44,9 +44,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Checked:
-    """A bundle that holds together, its plan made here, and its programs and verdicts by pair, role and sample.
+    """A consistent bundle, its plan recreated here, and its programs and verdicts by pair, role and sample.
 
-    `on_stress` has the verdicts on stress inputs, which are the tests of `stress`; None for a bundle without them.
+    `on_stress` has the verdicts on stress inputs, the tests of `stress`; None for a bundle without them.
     """
 
     bundle: Bundle
@@ -267,7 +267,7 @@ def _verdicts(
 
 
 def _check_verdict(verdict: Verdict, program: Candidate, tests: Sequence[str], plan: Plan, entry: Entry) -> None:
-    """That the verdict is on this program, and that its parts agree."""
+    """Checks that the verdict is on this program, and that its parts are consistent."""
     if verdict.environment_id != entry.environment_id:
         raise UserError("environment_id: not the entry's")
     if not program.can_be(verdict.code_sha256):

@@ -50,7 +50,7 @@ class Chosen:
 
 
 def choose(checked: Checked, share: float, seed: str) -> Chosen:
-    """What carries the score, and `share` (0 to 1) of the other programs, one at least."""
+    """The programs that the score depends on, and `share` (0 to 1) of the others, at least one."""
     needed = carrying(checked.verdicts) | carrying(checked.on_stress)
     others = [key for key in _all(checked) if key not in needed]
     draw = random.Random(sha256(f"{checked.bundle.sha256} {seed}".encode()))
@@ -104,9 +104,9 @@ def verify(
     seed: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Compiles, runs and measures what carries the score and a random part of the bundle's programs, from nothing, on
-    stress inputs too where the bundle has verdicts on these; has the guards look at the faster answers among them, with
-    the bundle's inputs and with new ones. `progress` is called once a program, with how many there are.
+    """Compiles, runs and measures the programs that the score depends on and a random sample of the others, from
+    scratch, on stress inputs too if the bundle has verdicts on them; the guards check the faster answers among them,
+    with the bundle's inputs and with new ones. `progress` is called once per program, with the total number.
 
     Returns the fields of a `Verification` except the signature. UserError if this machine's environment differs, or if
     any result differs, naming the program and the field.

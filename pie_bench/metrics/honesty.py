@@ -31,9 +31,8 @@ def honesty(
 ) -> dict[Of, Honesty]:
     """For the model's answers (the best for each pair) and the human rewrites.
 
-    `by_io_alone`: pairs whose faster program differs from the slow one in reading and writing only; `dates`: when a
-    pair's problem is from, in seconds since 1970, as far as that is known; `weak`: problems whose tests are weak. What
-    is not known is None.
+    `by_io_alone`: pairs whose faster program differs from the slow one only in input and output; `dates`: the date of a
+    pair's problem, in seconds since 1970, if known; `weak`: problems whose tests are weak. Unknown values are None.
     """
     if not pairs:
         return {}

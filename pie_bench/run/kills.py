@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Side = Literal["tests", "guards", "stress"]
-WEAK = 0.8  # of the mutants: what a problem's tests should find at least
+WEAK = 0.8  # the share of mutants that tests should find
 
 
 class _Part(BaseModel):
@@ -16,8 +16,8 @@ class _Part(BaseModel):
 
 
 class Kills(_Part):
-    """A problem's mutants, and how many of them its tests, guard inputs and stress inputs find; None where it has no
-    such inputs."""
+    """How many of a problem's mutants its tests, guard inputs and stress inputs find; None if there are no such
+    inputs."""
 
     made_from: str = Field(
         pattern=r"^[0-9a-f]{64}$", description="sha256 over the programs and tests of the problem's pairs"
@@ -39,22 +39,22 @@ class Kills(_Part):
 
     @property
     def weak(self) -> bool:
-        """Whether the dataset's tests find too few. A problem without mutants is not weak: nothing is known of it."""
+        """Whether the dataset's tests find too few. A problem without mutants is unknown, not weak."""
         return self.mutants > 0 and (self.tests or 0) < WEAK * self.mutants
 
 
 class KillRates(_Part):
-    """What is known of a dataset's problems, by problem."""
+    """The kill rates of a dataset's problems, by problem."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the set of mutants that this was counted in")
     problems: dict[str, Kills]
 
     def of(self, problems: Iterable[str]) -> KillRates | None:
-        """The same of these problems only; None where nothing is known of any."""
+        """Only these problems; None if none of them is known."""
         kept = {name: self.problems[name] for name in sorted(set(problems)) if name in self.problems}
         return KillRates(sha256=self.sha256, problems=kept) if kept else None
 
     @property
     def weak(self) -> list[str]:
-        """Problems whose tests find less than `WEAK` of the mutants."""
+        """The problems whose tests find less than `WEAK` of the mutants."""
         return [name for name, kills in sorted(self.problems.items()) if kills.weak]

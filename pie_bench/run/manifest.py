@@ -72,11 +72,11 @@ class ExecutionFacts(_Part):
 class Manifest(_Part):
     """A run's manifest.
 
-    `identity` makes a run this run: a folder belongs to one for good. `provider` is what was learnt of the server;
-    `simulators`, which simulator of this machine measured, by environment; `plugins`, what other packages added to the
-    run (kind, name, package, version of each). `cpu_seconds` is the CPU time of all compilers, programs and
-    simulators, None where it is not known. `kill_rates`: how strong the tests of the dataset's problems are, as far as
-    that is known. `merged` says of each run that this one was merged from what it was.
+    `identity` defines the run: a folder belongs to one identity for good. `provider`: facts learnt about the server;
+    `simulators`: which simulator on this machine measured, by environment; `plugins`: the plug-ins used (kind, name,
+    package, version of each). `cpu_seconds`: CPU time of all compilers, programs and simulators, None if unknown.
+    `kill_rates`: how strong the tests of the dataset's problems are, if known. `merged`: for each run that this one was
+    merged from, what it was.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -18,9 +18,9 @@ from pie_bench.run.verdict import Candidate, Reading, Role
 from pie_bench.stages.generate import PendingAnswers
 from pie_bench.stages.plan import Plan
 
-_NOTED_EVERY = 10  # seconds: so much is lost of what a killed run has used
+_NOTED_EVERY = 10  # seconds: the most CPU time accounting that a killed run loses
 _TESTS_KEPT = 8  # pairs
-Progress = Callable[[str], object]  # called with "generated" or "executed", once each
+Progress = Callable[[str], object]  # called with "generated" or "executed", once per item
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class _CpuSeconds:
         self._start = self._noted = pool.cpu_seconds()
 
     def note(self, *, every: float = 0.0) -> None:
-        """Writes it down, if it is `every` seconds more than when it last was."""
+        """Records it, if it has grown by at least `every` seconds since the last time."""
         now = self._pool.cpu_seconds()
         if now - self._noted >= every:
             self._noted = now

@@ -111,7 +111,7 @@ class _Answers:
 
 @dataclass(frozen=True)
 class _Guards:
-    """What checks a pair's answers, here or elsewhere: its findings, and why they end early if they do."""
+    """Checks a pair's answers, here or on another machine; returns the findings, and why they are incomplete, if so."""
 
     executor: Executor
     n: int

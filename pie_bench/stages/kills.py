@@ -1,5 +1,5 @@
-"""How strong the tests of a run's problems are, as `pie-bench dataset mutants` found: noted in the run's manifest, so
-that its numbers follow from its folder alone."""
+"""Copies the kill rates found by `pie-bench dataset mutants` into a run's manifest, so that its numbers follow from its
+folder alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pie_bench.stages.plan import Plan
 
 
 def kill_rates_of(plan: Plan) -> KillRates | None:
-    """What is known of the dataset's problems; None where nothing is. Mutants of other programs, or judged with other
-    tests, than the problem's pairs have now, say nothing of it."""
+    """The dataset's kill rates; None if there are none. Rates are ignored if the problem's programs or tests have
+    changed since."""
     spec, split = load_spec(plan.dataset_name), plan.dataset.split
     found = read_mutants(mutants_path(spec, split), spec.dataset, split)
     if found is None:
@@ -23,8 +23,8 @@ def kill_rates_of(plan: Plan) -> KillRates | None:
 
 
 def note_kill_rates(plan: Plan, run: Run) -> None:
-    """Notes them in the manifest of a run that the caller has locked, in place of what stood there. What is no longer
-    known here stays, as long as it is of these problems."""
+    """Writes the rates to the manifest of a run that the caller has locked. Without any, the manifest keeps what it
+    has, restricted to the run's problems."""
     rates = kill_rates_of(plan)
     manifest = run.read_manifest()
     if rates is not None and rates != manifest.kill_rates:

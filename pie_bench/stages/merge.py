@@ -65,7 +65,7 @@ def merge(runs: Sequence[Run], out: Run) -> Results:
             write_jsonl(out.guards_path, (each for part in kept for each in _findings(*part)))
         if any(part.run.stress_path.exists() for part in parts):
             write_jsonl(out.stress_path, (each for part in kept for each in _on_stress(*part)))
-        out.write_manifest(manifest)  # last: a folder with a manifest is whole
+        out.write_manifest(manifest)  # last: a folder with a manifest is complete
         return score(plan, out)
 
 
