@@ -66,7 +66,7 @@ def test_a_file_holds_the_prompts_that_evaluate_and_the_answers(dozen: Path, tmp
 
 def test_too_few_rows_are_refused_before_anything_is_sent(pairs: Path, tmp_path: Path) -> None:
     recipe = load_adapt_recipe("chat")
-    with pytest.raises(UserError, match="8 rows are left; services take 10 or more"):
+    with pytest.raises(UserError, match="8 rows are left; services require at least 10"):
         export_chat(recipe, load_task_of(recipe), load_material(recipe, str(pairs)), tmp_path, tmp_path)
 
 

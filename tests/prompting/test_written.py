@@ -64,8 +64,13 @@ def test_every_program_is_recognised_bare_fenced_and_explained() -> None:
 @pytest.mark.parametrize("before", BEFORE)
 def test_hostile_text_takes_linear_time(unit: str, before: str) -> None:
     """Ten megabytes are in benchmarks/hostile_answers.py: what is longer than two is not read."""
-    quarter, whole = (min(seconds(hostile(before, unit, size)) for _ in range(2)) for size in (12_500, 50_000))
-    assert whole < 8 * quarter + 0.1, "four times the text takes about four times as long"
+
+    def in_time() -> bool:
+        quarter, whole = (min(seconds(hostile(before, unit, size)) for _ in range(2)) for size in (12_500, 50_000))
+        return whole < 8 * quarter + 0.1
+
+    # A busy machine may take longer once, but not three times.
+    assert any(in_time() for _ in range(3)), "four times the text takes about four times as long"
 
 
 def _cases() -> list[Path]:

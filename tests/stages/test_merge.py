@@ -192,8 +192,8 @@ def test_overlapping_pairs_that_disagree_are_refused(run_a: FinishedRun, tmp_pat
         shutil.copytree(run_a.path, folder)
     api.merge(folders, tmp_path / "all")
     for name, key, says in (
-        ("verdicts.jsonl", "runtime_seconds", "another verdict on source 0"),
-        ("generations.jsonl", "text", "another answer 0"),
+        ("verdicts.jsonl", "runtime_seconds", "a different verdict on source 0"),
+        ("generations.jsonl", "text", "a different answer 0"),
     ):
         lines = read_jsonl(folders[1] / name)
         lines[0][key] = {"runtime_seconds": 123.0, "text": "changed"}[key]

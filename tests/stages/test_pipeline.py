@@ -204,7 +204,7 @@ def test_a_run_directory_belongs_to_one_run(
     options = ["--limit", "1", "--samples", "1", "--run-dir", str(directory)]
     capsys.readouterr()
     assert main(["run", "--task", "pie_instruct", "--model", "identity", *options]) == 2
-    assert "holds another run: its model is 'reference', now it is 'identity'" in capsys.readouterr().err
+    assert "holds another run: its model is 'reference', but now 'identity'" in capsys.readouterr().err
     manifest = json.loads((directory / "manifest.json").read_text())
     manifest["execution"]["facts"]["compiler"] = "g++ 1.0"
     (directory / "manifest.json").write_text(json.dumps(manifest))
