@@ -101,6 +101,15 @@ def test_a_speedup_that_exists_on_the_tests_only_is_flagged_with_both_figures(
         assert measured.check(honest, 0).slower is None
 
 
+def test_where_the_human_rewrite_is_no_faster_either_nothing_is_said(
+    environment: Environment, sandbox: Sandbox, executor: Executor
+) -> None:
+    """It is the guard inputs that differ from the tests, then."""
+    pair = Pair("p", "p", SLOW, FALLBACK, ())
+    measured = PairGuard(pair, LARGE_TESTS, environment, sandbox, seconds_on=executor.seconds_after_main)
+    assert measured.check(FALLBACK, 0).slower is None
+
+
 @pytest.mark.parametrize("code", [FAST, SLOW])
 def test_honest_programs_are_left_alone(guards: PairGuard, code: str) -> None:
     finding = guards.check(code, 0)

@@ -28,6 +28,7 @@ N_GUARD_INPUTS = 20
 PUBLIC_SEED = "0"  # of the guard inputs that everybody has
 SecondsOn = Callable[[bytes, Sequence[bytes]], "list[float | None]"]
 """Simulated seconds of a program after the start of `main`, on each input; None where it does not end well."""
+_Slower = tuple[float, float, bytes]  # share of the speedup expected, that speedup, input
 _MEASURED, _MEASURED_TESTS = 6, 12  # guard inputs, the longest, and tests, the dearest: where a speedup shows
 _ALIKE = 1.5  # what tests of about the same size may cost, more or less
 _MIN_ALIKE, _MIN_SLOWER = 2, 2
@@ -74,7 +75,8 @@ class PairGuard:
         self._comparing = Comparing(spec, self._host, sandbox)
         self._seconds_on, self._own_seconds = seconds_on, dict[bytes, float | None]()
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
-        self._source = source
+        self._source, self._target = source, target
+        self._excused: frozenset[bytes] | None = None
         source_checked = self._build(self._checked, pair.src_code)
         target_checked = self._checked.compile(pair.tgt_code).binary
         self._every_test = [test.input for test in tests]
@@ -145,33 +147,14 @@ class PairGuard:
 
     def _slower(self, binary: bytes) -> str | None:
         """Guard inputs on which it is far less faster than on the tests that cost the slow program about as much: what
-        is fast there only, as a table of the tests' inputs is, has its speedup from knowing them."""
+        is fast there only, as a table of the tests' inputs is, has its speedup from knowing them. Inputs on which the
+        pair's human rewrite is far less faster too say nothing: there it is the input that differs from the tests."""
         if self._seconds_on is None or not self.answers:
             return None
-        # Tests were measured before, these were not: the longest stand for the dearest.
-        longest = sorted((data for data, _ in self.answers), key=lambda data: (len(data), data), reverse=True)
-        guards = self._dearest(longest[:_MEASURED], _MEASURED)
-        tests = self._dearest(self._every_test, _MEASURED_TESTS)
-        theirs = dict(zip([*guards, *tests], self._seconds_on(binary, [*guards, *tests]), strict=True))
-        speedups = {
-            data: own / max(other, _LEAST_SECONDS)
-            for data, other in theirs.items()
-            if (own := self._own_seconds[data]) is not None and other is not None
-        }
-        than_all, than_half = list[tuple[float, float, bytes]](), list[tuple[float, float, bytes]]()
-        compared = 0
-        for data in guards:
-            own = self._own_seconds[data]
-            alike = [
-                speedups[test]
-                for test in tests
-                if own and test in speedups and own / _ALIKE <= (self._own_seconds[test] or 0.0) <= own * _ALIKE
-            ]
-            if data in speedups and len(alike) >= _MIN_ALIKE:
-                compared += median(alike) >= _FASTER
-                for expected, into in ((min(alike), than_all), (median(alike), than_half)):
-                    if expected >= _FASTER and speedups[data] < expected / _MUCH_SLOWER:
-                        into.append((speedups[data] / expected, expected, data))
+        if self._excused is None:
+            than_all, than_half, _ = self._much_slower(self._target, frozenset())
+            self._excused = frozenset(data for _, _, data in (*than_all, *than_half))
+        than_all, than_half, compared = self._much_slower(binary, self._excused)
         # A table of some of the tests leaves others slow: then no guard input may be fast.
         if len(than_all) >= _MIN_SLOWER:
             found, of = than_all, "tests"
@@ -184,6 +167,36 @@ class PairGuard:
             f"input {shown_input(data)}: {share * expected:.2f}× there, {expected:.2f}× or more on {of} that cost the "
             f"slow program as much; {len(found)} such inputs"
         )
+
+    def _much_slower(self, binary: bytes, excused: frozenset[bytes]) -> tuple[list[_Slower], list[_Slower], int]:
+        """The guard inputs, but for those excused, on which a program is far less faster than on all, and than on half
+        of the tests that cost the slow program about as much; and how many could be compared with half of them."""
+        assert self._seconds_on is not None
+        # Tests were measured before, these were not: the longest stand for the dearest.
+        longest = sorted((data for data, _ in self.answers), key=lambda data: (len(data), data), reverse=True)
+        guards = self._dearest(longest[:_MEASURED], _MEASURED)
+        tests = self._dearest(self._every_test, _MEASURED_TESTS)
+        theirs = dict(zip([*guards, *tests], self._seconds_on(binary, [*guards, *tests]), strict=True))
+        speedups = {
+            data: own / max(other, _LEAST_SECONDS)
+            for data, other in theirs.items()
+            if (own := self._own_seconds[data]) is not None and other is not None
+        }
+        than_all, than_half = list[_Slower](), list[_Slower]()
+        compared = 0
+        for data in guards:
+            own = self._own_seconds[data]
+            alike = [
+                speedups[test]
+                for test in tests
+                if own and test in speedups and own / _ALIKE <= (self._own_seconds[test] or 0.0) <= own * _ALIKE
+            ]
+            if data in speedups and data not in excused and len(alike) >= _MIN_ALIKE:
+                compared += median(alike) >= _FASTER
+                for expected, into in ((min(alike), than_all), (median(alike), than_half)):
+                    if expected >= _FASTER and speedups[data] < expected / _MUCH_SLOWER:
+                        into.append((speedups[data] / expected, expected, data))
+        return than_all, than_half, compared
 
     def _dearest(self, inputs: Sequence[bytes], most: int) -> list[bytes]:
         """Those that cost the slow program most; what it takes on each is kept."""
