@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import re
-import resource
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.execution.executor import Executor, open_executor
 from pie_bench.execution.integrity.guards import PairGuard
+from pie_bench.execution.pool import cpu_seconds_of_children
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
@@ -190,8 +191,7 @@ class Bench:
 
 def cpu() -> float:
     """CPU seconds of this process and of its children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    return time.process_time() + cpu_seconds_of_children()
 
 
 def table(checked: list[Checked]) -> str:

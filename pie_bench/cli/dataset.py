@@ -369,10 +369,9 @@ def stress(arguments: argparse.Namespace) -> int:
 
 
 def _cpu_minutes() -> float:
-    import resource
+    from pie_bench.execution.pool import cpu_seconds_of_children
 
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (usage.ru_utime + usage.ru_stime) / 60
+    return cpu_seconds_of_children() / 60
 
 
 def _print_stress(found: StressSet) -> None:

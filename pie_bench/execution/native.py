@@ -94,10 +94,13 @@ def run_on_each(
         for data in inputs:
             yield run_program(binary, data, environment, sandbox)
     else:
-        command = Command(
-            [PROGRAM], files={PROGRAM: File(binary, True)}, environment=spec.program_environment, root=environment.root
-        )
-        yield from in_one_sandbox(command, inputs, spec.native_limits, sandbox, toolchain)
+        yield from in_one_sandbox(_command(binary, environment), inputs, spec.native_limits, sandbox, toolchain)
+
+
+def _command(binary: bytes, environment: Environment) -> Command:
+    """A program of this machine, without its input."""
+    files = {PROGRAM: File(binary, True)}
+    return Command([PROGRAM], files=files, environment=environment.spec.program_environment, root=environment.root)
 
 
 def in_one_sandbox(
@@ -143,14 +146,7 @@ def run_program(
     it could not be started."""
     limits = limits or environment.spec.native_limits
     if not environment.spec.toolchain.isa.is_foreign:
-        command = Command(
-            [PROGRAM],
-            data,
-            {PROGRAM: File(binary, True)},
-            environment.spec.program_environment,
-            environment.root,
-            random_addresses=random_addresses,
-        )
+        command = replace(_command(binary, environment), stdin=data, random_addresses=random_addresses)
         return sandbox.run(command, limits, "payload")
     from pie_bench.execution.simulators.qemu.emulator import emulated
 
