@@ -276,7 +276,7 @@ def finished_with(ended: Ended, limits: Limits, stdout: bytes, stderr: bytes, re
 
 def rlimits(limits: Limits, stage: Stage, *, is_gem5: bool = False) -> dict[str, tuple[int, int]]:
     """Soft and hard limits of each resource, by prlimit's names."""
-    output = limits.output_bytes if stage == "payload" or is_gem5 else REPORT_BYTES
+    output = REPORT_BYTES if stage == "simulator" and not is_gem5 else limits.output_bytes
     return {
         "nproc": (limits.processes, limits.processes),
         "as": (limits.memory_bytes, limits.memory_bytes),

@@ -30,8 +30,8 @@ class Report:
 
 def parse_report(content: bytes, key: bytes) -> Report | None:
     """None when nothing was reported. ReportError when the sum is not the key's or a line is unknown."""
-    text, _, rest = content.partition(b"\0")  # rstrip(b"\0") would cost as much as the rest of reading a report
-    if rest != bytes(len(rest)):
+    text, _, behind = content.partition(b"\0")  # rstrip(b"\0") would cost as much as the rest of reading a report
+    if behind != bytes(len(behind)):
         raise ReportError("there is something after the report")
     if not text:
         return None
