@@ -211,7 +211,10 @@ def test_stores_of_several_machines_are_brought_together(tmp_path: Path, capsys:
     assert answers.get("key") == {"text": "first"}
     answers.close()
     assert main(["store", "merge", str(a), str(b), "--into", str(into)]) == 0
-    assert f"{into / 'measurements.sqlite'}: added 0 findings, 0 measurements, 0 profiles, 0 verdicts" in capsys.readouterr().out
+    assert (
+        f"{into / 'measurements.sqlite'}: added 0 findings, 0 measurements, 0 profiles, 0 verdicts"
+        in capsys.readouterr().out
+    )
 
 
 def test_stores_that_disagree_or_are_none_are_refused_whole(tmp_path: Path) -> None:

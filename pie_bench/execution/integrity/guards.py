@@ -19,7 +19,15 @@ from pie_bench.execution.integrity.guard_inputs import guard_inputs
 from pie_bench.execution.known import guard_key_of
 from pie_bench.execution.measuring import seconds_after_main
 from pie_bench.execution.native import in_one_sandbox, run_on_each
-from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished, SandboxError
+from pie_bench.execution.sandbox.sandbox import (
+    ALL_ADDRESSES,
+    PROGRAM,
+    WALL_CLOCK,
+    Command,
+    File,
+    Finished,
+    SandboxError,
+)
 from pie_bench.execution.subject import Workshop
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.hashing import hash_of, sha256
@@ -36,9 +44,9 @@ _MIN_ALL_SLOWER = 4  # guard inputs: where half of the tests are fast, all of th
 _FASTER, _MUCH_SLOWER = 1.5, 3  # a speedup that is worth being told from none; what is no chance any more
 _LEAST_SECONDS = 1e-6
 _FINDINGS_KEPT = 256  # in memory, for problems with a checker
-_SHADOW_BYTES = 1 << 46  # of address space; what is really used is limited by hard_rss_limit_mb
 _OPTIONS = {
-    "ASAN_OPTIONS": "detect_leaks=0:symbolize=0:hard_rss_limit_mb=2048:allocator_may_return_null=1",
+    # No hard_rss_limit_mb: the thread that watches it costs as much as the rest of a short run.
+    "ASAN_OPTIONS": "detect_leaks=0:symbolize=0:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "symbolize=0",
 }
 _SAID = re.compile(
@@ -272,7 +280,7 @@ class PairGuard:
         workshop, spec = self._workshop, self._workshop.environment.spec
         environment = {**spec.program_environment, **_OPTIONS}
         command = Command([PROGRAM], b"", {PROGRAM: File(sanitized, True)}, environment, self._checked.root)
-        limits = spec.native_limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
+        limits = spec.native_limits.model_copy(update={"memory_bytes": ALL_ADDRESSES})
         for finished in self._in_time(in_one_sandbox(command, inputs, limits, workshop.sandbox, workshop.host)):
             yield None if finished.exit_code == 0 else _finding(finished)
 
