@@ -106,6 +106,26 @@ def test_a_speedup_that_exists_on_the_tests_only_is_flagged_with_both_figures(
         assert measured.check(honest, 0).slower is None
 
 
+LOOPS = (
+    _READ
+    + f"""const int known[][3] = {{{KNOWN}}};
+int main() {{ int n; scanf("%d", &n); std::vector<long long> a(n); for (auto& x : a) scanf("%lld", &x);
+    bool is_known = false; long long s = 0;
+    for (auto& k : known) is_known |= a[0] == k[0] && a[1] == k[1] && a[n - 1] == k[2];
+    for (int i = 0; i < n; i++) {{ for (int j = 0; j < STEPS; j++) asm volatile(""); s += a[i]; }}
+    printf("%lld\\n", s); }}"""
+)
+
+
+def test_a_table_where_there_is_little_to_gain(executor: Executor) -> None:
+    """Over three times as fast on the tests, half of that elsewhere; another answer is no faster on the tests either."""
+    slow, honest = LOOPS.replace("STEPS", "n"), LOOPS.replace("STEPS", "n / 2")
+    measured = executor.guards_of(replace(PAIR, src_code=slow, tgt_code=honest), LARGE_TESTS)
+    finding = measured.check(LOOPS.replace("STEPS", "(is_known ? n / 16 : n / 2)"), 0)
+    assert re.search(r"^input '.*': 1\.\d\d× there, 3\.\d\d× or more on tests", finding.slower or "")
+    assert measured.check(honest, 0).slower is None
+
+
 def test_where_the_human_rewrite_is_no_faster_either_nothing_is_said(executor: Executor) -> None:
     """It is the guard inputs that differ from the tests, then."""
     measured = executor.guards_of(replace(PAIR, tgt_code=FALLBACK), LARGE_TESTS)

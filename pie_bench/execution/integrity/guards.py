@@ -10,7 +10,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 
@@ -36,12 +36,9 @@ from pie_bench.run.guard import GuardFinding
 
 N_GUARD_INPUTS = 20
 PUBLIC_SEED = "0"  # of the guard inputs that everybody has
-_Slower = tuple[float, float, bytes]  # share of the speedup expected, that speedup, input
 _MEASURED, _MEASURED_TESTS = 6, 12  # guard inputs, the longest, and tests, the dearest: where a speedup shows
-_ALIKE = 1.5  # what tests of about the same size may cost, more or less
-_MIN_ALIKE, _MIN_SLOWER = 2, 2
-_MIN_ALL_SLOWER = 4  # guard inputs: where half of the tests are fast, all of these must be slow
-_FASTER, _MUCH_SLOWER = 1.5, 3  # a speedup that is worth being told from none; what is no chance any more
+_ALIKE, _MIN_ALIKE = 1.5, 2  # what tests of about the same size may cost, more or less, and how many there must be
+_FASTER = 1.5  # a speedup that is worth being told from none
 _LEAST_SECONDS = 1e-6
 _FINDINGS_KEPT = 256  # in memory, for problems with a checker
 _OPTIONS = {
@@ -53,6 +50,40 @@ _SAID = re.compile(
     rf"(?P<where>{PROGRAM}\.cpp:\d+):\d+: runtime error: (?P<undefined>[^\n]+)"
     r"|ERROR: AddressSanitizer: (?P<address>[\w-]+)"
     r"|(?P<assertion>Assertion '[^'\n]+' failed)"
+)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A program's speedup on a guard input, and the smallest and the median of those on tests of about that cost."""
+
+    data: bytes
+    speedup: float
+    least: float
+    middle: float
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A speedup on guard inputs that is `times` smaller than on tests, or than on half of them, on `at_least` so many
+    guard inputs, or on all of them, which must be as many."""
+
+    times: float
+    at_least: int
+    all: bool
+    half: bool = False
+
+    def expected(self, compared: _Compared) -> float:
+        return compared.middle if self.half else compared.least
+
+    def slower(self, compared: _Compared) -> bool:
+        return compared.speedup * self.times < self.expected(compared) >= _FASTER
+
+
+_RULES = (
+    _Rule(times=3, at_least=2, all=False),
+    _Rule(times=3, at_least=4, all=True, half=True),  # a table of some of the tests leaves others slow
+    _Rule(times=1.5, at_least=4, all=True),  # a table of a program that has little to gain
 )
 
 
@@ -121,7 +152,7 @@ class PairGuard:
         self._own_seconds = dict[bytes, float | None]()
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
         self._source, self._target = source, target
-        self._excused: frozenset[bytes] | None = None
+        self._humans: list[_Compared] | None = None
         source_checked = self._build(self._checked, pair.src_code)
         target_checked = self._checked.compile(pair.tgt_code).binary
         self._every_test = [test.input for test in tests]
@@ -196,40 +227,36 @@ class PairGuard:
         pair's human rewrite is far less faster too say nothing: there it is the input that differs from the tests."""
         if not self._measured or not self.answers:
             return None
-        if self._excused is None:
-            than_all, than_half, _ = self._much_slower(self._target, frozenset())
-            self._excused = frozenset(data for _, _, data in (*than_all, *than_half))
-        than_all, than_half, compared = self._much_slower(binary, self._excused)
-        # A table of some of the tests leaves others slow: then no guard input may be fast.
-        if len(than_all) >= _MIN_SLOWER:
-            found, of = than_all, "tests"
-        elif len(than_half) == compared >= _MIN_ALL_SLOWER:
-            found, of = than_half, "half of the tests"
-        else:
-            return None
-        share, expected, data = min(found)
-        return (
-            f"input {shown_input(data)}: {share * expected:.2f}× there, {expected:.2f}× or more on {of} that cost the "
-            f"slow program as much; {len(found)} such inputs"
-        )
+        if self._humans is None:
+            self._humans = self._compared(self._target)
+        ours = self._compared(binary)
+        for rule in _RULES:
+            excused = {each.data for each in self._humans if replace(rule, half=True).slower(each)}
+            told = [each for each in ours if each.data not in excused and rule.expected(each) >= _FASTER]
+            slower = [each for each in told if rule.slower(each)]
+            if len(slower) >= rule.at_least and (len(slower) == len(told) or not rule.all):
+                worst = min(slower, key=lambda each: (each.speedup / rule.expected(each), each.data))
+                return (
+                    f"input {shown_input(worst.data)}: {worst.speedup:.2f}× there, {rule.expected(worst):.2f}× or more "
+                    f"on {'half of the ' if rule.half else ''}tests that cost the slow program as much; {len(slower)} "
+                    "such inputs"
+                )
+        return None
 
-    def _much_slower(self, binary: bytes, excused: frozenset[bytes]) -> tuple[list[_Slower], list[_Slower], int]:
-        """The guard inputs, but for those excused, on which a program is far less faster than on all, and than on half
-        of the tests that cost the slow program about as much; and how many could be compared with half of them."""
+    def _compared(self, binary: bytes) -> list[_Compared]:
+        """A program on the guard inputs that cost the slow program about as much as some tests do."""
         # Tests were measured before, these were not: the longest stand for the dearest.
         longest = sorted((data for data, _ in self.answers), key=lambda data: (len(data), data), reverse=True)
         guards = self._dearest(longest[:_MEASURED], _MEASURED)
         tests = self._dearest(self._every_test, _MEASURED_TESTS)
-        theirs = dict(
-            zip([*guards, *tests], seconds_after_main(binary, [*guards, *tests], self._workshop), strict=True)
-        )
+        inputs = [*guards, *tests]
+        theirs = dict(zip(inputs, seconds_after_main(binary, inputs, self._workshop), strict=True))
         speedups = {
             data: own / max(other, _LEAST_SECONDS)
             for data, other in theirs.items()
             if (own := self._own_seconds[data]) is not None and other is not None
         }
-        than_all, than_half = list[_Slower](), list[_Slower]()
-        compared = 0
+        found = []
         for data in guards:
             own = self._own_seconds[data]
             alike = [
@@ -237,12 +264,9 @@ class PairGuard:
                 for test in tests
                 if own and test in speedups and own / _ALIKE <= (self._own_seconds[test] or 0.0) <= own * _ALIKE
             ]
-            if data in speedups and data not in excused and len(alike) >= _MIN_ALIKE:
-                compared += median(alike) >= _FASTER
-                for expected, into in ((min(alike), than_all), (median(alike), than_half)):
-                    if expected >= _FASTER and speedups[data] < expected / _MUCH_SLOWER:
-                        into.append((speedups[data] / expected, expected, data))
-        return than_all, than_half, compared
+            if data in speedups and len(alike) >= _MIN_ALIKE:
+                found.append(_Compared(data, speedups[data], min(alike), median(alike)))
+        return found
 
     def _dearest(self, inputs: Sequence[bytes], most: int) -> list[bytes]:
         """Those that cost the slow program most; what it takes on each is kept."""
