@@ -32,6 +32,7 @@ class LandlockSandbox(UnmountedSandbox):
     """For root with Landlock's first version (Linux 5.13) or later, for others with its sixth (Linux 6.12)."""
 
     name = "landlock"
+    serves_programs = True
     remedy = "needed: Linux 5.13 for root, 6.12 for others, with landlock among the kernel's lsm="
 
     def __init__(self) -> None:
@@ -86,6 +87,7 @@ class LandlockSandbox(UnmountedSandbox):
             "devices": _DEVICES,
             "filter": seccomp.filter_program(job.profile),
             "status": job.files.status,
+            "serves": job.serves,
         }
         spec = stack.enter_context(memory_file("job", marshal.dumps(told)))
         inherited = [spec, job.files.status, *([job.files.report] if job.has_report else [])]

@@ -3,7 +3,8 @@
     python -I -S launcher.py FD
 
 FD is a file with the job (see landlock.py), in `marshal` format. It imports nothing of pie_bench and little else,
-because every run waits for it to start. The launcher stays outside and inherits whatever the child leaves running.
+because every run waits for it to start. The launcher stays outside and inherits whatever the child leaves running. A
+job that `serves` gets a child for each input, one after the other (`Served` in sandbox.py).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # execute, write, r
 _RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 _ALL_RIGHTS = (1 << 16) - 1
 
+_DESCRIPTORS, _REPLY = struct.Struct("4i"), struct.Struct("=iQ")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -59,17 +61,16 @@ def main() -> None:
     if os.getppid() != job["parent"]:
         os._exit(1)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    child = os.fork()
-    if child == 0:
-        _become(job)
+    child = None if job["serves"] else _started(job)
     status = 128 + signal.SIGKILL
     try:
         signal.signal(signal.SIGTERM, _stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        control = os.dup(0)
         nothing = os.open("/dev/null", os.O_RDWR)
         for stream in (0, 1):
             os.dup2(nothing, stream)
-        status = _wait_for(child, job)
+        status = _serve(control, job) if child is None else _wait_for(child, job)
     except Stopped:
         pass
     finally:
@@ -82,6 +83,42 @@ def main() -> None:
 
 def _stop(number: int, frame: object) -> None:
     raise Stopped
+
+
+def _started(job: Mapping[str, Any], descriptors: tuple[int, ...] = ()) -> int:
+    """A child that becomes the job's program, with the first three of the descriptors as its streams; its process
+    id."""
+    child = os.fork()
+    if child == 0:
+        for stream, descriptor in enumerate(descriptors[:3]):
+            os.dup2(descriptor, stream)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _become(job)
+    return child
+
+
+def _serve(control: int, job: Mapping[str, Any]) -> int:
+    """Runs a child for each input that arrives, until the socket is closed. Ends early if one cannot be started."""
+    import _socket as sockets  # without classes on top
+
+    socket = sockets.socket(fileno=control)
+    socket.recv(1 << 16)  # a filter, which the job has
+    while True:
+        tag, ancillary, _, _ = socket.recvmsg(1, sockets.CMSG_SPACE(_DESCRIPTORS.size))
+        if not tag:
+            return 0
+        descriptors = _DESCRIPTORS.unpack(ancillary[0][2])
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        child = _started(job, descriptors)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _, status, used = os.wait4(child, 0)
+        _end_all()
+        if os.fstat(job["status"]).st_size:
+            return 1
+        socket.send(_REPLY.pack(status, int(used.ru_utime * 1e6)))
 
 
 def _wait_for(child: int, job: Mapping[str, Any]) -> int:

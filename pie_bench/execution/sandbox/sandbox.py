@@ -111,8 +111,11 @@ class Served(Protocol):
     the socket is closed.
     """
 
-    report_descriptor: int
-    child_filter: bytes
+    @property
+    def report_descriptor(self) -> int: ...
+
+    @property
+    def child_filter(self) -> bytes: ...
 
     def send(self, message: bytes) -> None:
         """Sends one packet. Raises SandboxError if the process has ended."""

@@ -13,6 +13,7 @@ from pie_bench.execution.sandbox.process import Launch, Streams, finished_of, se
 from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import (
     REPORT_PATH,
+    SERVER,
     Command,
     Connected,
     Finished,
@@ -39,6 +40,34 @@ class Job:
     folder: Folder
     uid: int | None
     roots: tuple[str, ...] = ()  # host folders that it needs instead of the host's programs and libraries
+    serves: bool = False  # it is run for each input, by what launches it
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """The contract's `Served`, with original names in what programs say."""
+
+    served: Served
+    command: Command
+    folder: Folder
+
+    @property
+    def report_descriptor(self) -> int:
+        return self.served.report_descriptor
+
+    @property
+    def child_filter(self) -> bytes:
+        return self.served.child_filter
+
+    def send(self, message: bytes) -> None:
+        self.served.send(message)
+
+    def run(self, stdin: bytes, tag: bytes = b"\0") -> Finished:
+        finished = self.served.run(stdin, tag)
+        return replace(finished, stderr=self.folder.outside(finished.stderr, self.command))
+
+    def stderr(self) -> bytes:
+        return self.served.stderr()
 
 
 class UnmountedSandbox(ABC):
@@ -51,6 +80,7 @@ class UnmountedSandbox(ABC):
     name: str
     shows_roots = False
     accounts_cpu = True
+    serves_programs = False
 
     @abstractmethod
     def _launch(self, job: Job, stack: ExitStack) -> Launch:
@@ -78,12 +108,20 @@ class UnmountedSandbox(ABC):
 
     @contextmanager
     def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> Iterator[Served]:
-        """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair; of simulators only."""
-        if stage != "simulator":
-            raise NotServedError(f"the sandbox {self.name} runs a program once for each input")
+        """The `Sandbox` contract's `serve`, on a sequenced-packet socket pair. A program is served by what launches it,
+        if that can, instead of by `SERVER`: what it may open includes files of its own process."""
         with ExitStack() as stack:
-            launch = self._launch(self._job(command, limits, stage, "server", stack), stack)
-            yield stack.enter_context(serving(launch, limits, stage))
+            if stage == "simulator":
+                launch = self._launch(self._job(command, limits, stage, "server", stack), stack)
+                yield stack.enter_context(serving(launch, limits, stage))
+                return
+            if not self.serves_programs:
+                raise NotServedError(f"the sandbox {self.name} runs a program once for each input")
+            files = {path: given for path, given in command.files.items() if path != SERVER}
+            command = replace(command, argv=command.argv[1:], files=files)
+            job = replace(self._job(command, limits, stage, stage, stack), serves=True)
+            served = stack.enter_context(serving(self._launch(job, stack), limits, stage))
+            yield _Outside(served, command, job.folder)
 
     def connect(self, command: Command, limits: Limits) -> AbstractContextManager[Connected]:
         """Unsupported: gem5 needs folders of its own."""
