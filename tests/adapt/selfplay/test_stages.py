@@ -24,7 +24,7 @@ from pie_bench.adapt.selfplay.task import load_preset
 from pie_bench.cli.main import main
 from pie_bench.cpp import text_sum
 from pie_bench.data.load import load_dataset
-from tests.adapt.selfplay_made import ANSWERS, RECORDED, SQUARES, make, program, record_answers, record_faster
+from tests.adapt.selfplay.made import ANSWERS, RECORDED, SQUARES, make, program, record_answers, record_faster
 from tests.stages.test_generate import Forking
 
 
@@ -180,7 +180,7 @@ def finish(forking: Forking, arguments: list[str]) -> None:
 
 def test_killed_while_it_asks_it_goes_on(made: Made, tmp_path: Path, forking: Forking) -> None:
     folder, whole = tmp_path / "out", tmp_path / "whole"
-    model = "tests.adapt.selfplay_made:Slow"
+    model = "tests.adapt.selfplay.made:Slow"
     killed_at(forking, made.generate(folder, model=model), folder / "generate" / "generations.jsonl")
     finish(forking, made.generate(whole, model=model))
     assert files(folder / "generate") == files(whole / "generate")

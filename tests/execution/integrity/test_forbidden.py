@@ -14,7 +14,7 @@ from pie_bench.execution.integrity.forbidden import find, read_program
 from pie_bench.execution.integrity.literals import known_tests, split_source
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.run.verdict import Candidate, Verdict
-from tests.integrity.cheats import ANSWERS, CHEATS, CLOCKS, HONEST, SLOW, TESTS
+from tests.execution.integrity.cheats import ANSWERS, CHEATS, CLOCKS, HONEST, SLOW, TESTS
 
 
 def judged(executor: Executor, code: str, role: str = "candidate") -> Verdict:

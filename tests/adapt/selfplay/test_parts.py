@@ -21,9 +21,9 @@ from pie_bench.cpp import text_sum
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import UserError
 from pie_bench.run.files import write_jsonl
-from tests.adapt.selfplay_made import make
+from tests.adapt.selfplay.made import make
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "selfplay"
+GOLDEN = Path(__file__).parents[2] / "golden" / "selfplay"
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from pie_bench.execution.sandbox.folder import Folder
 from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 from pie_bench.execution.toolchain import Toolchain
-from tests.execution.test_sandbox import LIMITS
+from tests.execution.sandbox.test_sandbox import LIMITS
 
 
 def open_to_all(folder: Path) -> None:
