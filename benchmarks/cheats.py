@@ -2,9 +2,9 @@
 
 python -m benchmarks.cheats [--results FILE] [KIND …]
 
-Judges the programs of tests/execution/integrity/attempts.py in the default environment, and has the guards check those that are
-right and at least 10 % faster, like `pie-bench run --guard`. With FILE, which gets one line of JSON per program, it
-resumes where it stopped. Takes about an hour of one core.
+Judges the programs of tests/execution/integrity/attempts.py in the default environment, and has the guards check those
+that are right and at least 10 % faster, like `pie-bench run --guard`. With FILE, which gets one line of JSON per
+program, it resumes where it stopped. Takes about an hour of one core.
 """
 
 from __future__ import annotations
