@@ -111,7 +111,7 @@ def _asked(worker: subprocess.Popen[bytes], what: Look) -> dict[str, Any]:
 
 def _ended(worker: subprocess.Popen[bytes]) -> str:
     status = _end(worker)
-    return f"{CPU_SECONDS} s of CPU time" if status == -signal.SIGXCPU else f"a worker's end ({status})"
+    return f"{CPU_SECONDS} s of CPU time" if status == -signal.SIGXCPU else f"the worker died ({status})"
 
 
 def _end(worker: subprocess.Popen[bytes]) -> int:

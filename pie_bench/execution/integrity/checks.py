@@ -23,7 +23,7 @@ def not_forbidden(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     except ValueError as error:  # the source made the linker produce something else
         return workshop.verdict(subject, "forbidden", str(error))
     except TooMuchError as error:
-        return workshop.verdict(subject, "forbidden", f"it takes too much to be looked at: {error}")
+        return workshop.verdict(subject, "forbidden", f"inspecting it exceeds a limit: {error}")
     if seen.evidence is not None:
         return workshop.verdict(subject, "forbidden", seen.evidence)
     return replace(subject, imports=seen.imports)

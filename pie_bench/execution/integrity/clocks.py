@@ -62,5 +62,8 @@ def clock_decides(
             return "its output depends on the clock"
         counts = [run.counters.get(counter, 0) for run in (slow, fast)]
         if max(counts) > MAX_RATIO * min(counts) and max(counts) - min(counts) > _NOISE:
-            return f"the clock decides its way: {counts[0]} instructions with a slow one, {counts[1]} with a fast one"
+            return (
+                f"its control flow depends on the clock: {counts[0]} instructions with a slow one, "
+                f"{counts[1]} with a fast one"
+            )
     return None

@@ -130,7 +130,7 @@ def read_program(code: str, binary: bytes) -> Program:
 def _within(what: str, most: int, pieces: Sequence[bytes]) -> None:
     size = sum(map(len, pieces))
     if size > most:
-        raise TooMuchError(f"{size / 1e6:.1f} MB of {what}, where {most / 1e6:.1f} MB are looked at")
+        raise TooMuchError(f"{size / 1e6:.1f} MB of {what} (limit: {most / 1e6:.1f} MB)")
 
 
 def _without_empty_pages(data: bytes) -> bytes:
@@ -273,7 +273,7 @@ def _probes(program: Program, src_code: str) -> str | None:
                 return f"it reaches for {what} ({written})"
     checked = _SANITIZERS.search(bare)
     if checked is not None and checked[0] not in theirs:
-        return f"it tells the sanitizers' build apart ({checked[0]})"
+        return f"it detects sanitizer builds ({checked[0]})"
     # Asking for a larger stack is common and harmless.
     limits = {"getrlimit", "setrlimit"} & program.imports
     if limits == {"getrlimit"} and "getrlimit" not in theirs:
@@ -286,4 +286,4 @@ def _probes(program: Program, src_code: str) -> str | None:
     texts = b"\0".join([program.data, *program.executable]).lower()
     known = set(_TEXTS.findall(src_code.lower().encode(errors="replace")))
     found = next((text for text in _TEXTS.findall(texts) if text not in known), None)
-    return None if found is None else f"the text {found.decode()!r} is in it"
+    return None if found is None else f"it contains the text {found.decode()!r}"

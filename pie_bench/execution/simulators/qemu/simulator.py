@@ -270,7 +270,7 @@ def _report_of(finished: Finished, key: bytes) -> Report | None:
     try:
         return parse_report(finished.report, key)
     except (ReportError, ValueError, KeyError) as error:
-        return Report("forbidden", f"the simulator's report is not its own: {error}")
+        return Report("forbidden", f"the simulator's report is not authentic: {error}")
 
 
 def _same(one: _Run, other: _Run) -> bool:
