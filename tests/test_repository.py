@@ -98,7 +98,7 @@ def test_the_image_holds_what_the_wheel_is_made_of() -> None:
 
 
 def test_make_lint_installs_nothing(tmp_path: Path) -> None:
-    """Where there are no linters it says how to get them, and leaves the folder as it was."""
+    """Without linters it says how to get them, and leaves the folder unchanged."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     done = subprocess.run(["make", "lint"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2

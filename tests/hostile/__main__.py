@@ -1,4 +1,4 @@
-"""Prints which attack is stopped by which sandbox of this machine, and by what: `python -m tests.hostile`."""
+"""Prints which sandbox of this machine stops which attack, and how: `python -m tests.hostile`."""
 
 from __future__ import annotations
 

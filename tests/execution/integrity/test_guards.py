@@ -1,4 +1,4 @@
-"""Guards: right on the tests for the wrong reason is found; honest rewrites are left alone."""
+"""Guards: programs that are right on the tests for the wrong reason are found; honest rewrites are left alone."""
 
 import re
 
@@ -101,10 +101,10 @@ def test_a_speedup_that_exists_on_the_tests_only_is_flagged_with_both_figures(
         assert measured.check(honest, 0).slower is None
 
 
-def test_where_the_human_rewrite_is_no_faster_either_nothing_is_said(
+def test_where_the_human_rewrite_is_no_faster_either_there_is_no_finding(
     environment: Environment, sandbox: Sandbox, executor: Executor
 ) -> None:
-    """It is the guard inputs that differ from the tests, then."""
+    """In that case the guard inputs differ from the tests."""
     pair = Pair("p", "p", SLOW, FALLBACK, ())
     measured = PairGuard(pair, LARGE_TESTS, environment, sandbox, seconds_on=executor.seconds_after_main)
     assert measured.check(FALLBACK, 0).slower is None
@@ -164,7 +164,7 @@ def test_past_the_largest_but_not_past_a_limit(high: int, expected: int) -> None
     assert past(high) == expected
 
 
-def test_words_get_others_of_their_lengths_and_characters() -> None:
+def test_words_are_replaced_by_others_of_their_lengths_and_characters() -> None:
     tests = [f"{word}\n".encode() for word in ("BB10", "101B", "10", "1BB1", "B01B", "0", "BBBBB", "1B2B")]
     made = guard_inputs(tests, 20, 1)
     assert len(made) == 20
@@ -176,12 +176,12 @@ def test_words_get_others_of_their_lengths_and_characters() -> None:
     assert guard_inputs(tests, 20, 1) == made
 
 
-def test_a_few_words_are_all_there_are() -> None:
+def test_if_only_a_few_words_occur_no_others_are_made_up() -> None:
     tests = [f"{'Yes' if n % 2 else 'No'} {n * 37}\n".encode() for n in range(20)]
     assert {data.split()[0] for data in guard_inputs(tests, 20, 1)} <= {b"Yes", b"No"}
 
 
-def test_some_odd_inputs_do_not_keep_a_pair_from_guard_inputs() -> None:
+def test_a_few_odd_inputs_do_not_prevent_guard_inputs() -> None:
     tests = [*(f"{n}\n".encode() for n in range(1000, 1090, 10)), b"\xff\n"]
     assert len(guard_inputs(tests, 5, 1)) == 5
     assert guard_inputs([b"\xff\n"] * 5 + tests, 5, 1) == []
