@@ -151,3 +151,14 @@ def test_the_documentation_lists_them_all(pytestconfig: pytest.Config) -> None:
     assert re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)[2 : 2 + len(ATTACKS)] == ATTACKS
     for attack in COMPILE_TIME:
         assert f"- {attack}" in text
+
+
+def test_the_table_of_the_documentation_can_be_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sandbox: Sandbox
+) -> None:
+    from tests.hostile import __main__ as table
+
+    monkeypatch.setattr(table, "ATTACKS", ["fork"])
+    monkeypatch.setattr(table, "probe_sandboxes", lambda: {"bubblewrap": sandbox, "landlock": "", "container": ""})
+    table.main()
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| fork | Operation not permitted | not tried |")
