@@ -15,7 +15,7 @@ RUN python3 -m venv /opt/pie_bench \
 
 FROM ${BASE}
 RUN apt-get update -q \
-    && apt-get install -q -y --no-install-recommends libseccomp2 \
+    && apt-get install -q -y --no-install-recommends libgomp1 libseccomp2 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=wheel /opt/pie_bench /opt/pie_bench
 ENV PATH=/opt/pie_bench/bin:$PATH PIE_BENCH_ROOTS=/opt/pie_bench/roots PYTHONUNBUFFERED=1

@@ -2,9 +2,9 @@
 
 python -m benchmarks.cheats [--results FILE] [KIND …]
 
-Judges the programs of tests/integrity/attempts.py in the default environment, and has the guards check those that are
-right and at least 10 % faster, like `pie-bench run --guard`. With FILE, which gets one line of JSON per program, it
-resumes where it stopped. Takes about an hour of one core.
+Judges the programs of tests/execution/integrity/attempts.py in the default environment, and has the guards check those
+that are right and at least 10 % faster, like `pie-bench run --guard`. With FILE, which gets one line of JSON per
+program, it resumes where it stopped. Takes about an hour of one core.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pie_bench.hashing import sha256
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.run.files import append_jsonl, iter_jsonl
 from pie_bench.run.verdict import Candidate, Verdict
-from tests.integrity.attempts import Attempt, attempts, pair, tests
+from tests.execution.integrity.attempts import Attempt, attempts, pair, tests
 
 _TABLES = ("tables with fall-back", "decoded tables", "hashing of inputs")  # where the number of tests matters
 _FEW = 3  # tests for all other kinds

@@ -1,4 +1,4 @@
-"""Real parts, made once a session: a sandbox, the environment of this machine, a measurement store."""
+"""Real parts, made once per session: a sandbox, the environment of this machine, a measurement store."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tests.tiny import make
 
 __all__ = ["made", "made_folder", "run_a"]
 
-# Machines are shared and slow at times: no test fails for the time it took. CI tries the same examples every time.
+# Machines are shared and at times slow, so no test fails for taking long. CI always tries the same examples.
 settings.register_profile(
     "pie_bench", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("pie_bench")
-# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them press.
+# A shell that starts the tests in the background makes them ignore SIGINT, which some of them send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Root file systems are built once, not in the cache folder of a test.
 os.environ.setdefault("PIE_BENCH_ROOTS", str(roots_dir()))
@@ -95,7 +95,7 @@ def host_toolchain(host_spec: EnvironmentSpec, sandbox: Sandbox) -> Toolchain:
 
 @pytest.fixture(scope="session")
 def pinned_root(sandbox: Sandbox) -> Path:
-    """The root file system of the pinned environments, as it is kept on this machine (built if it is not yet)."""
+    """The root file system of the pinned environments, built on this machine unless it exists."""
     spec = load_root_spec("debian-11")
     try:
         return build_root(spec, roots_dir(), sandbox)
@@ -107,7 +107,7 @@ def pinned_root(sandbox: Sandbox) -> Path:
 
 @pytest.fixture(scope="session")
 def measured_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder shared by all workers, so that a program is simulated once however many tests run it."""
+    """A cache folder shared by all workers, so that a program is simulated once, however many tests run it."""
     workers = tmp_path_factory.getbasetemp()
     cache = (workers.parent if "PYTEST_XDIST_WORKER" in os.environ else workers) / "cache"
     cache.mkdir(exist_ok=True)
@@ -133,5 +133,5 @@ def mini() -> PairDataset:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a dataset that costs next to nothing, for what is measured from nothing (see `tests.tiny`)."""
+    """The folder of a dataset that is cheap to measure with an empty cache (see `tests.tiny`)."""
     return make(tmp_path_factory.mktemp("datasets") / "tiny")

@@ -12,7 +12,7 @@ S = TypeVar("S", bound="LoopbackServer")
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """On a free port. A client that goes away is none of its business."""
+    """On a free port. A client that disconnects is no error."""
 
     daemon_threads = True
 
@@ -29,7 +29,7 @@ class LoopbackServer(ThreadingHTTPServer):
 
 @contextmanager
 def answering(server: S) -> Iterator[S]:
-    """The server at work, in a thread of its own; in the end it is shut down."""
+    """The server in a thread of its own, shut down at the end."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""Fixtures: small made-up runs. Nothing in them was measured, everything after a run works on them."""
+"""Fixtures: small made-up runs. Nothing in them was measured, but everything that follows a run works on them."""
 
 from __future__ import annotations
 

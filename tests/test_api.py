@@ -41,7 +41,7 @@ def test_a_run_from_python(cache: Path, tmp_path: Path) -> None:
         ({"sandbox": "bublewrap"}, "did you mean bubblewrap"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_done(changes: dict, said: str, cache: Path, tmp_path: Path) -> None:
+def test_mistakes_are_reported_before_anything_is_done(changes: dict, said: str, cache: Path, tmp_path: Path) -> None:
     options = {"task": "pie_instruct", "model": "reference", "environment": "skylake", "limit": 1} | changes
     with pytest.raises(pie_bench.UserError, match=re.escape(said)):
         pie_bench.evaluate(**options, run_dir=tmp_path / "run")

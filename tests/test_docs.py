@@ -1,4 +1,4 @@
-"""What the documentation shows runs as it stands, and its site is whole."""
+"""What the documentation shows really runs, and its site is complete."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_examples_of_a_page_run(page: str, cache: Path, tmp_path: Path, monk
 
 
 def test_the_recipes_for_clusters_are_sound(tmp_path: Path) -> None:
-    """As far as that can be seen without a cluster: they parse, and ask for every shard once."""
+    """As far as can be tested without a cluster: they parse, and ask for every shard once."""
     import yaml
 
     text = (DOCS / "scale.md").read_text()
@@ -101,7 +101,7 @@ def test_task_cards_are_what_the_tasks_say() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run python tools/task_cards.py"
 
 
-def test_links_lead_where_they_did() -> None:
+def test_links_keep_their_targets() -> None:
     text = (
         "[a](docs/models.md#x) ![b](docs/p.png) [c](setup.cfg) [d](https://e.org) [e](#f) [g](no/such.md)\n"
         "```\n[h](docs/models.md)\n```\n[`i`](tasks/README.md)\n"
@@ -137,7 +137,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(site: Path) -> Iterator[str]:
-    """The site's address while a server on this machine gives it out."""
+    """The address of the site, served on this machine."""
     handler = partial(Silent, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -150,7 +150,7 @@ class Silent(SimpleHTTPRequestHandler):
         pass
 
 
-def test_the_site_asks_nobody_for_anything(site: Path, served: str) -> None:
+def test_the_site_makes_no_external_requests(site: Path, served: str) -> None:
     """In a real browser, the search opened too: every request goes to the server that the pages came from."""
     asked: list[str] = []
     failed: list[str] = []

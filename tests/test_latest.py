@@ -1,4 +1,4 @@
-"""What is kept for long does not grow."""
+"""What is kept for a long time does not grow."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from pie_bench.latest import Latest
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 60)), max_size=40))
-def test_no_more_is_kept_than_there_is_room_for(given: list[tuple[int, int]]) -> None:
+def test_no_more_is_kept_than_fits(given: list[tuple[int, int]]) -> None:
     kept = Latest[str, bytes](100, len)
     for key, size in given:
         kept.put(str(key), b"x" * size)

@@ -1,4 +1,4 @@
-"""The layering that docs/architecture.md promises (setup.cfg, [importlinter]): nothing imports what stands above it,
+"""The layering that docs/architecture.md promises (setup.cfg, [importlinter]): nothing imports from a layer above it,
 and no two files import each other."""
 
 import contextlib

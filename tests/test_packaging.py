@@ -1,4 +1,4 @@
-"""What an installation holds and can do: every file of the package, and a run from a folder that is no clone."""
+"""What an installation contains and can do: every file of the package, and a run outside a clone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_file_of_the_package_is_installed(pytestconfig: pytest.Config) -> 
 
 @pytest.fixture(scope="session")
 def wheel(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of what a clone holds, so that nothing is left in it."""
+    """Built from a copy of a clone, so that nothing is left in the original."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(pytestconfig.rootpath / name, source)
@@ -65,7 +65,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
     command = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
     subprocess.run(command, check=True, capture_output=True)
-    # After the installation: pip must not take this environment's pie_bench for one that is there already.
+    # After the installation: pip must not mistake this environment's pie_bench for an installed one.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder / "bin" / "pie-bench"
 

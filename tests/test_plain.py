@@ -1,4 +1,4 @@
-"""Foreign text: what is not seen is written out, and no name passes for another."""
+"""Untrusted text: invisible characters are written out, and no name passes for another."""
 
 import unicodedata
 
@@ -34,7 +34,7 @@ def test_a_shown_name_is_shown_as_it_is(text: str) -> None:
         ("naïve 東京 ×", "naïve 東京 ×"),
     ],
 )
-def test_what_is_not_seen_is_written_out(text: str, shown: str) -> None:
+def test_invisible_characters_are_written_out(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 

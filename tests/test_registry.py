@@ -1,4 +1,4 @@
-"""Names of every kind: the tables lead somewhere, import strings are told apart, what is wrong is named."""
+"""Names of every kind: the tables lead somewhere, import strings are recognised, mistakes are named."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_import_strings(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["smollm2", "hf:org/model", "openai:gpt-4o", "a:", ":B", "a.b", "/x.yaml", "1:2"])
-def test_what_is_none(name: str) -> None:
+def test_invalid_import_strings(name: str) -> None:
     assert not registry.is_import_string(name)
 
 
-def test_what_is_wrong_is_named() -> None:
+def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match="unknown sandbox 'bubblwrap'; did you mean bubblewrap"):
         registry.find("sandboxes", "bubblwrap")
     with pytest.raises(UserError, match=r"metric no\.where:M: there is no module no\.where; install it"):
@@ -95,8 +95,6 @@ def test_settings_of_a_class_are_its_constructors_or_its_own(module: str, tmp_pa
         ("Failing", {}, "Failing: RuntimeError: no GPU; fix it"),
     ],
 )
-def test_settings_that_it_does_not_take(
-    module: str, name: str, arguments: dict[str, str], message: str, tmp_path: Path
-) -> None:
+def test_unknown_settings(module: str, name: str, arguments: dict[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         load_model("mine", find_model(f"{module}:{name}", arguments), {}, tmp_path, Budget())

@@ -1,4 +1,4 @@
-"""tools/release.py: version, changelog and citation change together and are held to each other."""
+"""tools/release.py: version, changelog and citation change together and must agree."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_release_from_end_to_end(clone: Path, capsys: pytest.CaptureFixture[st
         ("0.2.0", CHANGELOG.replace("## Unreleased\n", ""), "no line '## Unreleased'"),
     ],
 )
-def test_what_stands_in_the_way(
+def test_what_prevents_a_release(
     version: str, changelog: str, message: str, clone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (clone / "CHANGELOG.md").write_text(changelog)
@@ -61,7 +61,7 @@ def test_what_stands_in_the_way(
     assert (clone / "pie_bench" / "__init__.py").read_text() == PACKAGE, "nothing is half done"
 
 
-def test_what_disagrees_is_named() -> None:
+def test_disagreements_are_named() -> None:
     assert problems(PACKAGE, CHANGELOG, CITATION) == []
     assert problems(PACKAGE, CHANGELOG, CITATION, "v0.1.1") == [
         "tag v0.1.1: expected v0.1.0",
@@ -79,7 +79,7 @@ def test_what_disagrees_is_named() -> None:
 
 
 @given(st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)))
-def test_what_was_unreleased_is_the_releases_notes(parts: tuple[int, int, int]) -> None:
+def test_the_unreleased_section_becomes_the_release_notes(parts: tuple[int, int, int]) -> None:
     version = ".".join(map(str, parts))
     assert number(version) == parts
     if parts <= (0, 1, 0):

@@ -97,8 +97,16 @@ def test_the_image_holds_what_the_wheel_is_made_of() -> None:
     assert [name for name in copied if not (ROOT / name).exists()] == []
 
 
+def test_the_image_has_the_libraries_that_set_up_installs() -> None:
+    """Of slim images, where no compiler has brought llama.cpp's OpenMP along."""
+    libraries = re.findall(r"has_library \S+ \|\| packages\+=\((\w+)\)", (ROOT / "tools" / "setup.sh").read_text())
+    assert set(libraries) == {"libgomp1", "libseccomp2"}
+    (installed,) = re.findall(r"--no-install-recommends (.+) \\", (ROOT / "Dockerfile").read_text())
+    assert set(libraries) <= set(installed.split())
+
+
 def test_make_lint_installs_nothing(tmp_path: Path) -> None:
-    """Where there are no linters it says how to get them, and leaves the folder as it was."""
+    """Without linters it says how to get them, and leaves the folder unchanged."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     done = subprocess.run(["make", "lint"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2

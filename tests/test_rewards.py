@@ -146,7 +146,7 @@ def test_what_a_verdict_is_worth() -> None:
     assert Shape().reward(replace(wrong, outcome="compile_error", tests=())) == -0.5
 
 
-def test_what_is_wrong_is_said() -> None:
+def test_mistakes_are_reported() -> None:
     for options, says in (
         ({"least": 2, "most": 1}, "least is 2, most is 1"),
         ({"weight": math.nan}, "weight is nan; expected a finite number"),

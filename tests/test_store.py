@@ -1,4 +1,4 @@
-"""What is kept survives a kill at any moment."""
+"""What is stored survives a kill at any moment."""
 
 import json
 import multiprocessing
@@ -36,13 +36,13 @@ def test_measurements_are_kept_by_binary_input_and_simulation(tmp_path: Path) ->
     assert store.get("other", ["i"], "s") == {} == store.get("b", ["i"], "other")
 
 
-def test_an_error_of_ours_is_not_kept(tmp_path: Path) -> None:
+def test_our_own_errors_are_not_kept(tmp_path: Path) -> None:
     store = MeasurementStore(tmp_path / "m.sqlite")
     store.put(replace(MEASUREMENT, outcome="infra_error"))
     assert store.get("b", ["i"], "s") == {}
 
 
-def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.sqlite").write_text("this is not a database, but it is long enough to be taken for one" * 20)
     with pytest.raises(UserError, match=r"m\.sqlite: not a usable measurement store"):
         MeasurementStore(tmp_path / "m.sqlite")
@@ -63,7 +63,7 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert known == {"i": MEASUREMENT} | {measurement.input_sha256: measurement for measurement in more}
 
 
-def test_a_cache_that_cannot_be_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cache_that_cannot_be_created_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("not a folder")
     store = MeasurementStore(tmp_path / "file" / "m.sqlite")
     assert "warning: " in (said := capsys.readouterr().err)
@@ -121,7 +121,7 @@ def test_whatever_byte_a_kill_leaves_last_whole_records_are_read(
     assert read_jsonl(directory.verdicts_path) == [*records[:whole], {"after": "the kill"}]
 
 
-def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
+def test_a_line_that_is_not_a_record_is_named(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.jsonl"
     path.write_text('{"a": 1}\n[1]\n')
     with pytest.raises(UserError, match=r"verdicts\.jsonl:2: not a record"):
@@ -129,7 +129,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
     assert read_jsonl(tmp_path / "none.jsonl") == []
 
 
-def test_text_that_is_no_unicode_survives(tmp_path: Path) -> None:
+def test_text_that_is_not_unicode_survives(tmp_path: Path) -> None:
     directory = Run(tmp_path)
     append_jsonl(directory.generations_path, {"text": "a\ud800\u2028b\x85"})
     assert read_jsonl(directory.generations_path) == [{"text": "a\ud800\u2028b\x85"}]
@@ -217,7 +217,7 @@ def test_stores_of_several_machines_are_brought_together(tmp_path: Path, capsys:
     )
 
 
-def test_stores_that_disagree_or_are_none_are_refused_whole(tmp_path: Path) -> None:
+def test_conflicting_and_invalid_stores_are_refused_whole(tmp_path: Path) -> None:
     a = stored(tmp_path / "a", replace(MEASUREMENT, input_sha256="new"))
     b = stored(tmp_path / "b", replace(MEASUREMENT, counters={"Ir": 6}))
     into = stored(tmp_path / "into", MEASUREMENT)

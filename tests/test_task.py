@@ -1,4 +1,4 @@
-"""Task files: merged, validated, hashed; broken ones say file, line and what was expected."""
+"""Task files: merged, validated, hashed; for broken ones, file, line and what was expected are reported."""
 
 from pathlib import Path
 
@@ -157,13 +157,13 @@ def test_an_error_in_an_included_file_names_that_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text\n"])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path, t=text)
     with pytest.raises(UserError, match=r"t\.yaml:1: expected a mapping"):
         load_task("t", tmp_path)
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_invalid_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"t\.yaml: broken YAML: "):
         load_task("t", tmp_path)

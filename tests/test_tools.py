@@ -46,7 +46,7 @@ def test_the_scatter_plot_says_how_far_apart_they_are(pytestconfig: pytest.Confi
 
 @pytest.mark.parametrize(("programs", "each", "number"), [(3, 5, 5), (3, 1, 4), (20, 5, 5), (2, 0, 10), (1, 3, 10)])
 def test_programs_share_out_all_tests(programs: int, each: int, number: int) -> None:
-    """Of ten tests every one is run by some program, and no program runs more than it must."""
+    """Each of ten tests is run by some program, and no program runs more than it must."""
     tests = [TestCase(str(n), b"", b"") for n in range(10)]
     shared = list(shared_out(tests, [f"p{n}" for n in range(programs)], each))
     assert [len(some) for _, some in shared] == [number] * programs
@@ -71,8 +71,8 @@ def test_set_up_says_the_exact_command_where_it_may_not_install(
     assert "sudo apt-get update && sudo apt-get install -y --no-install-recommends bubblewrap" in done.stderr
 
 
-def test_set_up_for_lint_wants_no_compiler_and_no_browser(pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    """A machine with nothing but a Python, which comes without venv, as Debian's does."""
+def test_set_up_for_lint_needs_no_compiler_and_no_browser(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    """A machine with only a Python that lacks venv, like Debian's."""
     tools = a_machine(tmp_path / "bin", "bash", "dirname", "env", "cat")
     executable(tools / "python3", 'case "$2" in *ensurepip*) exit 1; esac')
     done = set_up(pytestconfig.rootpath, tools, "lint")

@@ -1,4 +1,4 @@
-"""A dataset of programs of a few lines, with three tests each, for what is compiled and measured from nothing."""
+"""A dataset of programs of a few lines with three tests each, cheap to compile and measure with an empty cache."""
 
 import json
 from pathlib import Path

@@ -16,8 +16,9 @@ command -v "$python" >/dev/null || { echo "setup: $python not found; install Pyt
 packages=()
 if [[ ! "$extras" =~ ^(lint|docs|test-adapt)$ ]]; then  # these read programs and run none
     command -v bwrap >/dev/null || packages+=(bubblewrap)
-    ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || [ -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2 ] \
-        || packages+=(libseccomp2)
+    has_library() { ldconfig -p 2>/dev/null | grep -q "$1" || [ -e "/usr/lib/x86_64-linux-gnu/$1" ]; }
+    has_library libseccomp.so.2 || packages+=(libseccomp2)
+    has_library libgomp.so.1 || packages+=(libgomp1)  # llama.cpp, which runs the embedded model
 fi
 if [[ ",$extras," == *,test,* ]]; then  # what only tests need: a compiler, a browser for the report, a stopwatch for `pie-bench noise`
     command -v g++ >/dev/null || packages+=(g++)

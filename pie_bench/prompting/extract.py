@@ -1,8 +1,9 @@
-"""The program in a model's answer, whatever is said around it: docs/answers.md explains the rules, and says why.
+"""Extracts the program from a model's answer, whatever surrounds it. docs/answers.md explains the rules and their
+reasons.
 
-An answer is read in steps: what was only thought goes (thinking.py); what is left is taken apart into blocks of code
-and the text about them (fences.py); each is a candidate, and what cannot be the program is passed over; of the others
-the one counts that the text presents as its answer. Every step is a rule in a table here, and is named in the result.
+An answer is read in steps: reasoning is removed (thinking.py); the rest is split into blocks of code and the text about
+them (fences.py); every block is a candidate, and those that cannot be the program are passed over; of the others, the
+one that the text presents as its answer counts. Every step is a rule in a table here, and the result names it.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from pie_bench.prompting.programs import (
 from pie_bench.prompting.thinking import ANSWER_TAG, THINKING_NAME, in_comment_or_raw_string, without_thinking
 from pie_bench.run.generation import was_cut
 
-# Of an answer so much is read, with and without its thinking: models that are asked about a program say less.
+# How much of an answer is read, with and without its reasoning; real answers about a program are shorter.
 MOST_CHARACTERS, MOST_WITHOUT_THINKING = 2_000_000, 200_000
 _QUOTES_IN_QUOTES = 2
-_MOST_CANDIDATES = 64  # of one answer: the first and the last of them
+_MOST_CANDIDATES = 64  # per answer: the first and the last ones
 
-# What cannot be the program is passed over: the first reason that holds is the one named.
+# Why a block cannot be the program; the first reason that applies is named.
 _PASSED_OVER: tuple[tuple[str, Callable[[_Candidate], bool]], ...] = (
     ("a diff", lambda it: it.tag in DIFFS or it.piece.is_diff),
     ("pseudo-code", lambda it: it.tag in PSEUDO or (it.called == "pseudo-code" and "#" not in it.piece.code)),
@@ -47,8 +48,8 @@ _PASSED_OVER: tuple[tuple[str, Callable[[_Candidate], bool]], ...] = (
     ("without a main", lambda it: it.piece.body_of_main is None),
 )
 
-# Of the candidates left, those of the highest rank count: the first line that holds is a candidate's. Of several of one
-# rank it is the last one in blocks, and the first one in text without blocks, which models tend to go on with.
+# The ranks of the remaining candidates: each gets the first line that applies, and the highest rank wins. Among equals
+# the last block wins, but the first program in text without blocks, because models tend to write on after it.
 _RANKS: tuple[tuple[int, str, Callable[[_Candidate], bool]], ...] = (
     (-6, "repeats the program asked about", lambda it: it.repeats_source),
     (-5, "called the original", lambda it: it.called == "original"),
@@ -61,10 +62,10 @@ _RANKS: tuple[tuple[int, str, Callable[[_Candidate], bool]], ...] = (
     (2, "called the answer", lambda it: it.called == "answer"),
     (1, "a complete program", lambda it: True),
 )
-_PRESENTED = 1  # from this rank on it is an answer without reservations
+_PRESENTED = 1  # from this rank on, a program is presented as the answer without reservations
 
-# The lines that the tasks' prompts are made of. A model that goes on writing repeats them; one that reasons first says
-# with them where its program begins.
+# Lines of the tasks' prompts. A model that writes on after its answer repeats them; one that reasons first uses them to
+# mark the beginning of its program.
 _MARKER = re.compile(
     r"""^[ \t]*(?:\#{1,4}|>>>|//)[ \t]*(?:
       (?P<slow>slower[ ](?:version|program)|program)
@@ -97,17 +98,17 @@ _INCLUDE_BEHIND_WORDS = re.compile(
     r"(?=\#[ \t]*include[ \t]*[<\"][^\n>\"]{1,80}[>\"])",
     re.MULTILINE,
 )
-# Code in the backticks that are for words: one span for all of it, or one a line.
+# Code in inline backticks: one span for all of it, or one per line.
 _SPAN = re.compile(rf"(?<![`\w])(`{{1,2}})(?!`)\s*((?:{_CODE})[^`]*)\1(?!`)", re.VERBOSE)
 _SPAN_OF_LINE = re.compile(r"^[ \t]*`([^`\n]*)`[ \t]*$|^[ \t]*$")
 _MAIN = re.compile(r"\bmain\s*\([^()]{0,200}\)[^;{}]{0,40}\{")
-# Lines that end in `<br>`: no C++ has that behind its #include.
+# Lines that end in `<br>`, which no C++ has after an #include.
 _LINE_BREAK = re.compile(r"(<br[ \t]*/?>\n?|\n)", re.IGNORECASE)
 _ENDED_BY_TAGS = re.compile(
     r"(?:\#[ \t]*include[ \t]*[<\"][^\n<>\"]{1,80}[>\"]|\bmain[ \t]*\([^()\n]{0,80}\)[ \t]*\{?)[ \t]*<br[ \t]*/?>",
     re.IGNORECASE,
 )
-# Newlines, quotes and brackets that are written as JSON, or Markdown, writes them: no C++ has them behind its #include.
+# Newlines, quotes and brackets escaped as in JSON or Markdown, which no C++ has after an #include.
 _INCLUDES = r"\#[ \t]*include[ \t]*"
 _NEWLINES_WRITTEN = re.compile(
     _INCLUDES + r"(?:<[\w./+]{1,80}>|\\?\"[\w./+]{1,80}\\?\"|\\u003c[\w./+]{1,80}\\u003e)[ \t]*(?:\\r)?\\n"
@@ -135,7 +136,7 @@ _NUMBERED, _NUMBERED_INCLUDE = (
     re.compile(LINE_NUMBER),
     re.compile(LINE_NUMBER + r"[ \t]*\#[ \t]*include", re.MULTILINE),
 )
-# Where a model's turn ends: what it goes on writing behind that is not its answer.
+# The end of a model's turn: anything written after it is not part of the answer.
 _TURN_ENDS = re.compile(
     r"^[ \t]*(?:{0})|(?:{0})[ \t]*$|^(?:Human|User|\#\#\#[ ]*(?:Human|User|Instruction))[ ]?:".format(
         r"<\|(?:im_end|eot_id|eom_id|endoftext|end|END_OF_TURN_TOKEN)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>"
@@ -154,12 +155,12 @@ _LINES_NEAR, _MOST_BEHIND = 3, 5_000
 
 @dataclass(frozen=True)
 class Extraction:
-    """A program, or why there is none: `reason` is "no_code" or "truncated", and None where there is `code`.
+    """A program, or why there is none: `reason` is "no_code" or "truncated", and None if there is `code`.
 
-    `rule`: why it is this program, or what there was instead of one; `passed_over`: the other pieces of code, and the
-    thinking, each with its reason; `alternatives`: programs that the rules rank as high, the next one first.
-    `doubtful`: a reader should look: other programs rank as high, it is one that no text would present as its answer,
-    or there is code and none of it is the program.
+    `rule`: why this program was chosen, or what there was instead of one. `passed_over`: the other pieces of code, and
+    the reasoning, each with the reason. `alternatives`: programs of the same rank, the next best first. `doubtful`: a
+    person should look, because other programs rank as high, the text does not present this one as its answer, or there
+    is code but none of it is the program.
     """
 
     code: str | None
@@ -172,18 +173,18 @@ class Extraction:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A piece of code in an answer, with what is said about it."""
+    """A piece of code in an answer, with what the text says about it."""
 
     piece: Piece
     where: str
     tag: str
     called: str | None
     taken_back: bool
-    source: Sequence[str] | None  # the tokens of the program that was asked about
+    source: Sequence[str] | None  # the tokens of the program in the prompt
 
     @cached_property
     def language(self) -> str | None:
-        """The language it is in, by its tag or else its syntax; None for C++."""
+        """Its language by tag, or else by syntax; None for C++."""
         if self.tag in OTHER_LANGUAGES and self.piece.body_of_main is None:
             return self.tag
         if self.tag in OTHER_LANGUAGES and "include" not in self.piece.code:
@@ -207,11 +208,11 @@ class _Candidate:
 def extract_code(
     text: str, finish_reason: str, *, src_code: str | None = None, reasoning: tuple[str, str] | None = None
 ) -> Extraction:
-    """The program (something with a `main`) that an answer gives: in a fenced block, else in the text itself.
+    """The program (something with a `main`) in an answer: in a fenced block, or else in the text itself.
 
-    `finish_reason` is the provider's word, in any spelling. What only repeats `src_code`, layout and comments aside, is
-    the answer only where there is no other program. `reasoning`: what the model puts around its thinking, if it is
-    known to be unusual. Never raises, and takes linear time.
+    `finish_reason` is the provider's term, in any spelling. A program that merely repeats `src_code`, layout and
+    comments aside, is chosen only if there is no other. `reasoning`: the tags around the model's reasoning, if they are
+    unusual. Never raises, and takes linear time.
     """
     cut = was_cut(finish_reason)
     text = _normalised(text[:MOST_CHARACTERS])
@@ -232,7 +233,7 @@ def extract_code(
 
 
 def _normalised(text: str) -> str:
-    """The text with newlines at its lines' ends, without marks that are not seen, out of JSON's or HTML's quotes."""
+    """The text with plain newlines, without invisible characters, and without JSON's or HTML's escapes."""
     text = _ZERO_WIDTH.sub("", text.replace("\r\n", "\n"))
     if "\r" in text and "\n" not in text:
         text = text.replace("\r", "\n")
@@ -245,7 +246,7 @@ def _normalised(text: str) -> str:
 
 
 def _ended_by_newlines(text: str) -> str:
-    """The text with newlines for its `<br>`, but for those in strings."""
+    """The text with newlines in place of `<br>`, except in strings."""
     pieces: list[str] = []
     quotes = 0
     for piece in _LINE_BREAK.split(text.replace("&nbsp;", "\u00a0")):
@@ -259,7 +260,7 @@ def _ended_by_newlines(text: str) -> str:
 
 
 def _out_of_json(text: str) -> str:
-    """The program in an answer that is JSON with one in it, or has such JSON in its prose."""
+    """The program in an answer that is JSON, or that has JSON within its prose; the text itself if there is none."""
     inner = re.sub(r"\A\s*(?:```(?:json)?[ \t]*\n|<tool_call>)|(?:\n```|</tool_call>)\s*\Z", "", text).strip()
     if inner[:1] + inner[-1:] in ("{}", "[]", '""') and '"' in inner[:200] and "main" in inner:
         starts = [0]
@@ -280,7 +281,7 @@ def _out_of_json(text: str) -> str:
 
 
 def _programs_of(value: Any) -> Iterator[tuple[int, str]]:
-    """The texts with a `main` in a JSON value, the first one first, with what their fields' names make of them."""
+    """The strings with a `main` in a JSON value, in order, each with the rank that the names of its fields give it."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         name, value = waiting.pop()
@@ -289,7 +290,7 @@ def _programs_of(value: Any) -> Iterator[tuple[int, str]]:
                 thought = any(map(THINKING_NAME.fullmatch, name.split()))
                 yield _RANK_OF_NAMES.get("draft" if thought else called((), "", name, "") or "", 1), value
         elif isinstance(value, dict):
-            # {"name": "optimized", "code": …}: a short text beside it names what the field does not.
+            # {"name": "optimized", "code": …}: if the field does not say what it holds, a short text beside it may.
             beside = " ".join(each for each in value.values() if isinstance(each, str) and len(each) < _SHORT_FIELD)
             waiting += [(f"{key} {beside}".replace("_", " "), each) for key, each in reversed(value.items())]
         elif isinstance(value, list):
@@ -297,8 +298,8 @@ def _programs_of(value: Any) -> Iterator[tuple[int, str]]:
 
 
 def _unescaped(text: str) -> str:
-    """The text with newlines for the `\\n` that end its lines, and with the signs that JSON or Markdown has escaped."""
-    if "\\" not in text or _INCLUDE_WITH_NEWLINE.search(text):  # (escapes in code that is as it is are its strings')
+    """The text with real newlines for `\\n`, and without the escapes of JSON or Markdown."""
+    if "\\" not in text or _INCLUDE_WITH_NEWLINE.search(text):  # escapes in unescaped code belong to its strings
         return text
     if _MARKDOWN_WRITTEN.search(text):
         text = _MARKDOWN_ESCAPE.sub(r"\1", text)
@@ -306,14 +307,14 @@ def _unescaped(text: str) -> str:
         text = _UNICODE_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
     if not _NEWLINES_WRITTEN.search(text):
         return text
-    if '\\"' in text or "\\\\n" in text:  # strings have theirs escaped once more
+    if '\\"' in text or "\\\\n" in text:  # those in strings are escaped twice
         return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), text)
     pieces = text.split('"')
     return '"'.join(piece if place % 2 else piece.replace("\\n", "\n") for place, piece in enumerate(pieces))
 
 
 def _tidy(text: str) -> str:
-    """The answer without a template's tokens, tags and quotes around its code, which gets lines of its own."""
+    """The answer without template tokens, tags and quote marks around its code, and with the code on its own lines."""
     if "<" in text or "[" in text:
         for pattern in (_BEFORE_CODE, _ALONE, _BEHIND_CODE):
             text = pattern.sub(_not_in_code, text)
@@ -334,9 +335,9 @@ def _is_program(code: str) -> bool:
 
 
 def _resolved(text: str) -> str:
-    """The text with what replaces the other, of the two between the marks of an edit or a conflict."""
+    """The text with the new version in place of each edit or conflict block, which holds an old and a new one."""
     lines: list[str] = []
-    old: list[str] | None = None  # what is to go, while that is not over
+    old: list[str] | None = None  # the lines being replaced, while inside them
     began = 0
     for line in text.split("\n"):
         if old is None and line.startswith("<<<<<<<"):
@@ -351,8 +352,8 @@ def _resolved(text: str) -> str:
 
 
 def _out_of_spans(text: str) -> str:
-    """The text with blocks for its spans of code that hold programs, unless a program stands outside of them: then they
-    are only spoken of."""
+    """The text with fenced blocks in place of inline spans that hold programs; unchanged if there is a program outside
+    the spans, since then they are only mentioned."""
     if "```" not in text:
         lines: list[str] = []
         for inside, run in _runs(text, lambda line: _SPAN_OF_LINE.match(line) is not None):
@@ -372,7 +373,7 @@ def _out_of_spans(text: str) -> str:
 
 
 def _is_code(end: re.Match[str]) -> bool:
-    """Whether a turn's end is only written in a comment or a string."""
+    """Whether an end-of-turn marker merely occurs in a comment or a string."""
     line = end.string[max(end.string.rfind("\n", 0, end.start()) + 1, end.start() - 300) : end.start()]
     return "//" in line or '"' in line or in_comment_or_raw_string(end.string, end.start())
 
@@ -392,10 +393,10 @@ def _runs(text: str, belongs: Callable[[str], bool]) -> list[tuple[bool, list[st
 
 
 def _unquoted(text: str) -> str:
-    """The text with `> ` taken off those of its quotes that hold code."""
+    """The text without the `> ` of those quotations that hold code."""
     lines: list[str] = []
     for quoted, run in _runs(text, lambda line: _IN_QUOTES.match(line) is not None):
-        # Where not every line has a space behind its sign, the spaces are the code's.
+        # Unless every line has a space after the mark, the spaces belong to the code.
         spaced = all(line.lstrip()[1:2] in ("", " ") for line in run)
         sign = _QUOTED if spaced else _QUOTED_CLOSELY
         bare = [sign.sub("", line, count=1) for line in run] if quoted and len(run) > 2 else run
@@ -406,7 +407,7 @@ def _unquoted(text: str) -> str:
 
 
 def _unnumbered(text: str) -> str:
-    """The text with the line numbers taken off numbered code."""
+    """The text without the line numbers of numbered code."""
     lines: list[str] = []
     for numbered, run in _runs(text, lambda line: _NUMBERED.match(line) is not None):
         lines += without_line_numbers("\n".join(run)).split("\n") if numbered else run
@@ -414,8 +415,8 @@ def _unnumbered(text: str) -> str:
 
 
 def _read(text: str, cut: bool, original: list[str] | None) -> Extraction:
-    """The program in what is not only thought. The parts of the text are tried in turn: what stands in an answer's
-    tags, behind a chain of thought's ">>> optimized version …", between the prompt's other lines; then all of it."""
+    """The program in an answer without its reasoning. The parts of the text are tried in turn: what is inside answer
+    tags, after a chain of thought's ">>> optimized version …", between the prompt's other lines; then all of it."""
     steps = Steps()
     strategy = next((marker for marker in _MARKER.finditer(text) if marker["strategy"]), None)
     parts = [*_in_tags(text), *(_answered(text[strategy.end() :]) if strategy else ()), *_answered(text), text]
@@ -432,7 +433,7 @@ def _read(text: str, cut: bool, original: list[str] | None) -> Extraction:
 
 
 def _in_tags(text: str) -> list[str]:
-    """What stands in the last of the tags that answers are asked to be put into."""
+    """The contents of the last pair of answer tags."""
     tags = list(ANSWER_TAG.finditer(text))
     if not tags:
         return []
@@ -443,7 +444,7 @@ def _in_tags(text: str) -> list[str]:
 
 
 def _answered(text: str) -> list[str]:
-    """The parts of an answer between the prompt's own marker lines that hold answers, not questions."""
+    """The parts of an answer between marker lines of the prompt, without those that repeat a question."""
     markers = list(_MARKER.finditer(text))[:_MOST_CANDIDATES]
     starts = [0, *(marker.end() for marker in markers)]
     ends = [*(marker.start() for marker in markers), len(text)]
@@ -455,7 +456,7 @@ def _extract(text: str, cut: bool, original: list[str] | None, steps: Steps) -> 
     fenced = split_fences(text)
     blocks = fenced.blocks
     if blocks and not blocks[0].tag and not blocks[0].title:
-        # A bare fence behind a complete program closes what the prompt's end left open; what follows is other talk.
+        # A bare fence after a complete program closes the block that the prompt's end opened; the rest is unrelated.
         before = next(programs_in("\n".join(blocks[0].before)), None)
         if before and before.complete:
             return Extraction(_program(before.code), None, "the program before the fence that closes it")
@@ -504,7 +505,7 @@ _TEXT = "text without a block"
 
 
 def _around_fences(text: str, blocks: Sequence[Block]) -> str | None:
-    """The program that stands around all fences of a text: they are in its comments or raw strings."""
+    """The program that contains all fences of a text, in its comments or raw strings; None if there is none."""
     if not blocks or not CODE_LINE.search("\n".join(blocks[0].before)):
         return None
     found = next(programs_in(text), None)
@@ -547,13 +548,13 @@ def _in_blocks(blocks: Sequence[Block], original: list[str] | None, steps: Steps
 
 
 def _recommended(blocks: Sequence[Block]) -> re.Pattern[str] | None:
-    """What finds the name of the one that the text behind the blocks recommends: `I recommend Approach 1`."""
+    """Matches the name that the text after the blocks recommends, as in `I recommend Approach 1`."""
     found = None if not blocks else _RECOMMENDS.search("\n".join(blocks[-1].after)[:_MOST_BEHIND])
     return None if found is None else re.compile(rf"\b{found[1]}[ ]{found[2]}\b", re.IGNORECASE)
 
 
 def _in_text(text: str, cut: bool, original: list[str] | None, steps: Steps) -> list[_Candidate]:
-    """The programs in text without blocks that may be the answer, the best first."""
+    """The programs in text without blocks that can be the answer, best first."""
     found: list[_Candidate] = []
     at = 0
     for program in programs_in(text):

@@ -21,7 +21,7 @@ def slow(number: int) -> str:
 
 @pytest.fixture(scope="session")
 def adapt_packages() -> None:
-    """Skips where the extra `adapt` is not installed; CI has it in an environment of its own (tools/setup.sh)."""
+    """Skips if the extra `adapt` is not installed; CI installs it in a separate environment (tools/setup.sh)."""
     for name in ("trl", "peft", "accelerate"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed: pip install -e '.[adapt]'")
@@ -61,7 +61,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """A dataset of eight training pairs, two to validate with, one to be asked about."""
+    """A dataset of eight training pairs, two for validation and one for testing."""
     folder = tmp_path / "short"
     write_rows(folder / "train.jsonl", [row(number) for number in range(8)])
     write_rows(folder / "val.jsonl", [row(number) for number in (20, 21)])
@@ -70,7 +70,7 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def recipe(**changes: Any) -> AdaptRecipe:
-    """Full fine-tuning in few steps, changed where a test says."""
+    """Full fine-tuning in a few steps, with a test's own changes."""
     training = {"max_steps": 6, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 3e-3, "save_steps": 2}
     settings: dict[str, Any] = {"recipe": "tiny", "task": "pie_finetuned", "max_tokens": 512}
     return AdaptRecipe.model_validate({**settings, **changes, "training": {**training, **changes.get("training", {})}})

@@ -1,4 +1,4 @@
-"""A fine-tuning service of OpenAI's protocol: real HTTP on loopback, with files, jobs and payments that are counted."""
+"""A fine-tuning service that speaks OpenAI's protocol: real HTTP on loopback; it counts files, jobs and payments."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             rows = list(server.files.values()) if path == "/files" else server.jobs[::-1]
             after = parse_qs(urlsplit(self.path).query).get("after", [""])[0]
             start = next((index + 1 for index, row in enumerate(rows) if row["id"] == after), 0)
-            page = rows[start : start + 2]  # pages are short, so that there are several
+            page = rows[start : start + 2]  # short pages, so that there are several
             return 200, {"object": "list", "data": page, "has_more": start + 2 < len(rows)}
         if path.endswith("/content"):
             return 200, server.contents[path.split("/")[-2]]

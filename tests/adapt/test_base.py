@@ -18,7 +18,7 @@ def test_a_model_without_weights_here_is_refused(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.adapt
-def test_a_folder_that_is_no_checkpoint_is_named(adapt_packages: None, tmp_path: Path) -> None:
+def test_a_folder_without_a_checkpoint_is_reported(adapt_packages: None, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a checkpoint: config.json is missing"):
         open_base("hf", find_model(f"hf:{tmp_path}", {}), tmp_path)
     (tmp_path / "config.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""Estimates: arithmetic that agrees with known figures, and with what a tiny training really did."""
+"""Estimates: the arithmetic agrees with known figures and with a real, tiny training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_full_fine_tuning_takes_16_bytes_a_parameter_and_fsdp_shares_them() -> N
     assert copies.states_gib == alone.states_gib
 
 
-def test_a_low_rank_adapter_keeps_the_states_of_its_own_parameters_alone() -> None:
+def test_a_low_rank_adapter_has_optimizer_states_for_its_own_parameters_only() -> None:
     found = estimate_training(load_adapt_recipe("lora"), of(64, 1000), Funnel(), LLAMA_13B)
     assert found.trainable == 100_000_000
     assert found.states_gib == pytest.approx((13e9 * 4 + 1e8 * 16) / 2**30)
@@ -68,7 +68,9 @@ def test_a_models_shape_is_read_from_its_configuration(tiny: Path) -> None:
 
 
 @pytest.mark.adapt
-def test_the_command_says_it_all(tiny: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_estimate(
+    tiny: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "own.yaml").write_text("include: full.yaml\nmax_tokens: 250\n")
     options = ["--model", f"hf:{tiny}", "--dataset", str(pairs), "--tflops", "0.001"]
     assert main(["adapt", "estimate", str(tmp_path / "own.yaml"), *options]) == 0

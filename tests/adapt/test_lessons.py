@@ -26,7 +26,7 @@ from tests.adapt.conftest import recipe, row, write_rows
 
 
 class Letters:
-    """A tokenizer of one token a character; 0 begins a text, 1 ends an answer."""
+    """A tokenizer with one token per character; 0 begins a text, 1 ends an answer."""
 
     bos_token_id, eos_token_id = 0, 1
 
@@ -78,7 +78,7 @@ def test_published_cuts_as_the_authors_did_and_counts_it(tmp_path: Path) -> None
     long = pair("s" * 1600, "t" * 1600)
     found, funnel = encoded(chosen, [long, pair(target="t" * 1600, pair_id="c-d")], tmp_path)
     first, second = found
-    assert first.tokens == 2000  # no end: the model learns to stop in the middle no further than that
+    assert first.tokens == 2000  # no end token: the model must not learn to stop in the middle
     assert first.completion[-1] != Letters.eos_token_id
     assert len(second.completion) == 1500 + 1
     assert second.completion[-1] == Letters.eos_token_id
@@ -94,7 +94,7 @@ def test_each_pair_shows_its_own_tag(tmp_path: Path) -> None:
         lessons(chosen, load_task_of(chosen), [pair()], Funnel(), tmp_path)
 
 
-def test_pairs_without_a_tag_are_no_use_to_validate_with(pairs: Path) -> None:
+def test_pairs_without_a_tag_are_useless_for_validation(pairs: Path) -> None:
     write_rows(pairs / "val.jsonl", [row(20), row(21, target_reward_pct_bin=None)])
     chosen = recipe(task="pie_perf_cond")
     found = load_material(chosen, str(pairs))
@@ -125,7 +125,7 @@ def test_rows_from_selfplay_come_on_top(pairs: Path, tmp_path: Path) -> None:
         load_material(recipe(), str(pairs), str(tmp_path / "more.jsonl"))
 
 
-def test_a_problem_that_is_asked_later_is_not_learnt(pairs: Path) -> None:
+def test_problems_asked_later_are_not_learnt(pairs: Path) -> None:
     write_rows(pairs / "test.jsonl", [row(30, problem="p003")])
     with pytest.raises(UserError, match="pair s3-t3: its problem p003 is also in the test split"):
         load_material(recipe(), str(pairs))

@@ -187,7 +187,7 @@ def test_another_folder_is_another_job(dozen: Path, tmp_path: Path) -> None:
         ("400", "refuses the request"),
     ],
 )
-def test_what_the_user_has_to_mend_is_one_line(
+def test_what_the_user_must_fix_is_one_line(
     fault: str,
     said: str,
     dozen: Path,
@@ -213,7 +213,7 @@ def test_more_than_the_limit_is_not_sent(dozen: Path, tmp_path: Path, capsys: py
         assert server.requests == []
 
 
-def test_a_folder_takes_no_other_training(dozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_refuses_another_training(dozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving() as server:
         assert main(command(server, dozen, tmp_path / "out")) == 0
         write_rows(dozen / "train.jsonl", [row(number) for number in range(13)])
@@ -222,7 +222,7 @@ def test_a_folder_takes_no_other_training(dozen: Path, tmp_path: Path, capsys: p
         assert len(server.jobs) == 1
 
 
-def test_a_job_that_is_gone_is_named(dozen: Path, tmp_path: Path) -> None:
+def test_a_job_that_has_vanished_is_named(dozen: Path, tmp_path: Path) -> None:
     recipe = load_adapt_recipe("chat")
     material = load_material(recipe, str(dozen))
     files = export_chat(recipe, load_task_of(recipe), material, tmp_path, tmp_path)

@@ -1,4 +1,4 @@
-"""A study: its grid, what each part is told to do, and one that really evaluates and compares."""
+"""A study: its grid, the settings of each part, and one that really evaluates and compares."""
 
 from __future__ import annotations
 

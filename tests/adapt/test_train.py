@@ -44,7 +44,7 @@ def weights(folder: Path) -> dict[str, Any]:
 
 
 def quiet(log: Path) -> list[dict[str, Any]]:
-    """A log without how fast it went."""
+    """A log without its speeds."""
     return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in read_jsonl(log)]
 
 
@@ -77,7 +77,7 @@ def make(**training: Any) -> AdaptRecipe:
     return recipe(training=training)
 
 
-def test_a_training_that_was_stopped_goes_on_bit_for_bit(
+def test_a_stopped_training_resumes_bit_for_bit(
     base: Base, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = make()
@@ -111,7 +111,7 @@ def stopped(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_finished_training_is_not_repeated_and_its_folder_takes_no_other(
+def test_a_finished_training_is_not_repeated_and_its_folder_refuses_another(
     base: Base, pairs: Path, tmp_path: Path
 ) -> None:
     chosen = make(max_steps=1)
@@ -152,7 +152,7 @@ def test_fsdp_needs_a_launch(base: Base, pairs: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_fsdp_that_is_not_in_force_is_an_error(tiny: Path, pairs: Path, tmp_path: Path) -> None:
-    """On processors accelerate would run DDP, and say nothing."""
+    """On CPUs accelerate would silently run DDP."""
     write_json(tmp_path / "recipe.yaml", make().dumped() | {"lora": None})
     options = ["--model", f"hf:{tiny}", "--dataset", str(pairs), "--out", str(tmp_path / "out"), "--fsdp"]
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "pie_bench.cli"]

@@ -1,4 +1,4 @@
-"""The command line: quick, exact about what is wrong, and nothing half-written."""
+"""The command line: quick to start, exact about mistakes, and nothing left half-written."""
 
 import resource
 import subprocess
@@ -78,7 +78,7 @@ def test_wrong_options_are_refused(options: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["execute", "score"])
-def test_a_run_in_an_environment_that_is_gone(
+def test_a_run_in_a_removed_environment(
     verb: str, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--task", "pie_instruct", "--model", "reference", "--limit", "1", "--run-dir", str(tmp_path)]
@@ -93,7 +93,7 @@ def test_a_run_in_an_environment_that_is_gone(
 
 
 @pytest.mark.parametrize("verb", ["execute", "score"])
-def test_a_folder_that_is_no_run(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_run(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, str(tmp_path)]) == 2
     assert "not a run directory (no manifest.json)" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -153,7 +153,7 @@ def test_without_its_packages_it_says_how_to_get_them(
     assert "is not installed for" in capsys.readouterr().err
 
 
-def test_nothing_asked_and_verbs_mistyped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_verb_and_mistyped_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "usage: pie-bench" in capsys.readouterr().out
     for given, message in ((["rnu"], "unknown verb 'rnu'; did you mean run"), (["models", "gte"], "did you mean get")):

@@ -1,4 +1,4 @@
-"""`environment` and `doctor`: what can be measured in here, and what to do about the rest."""
+"""`environment` and `doctor`: what can be measured here, and what to do about the rest."""
 
 import io
 import json
@@ -16,7 +16,7 @@ def test_every_environment_is_listed(capsys: pytest.CaptureFixture[str]) -> None
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == environment_names()
 
 
-def test_environments_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_environments_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["environment", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in listed] == environment_names()
@@ -48,7 +48,7 @@ class Terminal(io.StringIO):
 def test_doctor_offers_to_build_at_a_terminal(
     answer: str, builds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is built goes to a file, so that a build cannot be: it fails with the place where it was tried."""
+    """The roots' folder is a file, so the build fails and names the place where it was tried."""
     (tmp_path / "roots").write_text("no folder")
     monkeypatch.setenv("PIE_BENCH_ROOTS", str(tmp_path / "roots"))
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")

@@ -69,7 +69,7 @@ def test_a_verdict_for_machines(
         (["fast.cpp", "--pair", PAIR, "--source", "fast.cpp"], "use --source with --tests only"),
     ],
 )
-def test_what_is_wrong_is_said(
+def test_mistakes_are_reported(
     folder: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert judge(*arguments) == 2

@@ -1,4 +1,4 @@
-"""`show`: on stdout the very bytes that a model gets, on stderr why."""
+"""`show`: on stdout exactly the bytes that a model gets, on stderr the reasons."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_each_sample_has_its_own_tag(cache: Path, capsys: pytest.CaptureFixture[
 def test_sources_nearer_but_of_the_same_problem_are_counted(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mini, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A training set that leaks the pair's own problem: what is passed over is said."""
+    """A training set that contains the pair's own problem: what is passed over is reported."""
     data = tmp_path / "pie"
     data.mkdir()
     (data / "test.jsonl").write_text((mini.folder / "test.jsonl").read_text())

@@ -16,7 +16,7 @@ from tools.make_codenet import make
 
 @dataclass(frozen=True)
 class Made:
-    """What was made, and what must come of it."""
+    """The submissions that were made, and what must come of them."""
 
     source: Path
     out: Path

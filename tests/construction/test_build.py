@@ -1,4 +1,4 @@
-"""The whole pipeline over a small CodeNet with every kind of dirt: what must come out is known by construction."""
+"""The whole pipeline over a small CodeNet with every kind of dirt; the right result is known by construction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_expected_pairs_are_found_and_no_others(built: Made) -> None:
     assert all(row["speedup"] > 1.1 for row in rows(built.out))
 
 
-def test_so_they_are_in_a_larger_one_with_every_kind_of_dirt(recorded: Made) -> None:
+def test_they_are_found_in_a_larger_one_with_every_kind_of_dirt(recorded: Made) -> None:
     found = sorted([row["problem_id"], row["src_id"], row["tgt_id"]] for row in rows(recorded.out))
     assert len(found) > 100
     assert found == recorded.expected["pairs"]
@@ -78,14 +78,14 @@ def test_the_fastest_program_is_the_fastest_of_all(built: Made) -> None:
         assert built.expected["levels"][row["fastest_id"]] == min(built.expected["levels"].values())
 
 
-def test_building_again_makes_nothing_anew(built: Made, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_building_again_redoes_nothing(built: Made, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in built.out.rglob("*") if path.is_file()}
     assert build_dataset(built.source / "recipe.yaml", built.out) == built.manifest
     after = {path: path.stat().st_mtime_ns for path in built.out.rglob("*") if path.is_file()}
     assert {path for path in before if before[path] != after.get(path)} <= {built.out / "stages" / ".lock"}
 
 
-def test_it_runs_in_the_harness_and_is_in_order(
+def test_it_runs_in_the_harness_and_passes_the_check(
     built: Made, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--environment", "skylake", "--dataset", str(built.out), "--run-dir", str(tmp_path / "run")]
@@ -169,7 +169,7 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
         try:
             process.wait(chance.uniform(0.8, 2.5))
             assert process.returncode == 0
-            (tmp_path / "out" / "manifest.json").unlink()  # done before all kills were: the last stage once more
+            (tmp_path / "out" / "manifest.json").unlink()  # finished before the last kill: repeat the last stage
             (tmp_path / "out" / "stages" / "splits" / "stage.json").unlink()
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
@@ -179,7 +179,7 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
     assert sums(tmp_path / "out") == sums(built.out)
 
 
-def test_what_has_changed_is_made_again_and_said_in_a_line(
+def test_what_has_changed_is_rebuilt_and_reported_in_one_line(
     recorded: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out = tmp_path / "source", tmp_path / "out"
@@ -188,7 +188,7 @@ def test_what_has_changed_is_made_again_and_said_in_a_line(
     recipe, stages = source / "recipe.yaml", out / "stages"
 
     def build() -> tuple[list[str], list[str]]:
-        """What was said, and the stages that were made again."""
+        """The messages, and the stages that ran again."""
         before = {file: file.stat().st_mtime_ns for file in stages.glob("*/stage.json")}
         capsys.readouterr()
         build_dataset(recipe, out)
@@ -236,7 +236,7 @@ def test_a_build_that_would_lose_too_much_stops_and_says_why(recorded: Made, tmp
         build_dataset(recipe, tmp_path / "out")
 
 
-def test_metadata_that_is_not_there_is_met_with_where_to_get_it(source: Path, tmp_path: Path) -> None:
+def test_missing_metadata_is_reported_with_where_to_get_it(source: Path, tmp_path: Path) -> None:
     (tmp_path / "data" / "p00001" / "C++").mkdir(parents=True)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text((source / "recipe.yaml").read_text())
@@ -245,7 +245,7 @@ def test_metadata_that_is_not_there_is_met_with_where_to_get_it(source: Path, tm
 
 
 def test_recorded_times_rebuild_pairs_without_running_anything(tmp_path: Path) -> None:
-    """Submissions in JSON Lines, one line broken and one there twice; times known already."""
+    """Submissions in JSON Lines, one line broken and one duplicated; times already known."""
     code = "int main() {{ return {}; }}\n"
     submissions = [
         {"submission_id": f"s{n}", "problem_id": "p1", "user_id": "u", "date": 100 - n, "code": code.format(n)}
@@ -279,7 +279,7 @@ def test_recorded_times_rebuild_pairs_without_running_anything(tmp_path: Path) -
     assert {row["target_reward_pct_bin"] for row in rows(tmp_path / "out") if row["target_reward"] == 1} == {
         max(row["target_reward_pct_bin"] for row in rows(tmp_path / "out"))
     }
-    # With a date the same problem is new: another dataset of the same folder; what no longer is one of it goes.
+    # With a date the same problem is new: another dataset in the same folder; obsolete files are removed.
     text = (tmp_path / "recipe.yaml").read_text().replace("test: 0", "test: 0, since: 1970-01-01")
     (tmp_path / "recipe.yaml").write_text(text)
     assert build_dataset(tmp_path / "recipe.yaml", tmp_path / "out")["rows"] == {"new": 5}
@@ -331,7 +331,7 @@ def test_published_rows_taken_apart_and_rebuilt(tmp_path: Path) -> None:
         # The published sums were rounded after they were added up, the times by test before.
         assert again["speedup"] == pytest.approx(row["src_agg_runtime"] / row["tgt_agg_runtime"], rel=1e-6)
         assert set(again["tests"]) == set(row["tests"])
-        # The published fastest program need not be in any of these rows; where it is, it is found.
+        # The published fastest program need not be in any of these rows; if it is, it is found.
         assert again["fastest_agg_runtime"] >= row["fastest_agg_runtime"] * (1 - 1e-6)
     fastest = {
         row["problem_id"]: built[key]["fastest_agg_runtime"] / row["fastest_agg_runtime"] for key, row in wanted.items()

@@ -1,4 +1,4 @@
-"""Generators from tests: what inputs have in common is found, and what is made from it has it, too."""
+"""Generators from tests: what the inputs have in common is found, and holds for everything made from it."""
 
 import random
 from collections.abc import Callable

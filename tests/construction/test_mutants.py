@@ -1,4 +1,4 @@
-"""Mutants: the mistakes that are made, and which inputs find them."""
+"""Mutants: which mistakes are introduced, and which inputs find them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_each_kind_has_its_turn_and_the_seed_decides() -> None:
     assert chosen("", 4, "pair") == []
 
 
-def test_what_tests_miss_larger_inputs_find(executor: Executor, mini: PairDataset) -> None:
+def test_larger_inputs_find_what_tests_miss(executor: Executor, mini: PairDataset) -> None:
     pair = replace(mini.pairs[0], src_code=CODE, tgt_code=CODE)
     small = [TestCase("0", b"1\n", b"-1\n"), TestCase("1", b"3\n", b"-3\n")]
     large = [TestCase("s0", b"100000\n", b"4999949990\n")]

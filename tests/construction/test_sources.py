@@ -1,4 +1,4 @@
-"""Sources and tests as they are found: wrong columns, broken files, ids and names."""
+"""Sources and tests as found in the wild: wrong columns, broken files, ids and names."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_a_truncated_file_stops_the_build(tmp_path: Path) -> None:
         read(tmp_path, f"{{kind: parquet, path: a.parquet, {COLUMNS}}}")
 
 
-def test_codenet_as_a_tar_also_one_that_was_cut_off(source: Path, tmp_path: Path) -> None:
-    """Wherever it was cut: inside a program, inside a header, between two entries, and inside what is compressed."""
+def test_codenet_as_a_tar_even_a_truncated_one(source: Path, tmp_path: Path) -> None:
+    """Wherever it was cut: inside a program, inside a header, between two entries, and inside the compressed stream."""
     archive = tmp_path / "codenet.tar"
     with tarfile.open(archive, "w") as tar:
         for name in ("metadata", "data"):
@@ -90,8 +90,8 @@ def test_codenet_as_a_tar_also_one_that_was_cut_off(source: Path, tmp_path: Path
         assert len(named) == 1 and "after " in named[0], found
 
 
-def test_bytes_that_are_no_text_matter_only_where_they_are_read(tmp_path: Path) -> None:
-    """And what is wrong behind such a line is named by its own."""
+def test_invalid_text_matters_only_where_it_is_read(tmp_path: Path) -> None:
+    """A mistake after such a line is reported with its own line number."""
     (tmp_path / "metadata").mkdir()
     row = "s{0},p00001,u{0}{1},5,C++,C++,cpp,Accepted,{2},9,9,{3}\n"
     rows = [row.format(1, "", 1, "\udcff"), row.format(2, "\udcff", 1, ""), row.format(3, "", -1, "")]
@@ -169,7 +169,7 @@ def test_names_of_aizu_are_never_joined() -> None:
     assert problem_of("ABC 1 - A", "AIZU", names) == (None, "neither")
 
 
-def test_what_is_not_utf_8_is_read_anyway() -> None:
+def test_text_that_is_not_utf_8_is_read_anyway() -> None:
     assert decoded("// é\r\n".encode()) == ("// é\n", "utf-8")
     assert decoded("// 日本\n".encode("cp932"))[1] == "cp932"
     assert decoded(b"// \xe9t\xe9\xff\n")[1] == "latin-1"

@@ -1,4 +1,4 @@
-"""Searching stress inputs: those that mini ships are found again; what programs disagree on is dropped."""
+"""The search for stress inputs: it finds those that mini ships, and drops those on which programs disagree."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,13 +42,13 @@ def test_inputs_on_which_programs_differ_are_dropped_and_counted(executor: Execu
     assert pairs[pair.pair_id].shares == {} and pairs[pair.pair_id].best_share is None
 
 
-def test_one_program_alone_is_no_oracle(executor: Executor, mini: PairDataset) -> None:
+def test_a_single_program_is_no_oracle(executor: Executor, mini: PairDataset) -> None:
     pair = replace(mini.pairs[0], src_code=ECHO % "", tgt_code=ECHO % "return 1; ")
     problem, _ = stress_problem("x", [pair], LETTERS, "hand", executor)
     assert (problem.tried, problem.too_few, problem.inputs) == (1, 1, ())
 
 
-def test_where_no_input_is_mostly_work_there_is_none(executor: Executor, mini: PairDataset) -> None:
+def test_no_stress_inputs_where_none_is_mostly_work(executor: Executor, mini: PairDataset) -> None:
     pair = replace(mini.pairs[0], src_code=ECHO % "", tgt_code=ECHO % "fflush(stdout); ")
     problem, pairs = stress_problem("x", [pair], LETTERS, "hand", executor)
     found = pairs[pair.pair_id]
@@ -56,7 +56,7 @@ def test_where_no_input_is_mostly_work_there_is_none(executor: Executor, mini: P
     assert found.best_share is not None and 0 < found.best_share < 0.5
 
 
-def test_a_generator_written_by_hand_goes_before_the_tests(tmp_path: Path) -> None:
+def test_a_handwritten_generator_takes_precedence_over_the_tests(tmp_path: Path) -> None:
     inputs = [f"{n}\n{' '.join(['7'] * n)}\n".encode() for n in range(2, 12)]
     assert chosen_generator("q1", inputs, tmp_path)[1] == "tests"
     (tmp_path / "q1.yaml").write_text("problem: q1\ninput: [{line: [{size: {low: 1, high: 9}}]}]\n")
@@ -65,6 +65,6 @@ def test_a_generator_written_by_hand_goes_before_the_tests(tmp_path: Path) -> No
     assert chosen_generator("m007", inputs, None)[1] == "hand", "shipped"
 
 
-def test_an_unknown_problem_is_said(executor: Executor, mini: PairDataset) -> None:
+def test_an_unknown_problem_is_reported(executor: Executor, mini: PairDataset) -> None:
     with pytest.raises(UserError, match="dataset mini/test: no problem 'm999'"):
         stress_set(mini, executor, LocalPool(1), problems=["m999"])

@@ -1,4 +1,4 @@
-"""`dataset check` finds what would change scores, says where, and exits 1 for it."""
+"""`dataset check` finds whatever would change scores, says where, and then exits with 1."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def check(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
     return code, capsys.readouterr().out
 
 
-def test_a_dataset_in_order(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sound_dataset(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(data, "test", row(1), row(2))
     code, said = check(capsys)
     assert code == 0
@@ -93,7 +93,7 @@ def test_missing_times_are_counted_and_no_fault(data: Path, cache: Path, capsys:
     assert line.split()[1:] == ["2", "978", "1", "41", "1", "0", "0"]
 
 
-def test_an_archive_does_as_well(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_archive_works_as_well(data: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(data, "test", row(1))
     shutil.make_archive(str(data / "merged_test_cases"), "gztar", data, "merged_test_cases")
     shutil.rmtree(data / "merged_test_cases")
@@ -108,7 +108,7 @@ def test_what_cannot_be_checked(data: Path, cache: Path, capsys: pytest.CaptureF
     assert "test.jsonl does not exist" in capsys.readouterr().err
 
 
-def test_mini_is_in_order(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mini_is_sound(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(capsys, "mini", "--quick")[0] == 0
 
 
@@ -116,10 +116,10 @@ def inline(*tests: tuple[str, str]) -> list[dict[str, str]]:
     return [{"input": given, "output": expected} for given, expected in tests]
 
 
-def test_data_of_ones_own(
+def test_your_own_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A single file with its tests: the same options as a run's, and answers for machines."""
+    """A single file with its tests: the same options as for a run, and JSON output."""
     monkeypatch.delenv("PIE_DATA_DIR", raising=False)
     own = {"src_code": FINE, "tgt_code": FAST, "tests": inline(("1", "2"), ("1", "2"))}
     rows = [own | {"pair_id": "fine"}, own | {"pair_id": "wrong", "src_code": WRONG, "tests": inline(("1", "2"))}]

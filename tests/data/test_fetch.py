@@ -1,4 +1,4 @@
-"""`dataset fetch`: says where the files are; verifies what arrives from a folder, file:// or HTTP, and lays it out."""
+"""`dataset fetch`: says where to get the files; verifies what comes from a folder, file:// or HTTP, and unpacks it."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ ROW = {"problem_id": "p1", "src_id": "a", "tgt_id": "b", "src_code": "int main()
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """What someone downloaded: two splits and the tests as a zip."""
+    """A user's download: two splits, and the tests as a zip."""
     folder = tmp_path / "downloads"
     folder.mkdir()
     (folder / "train.jsonl").write_text(json.dumps(ROW) + "\n")
@@ -31,7 +31,7 @@ def files(tmp_path: Path) -> Path:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves a folder with byte ranges; `asked` notes the requests, `breaks_at` ends the first answer too early."""
+    """Serves a folder with byte ranges; `asked` records the requests, `breaks_at` cuts the first answer short."""
 
     def __init__(self, folder: Path, asked: list[str], breaks: list[int], *rest: object) -> None:
         self.folder, self.asked, self.breaks = folder, asked, breaks
@@ -151,7 +151,7 @@ def test_a_broken_download_is_continued(
     assert (target / "merged_test_cases.zip").read_bytes() == (files / "merged_test_cases.zip").read_bytes()
 
 
-def test_places_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fetch(tmp_path / "missing", tmp_path / "pie") == 2
     assert "not a folder" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()

@@ -1,4 +1,4 @@
-"""Generators: the language, what is wrong with one said in a line, and the same bytes everywhere."""
+"""Generators: the language, mistakes reported in one line, and the same bytes everywhere."""
 
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def test_orders() -> None:
         ([{"lines": []}], "did you mean line"),
     ],
 )
-def test_what_is_wrong_is_said(spec: object, said: str, tmp_path: Path) -> None:
+def test_mistakes_are_reported(spec: object, said: str, tmp_path: Path) -> None:
     import yaml
 
     path = tmp_path / "p1.yaml"

@@ -1,4 +1,4 @@
-"""Datasets: one schema, rows that lack something reported by id, files that are wrong named."""
+"""Datasets: one schema; incomplete rows are reported by id, and broken files by name."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Mutants as a file: counts of them, and what is refused."""
+"""Files of mutants: their counts, and what is refused."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_what_is_written_is_read_and_its_sum_is_its_content(tmp_path: Path) -> N
     assert found.rates.of(["p9"]) is None
 
 
-def test_what_is_not_such_a_file_is_said(tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "mutants.json"
     assert read_mutants(path, "d", "test") is None
     path.write_text('{"schema_version": 9}')
@@ -53,7 +53,7 @@ def test_what_is_not_such_a_file_is_said(tmp_path: Path) -> None:
 
 
 def test_a_copy_under_another_name_is_read(tmp_path: Path) -> None:
-    """A dataset may be copied with all that lies beside it; whether a problem is the same its sums say."""
+    """A dataset may be copied with everything beside it; hashes show whether a problem is the same."""
     path = tmp_path / "mutants.json"
     write_mutants(path, MutantSet(dataset="d", split="val", problems={}))
     assert read_mutants(path, "another", "test") == MutantSet(dataset="d", split="val", problems={})

@@ -1,4 +1,4 @@
-"""Data of one's own: files, folders, the hub and plug-ins; tests in the rows; what is odd answered well."""
+"""Your own data: files, folders, the Hub and plug-ins; tests in the rows; good messages for whatever is odd."""
 
 import gzip
 import importlib
@@ -184,7 +184,7 @@ def test_tests_in_the_row(tmp_path: Path, tests: Any, expected: list[tuple[str, 
         ({"src_id": "a\nb"}, r"src_id is 'a\\nb'; expected text without control characters"),
     ],
 )
-def test_a_row_that_is_no_pair_says_why(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+def test_a_row_that_is_not_a_pair_is_reported_with_the_reason(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
     dataset = load_dataset(written(tmp_path / "d.jsonl", OTHER, ROW | row))
     assert len(dataset.pairs) == 1
     (rejected,) = dataset.rejected
@@ -298,7 +298,7 @@ def test_a_column_that_no_row_has(tmp_path: Path, write: str) -> None:
     assert main(["dataset", "check", str(tmp_path / "e.jsonl"), "--quick"]) == 2
 
 
-def test_places_that_are_none(tmp_path: Path) -> None:
+def test_invalid_places(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no such file or folder"):
         load_dataset(tmp_path / "d.jsonl")
     with pytest.raises(UserError, match=r"unknown dataset 'mnii'; did you mean mini\? \(also: hf:OWNER/NAME, a folder"):
@@ -343,7 +343,7 @@ def test_nothing_inherits_what_is_published(tmp_path: Path) -> None:
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An installed package with datasets: a path, a function of a split, a package of files; and two that are none."""
+    """An installed package with datasets: a path, a function of a split, a package of files; and two invalid ones."""
     written(tmp_path / "other_folder" / "test.jsonl", ROW)
     (tmp_path / "other_folder" / "__init__.py").write_text("")
     written(tmp_path / "data" / "test.jsonl", ROW)
@@ -384,7 +384,7 @@ def test_a_package_adds_datasets(plugin: str, name: str, capsys: pytest.CaptureF
     ]
 
 
-def test_a_plugin_that_is_none(plugin: str) -> None:
+def test_an_invalid_plugin(plugin: str) -> None:
     said = r"dataset wrong of package other 1\.0: expected a path or a function of a split's name, found int; update it"
     with pytest.raises(UserError, match=said):
         load_dataset("wrong")

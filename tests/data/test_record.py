@@ -1,4 +1,4 @@
-"""What holds for any row: ids follow the content and nothing else, tests in rows arrive byte for byte."""
+"""What holds for every row: ids depend on the content alone, and tests in rows arrive byte for byte."""
 
 import json
 from typing import Any
@@ -57,7 +57,7 @@ def test_different_content_has_different_ids(
 
 
 def test_ids_stay_what_they_are() -> None:
-    """Results name pairs by them: a change here would make old runs another dataset's."""
+    """Results name pairs by these ids: a change here would turn old runs into runs of another dataset."""
     record = parse(row("int main(){}", "int main(){;}", [("1", "2")]), COLUMNS, None)
     assert record.pair_id == "7febc7bf845d25c8-a8e75f138ce8acc1"
     assert record.problem_id == "2ba1e093386e3abd"

@@ -1,4 +1,4 @@
-"""Where rows come from and what their columns are called: files, a hub dataset, a YAML of the user's own."""
+"""Where rows come from and what their columns are called: files, a Hub dataset, a user's YAML file."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_a_wrong_yaml_says_where(tmp_path: Path, text: str, message: str) -> Non
         load_spec(str(tmp_path / "mine.yaml"))
 
 
-def test_names_that_are_none(tmp_path: Path) -> None:
+def test_invalid_names(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"unknown dataset 'mnii'; did you mean mini\? \(also: hf:OWNER/NAME"):
         load_spec("mnii")
     with pytest.raises(UserError, match="no such file"):
@@ -82,7 +82,7 @@ def test_names_that_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_a_hub_dataset(data: Path, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `datasets` takes as a name, here a folder: the same columns, the hub's split names, tests from files."""
+    """A name that `datasets` accepts, here a folder: the same columns, the Hub's split names, tests from files."""
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "hf"))
@@ -104,7 +104,7 @@ def test_a_hub_dataset(data: Path, form: str, tmp_path: Path, monkeypatch: pytes
         load_dataset(f"hf:{folder}", "train", with_tests=False)
 
 
-def test_a_hub_dataset_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_hub_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match=r"dataset hf:/no/such/folder: cannot be loaded"):
         load_dataset("hf:/no/such/folder", "train", with_tests=False)

@@ -1,4 +1,4 @@
-"""Tests read from a folder, a zip and tars without unpacking them; archives that mean harm get nowhere."""
+"""Tests read from a folder, a zip and tars without unpacking them; malicious archives do no harm."""
 
 import io
 import tarfile
@@ -36,7 +36,7 @@ def archive(path: Path, files: dict[str, bytes]) -> Path:
 
 @pytest.fixture(params=["folder", "tests.zip", "tests.tar", "tests.tar.gz", "tests.tgz"])
 def stored(request: pytest.FixtureRequest, tmp_path: Path) -> StoredTests:
-    """FILES, found by the name without its ending, in a folder within where it is an archive."""
+    """FILES, found by the name without its extension; in archives, inside a folder."""
     inside = {f"./merged/{name}": data for name, data in FILES.items()}
     if request.param == "folder":
         for name, data in FILES.items():
@@ -67,7 +67,7 @@ def test_a_row_cannot_point_outside(stored: StoredTests, tmp_path: Path, key: tu
 
 
 @pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
-def test_what_takes_long_is_done_once(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expensive_work_is_done_once(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = archive(tmp_path / f"tests{ending}", FILES)
     open_tests(path, tmp_path / "cache")
     before = sorted((tmp_path / "cache").rglob("*.*"))
@@ -103,7 +103,7 @@ def test_a_link_in_a_tar_is_no_test(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
-def test_archives_that_cannot_be_used(tmp_path: Path, name: str) -> None:
+def test_unusable_archives(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"neither nor")
     with pytest.raises(UserError, match=rf"{name}: cannot be read .*fetch it again"):
         open_tests(tmp_path / name, tmp_path / "cache")

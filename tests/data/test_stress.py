@@ -1,4 +1,4 @@
-"""Stress inputs: kept as generator, seed and sum, made again bit by bit, read as tests."""
+"""Stress inputs: stored as generator, seed and hash, regenerated bit for bit, read as tests."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def mini_set(mini_path: Path) -> StressSet:
     return read_stress(mini_path, "mini", "test")
 
 
-# What reads files comes first: another user need not reach the interpreter's.
+# Files are read first: another user may have no access to the interpreter's.
 ELSEWHERE = """
 import os, sys
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_a_pair_without_work_has_none(mini_set: StressSet) -> None:
     assert mini_set.model_copy(update={"pairs": {pair.pair_id: known}}).tests_of(pair) == ()
 
 
-def test_another_input_or_output_is_found_out(mini_set: StressSet, mini_path: Path) -> None:
+def test_a_changed_input_or_output_is_noticed(mini_set: StressSet, mini_path: Path) -> None:
     data = json.loads(mini_path.read_text())
     first = data["problems"]["m001"]["inputs"][0]
     for change in ({"seed": 99}, {"output": packed(b"none\n")}):
@@ -104,7 +104,7 @@ def test_another_input_or_output_is_found_out(mini_set: StressSet, mini_path: Pa
     assert not StressTests(mini_set, mini_path).has(("m001", "input", "s99"))
 
 
-def test_its_sum_does_not_hang_on_the_compression(mini_set: StressSet) -> None:
+def test_its_hash_does_not_depend_on_the_compression(mini_set: StressSet) -> None:
     problem = mini_set.problems["m001"]
     other = [each.model_copy(update={"output": "another packing"}) for each in problem.inputs]
     problems = {**mini_set.problems, "m001": problem.model_copy(update={"inputs": tuple(other)})}
@@ -124,7 +124,7 @@ def test_sets_are_written_and_read(mini_set: StressSet, tmp_path: Path) -> None:
         ("x", "Invalid JSON"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(content: str | None, said: str, tmp_path: Path) -> None:
+def test_mistakes_in_a_file_are_reported(content: str | None, said: str, tmp_path: Path) -> None:
     path = tmp_path / "set.json"
     if content is not None:
         path.write_text(content)

@@ -1,4 +1,4 @@
-"""The ruler's fit: it finds the numbers that made the data, and says honestly what it is worth on unseen problems."""
+"""The ruler's fit: it recovers the numbers behind the data, and reports its error on unseen problems honestly."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ NUMBERS = {"memory_cycles": 7, "cycles_per_1000_instructions": 90}
 
 
 def observations(problems: int, per_problem: int, odd_one: float = 1.0) -> list[Observation]:
-    """Runs whose times are the numbers' exactly, but for the last problem, whose programs take `odd_one` as long."""
+    """Runs whose times follow exactly from the numbers; the last problem's programs take `odd_one` times as long."""
     random = np.random.default_rng(0)
     made = []
     for problem in range(problems):

@@ -1,4 +1,4 @@
-"""The comparators that are functions; what takes a program is in test_comparing.py."""
+"""The comparators that are functions; test_comparing.py covers those that are programs."""
 
 import os
 from collections import defaultdict
@@ -27,7 +27,7 @@ from pie_bench.execution.checker import (
         ("1 2", "1 2\n3\n", False, False),
         ("0.3334", "0.3333", True, False),
         ("0.335", "0.333", False, False),
-        ("1 0.3334", "1 0.3333", False, False),  # only a whole line is taken for a number
+        ("1 0.3334", "1 0.3333", False, False),  # only a whole line can be a number
         ("1  2", "1 2", False, True),  # whitespace inside a line counts for PIE's
         ("1\n2", "1 2", False, True),
         ("nan", "1", False, False),
@@ -108,7 +108,7 @@ def test_where_the_standard_comparator_differs_from_the_papers(
 
 
 @pytest.mark.parametrize(("name", "same"), [("paper", True), ("standard", False), ("strict", False)])
-def test_bytes_that_are_no_text_are_equal_only_to_themselves(name: str, same: bool) -> None:
+def test_invalid_text_equals_only_itself(name: str, same: bool) -> None:
     assert same_output(name, b"a\xff", b"a\xfe") is same
     assert same_output(name, b"a\xff", b"a\xff")
 

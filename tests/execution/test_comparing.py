@@ -1,4 +1,4 @@
-"""Comparators in an environment: which one says what is right, and the checkers that are programs."""
+"""Comparators in an environment: which one decides, and checkers that are programs."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_every_environment_has_every_comparator(checkers: Path) -> None:
     assert len(ids) == 4, "numbers by different comparators are of different environments"
 
 
-def test_what_checkers_say_is_part_of_the_environment_not_where_they_lie(checkers: Path, tmp_path: Path) -> None:
+def test_the_content_of_checkers_is_part_of_the_environment_not_their_path(checkers: Path, tmp_path: Path) -> None:
     def environment_id() -> str:
         return Environment(load_environment_spec(f"skylake+checker:{checkers}"), {}).environment_id
 
@@ -82,7 +82,7 @@ def test_an_unknown_comparator_is_an_unknown_environment(name: str) -> None:
         load_environment_spec(name)
 
 
-def test_a_checker_judges_the_problems_that_it_is_of(checkers: Path) -> None:
+def test_a_checker_judges_only_its_own_problems(checkers: Path) -> None:
     with Judge(f"skylake+checker:{checkers}") as judge:
         assert judge(BACKWARDS, _pair("q1"), measured=False).outcome == "ok"
         wrong = judge(OTHERS, _pair("q1"), measured=False)

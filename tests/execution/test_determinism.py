@@ -1,4 +1,4 @@
-"""The same candidates again, in another order, from nothing, on a machine with every core loaded: the same bytes.
+"""The same candidates again, in another order, with an empty cache, on a machine with every core loaded: the same bytes.
 
 30 candidates of every outcome; a sample of them by default, all with PIE_BENCH_TEST_ALL=1 (two minutes of CPU time).
 """

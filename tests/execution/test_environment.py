@@ -1,4 +1,4 @@
-"""Environments: ids that stay, files of one's own, simulators and environments from elsewhere."""
+"""Environments: stable ids, your own files, simulators and environments of other packages."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.run.verdict import Candidate
 
 FACTS = {"compiler": "c", "gem5": "g"}
-IDS = {  # of measurements and entries: where nothing that is measured or judged changes, neither may these
+IDS = {  # ids of measurements and entries: they must not change unless what is measured or judged does
     "gem5-pie": ("ec167be2fb47f21f", "d80b94cc2eea3cce"),
     "gem5-skylake": ("0dc91f4757ff8956", "d80b94cc2eea3cce"),
 }
@@ -111,7 +111,7 @@ def test_identities() -> None:
     assert recompiled.simulation_id == one.simulation_id, "a binary's own sum says how it was compiled"
 
 
-def test_an_environment_of_ones_own_is_a_file_that_may_include_the_packages(tmp_path: Path) -> None:
+def test_your_own_environment_is_a_file_that_may_include_the_packages(tmp_path: Path) -> None:
     own(tmp_path, "_mine", "max_instructions: 7")
     path = tmp_path / "own.yaml"
     path.write_text("include: [skylake.yaml, _mine.yaml]\nenvironment: own\ndescription: mine\n")
@@ -140,24 +140,24 @@ def test_an_environment_of_ones_own_is_a_file_that_may_include_the_packages(tmp_
         ("comparator: loose", "own.yaml:4: comparator: "),
     ],
 )
-def test_what_is_wrong_in_a_file_is_said_with_its_line(tmp_path: Path, line: str, says: str) -> None:
+def test_mistakes_in_a_file_are_reported_with_their_line(tmp_path: Path, line: str, says: str) -> None:
     with pytest.raises(UserError) as error:
         load_environment_spec(str(own(tmp_path, "own", line)))
     assert says in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["cachegrind", "cachegrind-host", "cachegrind-host-strict", "cachegrind+paper"])
-def test_environments_that_are_gone_name_their_successor(name: str) -> None:
+def test_removed_environments_name_their_successor(name: str) -> None:
     with pytest.raises(UserError, match=f"^environment {name.partition('+')[0]} is gone; use its successor: skylake$"):
         load_environment_spec(name)
 
 
-def test_a_file_may_be_called_what_is_gone(tmp_path: Path) -> None:
+def test_a_file_may_bear_the_name_of_a_removed_environment(tmp_path: Path) -> None:
     path = str(own(tmp_path, "cachegrind-like"))
     assert load_environment_spec(path).environment == "cachegrind-like"
 
 
-def test_names_and_files_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_names_and_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown environment 'skylak'; did you mean .*skylake"):
         load_environment_spec("skylak")
     with pytest.raises(UserError, match=r"nowhere\.yaml: no such file"):
@@ -168,7 +168,7 @@ def test_names_and_files_that_are_not_there(tmp_path: Path) -> None:
         load_environment_spec(str(tmp_path / "two.yaml"))
 
 
-def test_a_simulator_from_elsewhere_measures(toy: Path, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_simulator_of_another_package_measures(toy: Path, sandbox: Sandbox, tmp_path: Path) -> None:
     executor = open_executor(str(toy), tmp_path, sandbox)
     assert executor.environment.facts["toy"] == "1.0"
     assert executor.environment.found.description == "the toy"
@@ -180,13 +180,15 @@ def test_a_simulator_from_elsewhere_measures(toy: Path, sandbox: Sandbox, tmp_pa
     assert executor.environment.spec.simulator.labels == {"steps": "steps of the toy"}
 
 
-def test_a_plug_in_that_is_no_simulator_is_named(toy: Path) -> None:
+def test_a_plug_in_that_is_not_a_simulator_is_named(toy: Path) -> None:
     toy.write_text(toy.read_text().replace("toy_ruler:Toy", "toy_ruler:NoSimulator"))
     with pytest.raises(UserError, match="toy_ruler:NoSimulator: its `spec` is not a subclass of SimulatorSpec"):
         load_environment_spec(str(toy))
 
 
-def test_a_sandbox_from_elsewhere_is_used_by_its_import_string(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sandbox_of_another_package_is_used_by_its_import_string(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "boxes.py").write_text(
         "from pie_bench.execution.sandbox.unsafe import UnsafeSandbox\n"
         "from pie_bench.execution.sandbox.sandbox import SandboxError\n"

@@ -1,4 +1,4 @@
-"""From a program to a verdict: every outcome, by a program that earns it."""
+"""From a program to a verdict: every outcome, each with a program that gets it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def candidate(code: str | None, **fields: object) -> Candidate:
     return Candidate("pair", "candidate", 0, code, **fields)  # type: ignore[arg-type]
 
 
-def test_a_right_program_is_measured_on_every_test(executor: Executor) -> None:
+def test_a_correct_program_is_measured_on_every_test(executor: Executor) -> None:
     verdict = executor.execute(candidate(DOUBLE), TESTS)
     assert (verdict.outcome, verdict.detail) == ("ok", "")
     assert [test.outcome for test in verdict.tests] == ["ok", "ok"]
@@ -83,7 +83,7 @@ def test_behaving_differently_in_the_simulator_is_forbidden(executor: Executor) 
 
 
 class Rounding(QemuSimulator):
-    """One whose programs write something else, as where long doubles are rounded."""
+    """A simulator in which programs print something else, as if long doubles were rounded."""
 
     rounds_long_double = True
 
@@ -91,7 +91,7 @@ class Rounding(QemuSimulator):
         yield from (replace(each, stdout_sha256="0" * 64) for each in super().measure(binary, inputs))
 
 
-def test_what_the_simulator_computes_less_exactly_is_unsupported(executor: Executor) -> None:
+def test_less_exact_results_of_the_simulator_are_unsupported(executor: Executor) -> None:
     # gem5 computes long doubles with 64 bits; the processor with 80
     code = HEAD + "int main(){ int n; cin >> n; volatile long double x = 1; cout << (x + 1e-18L == x ? 0 : 2 * n); }"
     assert executor.execute(candidate(code), TESTS).outcome == "ok"
@@ -108,7 +108,7 @@ def test_what_the_simulator_computes_less_exactly_is_unsupported(executor: Execu
 
 
 class Counting:
-    """A sandbox that counts the simulations it runs, and fails as often as it is told to."""
+    """A sandbox that counts its simulations, and fails as often as told to."""
 
     name = "counting"
     shows_roots = accounts_cpu = True
@@ -158,10 +158,10 @@ def test_identical_binaries_are_measured_once(counted: Executor, counting: Count
     assert counting.simulations == len(TESTS) + 2, "only what was missing: one input"
 
 
-def test_our_own_failure_is_tried_once_more_and_never_the_programs_fault(counted: Executor, counting: Counting) -> None:
+def test_our_own_failure_is_retried_once_and_never_blamed_on_the_program(counted: Executor, counting: Counting) -> None:
     counting.failures = 1
     assert counted.execute(candidate(DOUBLE), TESTS).outcome == "ok"
-    counting.failures = 2  # a known program is measured, and the answer then once more
+    counting.failures = 2  # a known program is measured, then the answer once more
     assert counted.execute(candidate(DOUBLE + "// two"), TESTS).outcome == "ok"
     counting.failures = 1_000
     failed = counted.execute(candidate(DOUBLE + "// always"), TESTS)

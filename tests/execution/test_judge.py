@@ -25,7 +25,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_one_program_on_tests_of_ones_own(own_cache: Path) -> None:
+def test_one_program_on_your_own_tests(own_cache: Path) -> None:
     with Judge(HOST) as judge:
         verdict = judge(FAST, source=SLOW, tests=TESTS)
         assert (verdict.outcome, verdict.failed) == ("ok", None)
@@ -49,7 +49,7 @@ def test_one_program_on_tests_of_ones_own(own_cache: Path) -> None:
     assert row.fetchone() == (2,)
 
 
-def test_many_at_once_in_the_order_in_which_they_are_done(own_cache: Path, tiny: Path) -> None:
+def test_many_at_once_as_they_finish(own_cache: Path, tiny: Path) -> None:
     with Judge(HOST, workers=2) as judge:
         pair = load_pair(tiny, PAIRS[0])
         programs = [pair.pair.tgt_code, pair.pair.src_code, "int main() { return x; }"]
@@ -73,7 +73,7 @@ def test_the_checks_for_cheating_hold_here_too(own_cache: Path) -> None:
         assert judge(code, tests=tests, measured=False).outcome == "forbidden"
 
 
-def test_what_it_needs_is_said(own_cache: Path) -> None:
+def test_missing_and_wrong_arguments_are_reported(own_cache: Path) -> None:
     judge = Judge(HOST)
     pair = load_pair("mini", "m001_slow-m001_fast")
     with pytest.raises(UserError, match="there are no tests"):

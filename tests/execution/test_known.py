@@ -1,4 +1,4 @@
-"""A program that was judged is not judged again, and nothing else is taken for it."""
+"""A program is judged once, and nothing else is mistaken for it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_known_program_is_not_judged_again(executor: Executor, judged: list[Ca
     assert len(judged) == 3
 
 
-def test_what_may_be_another_the_next_time_is_judged_again(executor: Executor, judged: list[Candidate]) -> None:
+def test_what_may_turn_out_differently_is_judged_again(executor: Executor, judged: list[Candidate]) -> None:
     for candidate in (
         replace(OURS, code=None, reason="no_code"),
         replace(OURS, code="int main() { return x; }", alternatives=(DOUBLE,)),
@@ -56,7 +56,7 @@ def test_what_may_be_another_the_next_time_is_judged_again(executor: Executor, j
         assert len(judged) == 2
 
 
-def test_all_that_decides_a_verdict_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_that_decides_a_verdict_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {
         key_of(OURS, TESTS, True, "e"),
         key_of(OURS, TESTS, False, "e"),
@@ -76,7 +76,7 @@ def test_all_that_decides_a_verdict_is_in_its_key(monkeypatch: pytest.MonkeyPatc
     assert key_of(OURS, TESTS, True, "e") not in keys
 
 
-def test_it_lasts_and_what_is_damaged_is_judged_again(
+def test_it_is_kept_and_damaged_records_are_judged_again(
     executor: Executor, judged: list[Candidate], tmp_path: Path
 ) -> None:
     store = executor._workshop.store

@@ -1,4 +1,4 @@
-"""Nothing of a candidate remains: after its run, and after the harness was killed in the middle of it."""
+"""Nothing of a candidate remains, neither after its run nor after the harness was killed during it."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from pie_bench.execution.sandbox.cgroups import find_cgroups
 from pie_bench.execution.sandbox.choose import probe_sandbox
 from pie_bench.execution.sandbox.sweep import sweep
 
-# Ends only when it is killed; tries to leave something behind. The sandbox ends it sooner than any limit would.
+# Runs until killed and tries to leave something behind. The sandbox ends it before any limit would.
 CLINGING = """```cpp
 #include <csignal>
 #include <cstdio>
@@ -55,14 +55,14 @@ def programs(harness: int) -> set[int]:
 
 
 def alive(process: int) -> bool:
-    """Neither gone nor a zombie that nobody has waited for yet."""
+    """Still running: neither gone nor an unreaped zombie."""
     with suppress(OSError):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
 def things(harness: int) -> set[str]:
-    """Mounts, shared memory, temporary files and control groups of this machine that could be its candidates'."""
+    """Mounts, shared memory, temporary files and control groups of this machine that could belong to its candidates."""
     named = re.compile(rf"pie_bench-{harness}-.*|.*pie_bench_left")
     folders = [folder for folder in map(Path, ("/dev/shm", "/tmp", "/var/tmp")) if folder.is_dir()]
     found = {str(path) for folder in folders for path in folder.iterdir() if named.fullmatch(path.name)}
@@ -126,7 +126,7 @@ def test_a_killed_harness_leaves_nothing(
     assert left == set()
 
 
-def test_what_lives_is_not_swept(tmp_path: Path) -> None:
+def test_what_is_in_use_is_not_swept(tmp_path: Path) -> None:
     mine = Path(f"/tmp/pie_bench-{os.getpid()}-test")
     dead = subprocess.Popen(["/bin/true"])
     dead.wait()

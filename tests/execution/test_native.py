@@ -1,4 +1,4 @@
-"""A program's native runs: in one sandbox for all inputs where that can be, and what a program makes of it."""
+"""A program's native runs: in one sandbox for all inputs where possible, and what programs may do to it."""
 
 import functools
 import signal
@@ -23,7 +23,7 @@ LIMITS = Limits(
     tmp_bytes=1 << 20,
 )
 
-# By the first character of its input: ends in one of the ways in which programs do.
+# The first character of its input decides how it ends.
 WAYS = """
 #include <bits/stdc++.h>
 #include <fcntl.h>
@@ -89,7 +89,7 @@ def _compiled(toolchain: Toolchain, *flags: str) -> bytes:
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is logged of runs; other tests may have turned the package's log off."""
+    """What runs log; other tests may have turned the package's log off."""
     lines: list[str] = []
     monkeypatch.setattr(native._log, "info", lambda text, *of: lines.append(text % of))
     return lines
@@ -113,7 +113,7 @@ def alone(sandbox: Sandbox, toolchain: Toolchain, data: bytes, *flags: str) -> F
     return sandbox.run(command, LIMITS, "payload")
 
 
-def test_a_run_among_others_is_as_one_alone(mechanism: Sandbox, host_toolchain: Toolchain) -> None:
+def test_a_run_among_others_equals_one_alone(mechanism: Sandbox, host_toolchain: Toolchain) -> None:
     inputs = [way.encode() for way in "ecsomdatie"]
     found = served(mechanism, host_toolchain, inputs)
     for data, finished in zip(inputs, found, strict=True):
@@ -132,7 +132,7 @@ def test_cpu_time_is_each_runs_own(mechanism: Sandbox, host_toolchain: Toolchain
         assert max(first.user_seconds or 0, last.user_seconds or 0) < 0.3
 
 
-def test_what_serves_a_program_is_out_of_its_reach(
+def test_the_server_is_out_of_the_programs_reach(
     mechanism: Sandbox, host_toolchain: Toolchain, said: list[str]
 ) -> None:
     signals, limits, files, after = served(mechanism, host_toolchain, [b"k", b"l", b"p", b"e"])
@@ -142,7 +142,7 @@ def test_what_serves_a_program_is_out_of_its_reach(
         assert (signals.stdout, limits.stdout, files.stdout) == (b"-1-1-1-1", b"-1", b"0" * 10)
 
 
-def test_after_one_that_only_waits_the_others_go_on(sandbox: Sandbox, host_toolchain: Toolchain) -> None:
+def test_the_others_go_on_after_one_that_only_waits(sandbox: Sandbox, host_toolchain: Toolchain) -> None:
     before, waited, after = served(sandbox, host_toolchain, [b"e", b"w", b"e"])
     assert (before.stdout, after.stdout) == (b"e!", b"e!")
     assert (waited.wall_timeout, waited.stalled) == (True, True)
@@ -162,7 +162,7 @@ def test_what_may_reserve_any_addresses_may_not_fill_memory(
 
 
 def test_one_sandbox_serves_all(sandbox: Sandbox, host_toolchain: Toolchain) -> None:
-    """Where bubblewrap is what is chosen; the others say that they do not."""
+    """If bubblewrap is chosen; the other sandboxes report that they do not serve."""
     server = host_toolchain.server()
     assert server is not None
     binary = _compiled(host_toolchain)
@@ -177,7 +177,7 @@ def test_one_sandbox_serves_all(sandbox: Sandbox, host_toolchain: Toolchain) -> 
         assert sandbox.name != "bubblewrap", error
 
 
-def test_where_the_server_ends_each_input_gets_a_sandbox(
+def test_if_the_server_ends_each_input_gets_a_sandbox(
     sandbox: Sandbox, host_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch, said: list[str]
 ) -> None:
     ends = host_toolchain.compile("int main() { return 1; }").binary

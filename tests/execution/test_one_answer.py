@@ -1,4 +1,4 @@
-"""One answer harms no run: whatever it does to what measures it, it gets an outcome of its own, once and soon."""
+"""One answer cannot harm a run: whatever it does to what measures it, it soon gets an outcome, once."""
 
 import time
 from pathlib import Path
@@ -46,15 +46,15 @@ def judged(executor: Executor, code: str) -> Verdict:
 
 
 @pytest.mark.parametrize("name", STALLING)
-def test_what_waits_for_ever_is_stopped_soon(executor: Executor, name: str) -> None:
+def test_a_program_that_waits_forever_is_stopped_soon(executor: Executor, name: str) -> None:
     began = time.monotonic()
     verdict = judged(executor, STALLING[name])
     assert verdict.outcome != "infra_error", verdict.detail
     assert time.monotonic() - began < 60
 
 
-def test_what_only_waits_is_told_from_what_runs(spec: EnvironmentSpec, sandbox: Sandbox) -> None:
-    """A dead-lock, which needs no call that the sandbox could refuse."""
+def test_waiting_is_told_from_running(spec: EnvironmentSpec, sandbox: Sandbox) -> None:
+    """A deadlock, which needs no system call that the sandbox could refuse."""
     toolchain = Toolchain(ToolchainSpec(compiler="g++", flags=("-O1", "-pthread")), spec.compile_limits, sandbox)
     binary = toolchain.compile("#include <mutex>\nint main() { std::mutex m; m.lock(); m.lock(); }").binary
     assert binary is not None
@@ -65,14 +65,14 @@ def test_what_only_waits_is_told_from_what_runs(spec: EnvironmentSpec, sandbox: 
 
 
 @pytest.mark.parametrize("name", BREAKING)
-def test_what_breaks_its_measurement_is_decided_once(executor: Executor, name: str) -> None:
+def test_a_program_that_breaks_its_measurement_is_decided_once(executor: Executor, name: str) -> None:
     verdict = judged(executor, BREAKING[name])
     assert verdict.outcome != "infra_error", verdict.detail
     assert Verdict.from_json(verdict.to_json()) == verdict
 
 
 def failing(error: Exception, only: str) -> Any:
-    """A step that fails for programs with this text, and for no other."""
+    """A step that fails only for programs with this text."""
 
     def step(subject: Any, workshop: Any) -> Any:
         if only in (subject.candidate.code or ""):
@@ -86,7 +86,7 @@ def failing(error: Exception, only: str) -> Any:
     "error",
     [SandboxError("no counts"), MeasurementMismatchError("forked and alone differ"), ValueError("too many digits")],
 )
-def test_what_fails_twice_beside_a_program_that_works_is_the_answers_doing(
+def test_two_failures_while_a_known_program_works_are_the_answers_doing(
     executor: Executor, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr(judging, "STEPS", (failing(error, "puts"), *judging.STEPS))
@@ -110,13 +110,13 @@ def test_the_datasets_own_programs_are_not_blamed(executor: Executor, monkeypatc
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e12, float("nan")])
-def test_a_time_that_cannot_be_is_no_time(seconds: float) -> None:
+def test_an_impossible_time_is_not_used(seconds: float) -> None:
     verdict = judging._readable(Verdict("p", "candidate", 0, "e", "ok", runtime_seconds=seconds, startup_seconds=0.0))
     assert (verdict.outcome, verdict.runtime_seconds) == ("forbidden", None)
     assert "measured as nothing can be: runtime_seconds" in verdict.detail
 
 
-def test_nothing_is_written_that_cannot_be_read_again(tmp_path: Path) -> None:
+def test_whatever_is_written_can_be_read_again(tmp_path: Path) -> None:
     run = Run(tmp_path)
     with pytest.raises(PieBenchError, match="pair p: not a verdict: runtime_seconds"):
         run.append(Verdict("p", "candidate", 0, "e", "ok", runtime_seconds=0.0))

@@ -1,4 +1,4 @@
-"""The local pool, and what it takes for jobs to run elsewhere."""
+"""The local pool, and what running jobs elsewhere requires."""
 
 import os
 import threading

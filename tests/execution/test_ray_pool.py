@@ -39,7 +39,7 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     folder = Path(f"/tmp/pb-ray-{os.getpid()}")  # short: it holds sockets
-    # Raylets wait 17 s for their Python agents unless told otherwise, which take longer on a busy machine.
+    # By default raylets wait 17 s for their Python agents, which take longer on a busy machine.
     settings = {
         "RAY_TMPDIR": str(folder),
         "PYTHONPATH": os.pathsep.join([str(PACKAGE_DIR.parent), os.environ.get("PYTHONPATH", "")]),
@@ -56,7 +56,7 @@ def cluster() -> Iterator[Any]:
         try:
             for name in ("one", "two"):
                 add(found, name)
-            # Workers import what lies where their driver was when it connected, before what their node has.
+            # Workers import from their driver's folder at the time it connected, in preference to what their node has.
             patch.chdir(folder)
             connected(found.address)
             patch.chdir(PACKAGE_DIR.parent)
@@ -91,7 +91,7 @@ def times_ten(item: int) -> int:
 
 
 def dies(folder: Path, item: int) -> int:
-    """Kills its worker: with 1 the first time, with 3 always."""
+    """Kills its worker: 1 the first time, 3 every time."""
     if item == 3 or (item == 1 and not (folder / "died").exists()):
         if item == 1:
             (folder / "died").touch()
@@ -148,7 +148,7 @@ def test_an_error_of_a_call_or_of_the_items_is_raised_as_it_is(pool: RayPool) ->
         list(pool.map_unordered(times_ten, items()))
 
 
-def test_a_call_whose_worker_dies_is_made_again_but_not_for_ever(pool: RayPool, tmp_path: Path) -> None:
+def test_a_call_whose_worker_dies_is_repeated_but_not_forever(pool: RayPool, tmp_path: Path) -> None:
     said = []
 
     def lost(item: int, why: str) -> int:
@@ -189,7 +189,7 @@ def until(true: Any) -> None:
         time.sleep(0.1)
 
 
-def test_nodes_that_would_judge_otherwise_are_left_out_by_name(
+def test_nodes_that_would_judge_differently_are_excluded_and_named(
     pool: RayPool, cluster: Any, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str], cache: Path
 ) -> None:
     package = tmp_path / "old" / "pie_bench"
@@ -230,13 +230,13 @@ def test_nodes_that_would_judge_otherwise_are_left_out_by_name(
     assert sums
 
 
-def test_no_node_that_can_be_used_is_an_error(pool: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_usable_node_is_an_error(pool: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pie_bench, "__version__", "99.0")
     with pytest.raises(UserError, match=r"no node of the cluster can be used: one \(.*it has pie_bench 0.* two \("):
         list(pool.map_unordered(abs, [1]))
 
 
-def test_a_driver_that_is_killed_goes_on_where_it_was(
+def test_a_killed_driver_resumes_where_it_was(
     cluster: Any, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--task", "pie_instruct", "--model", "reference", "--limit", "1", "--samples", "1"]
@@ -256,7 +256,7 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(
     assert len(read_jsonl(there / "verdicts.jsonl")) == 3
 
 
-def test_what_is_wrong_with_the_options(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_options_are_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["run", "--task", "pie_instruct", "--model", "reference", "--limit", "1", "--dry-run"]
     assert main([*options, "--ray-address", "127.0.0.1:1"]) == 2
     assert "--ray-address 127.0.0.1:1: is for --pool ray" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a verdict says of how its program was read; and of programs presented alike, the one that compiles."""
+"""What a verdict says about how its program was read; and, among programs presented alike, the one that compiles."""
 
 from pathlib import Path
 
@@ -29,13 +29,13 @@ def test_a_verdict_says_how_its_program_was_read(tmp_path: Path) -> None:
     assert verdict.reading.passed_over == ("thinking in <think>", "block 1: in java")
 
 
-def test_of_programs_presented_alike_the_one_that_compiles_counts(tmp_path: Path) -> None:
+def test_among_programs_presented_alike_the_one_that_compiles_counts(tmp_path: Path) -> None:
     verdict, code = _judged(f"```cpp\n{GOOD}```\nor\n```cpp\n{BROKEN}```\n", "stop", tmp_path)
     assert (verdict.outcome, code) == ("ok", GOOD)
     assert verdict.reading is not None and "does not compile" in verdict.reading.rule
 
 
-def test_without_a_program_the_verdict_says_what_there_was(tmp_path: Path) -> None:
+def test_without_a_program_the_verdict_says_what_there_was_instead(tmp_path: Path) -> None:
     verdict, code = _judged("```java\npublic class Main { }\n```\n", "stop", tmp_path)
     assert (verdict.outcome, code) == ("no_code", None)
     assert verdict.detail == "no program: block 1: in java"

@@ -1,4 +1,4 @@
-"""The pinned root file system: exact packages, nothing of the host, the same tree wherever it is made."""
+"""The pinned root file system: exact packages, nothing of the host, the same tree wherever it is built."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COUNTS = {"instructions": 2128972, "branches": 354839, "page_faults": 347, "page
 
 
 def deb(*members: tuple[str, str | bytes | None], compression: str = "xz") -> bytes:
-    """A Debian package: bytes are a file (executable if the name ends in +x), text a link, None a folder."""
+    """A Debian package: bytes become a file (executable if the name ends in +x), text a link, None a folder."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         for name, content in members:
@@ -85,7 +85,7 @@ def test_a_package_cannot_write_outside_the_tree(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", b"!<arch>\n", deb(("usr/a", b"x"), compression="zst")])
-def test_what_is_no_package_is_refused(broken: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_package_is_refused(broken: bytes, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Debian package"):
         unpack(broken, tmp_path, ())
 
@@ -134,7 +134,7 @@ def package(content: bytes = PACKAGE) -> Package:
     return Package(path="pool/one_2+b1.deb", bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def test_the_second_mirror_serves_what_the_first_has_not_and_then_the_cache_does(mirror: str, tmp_path: Path) -> None:
+def test_the_second_mirror_serves_what_the_first_lacks_and_then_the_cache_does(mirror: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     assert _fetched(package(), ["http://127.0.0.1:1/none", mirror], cache) == PACKAGE
     assert _fetched(package(), [], cache) == PACKAGE
@@ -148,7 +148,7 @@ def test_another_file_under_the_same_name_is_refused(mirror: str, tmp_path: Path
         _fetched(package(b"what was pinned"), [mirror], tmp_path)
 
 
-def test_a_tree_that_is_not_the_pinned_one_is_not_kept(mirror: str, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_a_tree_other_than_the_pinned_one_is_not_kept(mirror: str, tmp_path: Path, sandbox: Sandbox) -> None:
     class WithLdconfig:
         def __getattr__(self, name: str) -> object:
             return getattr(sandbox, name)
@@ -179,7 +179,7 @@ def test_apts_mirrors_are_read_in_both_formats(tmp_path: Path) -> None:
     assert configured_mirrors(tmp_path / "nowhere") == []
 
 
-def test_the_pinned_tree_is_what_is_pinned(pinned_root: Path) -> None:
+def test_the_built_tree_is_the_pinned_one(pinned_root: Path) -> None:
     spec = load_root_spec("debian-11")
     assert tree_sha256(pinned_root) == spec.tree_sha256
     assert root_path(spec, pinned_root.parent) == pinned_root

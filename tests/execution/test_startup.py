@@ -1,4 +1,4 @@
-"""What a program does before `main`, apart from its work."""
+"""Start-up, what a program does before `main`, separated from its work."""
 
 from __future__ import annotations
 

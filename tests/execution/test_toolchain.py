@@ -1,4 +1,4 @@
-"""Compiling foreign text."""
+"""Compiling untrusted text."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from pie_bench.execution.sandbox.sandbox import Sandbox, SandboxError
 from pie_bench.execution.toolchain import Toolchain
 
 
-def test_equal_sources_give_equal_binaries_and_comments_change_nothing(host_toolchain: Toolchain) -> None:
+def test_equal_sources_give_equal_binaries_whatever_their_comments(host_toolchain: Toolchain) -> None:
     code = "#include <iostream>\nint main(){ std::cout << 1; }\n"
     first, second = host_toolchain.compile(code), host_toolchain.compile(code + "// the same program\n")
     assert first.outcome == "ok"
@@ -51,7 +51,7 @@ def test_a_compiler_kept_busy_is_a_timeout(
         slow.compile(endless)
 
 
-def test_a_terminal_is_no_header_to_wait_for(host_toolchain: Toolchain) -> None:
+def test_the_compiler_does_not_wait_for_a_terminal(host_toolchain: Toolchain) -> None:
     assert host_toolchain.compile('#include "/dev/ptmx"\nint main() {}').outcome in ("ok", "compile_error")
 
 

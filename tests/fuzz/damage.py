@@ -1,4 +1,4 @@
-"""How bytes and records are damaged: a few small changes to something valid come further than noise does."""
+"""How bytes and records are damaged: a few small changes to something valid get further than noise."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""What 64 KB of any answer cost the harness, in its own process: CPU seconds and memory, whatever is repeated in it."""
+"""What 64 KB of an answer cost the harness in its own process, whatever they repeat: CPU seconds and memory."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ from pie_bench.prompting.extract import extract_code
 
 SIZE = 1 << 16
 MOST_SECONDS, MOST_BYTES = 0.2, 100 << 20
-BUSY = 5  # times as long does a busy machine take; what is not linear takes a hundred times
+BUSY = 5  # times: a busy machine's slowdown; anything not linear takes a hundred times as long
 TESTS = [TestCase(str(n), f"{n * 7919}\n".encode(), f"{n * 104729}\n".encode()) for n in range(1, 20)]
 INPUTS = [test.input for test in TESTS]
 
@@ -63,7 +63,7 @@ def test_it_is_small(name: str, unit: str) -> None:
 
 
 def _seconds(parser: Callable[[str], object], text: str) -> float:
-    """CPU seconds without those of whatever traces the lines that are run, as coverage does."""
+    """CPU seconds, without line tracing such as coverage's."""
     tracer = sys.gettrace()
     sys.settrace(None)
     try:

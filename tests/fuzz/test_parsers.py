@@ -1,7 +1,7 @@
-"""Every parser of bytes that others wrote: whatever they are, it gives a value or the error that it documents.
+"""Every parser of untrusted bytes: whatever they are, it returns a value or raises the error that it documents.
 
-Not here: bundles and entries (tests/leaderboard), inputs' grammars (tests/integrity/test_guards.py), archives of tests
-(tests/data/test_stored_tests.py).
+Not here: bundles and entries (tests/leaderboard), inputs' grammars (tests/execution/integrity/test_guards.py), archives
+of tests (tests/data/test_stored_tests.py).
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""A run's files with anything in them: every command on the run ends well or says which file is wrong."""
+"""A run's files with arbitrary contents: every command on the run succeeds or names the broken file."""
 
 import contextlib
 import json

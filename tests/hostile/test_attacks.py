@@ -1,4 +1,4 @@
-"""Programs that attack: each is stopped by every sandbox of this machine, and is shown to work without one.
+"""Programs that attack: every sandbox of this machine stops each, and each is shown to work without one.
 
 Without: in a namespace that is thrown away (own processes, network, names, shared memory; the host's files read-only),
 so that a test that cannot fail would be noticed.
@@ -41,7 +41,7 @@ NOT_SHOWN = {
     "read another's memory": "the throw-away namespace's first process is no ordinary one",
 }
 
-# What a mechanism lets through; docs/security.md says why that is harmless.
+# What a mechanism does not stop; docs/security.md says why that is harmless.
 LET_THROUGH = {("container", "another personality")}
 
 
@@ -67,7 +67,7 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def attacked(
     sandbox: Sandbox, host_spec: EnvironmentSpec, host_toolchain: Toolchain, binary: bytes, attack: str, secret: Path
 ) -> list[Finished]:
-    """How it ends as a program does on its tests, on each of which it attacks."""
+    """How it ends when judged on its tests, attacking on each of them."""
     command = Command(["/w/program", attack, str(secret)], files={"/w/program": File(binary, True)})
     return list(in_one_sandbox(command, [b"1\n", b"1\n"], host_spec.native_limits, sandbox, host_toolchain))
 
@@ -151,3 +151,14 @@ def test_the_documentation_lists_them_all(pytestconfig: pytest.Config) -> None:
     assert re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)[2 : 2 + len(ATTACKS)] == ATTACKS
     for attack in COMPILE_TIME:
         assert f"- {attack}" in text
+
+
+def test_the_table_of_the_documentation_can_be_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sandbox: Sandbox
+) -> None:
+    from tests.hostile import __main__ as table
+
+    monkeypatch.setattr(table, "ATTACKS", ["fork"])
+    monkeypatch.setattr(table, "probe_sandboxes", lambda: {"bubblewrap": sandbox, "landlock": "", "container": ""})
+    table.main()
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| fork | Operation not permitted | not tried |")

@@ -1,4 +1,4 @@
-"""The task for Inspect gives the same answers the same numbers as `pie-bench run`."""
+"""The task for Inspect gives the same numbers as `pie-bench run` on the same answers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_same_answers_get_the_same_numbers(cache: Path, tmp_path: Path, monk
         (pair,) = (pair for pair in pairs if pair.src_code.strip() in messages[-1].text)
         assert config.temperature == run.plan.task.sampling.temperature
         output = ModelOutput.from_content("mockllm/model", texts[pair.pair_id, config.seed])
-        output.usage = ModelUsage()  # without, Inspect downloads a tokenizer to count
+        output.usage = ModelUsage()  # otherwise Inspect downloads a tokenizer to count
         return output
 
     (log,) = inspect_ai.eval(

@@ -15,7 +15,7 @@ RUN = "--task pie_instruct --model reference --samples 2 --dataset pie --environ
 
 @pytest.fixture(autouse=True)
 def as_pie(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The dataset of the run is known to all tests under the name that a bundle has for it."""
+    """All tests know the run's dataset by the name that a bundle has for it."""
     monkeypatch.setenv("PIE_DATA_DIR", str(tiny))
 
 

@@ -48,7 +48,7 @@ def test_the_board_groups_what_can_be_compared_and_ranks_by_speedup(tmp_path: Pa
     assert unknown["metrics"]["speedup"] == {"best@1": None, "first@1": None}, "not known is not zero"
 
 
-def test_the_same_entry_again_changes_nothing_and_another_one_is_refused(tmp_path: Path) -> None:
+def test_merging_an_entry_again_changes_nothing_and_a_different_one_is_refused(tmp_path: Path) -> None:
     path = put(made(), tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*.json") if p.name != FILE}
     put(made(), tmp_path)
@@ -88,7 +88,7 @@ def test_an_edited_board_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_the_shipped_board_and_schema_are_what_its_entries_and_types_say() -> None:
     assert check(LEADERBOARD_DIR) >= 45
-    # Byte for byte: a change that nobody made would be one in every pull request.
+    # Byte for byte: spurious changes would otherwise be part of every pull request.
     for name, value in derived({}).items():
         if name == "schema.json":
             text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

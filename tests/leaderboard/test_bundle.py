@@ -80,7 +80,7 @@ def test_a_path_is_no_public_name(cache: Path, finished_run: Path, tmp_path: Pat
 def test_another_machine_measures_the_same(
     packed: Path, tiny: Path, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    """Another home, folder and cache, other variables; nothing measured before, but the root file systems built."""
+    """Another home, folder, cache and environment; nothing measured before, only the root file systems built."""
     (tmp_path / "home").mkdir()
     shutil.copy(packed, tmp_path / "home" / "theirs.zip")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIE_", "XDG_", "HF_"))}
@@ -98,7 +98,7 @@ def test_another_machine_measures_the_same(
     assert "not signed: give --key" in verified.stdout
 
 
-def test_a_lie_that_holds_together_is_found_by_measuring(
+def test_a_consistent_lie_is_found_by_measuring(
     finished_run: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     liar = tmp_path / "liar"
@@ -126,7 +126,9 @@ def test_a_lie_that_holds_together_is_found_by_measuring(
         ({"sandbox": "unsafe"}, "sandbox: run with 'unsafe'"),
     ],
 )
-def test_what_cannot_be_submitted(finished_run: Path, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_runs_that_cannot_be_submitted(
+    finished_run: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished_run, copy)
     results = json.loads((copy / "results.json").read_text())

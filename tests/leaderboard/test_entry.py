@@ -1,4 +1,4 @@
-"""Entries: what one run says, and what no file may say."""
+"""Entries: what a run says, and what no file may say."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ def test_what_is_written_reads_back_the_same() -> None:
     assert read_entry(json.dumps(entry.model_dump(mode="json")).encode(), "x") == entry
 
 
-def test_a_files_name_tells_runs_apart_that_differ_in_anything() -> None:
+def test_a_files_name_distinguishes_runs_that_differ_in_anything() -> None:
     entry = made()
     assert entry.file_name.startswith("pie_instruct--smollm2--mini-n2-p8--")
     others = [

@@ -1,4 +1,4 @@
-"""Who brings an entry does not say in the same change who may verify it."""
+"""A change that adds an entry must not also change who may verify it."""
 
 import json
 import subprocess
@@ -28,14 +28,14 @@ def listed(*names: str) -> str:
         (None, {REVIEWERS: listed("a")}, False),
         (None, {ENTRY: "1", "README.md": "x"}, False),
         (None, {REVIEWERS: listed(), ENTRY: "1"}, False),  # the board begins: nobody may verify yet
-        (listed("a"), {REVIEWERS: listed(), ENTRY: "1"}, False),  # a key goes, its entries are made anew
+        (listed("a"), {REVIEWERS: listed(), ENTRY: "1"}, False),  # a key is removed, and its entries are rewritten
         (None, {REVIEWERS: listed("a"), ENTRY: "1"}, True),
         (listed("a"), {REVIEWERS: listed("a", "b"), ENTRY: "1"}, True),
         (listed("a"), {ENTRY: "1", REVIEWERS: listed("a").replace("k", "l")}, True),
         (listed("a"), {REVIEWERS: "no JSON", ENTRY: "1"}, True),
     ],
 )
-def test_entries_and_keys_come_apart(
+def test_entries_and_keys_come_separately(
     tmp_path: Path, before: str | None, changes: dict[str, str], refused: bool
 ) -> None:
     git(tmp_path, "init", "-q")

@@ -1,4 +1,4 @@
-"""Verified is a reviewer's signature: nobody else can say it, and what was signed cannot be changed."""
+""" "Verified" is a reviewer's signature: nobody else can give it, and what was signed cannot be changed."""
 
 import base64
 import json
@@ -48,7 +48,7 @@ def flipped(signature: str) -> str:
     return base64.b64encode(raw).decode()
 
 
-def test_what_a_reviewer_signed_holds(tmp_path: Path, by: Signer) -> None:
+def test_a_reviewers_signature_holds(tmp_path: Path, by: Signer) -> None:
     path = put(verified(by), tmp_path)
     assert read_entries(tmp_path)[path.name].status == "verified"
     assert (tmp_path / "key").stat().st_mode & 0o077 == 0
@@ -109,7 +109,7 @@ def test_nobody_verifies_a_run_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_hand_edited_number_is_found(tmp_path: Path, by: Signer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a verified entry any; of another one that contradicts the same entry."""
+    """Any changed number in a verified entry; in others, one that contradicts the rest of the entry."""
     for entry, where in (
         (verified(by), "verification.entry_sha256|metrics.speedup"),
         (made(), "metrics.speedup.best@1"),

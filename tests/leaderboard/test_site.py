@@ -55,7 +55,7 @@ def made_entries() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The committed entries of runs, and those made up here. (The paper's rows would put these out of sight.)"""
+    """The committed entries of runs, and those made up here; the paper's rows would push these out of sight."""
     board = tmp_path_factory.mktemp("board")
     shutil.copytree(LEADERBOARD_DIR / "entries", board / "entries", ignore=shutil.ignore_patterns("as_published*"))
     for name, entry in made_entries().items():
@@ -381,7 +381,7 @@ def test_published_results_are_folded_below_measured_ones(browser: Any, tmp_path
     context.close()
 
 
-def test_pages_of_entries_that_are_gone_go_and_nothing_else(tmp_path: Path) -> None:
+def test_only_pages_of_removed_entries_are_deleted(tmp_path: Path) -> None:
     entries, out = tmp_path / "entries", tmp_path / "out"
     entries.mkdir()
     for name, entry in made_entries().items():

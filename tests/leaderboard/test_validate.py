@@ -1,4 +1,4 @@
-"""Bundles that were tampered with: each is refused, and told by which field."""
+"""Bundles that were tampered with: each is refused, with the field named."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def text_of(parts: Parts) -> dict[str, bytes]:
 
 
 def changed(member: str, *keys: str | int, to: Any) -> Callable[[Parts], None]:
-    """Sets one value; the sums are made anew, so that it is the check behind them that must notice."""
+    """Sets one value and recomputes the sums, so that a later check must notice."""
 
     def tamper(parts: Parts) -> None:
         place = parts[member]
@@ -77,7 +77,7 @@ def failed_test(verdict: dict[str, Any]) -> None:
 
 
 def a_tenth_less(verdict: dict[str, Any]) -> None:
-    """Less time than the counts make, spread over the tests so that sums and start-up agree."""
+    """Less time than follows from the counts, spread over the tests so that sums and start-up agree."""
     for name in ("runtime_seconds", "startup_seconds"):
         verdict[name] *= 0.9
     for test in verdict["tests"]:
@@ -85,7 +85,7 @@ def a_tenth_less(verdict: dict[str, Any]) -> None:
 
 
 def more_startup(verdict: dict[str, Any]) -> None:
-    """All but nothing of the run is start-up: good for the metrics without it."""
+    """Hardly any of the run is start-up, which improves the metrics without it."""
     verdict["startup_seconds"] = 0.0
     for test in verdict["tests"]:
         test["startup_seconds"] = test["seconds"] * 0.999
@@ -93,7 +93,7 @@ def more_startup(verdict: dict[str, Any]) -> None:
 
 
 def half_of_all(verdict: dict[str, Any]) -> None:
-    """Counts, times and sums all agree, but the same program stands there twice."""
+    """Counts, times and sums all agree, but the same program appears twice."""
     share = 0.5
     for name in ("counters", "startup_counters"):
         verdict[name] = {event: int(count * share) for event, count in verdict[name].items()}
@@ -607,7 +607,7 @@ def test_an_archive_that_is_not_a_bundle_is_refused_before_it_is_unpacked(
     assert [p.name for p in tmp_path.rglob("*")] == ["in", "bundle.zip"]
 
 
-def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_bundle(tmp_path: Path) -> None:
     with (
         pytest.raises(UserError, match="no such bundle; make one: pie-bench leaderboard submit"),
         validated(tmp_path / "x.zip"),
@@ -615,13 +615,13 @@ def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
         pass
 
 
-def test_sizes_are_limited_however_the_directory_lies(packed: Path, tmp_path: Path) -> None:
+def test_sizes_are_limited_even_if_the_directory_lies(packed: Path, tmp_path: Path) -> None:
     buffer = io.BytesIO(packed.read_bytes())
     with zipfile.ZipFile(buffer) as archive:
         assert all(info.date_time == (1980, 1, 1, 0, 0, 0) for info in archive.infolist())
     data = bytearray(packed.read_bytes())
     at = data.index(b"PK\x01\x02")
-    data[at + 24 : at + 28] = (100).to_bytes(4, "little")  # less than there is: read no further, and noticed
+    data[at + 24 : at + 28] = (100).to_bytes(4, "little")  # less than there is: noticed, and not read any further
     (tmp_path / "x.zip").write_bytes(data)
     with pytest.raises(UserError, match="not a usable zip file|the checksum of"), validated(tmp_path / "x.zip"):
         pass

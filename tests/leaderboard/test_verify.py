@@ -1,4 +1,4 @@
-"""Which programs are measured again: what the score hangs on always, and others that nobody can know beforehand."""
+"""Which programs are measured again: always those that decide the score, and others that nobody can predict."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -36,7 +36,7 @@ def test_the_largest_speedups_and_what_is_near_a_threshold_are_always_measured()
     assert found == largest | near | {("p03", "candidate", 1), ("p04", "candidate", 1)}
 
 
-def test_the_rest_is_drawn_anew_by_every_seed() -> None:
+def test_every_seed_draws_the_rest_differently() -> None:
     verdicts = made()
     programs = {key: Candidate(*key, code=None if key == ("p00", "candidate", 1) else "") for key in verdicts}
     bundle = SimpleNamespace(sha256="b")

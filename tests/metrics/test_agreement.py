@@ -26,7 +26,7 @@ def test_by_hand() -> None:
     assert found.worst_error == pytest.approx(0.25)
 
 
-def test_nothing_and_one_have_no_correlation() -> None:
+def test_fewer_than_two_values_have_no_correlation() -> None:
     assert math.isnan(agreement([]).median_error)
     assert math.isnan(agreement(compared((1.0, 2.0))).rank_correlation)
 

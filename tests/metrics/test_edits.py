@@ -1,4 +1,4 @@
-"""Kinds of edit: told apart on small examples, and how often they agree with the labels of the bundled pairs."""
+"""Kinds of edit: distinguished on small examples, and how often they agree with the labels of the bundled pairs."""
 
 import pytest
 

@@ -16,7 +16,7 @@ def test_powers_are_found_exactly(exponent: float) -> None:
     assert fit.low == pytest.approx(fit.high, abs=1e-5)
 
 
-def test_what_is_not_straight_has_a_wide_interval() -> None:
+def test_a_bad_fit_has_a_wide_interval() -> None:
     fit = fitted([(10, 1.0), (20, 1.0), (40, 1.0), (80, 9.0), (160, 9.0)])
     assert fit is not None and fit.low < 0.6 < fit.exponent < fit.high
 
@@ -36,7 +36,7 @@ def test_ranks_by_hand() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=3, max_size=30))
-def test_ranks_are_as_scipy_has_them(values: list[tuple[int, int]]) -> None:
+def test_ranks_are_scipys(values: list[tuple[int, int]]) -> None:
     from scipy.stats import spearmanr
 
     first, second = [[float(each[side]) for each in values] for side in (0, 1)]

@@ -72,12 +72,12 @@ def test_old_and_new_problems() -> None:
     assert block(dates={"a": 100, "b": 100})["model"].ages is None, "one date tells nothing apart"
 
 
-def test_nothing_comes_of_nothing() -> None:
+def test_no_pairs_give_no_numbers() -> None:
     assert block([]) == {}
 
 
 def test_drawing_samples_anew_widens_an_interval() -> None:
-    """Samples that differ within pairs: the interval over problems alone would have no width."""
+    """Samples that differ within pairs; an interval over problems alone would have no width."""
     pairs = [pair(f"x{i}", ok(4.0), ok(2.0), ok(1.0), ok(4.0)) for i in range(12)]
     interval = block(pairs)["model"].two_way["speedup"]
     assert interval.value == 2.5 and interval.low < 2.2 < 2.8 < interval.high

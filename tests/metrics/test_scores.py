@@ -1,4 +1,4 @@
-"""From pairs to every number, and what rests on start-up."""
+"""From pairs to every number, and what depends on start-up."""
 
 import math
 
@@ -54,7 +54,7 @@ PAIRS = [
 ]
 
 
-def test_both_ways_both_times_by_hand() -> None:
+def test_both_methods_and_both_times_by_hand() -> None:
     scores = all_scores(PAIRS)
     assert find(scores, "speedup", 1, "first").value == pytest.approx((1.5 + 1) / 2)
     assert find(scores, "speedup", 1, "best").value == pytest.approx(((1.5 + 1) / 2 + (1 + 2.5) / 2) / 2)
@@ -91,7 +91,7 @@ def test_shares_at_a_bound_and_means_without_spread() -> None:
     assert (exact.value, exact.low, exact.high) == (1.0, None, None)
 
 
-def test_no_pair_no_score() -> None:
+def test_without_a_pair_there_is_no_score() -> None:
     assert all_scores([]) == []
     assert interval_facts([])["problems"] == 0
 

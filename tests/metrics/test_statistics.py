@@ -1,4 +1,4 @@
-"""Intervals: what they cover in a simulation with a known truth, and what they say where there is little to say."""
+"""Intervals: their coverage in a simulation with a known truth, and what they give for little data."""
 
 import math
 
@@ -74,7 +74,7 @@ def test_alike_pairs_widen_the_interval() -> None:
     assert widths[2] > 2 * widths[0]
 
 
-def test_where_there_is_little_to_say_nothing_is_made_up() -> None:
+def test_too_few_values_have_no_interval() -> None:
     some = np.array([[1.0], [2.0], [4.0]])
     one_problem = intervals(some, np.array([0, 0, 0]))
     assert one_problem.mean == pytest.approx(7 / 3)

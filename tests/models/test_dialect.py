@@ -1,4 +1,4 @@
-"""Refusals as real servers word them, and what is made of answers."""
+"""Refusals as real servers word them, and how answers are read."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def sent_by(dialect: Dialect, **sampling: object) -> dict[str, Any]:
         (UNKNOWN_TOP_K, "top_k", None),
     ],
 )
-def test_what_can_go_without_changing_the_sampling_goes(body, gone, new):
+def test_parameters_that_do_not_change_the_sampling_are_dropped(body, gone, new):
     dialect = Dialect(ENTRY, own_server=True)
     before = sent_by(dialect)
     assert dialect.learn(before, body)
@@ -76,7 +76,7 @@ def test_what_can_go_without_changing_the_sampling_goes(body, gone, new):
     assert dialect.learn(before, body) or new is None, "a call sent before that finds out the same"
 
 
-def test_temperature_that_counts_does_not_go():
+def test_a_temperature_that_matters_is_not_dropped():
     with pytest.raises(UserError, match="m does not accept temperature 0.7 .*--model-args temperature=default"):
         Dialect(ENTRY, own_server=False).learn(
             sent_by(Dialect(ENTRY, own_server=False), temperature=0.7), OPENAI_TEMPERATURE
@@ -101,7 +101,7 @@ def test_fewer_samples_are_asked_for_until_it_agrees():
     assert dialect.most_samples == 2
 
 
-def test_a_refusal_and_its_opposite_do_not_go_on_for_ever():
+def test_contradictory_refusals_do_not_loop_forever():
     dialect = Dialect(ENTRY, own_server=False)
     assert dialect.learn(sent_by(dialect), OPENAI_MAX_TOKENS)
     opposite = json.loads(json.dumps(OPENAI_MAX_TOKENS).replace("max_tokens", "max_completion_tokens"))
@@ -161,7 +161,7 @@ def test_what_a_message_says(message, text):
 @pytest.mark.parametrize(
     "choices", [None, [], {}, [1], [{}], [{"message": "text"}], [{"text": "of the other endpoint"}]]
 )
-def test_no_choices_are_worth_another_try(choices):
+def test_no_choices_are_retried(choices):
     with pytest.raises(Retry, match="without"):
         completions({"choices": choices})
 
@@ -173,7 +173,7 @@ def test_choices_are_told_apart_by_their_index_and_none_is_too_many():
     assert sum(c.completion_tokens for c in found) == 7
 
 
-def test_failures_are_told_apart_and_never_show_the_key():
+def test_failures_are_classified_and_never_show_the_key():
     provider = Provider("http://s/v1", "m", "OPENAI_API_KEY", "sk-secret", "a note")
 
     def failure(status: int, message: str = "sk-secret is wrong", **headers: str) -> Exception:

@@ -32,7 +32,7 @@ SHARED = "# slower version:\n\nint main() {\n  int n, s = 0;\n  cin >> n;\n"
 ONE = SHARED + "  while (n) s += n--;\n  cout << s;\n}\n\n# optimized version of the same code:\n"
 TWO = SHARED + "  while (n) s *= n--;\n  cout << s;\n}\n\n# optimized version of the same code:\n"
 LONG = SHARED + "  // n times\n" * 55 + ONE.removeprefix(SHARED)  # above 256 tokens attention is split among threads
-FLAT = {"temperature": 2.0, "top_p": 1.0}  # so many tokens are as likely that a logit's last bits change the draw
+FLAT = {"temperature": 2.0, "top_p": 1.0}  # so many tokens are equally likely that a logit's last bits change the draw
 CONTEXT = 512
 
 
@@ -151,7 +151,7 @@ def test_chat(weights_path):
 def test_an_interrupt_ends_an_answer_at_once(model):
     handler = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     signal.setitimer(signal.ITIMER_REAL, 1.0)
-    started = time.process_time()  # what others do on the machine is not in it
+    started = time.process_time()  # CPU time, so that other processes do not matter
     try:
         with pytest.raises(KeyboardInterrupt):
             for seed in range(50):
@@ -162,7 +162,7 @@ def test_an_interrupt_ends_an_answer_at_once(model):
     assert answers(model, request(ONE, 0, max_tokens=1))
 
 
-def test_the_port_wants_its_key(model):
+def test_the_port_requires_its_key(model):
     address = model._server.listening_address.removeprefix("http://")
     assert address.startswith("127.0.0.1:")
     connection = http.client.HTTPConnection(address)
@@ -171,7 +171,7 @@ def test_the_port_wants_its_key(model):
     connection.close()
 
 
-def test_an_error_of_the_server_is_ours(model, monkeypatch):
+def test_an_error_of_the_server_is_our_error(model, monkeypatch):
     with pytest.raises(PieBenchError, match="smollm2: llama.cpp: "):
         model.generate([request("half a pair: \ud83d", 0)])
     monkeypatch.setattr(model, "_server", SimpleNamespace(listening_address="http://127.0.0.1:9"))
@@ -179,7 +179,7 @@ def test_an_error_of_the_server_is_ours(model, monkeypatch):
         model.generate([request(ONE, 0)])
 
 
-def test_a_file_that_is_no_model(tmp_path, capfd):
+def test_a_file_that_is_not_a_model(tmp_path, capfd):
     (tmp_path / "bad.gguf").write_bytes(b"GGUF?")
     with pytest.raises(PieBenchError, match=r"bad.gguf: llama.cpp cannot load it"):
         LlamaCppModel("bad", tmp_path / "bad.gguf", "", CONTEXT, "text")

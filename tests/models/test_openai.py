@@ -84,7 +84,7 @@ def test_the_completions_endpoint_gets_the_text_as_it_is(server):
 
 
 @pytest.mark.parametrize("fault", RETRIED)
-def test_what_may_pass_is_tried_again(fault):
+def test_transient_failures_are_retried(fault):
     with serving(Behaviour(script=(fault, fault))) as server:
         found = asked(server, request("a-b", 0, 1), timeout_seconds=0.15)
     assert [found["a-b", i].text for i in (0, 1)] == [f"about a-b {i}: int main() {{}}" for i in (0, 1)]
@@ -161,7 +161,7 @@ def test_sampling_is_never_changed_in_silence():
 
 
 @pytest.mark.parametrize("fault", ["400", "422", "413", "404", "403", "no credit"])
-def test_what_cannot_pass_fails_at_once_and_keeps_what_is_under_way(fault):
+def test_permanent_failures_end_at_once_and_keep_answers_under_way(fault):
     behaviour = Behaviour(script=("", "", "", "", fault), seconds=0.02)
     with serving(behaviour) as server:
         found = []
@@ -198,7 +198,7 @@ def test_a_server_that_stays_down_ends_the_run_soon_and_names_itself():
         assert len(server.seen.bodies) < 60
 
 
-def test_a_call_that_never_succeeds_does_not_keep_the_others():
+def test_a_call_that_never_succeeds_does_not_hold_up_the_others():
     with serving(Behaviour(script=("500",) * 3)) as server:
         found = []
         with pytest.raises(UserError, match=r"1 call got no answer, the first for pair p0-q \(3 attempts"):
@@ -273,7 +273,7 @@ def test_a_pause_that_a_person_notices_is_explained(capfd, monkeypatch):
     assert said == f"pie-bench: {server.url}: 429: slow down; retrying in 0 s\n", "once, not five times"
 
 
-def test_short_retry_after_again_and_again_is_backed_off_from_and_said(capfd):
+def test_repeated_short_retry_after_is_backed_off_from_and_reported(capfd):
     with serving(Behaviour(script=("429 with Retry-After",) * 5, retry_after_ms=1)) as server:
         asked(server, request("a-b", 0), backoff_seconds=0.1)
     gaps = [later - earlier for earlier, later in pairwise(server.seen.times)]

@@ -38,7 +38,7 @@ def test_back_off_grows_and_is_bounded(attempt, base, drawn):
     assert whole / 2 <= seconds <= whole <= 60
 
 
-def test_it_doubles_until_the_first_objection_and_then_feels_its_way():
+def test_it_doubles_until_the_first_objection_and_then_grows_slowly():
     async def play() -> None:
         pace = Pace(most=64)
         sizes = []

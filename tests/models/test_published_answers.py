@@ -1,4 +1,4 @@
-"""Answers in the form of the paper's authors: every row finds its pair, and what has none is named."""
+"""Answers in the format of the paper's authors: every row finds its pair, and rows without one are named."""
 
 import json
 from pathlib import Path

@@ -107,7 +107,7 @@ def test_models_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("call", [lambda name: find_model(name, {}), weights_of])
-def test_an_unknown_name_is_met_with_the_known_ones(call):
+def test_an_unknown_name_is_answered_with_the_known_ones(call):
     with pytest.raises(UserError, match=r"unknown model 'smolm'; did you mean smollm2\?; others: hf:ID_OR_FOLDER, "):
         call("smolm")
 

@@ -95,7 +95,7 @@ def test_what_is_missing_is_said_before_the_first_answer(tmp_path):
 )
 def test_a_malformed_line_is_named(tmp_path, line, what):
     path = tmp_path / "answers.jsonl"
-    first = json.dumps(GENERATION | {"sample_index": 5}) + "\n\n"  # an empty line is no harm, and counts
+    first = json.dumps(GENERATION | {"sample_index": 5}) + "\n\n"  # an empty line is harmless, and counts as a line
     path.write_bytes((first + line + "\n").encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=rf"answers.jsonl:3: {what}") as caught:
         replay(path)

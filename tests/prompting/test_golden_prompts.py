@@ -1,4 +1,4 @@
-"""The prompts of the shipped tasks, byte for byte: what a task asks never changes under one version."""
+"""The prompts of the shipped tasks, byte for byte: they never change without a new version."""
 
 import sys
 from pathlib import Path

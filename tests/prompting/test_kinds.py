@@ -1,4 +1,4 @@
-"""Answers by hand, many of each kind: thinking, which block, where code begins and ends, why an answer ended.
+"""Handwritten answers, many of each kind: reasoning, which block, where code begins and ends, why an answer ended.
 
 One line a case: its name, the text, and the program in it (by default P) or why there is none.
 """

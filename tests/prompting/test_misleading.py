@@ -159,7 +159,7 @@ t("inline asm braces", fenced(c := within('    asm volatile("{ }}" ::: "memory")
 t("char brace", fenced(c := within("    char c = '}', d = '\\'', e = '{';")), c)
 t("main K&R macro rep", fenced(c := "#include <cstdio>\n#define rep(i,n) for(int i=0;i<(n);i++)\n#define Main signed main\nMain(){\n    rep(i,3) puts(\"x\");\n}\n"), c)
 
-# what the rules above must leave alone
+# what the rules must leave alone
 t("a quine's escapes", fenced(c := '#include <cstdio>\nint main() {\n    puts("#include <cstdio>\\nint main() { puts(\\"x\\"); }");\n}\n'), c)
 t("a quine's escapes, bare", c, c)
 t("lines that begin with a bar", fenced(c := within("    int a = 1\n    | 2\n    | 4;")), c)

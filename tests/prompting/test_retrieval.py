@@ -62,7 +62,7 @@ def test_agrees_with_a_full_sort(tmp_path_factory: pytest.TempPathFactory, data:
     assert not rest or min(scores[found]) >= max(scores[list(rest)]) - 2e-6
 
 
-def test_what_takes_long_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expensive_results_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = [SORT, READ, LOOP]
     first = nearest(SourceIndex("tfidf", corpus, tmp_path), READ, 3, anything)
     files = sorted((tmp_path / "embeddings").iterdir())

@@ -1,4 +1,4 @@
-"""Answers of every kind in every manner of writing, and the inputs that other tools' users report, are read right."""
+"""Answers of every kind and style, and inputs reported by users of other tools, are read right."""
 
 import json
 from collections import Counter
@@ -27,7 +27,7 @@ def test_nearly_all_answers_are_read_right() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_so_are_answers_of_other_seeds(seed: int) -> None:
+def test_answers_of_other_seeds_are_read_right_too(seed: int) -> None:
     answers = list(written.written(seed, 14))
     wrong = Counter((answer.family, answer.kind) for answer in answers if not written.is_right(answer))
     assert wrong.total() <= 0.01 * len(answers), wrong
@@ -63,7 +63,7 @@ def test_every_program_is_recognised_bare_fenced_and_explained() -> None:
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("before", BEFORE)
 def test_hostile_text_takes_linear_time(unit: str, before: str) -> None:
-    """Ten megabytes are in benchmarks/hostile_answers.py: what is longer than two is not read."""
+    """benchmarks/hostile_answers.py tries ten megabytes; nothing beyond two is read."""
 
     def in_time() -> bool:
         quarter, whole = (min(seconds(hostile(before, unit, size)) for _ in range(2)) for size in (12_500, 50_000))

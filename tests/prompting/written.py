@@ -1,4 +1,4 @@
-"""Answers written in the manner of many model families, each with the program that a reader takes from it.
+"""Answers written in the style of many model families, each with the program that a reader takes from it.
 
 `python -m tests.prompting.written` prints the table of docs/answers.md: the share read right by family and by kind, and
 beside it what the paper's own post-processing takes. The programs are those of the bundled dataset; the same seed
@@ -309,7 +309,7 @@ class Writer:
         return self.draw.choice(self.family.outros)
 
     def answer(self, *parts: str) -> str:
-        """Parts with the family's thinking before and its tokens around them."""
+        """The parts, preceded by the family's reasoning and wrapped in its tokens."""
         thought = ""
         if self.family.thinks:
             opened, closed = self.draw.choice(self.family.thinks)
@@ -742,7 +742,7 @@ def _programs() -> list[tuple[str, str]]:
 
 
 def written(seed: int = SEED, per_family: int = PER_FAMILY) -> Iterator[Answer]:
-    """The answers; every kind in turn, so that each is there in every manner of writing before long."""
+    """The answers; every kind in turn, so that each soon occurs in every style."""
     programs = _programs()
     names = list(KINDS)
     for number, family in enumerate(FAMILIES):

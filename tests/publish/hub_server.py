@@ -1,4 +1,4 @@
-"""A server that stands in for the Hugging Face Hub: it makes repositories, takes commits, and keeps what it got."""
+"""A stand-in for the Hugging Face Hub: it creates repositories, accepts commits, and keeps what it gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs on the Hugging Face Hub, by its own client, against a server that stands in for it."""
+"""Runs on the Hugging Face Hub, by its own client, against a stand-in server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 @pytest.fixture
 def fit(run_a: FinishedRun, tmp_path: Path) -> FinishedRun:
-    """A made-up run that a leaderboard would take: as if it had been in a sandbox."""
+    """A made-up run that a leaderboard would accept: as if it had run in a sandbox."""
     run = Run(shutil.copytree(run_a.path, tmp_path / "fit"))
     manifest = run.read_manifest().to_json()
     write_json(run.manifest_path, manifest | {"execution": manifest["execution"] | {"sandbox": "bubblewrap"}})
@@ -66,7 +66,7 @@ def test_a_run_and_its_card_go_up(fit: FinishedRun, hub: Hub, capsys: pytest.Cap
     assert hub.files == before
 
 
-def test_what_the_hub_says_is_one_line(fit: FinishedRun, hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_hub_is_one_line(fit: FinishedRun, hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.refuse = 403
     assert main(["push", str(fit.path), "hf:someone/runs"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -74,7 +74,7 @@ def test_what_the_hub_says_is_one_line(fit: FinishedRun, hub: Hub, capsys: pytes
     assert "HF_TOKEN may write" in line
 
 
-def test_a_hub_that_is_not_there(
+def test_an_unreachable_hub(
     fit: FinishedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as free:
@@ -123,7 +123,7 @@ def test_eval_results_are_what_the_hub_reads(run_a: FinishedRun, tmp_path: Path)
     assert read[0].source_url == "https://example.org/run"
 
 
-def test_eval_results_want_a_benchmark(run_a: FinishedRun, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_results_need_a_benchmark(run_a: FinishedRun, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(run_a.path), "--format", "eval-results"]) == 2
     assert "give --benchmark OWNER/DATASET" in capsys.readouterr().err
     with pytest.raises(UserError, match="--benchmark pie: expected OWNER/DATASET"):

@@ -1,4 +1,4 @@
-"""Trackers get a run by their own clients, offline; what is logged is read back from what the client wrote."""
+"""Trackers receive a run through their own clients, offline; what is logged is read back from the client's files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_what_is_logged(run_a: FinishedRun, record: Record) -> None:
     assert again.run_id == record.run_id
 
 
-def test_a_tracker_that_is_not_there_is_said_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_tracker_is_reported_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="unknown tracker 'wandbb'; did you mean wandb"):
         check_tracker("wandbb")
     monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
@@ -82,7 +82,7 @@ def test_wandb(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (written,) = tmp_path.rglob("*.wandb")
     assert written.name == f"run-{record.run_id}.wandb"
     wanted = [b"best_at_k/speedup", b"speedup/best@4_low", str(record.config["environment_id"]).encode()]
-    for _ in range(600):  # wandb's own process writes it, and may still be at it
+    for _ in range(600):  # wandb's own process writes it, and may still be running
         if all(said in written.read_bytes() for said in wanted):
             break
         time.sleep(0.1)

@@ -82,7 +82,7 @@ def test_the_best_sample_is_the_fastest_correct_one(run_a: FinishedRun) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_for_people_and_for_machines(name: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_json_and_csv(name: str, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(made / "a")
     assert main(["analyse", name, run]) == 0
     for_people = capsys.readouterr().out

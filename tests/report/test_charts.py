@@ -74,7 +74,7 @@ def test_as_files(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert (tmp_path / "plots" / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_cairo_the_svgs_are_there_and_the_remedy_is_said(
+def test_without_cairo_there_are_svgs_and_the_remedy(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "cairosvg", None)
@@ -84,7 +84,7 @@ def test_without_cairo_the_svgs_are_there_and_the_remedy_is_said(
     assert len(list((tmp_path / "p").glob("*.svg"))) == 7
 
 
-def test_the_numbers_of_several_runs_for_machines(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_numbers_of_several_runs_as_json(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(made / "a"), str(made / "b"), "--csv"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("run,task,model,environment_id,metric,k,method,time,of,value,low,high")

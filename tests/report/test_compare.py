@@ -53,7 +53,7 @@ def test_a_run_against_itself_differs_in_nothing(run_a: FinishedRun) -> None:
         assert (each.low, each.smallest_detectable, each.significant) == (None, None, False)
 
 
-def test_turned_round_it_is_the_other_sign(made: Path, run_a: FinishedRun) -> None:
+def test_swapping_the_runs_flips_the_sign(made: Path, run_a: FinishedRun) -> None:
     b = Results.model_validate_json((made / "b" / "results.json").read_text())
     there = compare(run_a.results, b, "A", "B").differences
     back = compare(b, run_a.results, "B", "A").differences

@@ -1,4 +1,4 @@
-"""Names, code, messages and logs that others wrote stay text: in terminals, in pages, in tables and in CSV files."""
+"""Untrusted names, code, messages and logs stay text: in terminals, pages, tables and CSV files."""
 
 import csv
 import io

@@ -30,7 +30,7 @@ WEAK = "p00001"  # a problem whose tests find too few mutants
 
 @pytest.fixture(scope="module")
 def report(made_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A report of both runs, in which one pair's answers are hostile in every text a model has a say in."""
+    """A report of both runs, in which one pair's answers are hostile in every text that a model controls."""
     folder = tmp_path_factory.mktemp("report")
     for name in ("a", "b"):
         shutil.copytree(made_folder / name, folder / name)
@@ -280,7 +280,7 @@ def test_one_file_that_needs_nothing_else(report: Path) -> None:
 
 
 def test_runs_of_which_little_is_left_have_a_report_too(made_folder: Path, tmp_path: Path, browser: Any) -> None:
-    """No usable pair, errors of ours, verdicts without counters: the page says so and does not break."""
+    """No usable pair, our own errors, verdicts without counters: the page says so and does not break."""
     shutil.copytree(made_folder / "b", tmp_path / "run")
     path = tmp_path / "run" / "verdicts.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]

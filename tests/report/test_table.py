@@ -121,7 +121,7 @@ def test_one_pair_is_a_pair_and_has_no_interval() -> None:
     assert "interval" not in text
 
 
-def test_what_a_reader_must_know_is_said_with_its_remedy() -> None:
+def test_what_a_reader_must_know_is_printed_with_its_remedy() -> None:
     assert warnings(RESULTS) == []
     (other,) = warnings(RESULTS.model_copy(update={"answered_prompts": "other"}))
     assert other.startswith("replayed answers were given to other prompts: the numbers need not be the task's")

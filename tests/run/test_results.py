@@ -70,7 +70,7 @@ def test_a_notebook_shows_the_headline_and_runs_nothing() -> None:
     assert str(RESULTS) == repr(RESULTS)
 
 
-def test_results_of_another_version_are_none() -> None:
+def test_results_of_another_version_are_refused() -> None:
     old = RESULTS.model_dump(mode="json") | {"schema_version": 2}
     old["scores"][0]["method"] = "default"
     with pytest.raises(ValueError, match="schema_version"):

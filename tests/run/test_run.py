@@ -1,4 +1,4 @@
-"""A run's folder: every record written is read back the same, and what cannot be read is named."""
+"""A run's folder: every record is read back as written, and what cannot be read is named."""
 
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_guard_findings_read_back_the_same(tmp_path: Path) -> None:
     assert [each.flagged for each in wrote] == [True, False]
 
 
-def test_the_manifest_grows_but_what_is_settled_stays(tmp_path: Path) -> None:
+def test_the_manifest_grows_but_settled_values_stay(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_manifest(Manifest(settings=Settings(task="t", model="m"), identity={"task": "t"}))
     run.settle("generation", {"model_resolved": "m@1", "examples": {}})

@@ -23,7 +23,7 @@ TOKENS = ("first-token-of-the-tests", "another-token-of-the-tests", "a-third-tok
 
 @contextmanager
 def serving(cache: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The server's address, and its process, which is ended in order."""
+    """The server's address and its process, which is shut down properly."""
     command = [sys.executable, "-m", "pie_bench.cli", "serve", "--port", "0", *options]
     environment = os.environ | {"PIE_BENCH_CACHE": str(cache)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -64,7 +64,7 @@ def server(measured_cache: Path, pinned_root: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def guarded_server(measured_cache: Path, pinned_root: Path) -> Iterator[str]:
-    """One that asks for tokens and takes little."""
+    """A server that requires tokens and has small limits."""
     with serving_here(measured_cache, Access(TOKENS, 6, 1 << 20), workers=1, queue=2) as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""The judge server over its real HTTP: the same verdicts as here, and a clear refusal of everything else."""
+"""The judge server over real HTTP: the same verdicts as a local `Judge`, and clear refusals of everything else."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_verdicts_are_byte_for_byte_those_made_here(server: str, cache: Path) ->
     assert lines == [b'{"index":%d,' % index + reply[1:] for index, reply in enumerate(expected)]
 
 
-def test_what_is_asked_for(server: str, cache: Path) -> None:
+def test_options_of_a_request(server: str, cache: Path) -> None:
     client = Client(server)
     verdict = client(RIGHT, source=SLOW, tests=TESTS)
     assert verdict.source is not None
@@ -147,7 +147,7 @@ def test_its_interface_is_documented_without_asking_anybody(server: str) -> None
         assert f"<code>{field}</code>".encode() in page
 
 
-def test_what_it_counts(server: str, cache: Path) -> None:
+def test_its_metrics(server: str, cache: Path) -> None:
     Client(server)(RIGHT, tests=TESTS)
     Client(server)(RIGHT, tests=TESTS)
     text = ask(server, b"", path="/metrics", method="GET")[1].decode()
@@ -229,7 +229,7 @@ def test_a_full_queue_says_when_to_come_back_and_the_server_ends_in_order(measur
             Client(url, patience_seconds=0).health()
 
 
-def test_what_cannot_be_served_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_served_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def refused(*options: str) -> str:
         assert main(["serve", *options]) == 2
         said = capsys.readouterr().err
@@ -256,7 +256,7 @@ def test_what_cannot_be_served_is_said(tmp_path: Path, capsys: pytest.CaptureFix
         Client("nowhere")
 
 
-def test_what_is_no_judge_server_is_said() -> None:
+def test_a_server_that_is_not_a_judge_server_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:

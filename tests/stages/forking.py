@@ -1,4 +1,4 @@
-"""Runs commands in children forked from a process that has imported everything: killing one costs no start-up.
+"""Runs commands in children forked from a process that has imported everything, so that restarting costs no imports.
 
 Reads a line of JSON for each child: [arguments, file for its output, most bytes a file may have or null]; says its
 process id, and its exit status when it has ended.

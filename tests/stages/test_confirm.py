@@ -1,4 +1,4 @@
-"""Two rulers in one run: what is measured again, and what is said about it."""
+"""Two rulers in one run: what is measured again, and what is reported about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generation as a user runs it, against a server that misbehaves: what is paid for is kept, nothing is paid twice."""
+"""Generation as a user runs it, against a misbehaving server: what was paid for is kept, nothing is paid for twice."""
 
 from __future__ import annotations
 
@@ -249,9 +249,7 @@ def test_a_run_belongs_to_its_model_args_but_not_to_how_fast_it_asks(tmp_path, c
         (None, "does not answer (ConnectError"),
     ],
 )
-def test_what_is_wrong_with_a_provider_is_one_line_and_no_run_is_begun(
-    behaviour, message, tmp_path, capsys, monkeypatch
-):
+def test_a_providers_error_is_one_line_and_no_run_is_begun(behaviour, message, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
     with serving(behaviour) as server:
         pass

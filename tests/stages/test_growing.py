@@ -1,4 +1,4 @@
-"""A run grows: more pairs or samples continue it, nothing is asked twice; a stale source of answers is noticed."""
+"""A run grows: more pairs or samples extend it, nothing is asked twice; a stale source of answers is noticed."""
 
 import json
 from pathlib import Path

@@ -33,7 +33,7 @@ static int past_the_end = [] {
 
 @pytest.fixture
 def cheated(cache: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A finished run of two answers to one pair: the human rewrite with a read past the end, and as it is."""
+    """A finished run of two answers to one pair: the human rewrite with an out-of-bounds read, and unchanged."""
     monkeypatch.setenv("PIE_DATA_DIR", str(tiny))  # a bundle's dataset has a name
     pair = load_dataset("pie").pairs[0]
     texts = (SHRUNK % pair.tgt_code, f"```cpp\n{pair.tgt_code}\n```")
@@ -88,7 +88,7 @@ def _with_few_inputs(executor: Executor, guards_of: Callable[..., Guards], *of: 
     return guards_of(executor, *of, n=2)  # each costs seconds
 
 
-def test_a_run_guards_where_it_is_told_to_or_has_many_tests(
+def test_a_run_is_guarded_if_told_to_or_if_it_has_many_tests(
     cheated: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Executor, "guards_of", partialmethod(_with_few_inputs, Executor.guards_of))
@@ -123,7 +123,7 @@ def test_a_pair_that_cannot_be_guarded_is_left_unchecked(cheated: Path, monkeypa
     assert (guards.checked, guards.unchecked) == (0, 2)
 
 
-def test_a_finding_on_another_program_counts_nothing(cheated: Path) -> None:
+def test_a_finding_on_another_program_has_no_effect(cheated: Path) -> None:
     assert main(["guard", str(cheated), "--inputs", "1"]) == 0
     records = read_jsonl(cheated / "guards.jsonl")
     for record in records:

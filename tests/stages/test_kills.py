@@ -19,7 +19,7 @@ from pie_bench.stages.plan import Shard
 
 
 def mutants_of(run: FinishedRun, found: dict[str, int], **changes: str) -> MutantSet:
-    """Ten mutants of each problem, of which the tests find so many."""
+    """Ten mutants of each problem, of which the tests find the given number."""
     pairs = run.plan.dataset.by_problem(list(found))
     problems = {}
     for name, killed in found.items():
@@ -42,7 +42,7 @@ def run(run_a: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def rated(run: FinishedRun) -> FinishedRun:
-    """Scored again where two of its problems are rated, the first of them as weak."""
+    """Scored again with two of its problems rated, the first as weak."""
     strong, weak = sorted({pair.problem_id for pair in run.plan.pairs})[:2]
     path = mutants_path(load_spec(run.plan.dataset_name), "test")
     write_mutants(path, mutants_of(run, {strong: 8, weak: 7}))
@@ -66,7 +66,7 @@ def test_weak_problems_are_marked_everywhere(run: FinishedRun, rated: FinishedRu
     assert {pair["runs"][0]["weak"] for pair in pairs if pair["problem"] != weak} == {None}
 
 
-def test_nothing_else_changes_and_what_is_known_stays(run_a: FinishedRun, rated: FinishedRun, tmp_path: Path) -> None:
+def test_nothing_else_changes_and_known_rates_stay(run_a: FinishedRun, rated: FinishedRun, tmp_path: Path) -> None:
     before, after = (json.loads(each.results_path.read_text()) for each in (run_a, rated))
     assert before["kill_rates"] is None and before["honesty"]["model"]["weak_problems"] is None
     for of in ("model", "human"):

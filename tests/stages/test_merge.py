@@ -1,4 +1,4 @@
-"""Shards put together are the run that they are parts of."""
+"""Merged shards are the run that they are parts of."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ def test_the_results_of_shards_merged_are_byte_for_byte_those_of_a_single_run(
     assert [part["shard"] for part in manifest.merged] == ["2/2", "1/2"]
     assert manifest.cpu_seconds == pytest.approx(sum(part["cpu_seconds"] for part in manifest.merged))
     capsys.readouterr()
-    # It is a run like any other: the same command continues it, and has nothing left to do.
+    # It is a run like any other: the same command resumes it, and has nothing left to do.
     verdicts = (tmp_path / "all" / "verdicts.jsonl").read_bytes()
     assert main([*options, "--run-dir", str(tmp_path / "all")]) == 0
     assert (tmp_path / "all" / "verdicts.jsonl").read_bytes() == verdicts
@@ -52,7 +52,7 @@ def test_a_shard_has_a_folder_of_its_own(cache: Path, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "1/2/3", "-1/2", ""])
-def test_what_is_no_shard_is_said(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_is_not_a_shard_is_reported(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*OPTIONS, f"--shard={text}"]) == 2
     assert capsys.readouterr().err == f"pie-bench: --shard {text}: expected I/N with I from 1 to N, e.g. 3/16\n"
 
@@ -119,7 +119,7 @@ def test_findings_of_the_guards_are_merged_too(run_a: FinishedRun, tmp_path: Pat
     assert api.merge(parts, tmp_path / "all").results == expected
 
 
-def test_what_was_done_to_prompts_is_known_of_all_shards(shards: list[Path], tmp_path: Path) -> None:
+def test_changes_to_prompts_are_known_for_all_shards(shards: list[Path], tmp_path: Path) -> None:
     for number, folder in enumerate(shards):
         cut = {"source_characters_cut": {f"pair {number}": number}} if number else {}
         examples = {"strategy": "none", **cut}
@@ -141,7 +141,7 @@ def test_runs_over_other_pairs_are_merged_too(run_a: FinishedRun, shards: list[P
     assert merged.plan.settings.pairs == tuple(ids[:20])
 
 
-def test_everything_wrong_is_said_before_anything_is_written(
+def test_all_mistakes_are_reported_before_anything_is_written(
     run_a: FinishedRun,
     shards: list[Path],
     tmp_path: Path,

@@ -101,7 +101,7 @@ def test_cpu_time_adds_up_over_commands_and_is_not_guessed(
     run(directory, *one)
     assert cpu_seconds(directory) > first + 0.2, "two programs were compiled again"  # type: ignore[operator]
     manifest = json.loads((directory / "manifest.json").read_text())
-    del manifest["cpu_seconds"]  # as runs have it that were begun before it was recorded
+    del manifest["cpu_seconds"]  # as in runs begun before it was recorded
     (directory / "manifest.json").write_text(json.dumps(manifest))
     (directory / "verdicts.jsonl").write_bytes(verdicts[0])
     run(directory, *one)
@@ -112,7 +112,7 @@ def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-# Its last answer comes once the file `go` lies beside it: until then no run that it answers is over.
+# Its last answer comes only once the file `go` exists: until then no run that it answers can finish.
 LATE = """
 import time
 from pathlib import Path
@@ -247,7 +247,7 @@ def test_our_failures_are_in_no_metric_and_done_again(
 def test_a_failure_ends_a_run_that_waits_for_an_answer(
     pinned_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Said as soon as the first verdict cannot be kept, not when the model answers."""
+    """Reported as soon as the first verdict cannot be stored, not when the model answers."""
     directory = tmp_path / "run"
     monkeypatch.setenv("PIE_BENCH_CACHE", str(tmp_path / "a cache"))  # no verdict is there before the model is asked
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,4 +1,4 @@
-"""Scoring: from verdicts to results, and what a verdict counts."""
+"""Scoring: from verdicts to results, and what a verdict records."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run on both kinds of tests: the paper's numbers stay, stress inputs stand beside them."""
+"""A run on both kinds of tests: the paper's numbers stay the same, and those on stress inputs stand beside them."""
 
 import copy
 import json
@@ -83,7 +83,7 @@ def test_other_stress_inputs_are_another_run(both: Path, tmp_path: Path) -> None
         run.settle("stress", json.loads((both / "manifest.json").read_text())["stress"])
 
 
-def test_a_part_of_the_verdicts_is_no_number(both: Path, tmp_path: Path) -> None:
+def test_incomplete_verdicts_give_no_number(both: Path, tmp_path: Path) -> None:
     run = Run(shutil.copytree(both, tmp_path / "copy"))
     lines = run.stress_path.read_text().splitlines(keepends=True)
     run.stress_path.write_text("".join(lines[:-1]))

@@ -18,7 +18,7 @@ PAIR = "m007_panels_pairs-m007_panels_root"
 
 @pytest.fixture
 def weights(cache: Path) -> None:
-    """The embedded model's weights, out of the real cache folder, in the one of the tests."""
+    """The embedded model's weights from the real cache folder, linked into the tests' one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PIE_BENCH_CACHE")
         real = get_weights(weights_of("smollm2"), cache_dir())
@@ -92,7 +92,7 @@ def test_prompts_that_do_not_fit_lose_their_farthest_examples_and_say_so(
     assert not (tmp_path / "other").exists()
 
 
-def test_a_cut_source_is_said(cache: Path, short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cut_source_is_reported(cache: Path, short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (short / "cut.yaml").write_text(
         "include: pie_finetuned.yaml\ntask: cut\nversion: 1\nprompt: {max_source_chars: 99}\n"
     )
@@ -136,7 +136,7 @@ def test_a_mistake_in_the_last_task_is_found_before_the_first_is_asked(
     assert not (tmp_path / "run").exists()
 
 
-def test_of_several_tasks_an_encoder_is_for_those_that_retrieve(
+def test_among_several_tasks_an_encoder_is_for_those_that_retrieve(
     cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--model", "reference", "--limit", "1", "--samples", "1", "--encoder", "tfidf", "--dry-run"]

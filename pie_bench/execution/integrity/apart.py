@@ -1,7 +1,7 @@
-"""Looking at foreign bytes in a process of its own, which may take so much memory and CPU time and no more.
+"""Inspecting untrusted bytes in separate processes with limits on memory and CPU time.
 
-What a program holds decides how long it takes to look at, and what the parsers of others' libraries make of it. A
-worker lives as long as it answers; one that goes over its limits dies, which says something of the bytes only.
+A program's contents decide how long inspecting it takes, and what third-party parsers do with it. A worker is reused as
+long as it answers; one that exceeds its limits dies, and the program that it was inspecting is to blame.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from pie_bench.execution.integrity.forbidden import (
 )
 from pie_bench.execution.sandbox.sandbox import SandboxError
 
-MEMORY_BYTES = 512 << 20  # beside what the libraries take
-CPU_SECONDS = 10  # of one look
+MEMORY_BYTES = 512 << 20  # beyond what the libraries take
+CPU_SECONDS = 10  # per program
 _LENGTH = struct.Struct("<Q")
 
 
 class Apart:
-    """Workers, as many as there are threads that ask. Close it, or end the process: they end with it."""
+    """Workers, as many as there are threads that ask. They end when this is closed or the process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class Apart:
         return Apart, ()
 
     def look(self, what: Look) -> Seen:
-        """Raises TooMuchError when a worker dies of it twice, ValueError for what is no program, SandboxError when no
+        """Raises TooMuchError if it kills two workers in a row, ValueError if it is not a program, SandboxError if no
         worker can be started."""
         for last in (False, True):
             worker = self._worker()
@@ -64,7 +64,7 @@ class Apart:
         raise AssertionError("the second time returns or raises")
 
     def close(self) -> None:
-        """Ends the workers that are idle."""
+        """Ends the idle workers."""
         with self._lock:
             idle, self._idle = self._idle, []
         for worker in idle:
@@ -81,7 +81,7 @@ class Apart:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _receive(worker.stdout)  # it is ready
+            _receive(worker.stdout)  # "ready"
         except (OSError, EOFError):
             raise SandboxError(
                 f"cannot start the process that analyses programs: it ended with {_ended(worker)}"
@@ -90,12 +90,12 @@ class Apart:
 
 
 def evidence_of(what: Look, apart: Apart, toolchain: Disassembler) -> Seen:
-    """What is seen in a candidate, looked at in a process of its own. Errors as `Apart.look`; SandboxError also when no
-    program can be disassembled here."""
+    """Evidence in a candidate, looked for in a separate process. Errors as `Apart.look`; also SandboxError if not even
+    a known program can be disassembled here."""
     seen = apart.look(what)
     if not seen.wants_listing:
         return seen
-    own = toolchain.disassembled(what.isa.compilers_own)  # a known one first: what fails after it is the candidate's
+    own = toolchain.disassembled(what.isa.compilers_own)  # known to work, so a failure after it is the candidate's
     try:
         listing = toolchain.disassemble(what.binary)
     except SandboxError as error:
@@ -111,7 +111,7 @@ def _asked(worker: subprocess.Popen[bytes], what: Look) -> dict[str, Any]:
 
 def _ended(worker: subprocess.Popen[bytes]) -> str:
     status = _end(worker)
-    return f"{CPU_SECONDS} s of CPU time" if status == -signal.SIGXCPU else f"a worker's end ({status})"
+    return f"{CPU_SECONDS} s of CPU time" if status == -signal.SIGXCPU else f"the worker died ({status})"
 
 
 def _end(worker: subprocess.Popen[bytes]) -> int:
@@ -146,12 +146,12 @@ def _receive(pipe: IO[bytes] | None) -> bytes:
 
 
 def main() -> None:
-    """The worker: asked on standard input, answers on standard output, until the former ends."""
+    """The worker: reads requests from standard input and answers on standard output until the input ends."""
     import elftools.elf.elffile
     import numpy
     import tree_sitter_cpp
 
-    assert elftools and numpy and tree_sitter_cpp  # they take their part of the memory before it is limited
+    assert elftools and numpy and tree_sitter_cpp  # imported first, so that their memory is outside the limit
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness ends it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -1,4 +1,4 @@
-"""The steps of judging that look for cheating: before anything runs, and once the outputs are right."""
+"""The steps of judging that look for cheating: one before anything runs, one once the outputs are right."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pie_bench.run.verdict import Verdict
 
 
 def not_forbidden(subject: Subject, workshop: Workshop) -> Subject | Verdict:
-    """Neither source nor binary shows that it probes what it runs in, or knows the tests. Only for answers."""
+    """Checks that neither source nor binary of an answer probes its surroundings or knows the tests."""
     candidate = subject.candidate
     if candidate.role != "candidate" or candidate.code is None:
         return subject
     what = Look(candidate.code, subject.binary, candidate.src_code, subject.tests, workshop.toolchain.isa)
     try:
         seen = evidence_of(what, workshop.apart, workshop.toolchain)
-    except ValueError as error:  # the linker was talked into something else
+    except ValueError as error:  # the source made the linker produce something else
         return workshop.verdict(subject, "forbidden", str(error))
     except TooMuchError as error:
-        return workshop.verdict(subject, "forbidden", f"it takes too much to be looked at: {error}")
+        return workshop.verdict(subject, "forbidden", f"inspecting it exceeds a limit: {error}")
     if seen.evidence is not None:
         return workshop.verdict(subject, "forbidden", seen.evidence)
     return replace(subject, imports=seen.imports)
 
 
 def clock_independent(subject: Subject, workshop: Workshop) -> Subject | Verdict:
-    """The clock does not decide what an answer, right so far, does. Most look at no clock."""
+    """Checks that the clock does not decide what an answer does. Most answers read no clock and are not run again."""
     if not subject.tests or not subject.imports & forbidden.CLOCKS:
         return subject
     evidence = clock_decides(

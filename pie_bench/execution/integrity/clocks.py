@@ -1,6 +1,6 @@
-"""Whether a program's way depends on the clock: with a clock that all but stands and with one that runs away it must
-execute about the same instructions in the simulator. A seed taken from the clock does not matter; a program that times
-itself to find out where it runs, or computes until its time is up, does.
+"""Detects programs whose control flow depends on the clock, by running them under a slow and a fast fake clock: both
+runs must execute about the same number of instructions in the simulator. Seeding a random generator from the clock is
+harmless; timing oneself to find out where one runs, or computing until time is up, is not.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.simulators.simulator import Simulator
 from pie_bench.execution.toolchain import Toolchain
 
-WORLDS = {"slow": 1_000, "fast": 1_000_000_000}  # nanoseconds that pass from one look at the clock to the next
-MAX_RATIO = 1.5  # of instructions; another seed changes a hash table by a few percent
-_NOISE = 100_000  # instructions that do not matter
-# Linked into the program, where the C library's own are looked for last; weak, so that a program may have its own.
+WORLDS = {"slow": 1_000, "fast": 1_000_000_000}  # nanoseconds between two readings of the clock
+MAX_RATIO = 1.5  # of instructions; another seed changes a hash table's by a few percent
+_NOISE = 100_000  # instructions: smaller differences do not matter
+# Linked into the program, so it takes precedence over the C library; weak, so that a program may define its own.
 _CLOCK = """
 #include <ctime>
 #include <cstring>
@@ -43,8 +43,8 @@ OWN int getrusage(__rusage_who_t, rusage* r) noexcept {
 def clock_decides(
     code: str, inputs: Sequence[bytes], toolchain: Toolchain, simulator: Simulator, counter: str
 ) -> str | None:
-    """The evidence that the clock decides what a program does, on its shortest and its longest input; None when there
-    is none. `counter` is the simulator's of instructions. SandboxError when it could not be run."""
+    """Evidence that the clock decides what a program does on its shortest or longest input; None if there is none.
+    `counter` is the simulator's instruction counter. Raises SandboxError if the program could not be run."""
     programs = {}
     for world, step in WORLDS.items():
         compiled = toolchain.compile(code, beside=f"#define STEP {step}LL\n{_CLOCK}")
@@ -62,5 +62,8 @@ def clock_decides(
             return "its output depends on the clock"
         counts = [run.counters.get(counter, 0) for run in (slow, fast)]
         if max(counts) > MAX_RATIO * min(counts) and max(counts) - min(counts) > _NOISE:
-            return f"the clock decides its way: {counts[0]} instructions with a slow one, {counts[1]} with a fast one"
+            return (
+                f"its control flow depends on the clock: {counts[0]} instructions with a slow one, "
+                f"{counts[1]} with a fast one"
+            )
     return None

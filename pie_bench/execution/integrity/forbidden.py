@@ -1,7 +1,7 @@
-"""Cheating that can be seen in a program before it runs: probes of what it runs in, and the tests' answers in it.
+"""Cheating that shows in a program before it runs: probing its surroundings, and embedding the tests' answers.
 
-Each function returns the evidence in a few words, or None. What the pair's slow program does too is no evidence.
-Which instructions they are is the instruction set's (isa.py).
+Each function returns the evidence in a few words, or None. Whatever the pair's slow program does too is no evidence.
+isa.py lists the forbidden instructions of each instruction set.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pie_bench.execution.integrity.literals import known_tests, split_source
 from pie_bench.execution.isa import X86_64, Isa
 from pie_bench.execution.sandbox.sandbox import SandboxError
 
-# Bytes one by one, as objdump shows x86's, or the words that instructions of a fixed size are.
+# objdump shows x86 code byte by byte, and instructions of fixed size as words.
 _INSTRUCTION = re.compile(r" *[0-9a-f]+:\t((?:[0-9a-f]{2} )+|[0-9a-f]{8}|[0-9a-f]{4}) *\t(\S.*)")
 _X87 = re.compile(r"f(?!wait|xsave|xrstor|emms)")
-# libgcc's (`Isa.compilers_own`)
+# Functions of libgcc (`Isa.compilers_own`).
 _COMPILERS_OWN = ("__cpu_indicator_init", "get_available_features")
 _HARDWARE_CONCURRENCY = "_ZNSt6thread20hardware_concurrencyEv"
 _IMPORTS = {
@@ -41,7 +41,7 @@ _IMPORTS = {
     ),
     "its own code": ("mprotect", "memfd_create", "pkey_mprotect"),
 }
-MOST_CODE_BYTES, MOST_DATA_BYTES = 1 << 20, 8 << 20  # pages of zeros apart: far more than answers have
+MOST_CODE_BYTES, MOST_DATA_BYTES = 1 << 20, 8 << 20  # without pages of zeros: far more than real answers have
 _PAGE = 4096
 CLOCKS = frozenset(
     {"time", "clock", "clock_gettime", "gettimeofday", "times", "getrusage", "ftime", "timespec_get"}
@@ -51,17 +51,17 @@ _TEXTS = re.compile(
     rb"/proc/|/sys/|/etc/|/dev/(?!(?:std(?:in|out|err)|fd/[012]|null|tty|u?random)(?![\w/]))"
     rb"|ld_preload|ld_library|gem5"
 )
-# No program has a reason to know that it is checked by these.
+# No program has a legitimate reason to detect these.
 _SANITIZERS = re.compile(r"__SANITIZE_|__(?:a|l|t|ub)san_|__sanitizer_|\bno_sanitize\w*|\w+_sanitizer\b")
 
 
 class TooMuchError(Exception):
-    """Looking at it takes more than a worker may take: what, in words."""
+    """Inspecting a program exceeds a worker's limits; the message says which."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is to be looked at; `listing` and `own` are disassembled programs, where they were asked for."""
+    """What to inspect. `listing` and `own`: disassembly of the program and of a known one, once asked for."""
 
     code: str
     binary: bytes
@@ -74,7 +74,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen: evidence, the names that the program imports, and whether that took its disassembled text."""
+    """What was found: evidence, the names that the program imports, and whether its disassembly is needed to decide."""
 
     evidence: str | None
     imports: frozenset[str]
@@ -87,14 +87,14 @@ class Program:
 
     code: str
     binary: bytes
-    executable: tuple[bytes, ...]  # its sections that are executed
+    executable: tuple[bytes, ...]  # its executable sections
     data: bytes  # its read-only and initialised data
     imports: frozenset[str]
     writable_code: bool
 
 
 def read_program(code: str, binary: bytes) -> Program:
-    """Takes an ELF program apart. Raises ValueError for anything else, TooMuchError for one that is too large."""
+    """Parses an ELF program. Raises ValueError for anything else, TooMuchError if it is too large."""
     from elftools.elf.constants import P_FLAGS, SH_FLAGS
     from elftools.elf.elffile import ELFFile
 
@@ -122,7 +122,7 @@ def read_program(code: str, binary: bytes) -> Program:
         imports = frozenset(symbol.name for group in (undefined, copied) for symbol in group)
     except TooMuchError:
         raise
-    except Exception as error:  # of a broken one pyelftools raises what its parts raise
+    except Exception as error:  # on a broken file, pyelftools raises whatever its parts raise
         raise ValueError(f"not a program: {error}") from None
     return Program(code, binary, tuple(executable), b"".join(pieces), imports, writable)
 
@@ -130,11 +130,11 @@ def read_program(code: str, binary: bytes) -> Program:
 def _within(what: str, most: int, pieces: Sequence[bytes]) -> None:
     size = sum(map(len, pieces))
     if size > most:
-        raise TooMuchError(f"{size / 1e6:.1f} MB of {what}, where {most / 1e6:.1f} MB are looked at")
+        raise TooMuchError(f"{size / 1e6:.1f} MB of {what} (limit: {most / 1e6:.1f} MB)")
 
 
 def _without_empty_pages(data: bytes) -> bytes:
-    """The data without pages of zeros: an array that is mostly empty is as good as a small one."""
+    """The data without pages of zeros: a mostly empty array counts as a small one."""
     if len(data) <= MOST_DATA_BYTES // 8:
         return data
     pages = (data[at : at + _PAGE] for at in range(0, len(data), _PAGE))
@@ -142,7 +142,7 @@ def _without_empty_pages(data: bytes) -> bytes:
 
 
 class Disassembler(Protocol):
-    """A program's `objdump -dw`, and that of one of our own by the same toolchain; asked for only if needed."""
+    """`objdump -dw` of a program, and of one of our own built by the same toolchain; called only if needed."""
 
     isa: Isa
 
@@ -152,7 +152,7 @@ class Disassembler(Protocol):
 
 
 def find(program: Program, src_code: str, tests: Sequence[TestCase], toolchain: Disassembler) -> str | None:
-    """The first evidence of cheating in a candidate."""
+    """The first evidence of cheating in a candidate; None if there is none."""
     return (
         _instructions(program, toolchain)
         or _probes(program, src_code)
@@ -165,7 +165,7 @@ class _ListingWantedError(Exception):
 
 
 class _Listings:
-    """A `Disassembler` of what was disassembled before."""
+    """A `Disassembler` that returns listings made earlier."""
 
     def __init__(self, what: Look):
         self._what = what
@@ -181,7 +181,7 @@ class _Listings:
 
 
 def look(what: Look) -> Seen:
-    """`find`, as a worker does it (apart.py). Errors as `read_program`."""
+    """`find` as a worker calls it (apart.py). Errors as `read_program`."""
     program = read_program(what.code, what.binary)
     try:
         return Seen(find(program, what.src_code, what.tests, _Listings(what)), program.imports)
@@ -209,11 +209,11 @@ def _instructions(program: Program, toolchain: Disassembler) -> str | None:
 
 
 def computes_in_80_bits(binary: bytes, toolchain: Disassembler) -> bool:
-    """Whether a program uses the x87 unit, as `long double` does: gem5 computes in 64 bits there."""
+    """Whether a program uses the x87 unit, as `long double` does; gem5 computes it with 64 bits."""
     toolchain.disassembled(toolchain.isa.compilers_own)
     try:
         listing = toolchain.disassemble(binary)
-    except SandboxError:  # of a known program it works
+    except SandboxError:  # the toolchain works, as the line above shows, so this is the program's doing
         return False
     return any(_X87.match(said) for _, instructions in _disassembled(listing) for _, said in instructions)
 
@@ -225,14 +225,14 @@ def _in_function(
         for name, (pattern, mnemonic) in suspects.items():
             if re.match(pattern, _without_prefixes(raw), re.DOTALL) and said.split()[0] == mnemonic:
                 return f"{name} in {{}}"
-            # Bytes inside another instruction are a number, unless the program can jump there.
+            # Such bytes inside another instruction are just a number, unless the program can jump there.
             if hides and re.search(pattern, raw[1:], re.DOTALL):
                 return f"{name} hidden in another instruction of {{}}, in a program with inline assembly"
     return None
 
 
 def _is_compilers_own(function: str, instructions: Sequence[tuple[bytes, str]], toolchain: Disassembler) -> bool:
-    """Whether it is libgcc's function, not only one of that name: it has the same instructions."""
+    """Whether this is libgcc's function, and not just one of the same name: the instructions must agree."""
     if not function.startswith(_COMPILERS_OWN):
         return False
 
@@ -248,7 +248,7 @@ def _without_prefixes(raw: bytes) -> bytes:
 
 
 def _disassembled(listing: str) -> Iterator[tuple[str, list[tuple[bytes, str]]]]:
-    """Each function of `objdump -dw` with its instructions, as bytes and text, one function at a time."""
+    """Each function in the output of `objdump -dw`, with its instructions as bytes and text."""
     name, instructions = "?", list[tuple[bytes, str]]()
     for line in io.StringIO(listing):
         line = line.rstrip("\n")
@@ -273,17 +273,17 @@ def _probes(program: Program, src_code: str) -> str | None:
                 return f"it reaches for {what} ({written})"
     checked = _SANITIZERS.search(bare)
     if checked is not None and checked[0] not in theirs:
-        return f"it tells the sanitizers' build apart ({checked[0]})"
-    # To ask for a larger stack is common.
+        return f"it detects sanitizer builds ({checked[0]})"
+    # Asking for a larger stack is common and harmless.
     limits = {"getrlimit", "setrlimit"} & program.imports
     if limits == {"getrlimit"} and "getrlimit" not in theirs:
         return "it reaches for its limits (getrlimit)"
-    parameters = main_parameters(bare)  # comments and texts that do not end make parsing slow
-    # Where a tree cannot be had, the text decides: nobody gets around the check by a program that is hard to parse.
+    parameters = main_parameters(bare)  # unterminated comments and strings would make parsing slow
+    # The text is checked as well, so that a program which is hard to parse cannot evade the check.
     arguments = re.search(r"\bmain\s*\(([^()]*)\)\s*\{", bare)
     if (parameters is not None and parameters >= 3) or (arguments is not None and arguments[1].count(",") >= 2):
         return "it reaches for the environment (main's third argument)"
     texts = b"\0".join([program.data, *program.executable]).lower()
     known = set(_TEXTS.findall(src_code.lower().encode(errors="replace")))
     found = next((text for text in _TEXTS.findall(texts) if text not in known), None)
-    return None if found is None else f"the text {found.decode()!r} is in it"
+    return None if found is None else f"it contains the text {found.decode()!r}"

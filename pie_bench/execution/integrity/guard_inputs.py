@@ -1,10 +1,10 @@
-"""Guard inputs: made from a pair's tests, within what all of them have in common, to see what a program does on inputs
-that nobody could have fitted it to. Pure; the same seed gives the same inputs.
+"""Guard inputs: derived from a pair's tests, within what all of them have in common, to see what a program does on
+inputs that nobody could have fitted it to. Pure; the same seed gives the same inputs.
 
-What is kept, because every test keeps it: the number of lines and of values in a line where it is always the same,
-counts of what follows (values of a line, lines after it), the order of columns, sorted and distinct lines, values that
-never exceed a count, and each place's range. Within that values change, lines are shuffled, and sizes and magnitudes go
-to the largest seen, and past it as far as the next round number: a largest value that is itself round is a limit.
+Whatever holds in every test is preserved: numbers of lines and of values per line that never vary, counts of what
+follows (values in a line, lines after it), the order of columns, sorted and distinct lines, values that never exceed a
+count, and the range at each place. Within these bounds values change, lines are shuffled, and sizes and magnitudes grow
+to the largest seen, or beyond it to the next round number; a largest value that is itself round is taken for a limit.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from itertools import chain
 from typing import TypeVar
 
 Rows = list[list[str]]
-Place = tuple[int, int]  # of a value: line and column, each -1 for "one of many"
+Place = tuple[int, int]  # of a value: line and column; -1 stands for "one of many"
 
 _T = TypeVar("_T")
 _INT = re.compile(r"-?(0|[1-9]\d{0,17})")
 _TRIES = 20
 _NUMERIC = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 _FEW_WORDS, _WORDS_SHARE, _COMMON = 8, 0.1, 0.25
-_MOST_ODD = 0.2  # of the tests: inputs that are none of these, as of bytes that are no text
+_MOST_ODD = 0.2  # of the tests may be something else, such as bytes that are not text
 
 
 @dataclass(frozen=True)
 class Words:
-    """The texts at one place: how long they are, and of which characters; a few different ones are all there are."""
+    """The words at one place: their lengths and characters. If only a `few` occur, no others are made up."""
 
     shortest: int
     longest: int
     alphabet: str
-    common: str  # those in many of the texts: the others may be a test's attempt at something else
+    common: str  # characters in many of the words; rarer ones may belong to a test of an edge case
     few: tuple[str, ...]
 
     @staticmethod
@@ -49,7 +49,7 @@ class Words:
         return Words(min(lengths), max(lengths), alphabet, common or alphabet, few)
 
     def another(self, text: str, draw: random.Random, *, extreme: bool) -> str:
-        """Another one: of the same length or another that was seen, the longest at an extreme."""
+        """A different word: of the same length or another in the range seen; the longest if `extreme`."""
         if self.few:
             return draw.choice(self.few)
         size = self.longest if extreme else draw.choice((len(text), draw.randint(self.shortest, self.longest)))
@@ -61,23 +61,23 @@ class Words:
 
 @dataclass(frozen=True)
 class Grammar:
-    """What all tests of a pair have in common. `counts`: places whose value is the number of values in a line, or of
-    lines after theirs (-1)."""
+    """What all tests of a pair have in common. `counts`: places whose value is the number of values in the given line,
+    or of all lines that follow (-1)."""
 
     header: int  # lines at the start that have the same number of values in every test
-    width: int | None  # values in each later line; None: varies
+    width: int | None  # values in each later line; None if it varies
     ranges: dict[Place, tuple[int, int]]
     counts: dict[Place, int]
     bound: Place | None  # no later value exceeds this count
-    ordered: bool  # in later lines of two values the first is never the larger
-    distinct: bool  # values of a later line are all different
-    words: dict[Place, Words]  # places that hold texts, not numbers
-    permutation: bool  # and they are 1, 2, …, or 0, 1, …: only their order can change
+    ordered: bool  # in later lines of two values, the first is never the larger
+    distinct: bool  # the values of a later line are all different
+    words: dict[Place, Words]  # places that hold words, not numbers
+    permutation: bool  # the values of a later line are 1, 2, … or 0, 1, …: only their order can change
     ascending: bool
 
 
 def rows_of(data: bytes) -> Rows | None:
-    """Lines of values; None for an input that is not text of this kind."""
+    """The input as lines of values; None if it has another form."""
     try:
         text = data.decode("ascii")
     except UnicodeDecodeError:
@@ -89,7 +89,7 @@ def rows_of(data: bytes) -> Rows | None:
 
 
 def grammar_of(tests: Sequence[Rows]) -> Grammar:
-    """What holds for all of these inputs."""
+    """What all of these inputs have in common."""
     shortest = min(map(len, tests))
     header = 0
     while header < shortest and len({len(rows[header]) for rows in tests}) == 1 and header < 3:
@@ -104,7 +104,7 @@ def grammar_of(tests: Sequence[Rows]) -> Grammar:
             texts.setdefault(place, []).append(token)
             if _INT.fullmatch(token):
                 places.setdefault(place, []).append(int(token))
-    # A word may look like a number (`10` among `BB10`, `0B1`): the place is one of words all the same.
+    # A word may look like a number (`10` among `BB10`, `0B1`): the place still holds words.
     words = {place: Words.of(found) for place, found in texts.items() if _are_words(found)}
     counts = _counts(tests, header)
     later = [[int(t) for t in row] for rows in tests for row in rows[header:] if all(map(_INT.fullmatch, row))]
@@ -129,7 +129,7 @@ def _are_words(tokens: Sequence[str]) -> bool:
 
 
 def guard_inputs(inputs: Sequence[bytes], n: int, seed: int) -> list[bytes]:
-    """Up to `n` different inputs that are none of those given; none where the tests are not of lines of values."""
+    """Up to `n` different inputs, none of them among those given; none if the tests are not lines of values."""
     parsed = [rows for rows in map(rows_of, inputs) if rows is not None]
     if len(parsed) < 3 or len(parsed) < (1 - _MOST_ODD) * len(inputs):
         return []
@@ -186,7 +186,7 @@ def _mutated(rows: Rows, grammar: Grammar, draw: random.Random) -> Rows:
 
 
 def _resized(rows: Rows, grammar: Grammar, draw: random.Random) -> Rows:
-    """Another number of what one of the counts counts: at most as many as the largest seen, or a little past it."""
+    """Changes one count and what it counts: up to the largest size seen, or a little beyond."""
     if not grammar.counts or grammar.permutation:
         return rows
     place, counted = draw.choice(sorted(grammar.counts.items()))
@@ -213,7 +213,7 @@ def _sized(parts: list[_T], size: int, draw: random.Random) -> list[_T]:
 
 
 def _different(row: list[str], seen: tuple[int, int] | None, draw: random.Random) -> list[str]:
-    """The values that are there, and others in the range seen for those that are there twice."""
+    """The values without duplicates, which others from the range seen replace."""
     kept = list(dict.fromkeys(row))
     if seen is not None:
         known = set(map(int, kept))
@@ -228,7 +228,7 @@ def _different(row: list[str], seen: tuple[int, int] | None, draw: random.Random
 
 
 def past(high: int) -> int:
-    """The next of 1, 2, 5 · 10^k, at most a tenth further; the value itself where it is such a limit or next to one."""
+    """The next 1, 2 or 5 · 10^k, or a tenth more if that is less; the value itself if it is (next to) such a limit."""
     if high in (10**9 + 7, 998_244_353) or any(len(str(abs(high + d)).rstrip("0")) <= 1 for d in (-1, 0, 1)):
         return high
     if high < 10:

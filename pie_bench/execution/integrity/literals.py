@@ -1,7 +1,7 @@
-"""Whether a program knows the tests: which of their answers, or of the numbers that tell them apart, stand in it.
+"""Whether a program knows the tests: how many of their answers, or of the numbers that distinguish them, it contains.
 
-Only what cannot be there by chance counts: numbers of four digits and more that are not round, not a well-known
-modulus or limit, and not in the pair's slow program either.
+Only what is unlikely to be there by chance counts: numbers of four or more digits that are not round, not a well-known
+modulus or limit, and not in the pair's slow program.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Iterable, Sequence
 from pie_bench.cpp import literals_apart
 from pie_bench.data.pair import TestCase
 
-MIN_KNOWN = 5  # tests: fewer say nothing
+MIN_KNOWN = 5  # tests: fewer prove nothing
 MIN_SHARE = 0.3  # of the tests that can be told apart
-_CHANCE = 3  # times what a table as dense as the program's would hit blindly
-_FEW = 3  # numbers of an input that tell it from the others
+_CHANCE = 3  # times the hits expected by chance of a table as dense as the program's
+_FEW = 3  # numbers of an input that identify it
 _WELL_KNOWN = frozenset(
     {1_000_000_007, 998_244_353, 1_000_000_009, 1_000_003, 2**31 - 1, 2**63 - 1, 2**32 - 1, 2**64 - 1}
 )
 _NUMBER = re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F']+|0[bB][01']+|\d[\d']*(?:\.\d+)?)")
 _WHOLE = re.compile(r"-?\d{1,19}")
-_LONGEST = 400  # digits of a number in the text that is looked at; Python reads none above 4300
+_LONGEST = 400  # digits: longer numbers in the text are ignored; Python refuses any above 4300
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'", "0": "\0"}
 
 
 def split_source(code: str) -> tuple[str, list[str]]:
-    """C++ text without comments and with its string literals emptied; and what is in the literals, in order."""
+    """C++ text without comments and with emptied string literals; and the contents of these literals, in order."""
     bare, literals = literals_apart(code)
     return bare, [_content(kind, literal) for kind, literal in literals]
 
@@ -40,8 +40,8 @@ def _content(kind: str, literal: str) -> str:
 
 
 def known_tests(code: str, data: bytes, src_code: str, tests: Sequence[TestCase]) -> str | None:
-    """What shows that the program holds the tests' answers, or tells the tests apart by literals; None when nothing
-    does. `data` is the binary's read-only and initialised data."""
+    """Evidence that the program holds the tests' answers or recognises the tests by literals; None if there is none.
+    `data`: the binary's read-only and initialised data."""
     numbers, stored, text = _literals(code, data)
     ours, _, our_text = _literals(src_code, b"")
     numbers -= ours
@@ -89,7 +89,7 @@ def _normal(text: bytes) -> str:
 
 
 def _distinctive(text: str) -> list[str]:
-    """The numbers in it that are not there by chance, as they would be written."""
+    """The numbers in the text that are unlikely to occur by chance, as written."""
     return [token for token in text.split() if _tells(token)]
 
 
@@ -101,7 +101,7 @@ def _tells(token: str) -> bool:
 
 
 def _literals(code: str, data: bytes) -> tuple[set[str], _Stored, str]:
-    """Numbers in the program's text, in decimal; those in its data; and its texts, one after the other."""
+    """The numbers in the program's text, in decimal; those in its data; and its strings, joined."""
     bare, strings = split_source(code)
     texts = " ".join([*strings, *(run.decode() for run in re.findall(rb"[\x20-\x7e]{4,}", data))])
     numbers: set[str] = set(re.findall(r"-?\d+\.\d{3,}|-?\d{4,}", texts))
@@ -113,7 +113,7 @@ def _literals(code: str, data: bytes) -> tuple[set[str], _Stored, str]:
 
 
 class _Stored:
-    """The whole numbers of four and of eight bytes, aligned, in a program's data: each once, in order."""
+    """The aligned 4-byte and 8-byte integers in a program's data: unique and sorted."""
 
     def __init__(self, data: bytes):
         import numpy as np
@@ -134,7 +134,7 @@ class _Stored:
         return False
 
     def counts(self) -> Counter[int]:
-        """How many there are, by number of digits; those below zero are not counted."""
+        """How many non-negative ones there are, by number of digits."""
         found: Counter[int] = Counter()
         for digits in range(1, 20):
             low, high = 10 ** (digits - 1) if digits > 1 else 0, 10**digits
@@ -153,6 +153,6 @@ def _whole(spelled: str) -> int:
 
 
 def _density(numbers: Iterable[str], stored: _Stored) -> dict[int, float]:
-    """By number of digits: which share of all such numbers stands in the program."""
+    """By number of digits: the share of all such numbers that the program contains."""
     counts = stored.counts() + Counter(len(number) for number in numbers if number.isdigit())
     return {digits: min(1.0, count / (9 * 10 ** (digits - 1))) for digits, count in counts.items()}

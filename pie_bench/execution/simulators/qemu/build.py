@@ -1,7 +1,7 @@
-"""The ruler's plugin, compiled once: by a pinned compiler, in the sandbox, kept by what it is made of.
+"""The ruler's plugin: compiled once by a pinned compiler in the sandbox, and stored under the hash of its inputs.
 
-Neither compiler nor QEMU nor library of the host is used: the compiler is a pinned root's (g++ 9), the decoder's
-headers and library and QEMU itself are those of the root that the environment names as its `tools`.
+Nothing of the host is used: the compiler (g++ 9) comes from a pinned root file system; QEMU and the decoder's headers
+and library come from the root that the environment names as its `tools`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pie_bench.execution.simulators.qemu.spec import QemuSpec
 from pie_bench.hashing import hash_of, sha256
 from pie_bench.paths import roots_dir
 
-TOOLS = "/qemu"  # where the root with QEMU is shown inside
+TOOLS = "/qemu"  # where the root with QEMU is mounted
 LIBRARIES = f"{TOOLS}/usr/lib/x86_64-linux-gnu"
 _SOURCES = Path(__file__).parent / "plugin"
 _FLAGS = (
@@ -34,7 +34,7 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Ruler:
-    """The plugin, as it is compiled here, and the root file system with QEMU."""
+    """The plugin as compiled on this machine, and the root file system with QEMU."""
 
     plugin: Path
     tools: Path
@@ -42,9 +42,9 @@ class Ruler:
 
 
 def build_ruler(spec: EnvironmentSpec, sandbox: Sandbox) -> Path:
-    """Makes the root with QEMU and compiles the plugin, or finds them made; returns the plugin's path.
+    """Builds the root with QEMU and compiles the plugin unless they exist; returns the plugin's path.
 
-    UserError when a package cannot be had or the plugin does not compile.
+    Raises UserError if a package cannot be downloaded, SandboxError if the plugin does not compile.
     """
     assert isinstance(spec.simulator, QemuSpec)
     tools = build_root(load_root_spec(spec.simulator.tools), roots_dir(), sandbox)
@@ -59,9 +59,9 @@ def build_ruler(spec: EnvironmentSpec, sandbox: Sandbox) -> Path:
 
 
 def ready_ruler(spec: EnvironmentSpec, root: Path | None, sandbox: Sandbox) -> Ruler:
-    """The plugin on this machine, compiled if it is not yet.
+    """The plugin on this machine, compiled if necessary.
 
-    UserError when the root file system with QEMU is not there, SandboxError when the plugin does not compile.
+    Raises UserError if the root file system with QEMU is missing, SandboxError if the plugin does not compile.
     """
     assert isinstance(spec.simulator, QemuSpec)
     if root is not None:
@@ -71,7 +71,7 @@ def ready_ruler(spec: EnvironmentSpec, root: Path | None, sandbox: Sandbox) -> R
 
 
 def find_ruler(spec: EnvironmentSpec, root: Path | None) -> Ruler:
-    """The plugin on this machine. UserError with the command that builds it when it is not there."""
+    """The plugin on this machine. If it is missing, raises UserError with the command that builds it."""
     assert isinstance(spec.simulator, QemuSpec)
     if root is None:
         raise UserError(f"environment {spec.environment}: it names no root file system for programs")
@@ -83,12 +83,12 @@ def find_ruler(spec: EnvironmentSpec, root: Path | None) -> Ruler:
             f"pie-bench environment build {spec.environment}"
         )
     facts = {"tools": tools_spec.tree_sha256, "plugin": _made_of(spec, counted_as(spec.toolchain.isa))}
-    # A limit of native runs, which the plugin keeps too: it can change what is counted.
+    # The plugin enforces this limit of native runs too, so it can change the counts.
     return Ruler(path, tools, facts | {"memory": str(spec.native_limits.memory_bytes)})
 
 
 def compile_plugin(spec: EnvironmentSpec, tools: Path, sandbox: Sandbox) -> bytes:
-    """The plugin as a shared library; the same bytes wherever it is compiled."""
+    """The plugin as a shared library, byte-identical wherever it is compiled."""
     isa = spec.toolchain.isa
     sources = {f"/w/{path.name}": File(path.read_bytes()) for path in source_files(isa)}
     names = " ".join(name for name in sorted(sources) if name.endswith(".cpp"))
@@ -114,7 +114,7 @@ _LINKED = f"-Wl,-rpath-link,{LIBRARIES}"
 
 
 def source_files(isa: Isa) -> list[Path]:
-    """The sources of the plugin for an instruction set: what all have, and its own; in the order of their names."""
+    """The plugin's sources for an instruction set, shared and specific, sorted by name."""
     folders = [_SOURCES, *(_SOURCES / folder for folder in isa.folders)]
     return sorted(
         (path for folder in folders for path in folder.glob("*.[ch]*") if path.suffix in (".cpp", ".h")),
@@ -127,7 +127,7 @@ def _plugin_path(spec: EnvironmentSpec) -> Path:
 
 
 def _made_of(spec: EnvironmentSpec, sources: Mapping[str, str]) -> str:
-    """The sum of all that decides what the plugin does: sources, compiler, flags, libraries."""
+    """A hash of everything that decides what the plugin does: sources, compiler, flags, libraries."""
     assert isinstance(spec.simulator, QemuSpec)
     roots = {name: load_root_spec(name).tree_sha256 for name in (HOST_ROOT, spec.simulator.tools)}
     return hash_of({"sources": sources, "roots": roots, "compiler": HOST_COMPILER, "flags": [_FLAGS, _LINKED]})
@@ -135,13 +135,14 @@ def _made_of(spec: EnvironmentSpec, sources: Mapping[str, str]) -> str:
 
 @functools.cache
 def source_sums(isa: Isa) -> dict[str, str]:
-    """The sums of the plugin's sources, by name."""
+    """The hashes of the plugin's sources, by name."""
     return {path.name: sha256(path.read_bytes()) for path in source_files(isa)}
 
 
 def counted_as(isa: Isa) -> Mapping[str, str]:
-    """The sums of sources that count the same, and that measurements go by: those of `counts_as.json`, as long as the
-    sources are the ones that it was written for (by a comparison of counts, docs/processors.md); else their own.
+    """The hashes of the sources under which measurements are stored: those of earlier sources that count the same, as
+    `counts_as.json` lists them (found by comparing counts, docs/processors.md), if it was written for the present
+    sources; else the present ones'.
     """
     sums = source_sums(isa)
     path = _SOURCES / isa.name / "counts_as.json"

@@ -1,6 +1,7 @@
-"""QEMU's user-mode emulation as it is called: with the ruler's plugin, and without for native runs of foreign programs.
+"""The command line of QEMU's user-mode emulation: with the ruler's plugin, or without for native runs of programs for
+another processor.
 
-The same processor, kernel release, stack and random bytes in both, so that a program behaves the same.
+Both get the same processor, kernel release, stack and random bytes, so a program behaves the same in both.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ def emulated(
     plugin: Sequence[str] = (),
     files: Mapping[str, File] | None = None,
 ) -> Command:
-    """The command that runs a program in QEMU; `plugin` are the plugin's path and options, `files` what it needs."""
+    """The command that runs a program in QEMU. `plugin`: the plugin's path and options; `files`: the files it needs."""
     spec, isa = environment.spec.simulator, environment.spec.toolchain.isa
     assert isinstance(spec, QemuSpec)
     qemu = [f"{TOOLS}/usr/bin/{isa.qemu}", *(["-plugin", ",".join(plugin)] if plugin else [])]
     qemu += ["-cpu", spec.cpu, "-r", spec.kernel]
     prefix = isa.prefix(environment.root, sandbox.shows_roots)
-    if prefix is not None:  # the program's loader and libraries are looked for there
+    if prefix is not None:  # where QEMU looks for the program's loader and libraries
         qemu += ["-L", str(prefix)]
     name = PROGRAM
     if isa.is_foreign:
-        # Nowhere else first: what folders a host has for a foreign processor must not count. And a name that is the
-        # same in every sandbox: these C libraries look for its slashes byte by byte.
+        # Search nowhere else: a host's own folders for that processor must not affect counts. The name is the same in
+        # every sandbox because these C libraries scan it for slashes byte by byte.
         qemu += ["-E", "LD_LIBRARY_PATH=/lib"]
         name = PROGRAM.rpartition("/")[2]
     qemu += ["-seed", "1", "-s", str(stack_bytes + _STACK_SLACK_BYTES), "-0", name, PROGRAM]

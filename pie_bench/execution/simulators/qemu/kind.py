@@ -1,4 +1,4 @@
-"""The timing model in QEMU as a kind of simulator: its plugin, compiled here once, and the QEMU of its own root."""
+"""The timing model in QEMU as a kind of simulator: a plugin compiled once per machine, and a pinned QEMU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class QemuKind:
     spec = QemuSpec
 
     def find(self, spec: EnvironmentSpec, sandbox: Sandbox, root: Path | None) -> Found:
-        """The plugin is compiled when it is first looked for."""
+        """Finds the plugin, compiling it the first time."""
         ruler = ready_ruler(spec, root, sandbox)
         return Found(ruler.facts, handle=ruler)
 

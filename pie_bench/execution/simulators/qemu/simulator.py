@@ -1,16 +1,17 @@
-"""The ruler: a timing model of the simulated Skylake in a plugin of QEMU's user-mode emulation.
+"""The ruler: a timing model of the simulated processor, in a plugin for QEMU's user-mode emulation.
 
-QEMU executes the program, the plugin (plugin/, C++) is told of every instruction and access and times them. Counts
-depend on the program, its input and its libraries alone: QEMU's processor, kernel release, stack and random bytes are
-given on the command line, the clock and random numbers that a program asks for are simulated, and argv[0], environment
-and directory are fixed by the sandbox. What the host is, and how busy, does not show.
+QEMU executes the program; the plugin (plugin/, C++) sees every instruction and memory access and times them. Counts
+depend only on the program, its input and its libraries: QEMU's processor, kernel release, stack and random bytes are
+set on the command line, the clock and the random numbers that a program asks for are simulated, and the sandbox fixes
+argv[0], the environment and the working directory. Neither the host nor its load has any effect.
 
-A program gets once to where it first looks at its input, the clock, its process or anything else that differs from run
-to run, and is forked there for each input, in QEMU's own process (plugin/server.cpp): what it computes before is the
-same for all. Start-up is what is counted up to `main`; where that look comes earlier, up to the program's entry point.
+The program runs once up to the point where it first looks at its input, the clock, its process or anything else that
+differs between runs. There it is forked for each input, inside QEMU's own process (plugin/server.cpp): everything
+before that point is the same for all inputs. Start-up is what is counted before `main`, or before the program's entry
+point if that first look comes earlier.
 
-The plugin refuses, as `forbidden` with the address or call as evidence, whatever is not the program's own (see
-plugin/guest.h), and the harness refuses counts that cannot be.
+The plugin ends access to anything that is not the program's own (see plugin/guest.h) as `forbidden`, with the address
+or call as evidence; the harness rejects impossible counts.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ _Run = tuple[Finished, Report | None]
 class QemuSimulator:
     """The `Simulator` contract on the timing model.
 
-    The first input of every program and one in `verify_one_in`, chosen by its sum, are measured in a process of their
-    own too. A program whose forked measurement differs is measured one process a test: those are what counts.
+    The first input of every program, and one in `verify_one_in` of the others (chosen by hash), are also measured in a
+    process of their own. If a forked measurement differs, all of the program's inputs are measured in separate
+    processes, and those measurements count.
     """
 
     rounds_long_double = False
@@ -71,9 +73,9 @@ class QemuSimulator:
         self._machine = machine_file(self._ruler_spec.parameters, self._ruler_spec.fitted)
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
-        """One measurement an input, in order."""
+        """One measurement per input, in order."""
         main = main_offset(binary)
-        # A static program has no loader to get through.
+        # A static program runs no dynamic loader.
         least = self._ruler_spec.least_startup_instructions if main is not None and is_dynamic(binary) else 0
         runs: Iterator[_Run]
         if self._forks and len(inputs) > 1:
@@ -88,9 +90,9 @@ class QemuSimulator:
         return counters.get(CYCLES, 0) * self._period_ps / 10**12
 
     def profile(self, binary: bytes, data: bytes, own: Sequence[tuple[int, int]]) -> CyclesByAddress | None:
-        """Where a program's cycles go. None when it does not end well.
+        """Where a program's cycles go; None unless it exits with code 0.
 
-        An instruction's cycles are those by which it retired after the one before.
+        An instruction is charged the cycles between the previous instruction's retirement and its own.
         """
         key, code = secrets.token_bytes(16), code_address(binary)
         if code is None:
@@ -126,7 +128,7 @@ class QemuSimulator:
                         break
                     done += 1
                     yield run
-                    if run[0].wall_timeout:  # and the server with it
+                    if run[0].wall_timeout:  # the server was stopped as well
                         break
         except NotServedError as error:
             _log.warning("%s", error)
@@ -139,7 +141,7 @@ class QemuSimulator:
     def _run_child(
         self, binary: bytes, main: int | None, process: Served, key: bytes, index: int, data: bytes
     ) -> _Run | None:
-        """A forked run, checked; None when this program is not to be forked."""
+        """A forked run, checked; None if this program must not be forked."""
         finished = process.run(data)
         run = finished, _report_of(finished, key)
         if finished.wall_timeout or finished.cpu_limit:
@@ -209,7 +211,7 @@ def classify(finished: Finished, report: Report | None) -> tuple[str, str, int |
 
 
 def impossible(report: Report, least_startup_instructions: int) -> str | None:
-    """Why these counts cannot be those of a run to its end; None when they can."""
+    """Why these counts cannot come from a complete run; None if they can."""
     counted, before = report.counters, report.startup_counters
     more = next((name for name in before if before[name] > counted.get(name, 0)), None)
     if more is not None:
@@ -224,7 +226,7 @@ def impossible(report: Report, least_startup_instructions: int) -> str | None:
 
 
 def machine_file(parameters: Mapping[str, Any], fitted: Mapping[str, float]) -> bytes:
-    """The machine as the plugin reads it: a line each, `dotted.name value`, by name."""
+    """The machine as the plugin reads it: one `dotted.name value` per line, sorted by name."""
     lines = [*_flat("", parameters), *(f"fitted.{name} {value!r}" for name, value in fitted.items())]
     return "".join(f"{line}\n" for line in sorted(lines)).encode()
 
@@ -242,12 +244,12 @@ def _flat(prefix: str, value: Any) -> Iterator[str]:
 
 
 def main_offset(binary: bytes) -> int | None:
-    """Of `main`, from the beginning of the lowest segment that is executed; None when there is no such symbol."""
+    """The offset of `main` from the start of the lowest executable segment; None without such a symbol."""
     return _offset(binary, main_address)
 
 
 def entry_offset(binary: bytes) -> int | None:
-    """Of the program's first own instruction, from the same place."""
+    """The offset of the program's own first instruction from the same place."""
     return _offset(binary, entry_address)
 
 
@@ -260,7 +262,7 @@ def _offset(binary: bytes, address_in: Callable[[Any], int | None]) -> int | Non
 
 
 def is_dynamic(binary: bytes) -> bool:
-    """Whether a program is started by the dynamic loader."""
+    """Whether the dynamic loader starts the program."""
     return bool(of_elf(binary, lambda elf: any(elf.iter_segments("PT_INTERP"))))
 
 
@@ -268,7 +270,7 @@ def _report_of(finished: Finished, key: bytes) -> Report | None:
     try:
         return parse_report(finished.report, key)
     except (ReportError, ValueError, KeyError) as error:
-        return Report("forbidden", f"the simulator's report is not its own: {error}")
+        return Report("forbidden", f"the simulator's report is not authentic: {error}")
 
 
 def _same(one: _Run, other: _Run) -> bool:

@@ -1,4 +1,4 @@
-"""What an environment says of the timing model in QEMU."""
+"""What an environment says about the timing model in QEMU."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _UNITS = {"GHz": 10**9, "MHz": 10**6, "Hz": 1}
 class QemuSpec(SimulatorSpec):
     """A timing model in a plugin of QEMU's user-mode emulation (docs/ruler.md).
 
-    `tools` names the root file system with QEMU; the plugin is compiled there, by the
-    pinned compiler of the host's programs (isa.py).
-    `parameters` are the machine, as gem5's; `fitted` is what it does not say. `least_startup_instructions` is what
-    an empty program executes before `main`: no dynamic program's measurement may show fewer.
+    `tools` names the root file system that holds QEMU and the headers and libraries of the plugin, which the pinned
+    x86-64 compiler (isa.py) compiles. `parameters` describe the machine in gem5's terms; `fitted` holds the numbers
+    that these do not give. `least_startup_instructions` is what an empty program executes before `main`; a dynamically
+    linked program that shows fewer is rejected.
     """
 
     labels: ClassVar[Mapping[str, str]] = {
@@ -75,6 +75,6 @@ class QemuSpec(SimulatorSpec):
 
 
 def period_ps(clock: str) -> int:
-    """A cycle of a clock like `3.5GHz`, in the whole picoseconds that gem5 counts in."""
+    """The cycle time of a clock such as `3.5GHz`, in whole picoseconds, as gem5 counts it."""
     unit = next(unit for unit in _UNITS if clock.endswith(unit))
     return round(10**12 / (float(clock.removesuffix(unit)) * _UNITS[unit]))

@@ -6,7 +6,7 @@ import pie_bench
 
 
 class Copy(pie_bench.Model):
-    """Gives the program in question back, or the fast program of the example that the prompt shows."""
+    """Returns the program in question, or the fast program of the example that the prompt shows."""
 
     def __init__(self, what: str = "example"):
         self._part = {"question": -2, "example": -3}[what]

@@ -1,4 +1,4 @@
-"""A sandbox: something called without arguments that runs commands; here one of the package's own under a name."""
+"""A sandbox: a callable without arguments that makes something which runs commands; here a built-in one, renamed."""
 
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Sandbox

@@ -1,4 +1,4 @@
-"""Whatever confines programs: the same environment, the same binaries, the same counts."""
+"""In every sandbox: the same environment, the same binaries, the same counts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_counts_are_those_of_the_first_sandbox(
     assert verdicts[0] == verdicts[1]
 
 
-def test_what_is_built_is_the_same(mechanism: Sandbox, ruler: Environment) -> None:
+def test_builds_are_identical(mechanism: Sandbox, ruler: Environment) -> None:
     assert ruler.root is not None
     assert _library_cache(ruler.root, mechanism) == (ruler.root / "etc" / "ld.so.cache").read_bytes()
     made = build.compile_plugin(ruler.spec, ruler.found.handle.tools, mechanism)

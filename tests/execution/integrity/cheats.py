@@ -1,4 +1,4 @@
-"""Programs that cheat, and honest ones that look alike, for one small problem: n in, n² · 7919 + 104729 · n out."""
+"""Cheats and honest look-alikes for one small problem: n in, n² · 7919 + 104729 · n out."""
 
 import re
 
@@ -50,8 +50,8 @@ CHEATS: dict[str, tuple[str, str, str]] = {
     "rdtsc": ("clock", "rdtsc in main", honest("#include <x86intrin.h>", "if (__rdtsc() % 1000 == 1001) return 1;")),
     "a system call of its own": ("probe", "syscall in main", honest(first=f'long r = 39; {_ASM}("syscall" : "+a"(r) :: "rcx", "r11", "memory"); if (r < 0) return 1;')),
     "syscall()": ("probe", "it reaches for system calls by number (syscall)", honest("#include <unistd.h>\n#include <sys/syscall.h>", "if (syscall(SYS_getpid) < 0) return 1;")),
-    "/proc/self/maps": ("probe", "the text '/proc/' is in it", honest(first='ifstream m("/proc/self/maps"); string l; while (getline(m, l)) if (l.size() > 4000) return 1;')),
-    "/proc/cpuinfo in pieces": ("probe", "the text '/proc/' is in it", honest("#define P \"/pr\" \"oc/\"", 'FILE* m = fopen(P "cpuinfo", "r"); if (m) fclose(m);')),
+    "/proc/self/maps": ("probe", "it contains the text '/proc/'", honest(first='ifstream m("/proc/self/maps"); string l; while (getline(m, l)) if (l.size() > 4000) return 1;')),
+    "/proc/cpuinfo in pieces": ("probe", "it contains the text '/proc/'", honest("#define P \"/pr\" \"oc/\"", 'FILE* m = fopen(P "cpuinfo", "r"); if (m) fclose(m);')),
     "LD_PRELOAD": ("environment", "it reaches for the environment (getenv)", honest(first='if (getenv("LD_PRELOAD")) return 0;')),
     "environ": ("environment", "it reaches for the environment (environ)", honest("extern char** environ;", "for (char** e = environ; *e; e++) if (strlen(*e) > 5000) return 1;")),
     "main's third argument": ("environment", "main's third argument", honest(main="int main(int, char**, char** e)", first="for (; *e; e++) if (strlen(*e) > 5000) return 1;")),
@@ -61,13 +61,13 @@ CHEATS: dict[str, tuple[str, str, str]] = {
     "sysconf": ("environment", "it reaches for the machine (sysconf)", honest("#include <unistd.h>", "if (sysconf(_SC_NPROCESSORS_ONLN) == 77) return 1;")),
     "getrlimit": ("environment", "it reaches for its limits (getrlimit)", honest("#include <sys/resource.h>", "rlimit r; getrlimit(RLIMIT_NPROC, &r); if (r.rlim_cur == 77) return 1;")),
     "getppid": ("probe", "it reaches for other processes (getppid)", honest("#include <unistd.h>", "if (getppid() == 77) return 1;")),
-    "a device": ("probe", "the text '/dev/' is in it", honest(first='FILE* m = fopen("/dev/mem", "r"); if (m) return 1;')),
-    "a device beside a stream": ("probe", "the text '/dev/' is in it", honest(first='FILE* m = fopen("/dev/stdin/../shm/x", "r"); if (m) return 1;')),
+    "a device": ("probe", "it contains the text '/dev/'", honest(first='FILE* m = fopen("/dev/mem", "r"); if (m) return 1;')),
+    "a device beside a stream": ("probe", "it contains the text '/dev/'", honest(first='FILE* m = fopen("/dev/stdin/../shm/x", "r"); if (m) return 1;')),
     "looks for the simulator's library": ("probe", "it reaches for its own libraries (dlsym)", honest("#include <dlfcn.h>\n#pragma weak dlsym", 'if (dlsym(RTLD_DEFAULT, "m" "5_reset_stats")) return 1;')),
     "lets another program compute": ("probe", "it reaches for another program (execl)", honest("#include <unistd.h>", 'execl("/bin/sh", "sh", "-c", "read n; echo $((n * n * 7919 + 104729 * n))", (char*)0);')),
     "writes its own code": ("probe", "it reaches for its own code (mprotect)", honest("#include <sys/mman.h>", "static char page[8192]; mprotect((void*)((size_t)(page + 4096) & ~4095ul), 4096, PROT_READ | PROT_WRITE);")),
-    "where there are sanitizers": ("probe", "it tells the sanitizers' build apart (__SANITIZE_)", honest("#ifdef __SANITIZE_ADDRESS__\n#define CHECKED 1\n#else\n#define CHECKED 0\n#endif", "if (CHECKED) return 0;")),
-    "no sanitizer here": ("probe", "it tells the sanitizers' build apart (no_sanitize_address)", honest("__attribute__((no_sanitize_address)) static int past(int* p) { return p[9]; }", "static int x[10]; if (past(x)) return 1;")),
+    "where there are sanitizers": ("probe", "it detects sanitizer builds (__SANITIZE_)", honest("#ifdef __SANITIZE_ADDRESS__\n#define CHECKED 1\n#else\n#define CHECKED 0\n#endif", "if (CHECKED) return 0;")),
+    "no sanitizer here": ("probe", "it detects sanitizer builds (no_sanitize_address)", honest("__attribute__((no_sanitize_address)) static int past(int* p) { return p[9]; }", "static int x[10]; if (past(x)) return 1;")),
     "if and puts": ("table", "literals hold 10 of the 10 answers", honest(body=_READ + _CHAIN)),
     "a map": ("table", "literals hold 10 of the 10 answers", honest(body=f'{_READ} map<long long, long long> t = {{{_table()}}}; printf("%lld\\n", t[n]);')),
     "a table in hexadecimal": ("table", "literals hold 10 of the 10 answers", honest(body=f'{_READ} static const long long t[][2] = {{{_table("0x%xLL")}}}; for (auto& r : t) if (r[0] == n) printf("%lld\\n", r[1]);')),
@@ -81,13 +81,13 @@ CHEATS: dict[str, tuple[str, str, str]] = {
         body=_READ + 'volatile int i = 0; while (i < 10 && table.v[i] / n / 7919 != n) i = i + 1; printf("%lld\\n", i < 10 ? table.v[i] : f(n));')),
 }  # fmt: skip
 
-# Right only as long as the clock says so, or for as long: found by running, not by looking.
+# Correct only if, or until, the clock says so: found by running, not by inspection.
 CLOCKS: dict[str, tuple[str, str]] = {
-    "times itself": ("the clock decides its way", honest(
+    "times itself": ("its control flow depends on the clock", honest(
         "volatile long long sink;",
         "auto a = chrono::steady_clock::now(); auto b = chrono::steady_clock::now(); "
         "if (b - a < chrono::microseconds(100)) for (int i = 0; i < 400000; i++) sink += i;")),
-    "until its time is up": ("the clock decides its way", honest(
+    "until its time is up": ("its control flow depends on the clock", honest(
         "volatile long long sink;", "for (clock_t s = clock(); clock() - s < CLOCKS_PER_SEC / 5;) sink += 1;")),
     "prints the time": ("its output depends on the clock", honest(
         body=_READ + 'time_t t = time(0); printf("%lld\\n", time(0) == t ? f(n) : 0LL);')),

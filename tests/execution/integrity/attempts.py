@@ -79,7 +79,7 @@ def program(
 
 
 def fast(size: int = 8192, before: str = "", **parts: str) -> str:
-    """A program of a honestly fast algorithm, with `size` values."""
+    """A program with an honestly fast algorithm, for `size` values."""
     return program(f"{before}{_FAST.replace('SIZE', str(size))}", value=parts.pop("value", "fast()"), **parts)
 
 
@@ -103,7 +103,7 @@ class Attempt:
 
 
 def _forging() -> dict[str, str]:
-    """Counts written over, through whatever descriptor or address may lead to them."""
+    """Overwriting counts through any descriptor or address that may lead to them."""
     payload = 'static char said[] = "cycles 1\\ninstructions 1\\nexited 0\\nsummary: 0 0 0 0\\n";\n'
     calls = {
         "write": "write(d, said, sizeof said) < 0",
@@ -143,7 +143,7 @@ def _forging() -> dict[str, str]:
 
 
 def _startup() -> dict[str, str]:
-    """Work where it may count as start-up, or after the end."""
+    """Doing the work where it may count as start-up, or after the end."""
     does = "take(); kept = slow();"
     late = program("static long long kept;\n{}", value="kept").replace("int main() {  take();", "int main() {")
     exits = 'take(); printf("%lld\\n", slow()); fflush(stdout); _exit(0);'
@@ -171,7 +171,7 @@ def _startup() -> dict[str, str]:
 
 
 def _uncounted() -> dict[str, str]:
-    """Work by somebody or something that may not be counted."""
+    """Having the work done by something that may not be counted."""
     code = "unsigned char code[] = {0x48, 0x89, 0xf8, 0xc3};"  # mov rax, rdi; ret
     mapped = "#include <sys/mman.h>\n#include <sys/wait.h>\n#include <signal.h>\n#include <pthread.h>\n#include <setjmp.h>\n#include <ucontext.h>\n"
     child = "int p[2]; if (pipe(p)) return 1; {} long long s = slow(); if (write(p[1], &s, 8) < 0) _exit(1); _exit(0); }} if (read(p[0], &r, 8) != 8) return 1;"
@@ -201,7 +201,7 @@ def _uncounted() -> dict[str, str]:
 
 
 def _fallback() -> dict[str, str]:
-    """The tests' answers in other words, and an honest slow path for everybody else."""
+    """The tests' answers in another encoding, and an honest slow path for all other inputs."""
 
     def by(table: str, value: str) -> str:
         return program(
@@ -243,7 +243,7 @@ def _fallback() -> dict[str, str]:
 
 
 def _decoded() -> dict[str, str]:
-    """Tables without a slow path, decoded while it runs: wrong for everybody else."""
+    """Tables without a slow path, decoded at run time: wrong for all other inputs."""
 
     def by(table: str, value: str) -> str:
         return program(
@@ -293,7 +293,7 @@ def _interpolated(values: Sequence[int], prime: int) -> list[int]:
 
 
 def _hashing() -> dict[str, str]:
-    """Short answers by a hash of the whole input: no answer and no input stands in the program."""
+    """Short answers by a hash of the whole input: the program contains no answer and no input."""
     steps: dict[str, tuple[str, Callable[[int, int], int], str]] = {
         "multiply by 31": ("7", lambda h, v: (h * 31 + v) % 2**32, "h * 31 + a[i]"),
         "multiply by 33, exclusive or": ("5381", lambda h, v: (h * 33) % 2**32 ^ v, "h * 33 ^ a[i]"),
@@ -330,7 +330,7 @@ def _hashing() -> dict[str, str]:
 
 
 def _detecting(ways: dict[str, tuple[str, str]]) -> dict[str, str]:
-    """A table where the program believes to be simulated, honest elsewhere."""
+    """A table if the program believes that it is simulated, honest otherwise."""
     return {
         name: program(f"{before}\n{_TABLE}", value=f"({seen}) ? table() : slow()")
         for name, (before, seen) in ways.items()
@@ -338,7 +338,7 @@ def _detecting(ways: dict[str, tuple[str, str]]) -> dict[str, str]:
 
 
 def _clock() -> dict[str, str]:
-    """What knows the simulator by its clock, or asks for time to work in."""
+    """Recognising the simulator by its clock, or working until time is up."""
     spin = "[&] {{ volatile int s = 0; auto b = {0}; for (int i = 0; i < 20000; i++) s += i; auto e = {0}; return e - b {1}; }}()"
     found = _detecting({
         "clock": ("#include <ctime>", spin.format("clock()", "== 0")),
@@ -360,7 +360,7 @@ def _clock() -> dict[str, str]:
 
 
 def _environment() -> dict[str, str]:
-    """What knows the simulator by anything else around it."""
+    """Recognising the simulator by anything else around it."""
     return _detecting({
         "getenv": ("", "getenv(\"LD_LIBRARY_PATH\") == 0"),
         "environ": ("extern char** environ;", "!environ || !*environ"),
@@ -392,7 +392,7 @@ def _environment() -> dict[str, str]:
 
 
 def _undefined() -> dict[str, str]:
-    """Fast because it does what is undefined, and happens to be right on the tests."""
+    """Fast through undefined behaviour that happens to be right on the tests."""
     return {
         "reads past the end": fast(before="static int* p = new int[4];\n", value="fast() + (p[5] == 12345)"),
         "writes past the end": fast(before="static char* p = new char[8];\n", value="(p[9] = 1, fast())"),
@@ -413,7 +413,7 @@ def _undefined() -> dict[str, str]:
 
 
 def _sized() -> dict[str, str]:
-    """Fast on sizes and values of the tests only."""
+    """Fast for the sizes and values of the tests only."""
     few, low = _LARGEST + 1, _HIGHEST + 2
     clipped = "static int cut() {{ for (int i = 0; i < n; i++) {} return 0; }}\n"
     return {
@@ -435,7 +435,7 @@ def _sized() -> dict[str, str]:
 
 
 def _output() -> dict[str, str]:
-    """Right by the way it is said."""
+    """Accepted because of how the output is formatted."""
     about = "(long long)n * n / 4"
     return {
         "about": program(value=about),
@@ -458,7 +458,7 @@ def _output() -> dict[str, str]:
 
 
 def _stalling() -> dict[str, str]:
-    """What stops or breaks the harness."""
+    """Stopping or breaking the harness."""
     return {
         "sleeps": program(end="fflush(stdout); sleep(100000);"),
         "waits for a signal": program(end="fflush(stdout); pause();"),

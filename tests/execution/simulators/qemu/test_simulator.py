@@ -1,4 +1,4 @@
-"""The ruler measures: the same in every run, forked as alone, with the limits that a program has natively."""
+"""The ruler's measurements: the same in every run, forked or not, with the limits that a program has natively."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ CLOCK = """
 #include <ctime>
 int main() {
     srand(time(0)); printf("%d %ld", rand(), (long)clock()); }"""
-# Asks for the sizes of its streams, as the C library does, and for what else is not the same in every run or place.
+# Asks for the sizes of its streams, as the C library does, and for everything else that differs between runs or places.
 SIZES = """
 #include <cstdio>
 #include <sys/stat.h>
@@ -128,7 +128,7 @@ LONG_DOUBLE = (
     ],
     ids=lambda code: sha256(code.encode())[:6],
 )
-def test_forked_and_alone_are_equal_to_the_last_count(code, compiled, measured):
+def test_forked_and_separate_counts_are_equal(code, compiled, measured):
     binary = compiled(code, "-pthread")
     inputs = [b"7 8\n", b"", b"1 " * 2000]
     forked, alone, again = (measured(binary, inputs, fork=fork) for fork in (True, False, False))
@@ -139,8 +139,8 @@ def test_forked_and_alone_are_equal_to_the_last_count(code, compiled, measured):
         assert m.counters["pages"] >= m.startup_counters["pages"] > 0
 
 
-def test_what_comes_before_the_first_look_is_done_once(compiled, measured, caplog):
-    """A sieve before the first number is read, and the C library's buffers, are the same for every input."""
+def test_what_precedes_the_first_look_is_done_once(compiled, measured, caplog):
+    """A sieve computed before the first number is read, and the C library's buffers, are the same for every input."""
     caplog.set_level("INFO")
     inputs = [f"{n}\n".encode() for n in range(100, 106)]
     for code in (TABLE_FIRST, BEFORE_MAIN, THREAD_BEFORE_MAIN):
@@ -150,13 +150,13 @@ def test_what_comes_before_the_first_look_is_done_once(compiled, measured, caplo
     assert "one simulation a process" in caplog.text
 
 
-def test_the_size_of_the_input_is_true(compiled, measured):
+def test_the_input_has_its_true_size(compiled, measured):
     for looks in ("", "getchar();"):
         for m, size in zip(measured(compiled(SIZES.replace("LOOKS", looks)), [b"", b"1" * 700]), (0, 700), strict=True):
             assert m.stdout_sha256 == sha256(f"{size} {(size + 511) // 512} 0".encode())
 
 
-def test_a_program_is_told_the_same_of_its_computer_everywhere(compiled, ruler, sandbox):
+def test_a_program_sees_the_same_computer_everywhere(compiled, ruler, sandbox):
     code = """
 #include <cstdio>
 #include <sched.h>
@@ -174,7 +174,7 @@ int main() {
            std::thread::hardware_concurrency(), info.totalram, (unsigned long)s.st_ino, (long)s.st_mtime, hosts); }"""
     command = QemuSimulator(ruler, sandbox)._command(compiled(code), None, bytes(16), "report={report}")
     said = sandbox.run(command, ruler.spec.simulator_limits, "simulator").stdout
-    # two is what the C library takes for true where it cannot find out
+    # the C library assumes two if it cannot find out
     assert said == b"simulated 5.1.0 #1 1 2 0 1 1000000000 0"
 
 
@@ -196,13 +196,13 @@ def test_a_static_program_and_one_without_symbols(compiled, measured):
     for binary in (static, stripped):
         forked, alone = measured(binary), measured(binary, fork=False)
         assert forked == alone and [m.outcome for m in forked] == ["ok", "ok"]
-        # The C library of a static program looks for the program's path before `main`, and no loader runs before that.
+        # The C library of a static program looks up the program's path before `main`, and no loader runs before that.
         least = 0 if binary is static else 1
         assert all(m.counters["cycles"] > m.startup_counters["cycles"] >= least for m in forked)
 
 
 def test_reading_input_before_main_is_not_startup(compiled, measured):
-    """Nor is what is prepared for it: the buffer that scanf makes, half of a small C program's run."""
+    """Nor is preparing to read: allocating scanf's buffer is half of a small C program's run."""
     work = "for (volatile int i = 0; i < 100000; i++) {}"
     (early,) = measured(compiled(BEFORE_MAIN.replace("&n);", f"&n); {work}")), [b"1\n"])
     (late,) = measured(compiled(BEFORE_MAIN.replace("main() {", f"main() {{ {work}")), [b"1\n"])
@@ -234,7 +234,7 @@ def test_ends(compiled, measured):
             assert {(m.outcome, m.exit_code) for m in measured(compiled(code), fork=fork)} == {end}, code
 
 
-def test_a_fault_is_said_with_its_address(compiled, measured):
+def test_a_fault_is_reported_with_its_address(compiled, measured):
     (m,) = measured(compiled("int main() { volatile char* p = (char*)0x12345678; return *p; }"), [b""])
     assert "0x12345678" in m.detail
 
@@ -244,7 +244,7 @@ def test_long_double_has_80_bits(compiled, measured):
     assert m.stdout_sha256 == sha256(b"1")
 
 
-def test_what_qemu_lacks_is_unsupported_by_name(compiled, measured):
+def test_what_qemu_lacks_is_unsupported_and_named(compiled, measured):
     code = """
 #pragma GCC target("avx512f")
 #include <immintrin.h>
@@ -312,7 +312,7 @@ int main() {{ volatile auto p = malloc({size}ul); printf("%d", p == nullptr); }}
         ),
     ],
 )
-def test_a_crash_for_lack_of_memory_is_no_other_behaviour(code, said, compiled, measured):
+def test_a_crash_for_lack_of_memory_is_not_different_behaviour(code, said, compiled, measured):
     (m,) = measured(compiled(f"{code}\nint main() {{ volatile int n = 70000; return f(n) != 0; }}"), [b""])
     assert m.outcome == "memory_limit" and said in m.detail
 
@@ -333,7 +333,7 @@ def test_the_machine_is_told_by_name():
     assert text == b"clock 3.5GHz\ncore.ports.0.IntAlu 1\ncore.width 4\nfitted.depth 2.5\n"
 
 
-# An instruction at the end of a page, so that it ends QEMU's block; what it left in rax, rbx and rcx is written.
+# An instruction at the end of a page, so that it ends QEMU's block; the program prints its rax, rbx and rcx.
 AT_THE_END = """
 #include <cstdio>
 extern "C" void asked(unsigned long* answer);
@@ -351,7 +351,7 @@ int main() {{
     ("instruction", "size"),
     [("cpuid", 2), (".byte 0x48, 0x0f, 0xa2", 3), ("rdtsc", 2), ("rdtscp", 3), ("cpuid", 64), ("rdtscp", 64)],
 )
-def test_the_processors_answers_are_simulated_wherever_they_are_asked_for(instruction, size, compiled, ruler, sandbox):
+def test_cpuid_and_clocks_are_simulated_wherever_they_occur(instruction, size, compiled, ruler, sandbox):
     binary = compiled(AT_THE_END.format(instruction=instruction, size=size))
     simulator = QemuSimulator(ruler, sandbox)
     command = simulator._command(binary, None, bytes(16), "report={report}")
@@ -366,8 +366,8 @@ def test_the_processors_answers_are_simulated_wherever_they_are_asked_for(instru
         assert rbx == int.from_bytes(b"Hygo", "little") and rax == 13
 
 
-def test_cycles_are_told_by_line(ruler: Environment, sandbox: Sandbox, tmp_path):
-    """What a line calls in libraries and templates is its own; what a function of the text does is that function's."""
+def test_cycles_are_reported_by_line(ruler: Environment, sandbox: Sandbox, tmp_path):
+    """A line pays for what it calls in libraries and templates, but not for calls to the program's own functions."""
     code = """
 #include <algorithm>
 #include <cstdio>
@@ -403,13 +403,13 @@ int main() {
         ("0xcd, 0x80", "forbidden", "int 0x80"),
     ],
 )
-def test_what_the_processor_alone_could_answer_ends_the_run(bytes_, outcome, said, compiled, measured):
+def test_instructions_that_only_the_host_could_answer_end_the_run(bytes_, outcome, said, compiled, measured):
     for m in measured(compiled(f'int main() {{ asm volatile(".byte {bytes_}" ::: "rax", "rbx", "rcx", "rdx"); }}')):
         assert m.outcome == outcome and said in m.detail
 
 
 def test_bytes_that_look_like_rdtsc_are_not(compiled, measured):
-    """An immediate operand of 0x31 behind an address that ends in 0x0f, right before a jump's target."""
+    """An immediate operand 0x31 after an address that ends in 0x0f, right before a jump target."""
     code = """
 int main() {
     char place[16];

@@ -10,7 +10,7 @@ from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.store import MeasurementStore
-from tests.integrity.attempts import attempts
+from tests.execution.integrity.attempts import attempts
 
 SAMPLE = {
     ("forging", "gem5's reset"): "forbidden before it runs",

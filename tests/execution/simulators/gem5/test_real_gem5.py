@@ -1,4 +1,4 @@
-"""gem5 itself, where there is one: forked and alone, whatever is forked, end as one."""
+"""gem5 itself, if there is one: whatever the program, forked and separate simulations end alike."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def compile_(environment: Environment, sandbox: Sandbox) -> Compile:
     return compile_
 
 
-# Each of these could tell a forked simulation from one alone, if the fork came too late or left a trace.
+# Each of these could tell a forked simulation from a separate one if the fork came too late or left a trace.
 PROGRAMS = {
     "reads with scanf": '#include <cstdio>\nint main() { int n; scanf("%d", &n); printf("%d", n * 2); }',
     "reads nothing": '#include <cstdio>\nint main() { puts("x"); }',
@@ -84,7 +84,7 @@ INPUTS = [b"7\n", b"12345 and more that is not read\n"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_forked_and_alone_are_the_same(name: str, simulator: Gem5Simulator, compile_: Compile) -> None:
+def test_forked_and_separate_runs_are_the_same(name: str, simulator: Gem5Simulator, compile_: Compile) -> None:
     binary = compile_(PROGRAMS[name])
     with simulator._session(binary, fork=True) as session:
         forked = [ran for _, ran in simulator._all(session, INPUTS)]
@@ -105,7 +105,7 @@ def test_forked_and_alone_are_the_same(name: str, simulator: Gem5Simulator, comp
         ('int main() { asm volatile(".byte 0x0f, 0xff, 0xff"); }', "unsupported", "invalid instruction executed: {"),
     ],
 )
-def test_bad_ends_are_named(code: str, outcome: str, detail: str, simulator: Gem5Simulator, compile_: Compile) -> None:
+def test_failures_are_named(code: str, outcome: str, detail: str, simulator: Gem5Simulator, compile_: Compile) -> None:
     (measurement,) = simulator.measure(compile_(code), [b""])
     assert (measurement.outcome, detail in measurement.detail) == (outcome, True), measurement.detail
 

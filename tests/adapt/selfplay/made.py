@@ -1,4 +1,4 @@
-"""A small dataset of three training problems and one of the test split, and recorded answers of every kind to it."""
+"""A small dataset of three training problems and one test problem, with recorded answers of every kind."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SLOW_SQUARES = (
     's += (long)a[i] * a[i] + t - 300000; } printf("%ld\\n", s);'
 )
 ALTERNATING = 'long s = 0; for (int i = 0; i < n; i++) s += i % 2 ? -a[i] : a[i]; printf("%ld\\n", s);'
-# By name: the answer's text, and what becomes of it.
+# By name: the answer's text, and its outcome.
 ANSWERS: dict[str, tuple[str, str]] = {
     "fenced": (f"Here it is:\n```cpp\n{program(SLOW_SQUARES)}```\nIt sums the squares.", "ok"),
     "copy": ("// said again\n" + program(SLOW_SQUARES).replace("\n  ", "\n      "), "copy"),
@@ -79,7 +79,7 @@ native_limits: {cpu_seconds: 1}
 
 
 def make(folder: Path) -> None:
-    """Writes `data` (a dataset), `presets/made.yaml` and `quick.yaml` (an environment that waits less long)."""
+    """Writes `data` (a dataset), `presets/made.yaml` and `quick.yaml` (an environment with a shorter time limit)."""
     data = folder / "data"
     rows: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
     for name, (split, body, compute) in PROBLEMS.items():
@@ -114,7 +114,7 @@ def record_answers(path: Path, pair_ids: Iterable[str]) -> None:
 
 
 def record_faster(path: Path, place: Place) -> None:
-    """Two answers to each representative: a right and fast one, and one that is wrong or no faster."""
+    """Two answers to each representative: a correct, faster one, and one that is wrong or no faster."""
     codes = {program.code_sha256: program.code for program in place.programs()}
     records = []
     for each in place.classes():

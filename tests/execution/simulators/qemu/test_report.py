@@ -1,4 +1,4 @@
-"""Reports: only the plugin can have written one."""
+"""Reports: only the plugin can write a valid one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def signed(text: str, key: bytes = KEY) -> bytes:
 TEXT = "outcome exited\ndetail 0\ncounter cycles 12\nstartup cycles 3\n"
 
 
-def test_the_sum_is_siphash():
-    # The vectors that its authors publish: bytes 0, 1, 2 … under the key 00 01 … 0f.
+def test_the_checksum_is_siphash():
+    # Test vectors published by its authors: bytes 0, 1, 2 … under the key 00 01 … 0f.
     assert siphash(KEY, b"") == 0x726FDB47DD0E0E31
     assert siphash(KEY, bytes(range(15))) == 0xA129CA6149BE45E5
     assert siphash(KEY, bytes(range(8))) == 0x93F5F5799A932462

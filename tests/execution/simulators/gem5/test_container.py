@@ -34,7 +34,7 @@ from pie_bench.stages.execute import note_simulator
 SPEC = load_environment_spec("gem5-skylake")
 assert isinstance(SPEC.simulator, Gem5Spec)
 GEM5 = SPEC.simulator
-# Speaks machine.py's protocol: upper-cases each input, says what it can reach, and reports 42 ticks.
+# Speaks machine.py's protocol: upper-cases each input, prints what it can access, and reports 42 ticks.
 STAND_IN = r"""
 #include <cctype>
 #include <cerrno>
@@ -94,7 +94,7 @@ def test_the_container_has_nothing_but_the_job() -> None:
     assert options["command"] == ["--quiet", "/w/machine.py", "/w/job.json", "/channel/socket"]
 
 
-def test_without_a_daemon_the_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+def test_without_a_daemon_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     monkeypatch.delenv("PIE_GEM5_BINARY", raising=False)
     monkeypatch.setattr(launch.shutil, "which", lambda _: None)
@@ -106,7 +106,9 @@ def test_without_a_daemon_the_line_says_what_to_do(monkeypatch: pytest.MonkeyPat
     assert "\n" not in str(caught.value)
 
 
-def test_a_binary_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_binary_is_named(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PIE_GEM5_BINARY", str(tmp_path / "gem5.opt"))
     line = next(gem5_candidates(GEM5, sandbox))
     assert line == f"PIE_GEM5_BINARY: {tmp_path / 'gem5.opt'}: no program there; set it to a gem5 binary built for X86"
@@ -141,7 +143,7 @@ def image(daemon: Any, pinned_root: Path, sandbox: Sandbox) -> Iterator[str]:
         for name in ("usr/lib/x86_64-linux-gnu/libc-2.31.so", "usr/lib/x86_64-linux-gnu/ld-2.31.so"):
             archive.add(pinned_root / name, name)
         archive.add(pinned_root / "usr/lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2")
-        archive.addfile(tarfile.TarInfo(f"made-by-{os.getpid()}"))  # equal content may be one image, with one id
+        archive.addfile(tarfile.TarInfo(f"made-by-{os.getpid()}"))  # images of equal content may share an id
         member = tarfile.TarInfo("gem5/build/X86/gem5.opt")
         member.size, member.mode = len(program.binary), 0o755
         archive.addfile(member, io.BytesIO(program.binary))
@@ -189,7 +191,7 @@ def test_an_image_without_gem5_says_so(daemon: Any, image: str, pinned_root: Pat
 
 
 def containers_of(daemon: Any, image: str) -> list[dict[str, Any]]:
-    """By its id: Podman's filter knows an image by another name."""
+    """By its id, because Podman's filter knows the image by another name."""
     wanted = daemon.images.get(image).id.removeprefix("sha256:")
     return [x for x in daemon.api.containers(all=True) if x["ImageID"].removeprefix("sha256:") == wanted]
 
@@ -218,7 +220,7 @@ def test_an_image_for_another_processor_is_refused() -> None:
         ({}, "sha256:2b"),
     ],
 )
-def test_which_image_it_was_is_written_down(attributes: dict[str, Any], expected: str, tmp_path: Path) -> None:
+def test_the_image_is_recorded(attributes: dict[str, Any], expected: str, tmp_path: Path) -> None:
     images = SimpleNamespace(get=lambda _: SimpleNamespace(attrs=attributes, id="sha256:2b"))
     digest = ensure_image(SimpleNamespace(images=images), "image:tag")
     assert digest == expected

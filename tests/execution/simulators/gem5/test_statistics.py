@@ -41,6 +41,6 @@ def test_the_first_dump_of_either_version_is_read() -> None:
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))
-def test_no_text_breaks_it(text: str) -> None:
+def test_no_text_breaks_the_parser(text: str) -> None:
     assert set(parse_statistics(text)) <= set(COUNTERS)
     assert set(parse_statistics("system.cpu.numCycles 1\n" + text)) >= {"cycles"}

@@ -1,4 +1,4 @@
-"""What is not the program's own ends its run, with evidence; counts that cannot be are refused."""
+"""Access to what is not the program's own ends its run, with evidence; impossible counts are refused."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_code_in_writable_memory(compiled, measured):
     assert m.outcome == "forbidden" and "in memory that is not a file's as loaded" in m.detail
 
 
-def test_memory_of_qemu_is_seen_where_it_can_be_guessed(compiled, ruler: Environment, sandbox: Sandbox):
+def test_access_to_guessed_memory_of_qemu_is_noticed(compiled, ruler: Environment, sandbox: Sandbox):
     """With fixed addresses, as no run has them, the access succeeds; it is the program's last."""
     reads = "int main() { return *(volatile char*)0x7ffff7fce000 & 0; }"
     writes = "int main() { *(volatile char*)0x7ffffffde000 = 1; }"
@@ -78,12 +78,12 @@ def test_memory_of_qemu_is_seen_where_it_can_be_guessed(compiled, ruler: Environ
         assert m.outcome in ("runtime_error", "forbidden")
 
 
-def test_a_process_of_its_own_is_refused_as_natively(compiled, measured):
+def test_starting_a_process_is_refused_as_natively(compiled, measured):
     (m,) = measured(compiled('#include <cstdlib>\nint main() { system("pause"); }'), [b""])
     assert m.outcome == "ok"
 
 
-def test_there_are_no_descriptors_but_the_programs(compiled, measured):
+def test_only_the_programs_own_descriptors_are_open(compiled, measured):
     for fork in (True, False):
         assert {m.outcome for m in measured(compiled(DESCRIPTORS), fork=fork)} == {"ok"}
 
@@ -97,11 +97,11 @@ def test_there_are_no_descriptors_but_the_programs(compiled, measured):
         ({}, {}, "no instructions"),
     ],
 )
-def test_counts_that_cannot_be(counters, startup, why):
+def test_impossible_counts(counters, startup, why):
     assert why in (impossible(Report("exited", "0", counters, startup), 20) or "")
 
 
-def test_counts_that_can_be():
+def test_possible_counts():
     counters = {"cycles": 100, "instructions": 100}
     assert impossible(Report("exited", "0", counters, counters), 20) is None
 
@@ -112,8 +112,8 @@ def test_an_empty_program_is_the_least(compiled, measured, ruler: Environment):
     assert m.outcome == "ok" and 0.8 * m.startup_counters["instructions"] < least <= m.startup_counters["instructions"]
 
 
-def test_time_that_is_impossible_beside_native_cpu_time(ruler: Environment, sandbox: Sandbox, tmp_path):
-    """A program that works natively and does not where it is told of another processor."""
+def test_time_that_native_cpu_time_rules_out(ruler: Environment, sandbox: Sandbox, tmp_path):
+    """A program that does its work natively but skips it if it sees the simulated processor."""
     code = """
 #include <cpuid.h>
 #include <cstdio>

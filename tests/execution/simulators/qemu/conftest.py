@@ -1,4 +1,4 @@
-"""The environment `skylake` as it is used: pinned roots, the plugin compiled by the pinned compiler, a real sandbox."""
+"""The environment `skylake` as in use: pinned roots, the plugin compiled by the pinned compiler, a real sandbox."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def compiled(ruler: Environment, sandbox: Sandbox) -> Compiled:
 
 @pytest.fixture
 def measured(ruler: Environment, sandbox: Sandbox) -> Callable[..., list[Measurement]]:
-    """Measurements of a program, forked and, with `fork=False`, one process each."""
+    """Measurements of a program: forked, or in one process each with `fork=False`."""
 
     def measure(binary: bytes, inputs: Sequence[bytes] = (b"1\n", b"2\n"), *, fork: bool = True) -> list[Measurement]:
         return list(QemuSimulator(ruler, sandbox, fork).measure(binary, inputs))

@@ -14,7 +14,7 @@ from pie_bench.execution.integrity.forbidden import find, read_program
 from pie_bench.execution.integrity.literals import known_tests, split_source
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.run.verdict import Candidate, Verdict
-from tests.integrity.cheats import ANSWERS, CHEATS, CLOCKS, HONEST, SLOW, TESTS
+from tests.execution.integrity.cheats import ANSWERS, CHEATS, CLOCKS, HONEST, SLOW, TESTS
 
 
 def judged(executor: Executor, code: str, role: str = "candidate") -> Verdict:
@@ -80,7 +80,7 @@ def test_no_false_alarm_in_pie(toolchain: Toolchain) -> None:
     assert check(toolchain, load_dataset("pie", "test", with_tests=True), 5) == []
 
 
-def test_what_is_no_program() -> None:
+def test_files_that_are_not_programs() -> None:
     with pytest.raises(ValueError, match="not a program"):
         read_program("", b"#!/bin/sh\n")
 
@@ -101,14 +101,14 @@ def test_any_text_can_be_split(code: str) -> None:
 
 
 @given(st.lists(st.integers(10**5, 10**9), min_size=10, max_size=30, unique=True), st.integers(0, 9))
-def test_a_few_answers_among_many_are_no_table(answers: list[int], known: int) -> None:
+def test_a_few_answers_among_many_are_not_a_table(answers: list[int], known: int) -> None:
     tests = [TestCase(str(i), b"1", str(answer).encode()) for i, answer in enumerate(answers)]
     code = "int t[] = {" + ",".join(map(str, answers[: min(known, 4)])) + "};"
     assert known_tests(code, b"", "", tests) is None
     assert known_tests(code, b"", code, tests) is None
 
 
-def test_a_dense_table_hits_by_chance_and_is_not_blamed() -> None:
+def test_a_dense_table_that_hits_by_chance_is_not_blamed() -> None:
     tests = [TestCase(str(i), b"1", str(answer).encode()) for i, answer in enumerate(range(2003, 2500, 31))]
     assert known_tests(" ".join(f"{n}," for n in range(1000, 9000)), b"", "", tests) is None
     assert known_tests(" ".join(f"{n}," for n in ANSWERS), b"", "", TESTS) is not None

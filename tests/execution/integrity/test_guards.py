@@ -1,4 +1,4 @@
-"""Guards: right on the tests for the wrong reason is found; honest rewrites are left alone."""
+"""Guards: programs that are right on the tests for the wrong reason are found; honest rewrites are left alone."""
 
 import re
 from dataclasses import replace
@@ -126,8 +126,8 @@ def test_a_table_where_there_is_little_to_gain(executor: Executor) -> None:
     assert measured.check(honest, 0).slower is None
 
 
-def test_where_the_human_rewrite_is_no_faster_either_nothing_is_said(executor: Executor) -> None:
-    """It is the guard inputs that differ from the tests, then."""
+def test_where_the_human_rewrite_is_no_faster_either_there_is_no_finding(executor: Executor) -> None:
+    """In that case the guard inputs differ from the tests."""
     measured = executor.guards_of(replace(PAIR, tgt_code=FALLBACK), LARGE_TESTS)
     assert measured.check(FALLBACK, 0).slower is None
 
@@ -203,7 +203,7 @@ def test_past_the_largest_but_not_past_a_limit(high: int, expected: int) -> None
     assert past(high) == expected
 
 
-def test_words_get_others_of_their_lengths_and_characters() -> None:
+def test_words_are_replaced_by_others_of_their_lengths_and_characters() -> None:
     tests = [f"{word}\n".encode() for word in ("BB10", "101B", "10", "1BB1", "B01B", "0", "BBBBB", "1B2B")]
     made = guard_inputs(tests, 20, 1)
     assert len(made) == 20
@@ -215,12 +215,12 @@ def test_words_get_others_of_their_lengths_and_characters() -> None:
     assert guard_inputs(tests, 20, 1) == made
 
 
-def test_a_few_words_are_all_there_are() -> None:
+def test_if_only_a_few_words_occur_no_others_are_made_up() -> None:
     tests = [f"{'Yes' if n % 2 else 'No'} {n * 37}\n".encode() for n in range(20)]
     assert {data.split()[0] for data in guard_inputs(tests, 20, 1)} <= {b"Yes", b"No"}
 
 
-def test_some_odd_inputs_do_not_keep_a_pair_from_guard_inputs() -> None:
+def test_a_few_odd_inputs_do_not_prevent_guard_inputs() -> None:
     tests = [*(f"{n}\n".encode() for n in range(1000, 1090, 10)), b"\xff\n"]
     assert len(guard_inputs(tests, 5, 1)) == 5
     assert guard_inputs([b"\xff\n"] * 5 + tests, 5, 1) == []

@@ -1,4 +1,4 @@
-"""Self-play from prompts to a dataset: what becomes of every kind of answer, and of a command that is killed."""
+"""Self-play from prompts to a dataset: every kind of answer, and commands that are killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pie_bench.adapt.selfplay.task import load_preset
 from pie_bench.cli.main import main
 from pie_bench.cpp import text_sum
 from pie_bench.data.load import load_dataset
-from tests.adapt.selfplay_made import ANSWERS, RECORDED, SQUARES, make, program, record_answers, record_faster
+from tests.adapt.selfplay.made import ANSWERS, RECORDED, SQUARES, make, program, record_answers, record_faster
 from tests.stages.test_generate import Forking
 
 
@@ -69,7 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, measured_cache: Path, pinned_
     return made
 
 
-def test_every_kind_of_answer_is_known_for_what_it_is(made: Made) -> None:
+def test_every_kind_of_answer_is_recognised(made: Made) -> None:
     outcomes = Counter(program.outcome for program in made.place.programs())
     assert outcomes == Counter(what for _, what in ANSWERS.values() if what not in ("copy", "no_code"))
     programs = {text_sum(each.code): each for each in made.place.programs()}
@@ -82,7 +82,7 @@ def test_every_kind_of_answer_is_known_for_what_it_is(made: Made) -> None:
     assert (fenced.copies, fenced.outcome) == (2, "ok")
 
 
-def test_programs_that_do_the_same_are_a_class(made: Made) -> None:
+def test_equivalent_programs_form_a_class(made: Made) -> None:
     classes = made.place.classes()
     assert sorted(len(each.members) for each in classes) == [1, 2]
     assert {each.inputs for each in classes} == {6}
@@ -153,7 +153,7 @@ def forking(
 
 
 def killed_at(forking: Forking, arguments: list[str], *files: Path) -> None:
-    """Runs a command as often as there are files, killed as soon as it has written a line to the file, then to its
+    """Runs a command once per file, killing it as soon as it has written a line to that file, then once to its
     end."""
 
     def lines(path: Path) -> int:
@@ -178,15 +178,15 @@ def finish(forking: Forking, arguments: list[str]) -> None:
     assert forking.status() == 0, forking.said()
 
 
-def test_killed_while_it_asks_it_goes_on(made: Made, tmp_path: Path, forking: Forking) -> None:
+def test_it_resumes_when_killed_while_asking(made: Made, tmp_path: Path, forking: Forking) -> None:
     folder, whole = tmp_path / "out", tmp_path / "whole"
-    model = "tests.adapt.selfplay_made:Slow"
+    model = "tests.adapt.selfplay.made:Slow"
     killed_at(forking, made.generate(folder, model=model), folder / "generate" / "generations.jsonl")
     finish(forking, made.generate(whole, model=model))
     assert files(folder / "generate") == files(whole / "generate")
 
 
-def test_killed_while_it_filters_it_goes_on(made: Made, tmp_path: Path, forking: Forking) -> None:
+def test_it_resumes_when_killed_while_filtering(made: Made, tmp_path: Path, forking: Forking) -> None:
     folder = tmp_path / "out"
     shutil.copytree(made.folder / "generate", folder / "generate")
     filtered = folder / "filter"
@@ -196,7 +196,7 @@ def test_killed_while_it_filters_it_goes_on(made: Made, tmp_path: Path, forking:
         assert files(folder / each) == files(made.folder / each)
 
 
-def test_killed_while_it_optimises_or_selects_it_goes_on(made: Made, tmp_path: Path, forking: Forking) -> None:
+def test_it_resumes_when_killed_while_optimising_or_selecting(made: Made, tmp_path: Path, forking: Forking) -> None:
     folder = tmp_path / "out"
     for each in ("generate", "filter", "representatives"):
         shutil.copytree(made.folder / each, folder / each)
@@ -209,7 +209,7 @@ def test_killed_while_it_optimises_or_selects_it_goes_on(made: Made, tmp_path: P
         assert sorted_lines(folder / "optimise" / name) == sorted_lines(made.folder / "optimise" / name)
     select = ["adapt", "selfplay", "select", str(folder)]
     chance = random.Random(3)
-    for _ in range(5):  # no file says how far it is: it is killed at any moment
+    for _ in range(5):  # no file shows its progress, so it is killed at arbitrary moments
         child = forking.start(select)
         time.sleep(chance.uniform(0.0, 0.4))
         with suppress(ProcessLookupError):

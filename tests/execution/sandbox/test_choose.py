@@ -1,4 +1,4 @@
-"""Which sandbox is used, and the folders of those that mount nothing."""
+"""Which sandbox is chosen, and the folders of those that mount nothing."""
 
 import os
 import subprocess
@@ -17,17 +17,17 @@ from pie_bench.execution.sandbox.folder import Folder
 from pie_bench.execution.sandbox.sandbox import Command, File, SandboxError
 from pie_bench.execution.sandbox.unsafe import UnsafeSandbox
 from pie_bench.execution.toolchain import Toolchain
-from tests.execution.test_sandbox import LIMITS
+from tests.execution.sandbox.test_sandbox import LIMITS
 
 
 def open_to_all(folder: Path) -> None:
-    """What is in a test's folder can be started by a user without rights."""
+    """An unprivileged user can run what is in a test's folder."""
     for path in (folder, *folder.parents):
         if Path(tempfile.gettempdir()) in path.parents:
             path.chmod(0o755)
 
 
-def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_older_bubblewrap_suffices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Ubuntu 22.04 has 0.6.1: without --size and --disable-userns."""
     older = tmp_path / "bwrap"
     older.write_text(
@@ -44,9 +44,9 @@ def test_an_older_bubblewrap_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert old.run(Command(["/bin/sh", "-c", script]), LIMITS, "compile").stdout == b"x\n"
 
 
-def test_what_one_thread_writes_can_be_run_while_another_starts_a_process(toolchain: Toolchain) -> None:
-    """A file that a process, or one forked at that moment, has open for writing is refused as "text file busy"."""
-    sandbox = UnsafeSandbox()  # the quickest to start, and with the same folders as landlock
+def test_a_file_just_written_can_be_run_while_another_thread_starts_a_process(toolchain: Toolchain) -> None:
+    """Executing a file fails with "text file busy" while a process, even one just forked, has it open for writing."""
+    sandbox = UnsafeSandbox()  # the quickest to start, with the same folders as landlock
     command = Command(["/w/program"], files={"/w/program": File(toolchain.compile("int main() {}").binary, True)})
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(lambda _: sandbox.run(command, LIMITS, "payload").exit_code, range(300)))
@@ -67,7 +67,7 @@ def test_without_a_sandbox_there_is_a_remedy_and_no_run(monkeypatch: pytest.Monk
         choose.choose_sandbox()
 
 
-def test_without_any_only_what_is_said_to_be_unsafe_is_used(
+def test_without_any_sandbox_only_an_explicitly_unsafe_one_is_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert choose.choose_sandbox(unsafe=True).name != "unsafe"  # where there is another
@@ -96,7 +96,7 @@ def test_arguments_keep_their_length_and_quotes_their_meaning() -> None:
     assert folder.inside(text) == "g++ -ffile-prefix-map=xy/='/w/' xy/a.cpp -o xy/t/a && cat xy/t/a /usr/w/a"
 
 
-def test_what_a_killed_harness_left_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_harness_left_is_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "_LETTERS", "_")  # one name is left
     with folders.run_folder(Command([]), None, "payload") as mine:
         assert mine.path == Path("/tmp/__")
@@ -110,7 +110,7 @@ def test_what_a_killed_harness_left_is_used_again(monkeypatch: pytest.MonkeyPatc
     assert not mine.path.exists()
 
 
-def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIE_BENCH_SANDBOX", "bublewrap")
     with pytest.raises(UserError, match="unknown sandbox 'bublewrap'; did you mean bubblewrap"):
         choose.choose_sandbox()

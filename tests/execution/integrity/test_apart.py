@@ -1,4 +1,4 @@
-"""Programs are looked at within limits, whatever they hold: too much of anything is the program's own doing."""
+"""Programs are inspected within limits, whatever they contain: too much of anything is the program's fault."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.toolchain import Toolchain
 
 TESTS = [TestCase(str(n), b"%d\n" % (n * 7919 + 100003), b"%d\n" % (n * 104729 + 1234567)) for n in range(60)]
-# Tables made by the assembler, of which the source is a line.
+# Tables made by the assembler from a one-line source.
 TABLE = """#include <cstdio>
 extern "C" int big[];
 asm(".section .rodata\\nbig: .set v,1\\n.rept %d\\n.long v\\n.set v,v+2011\\n.endr\\n.text");
@@ -54,21 +54,21 @@ def test_a_table_of_megabytes_costs_the_harness_nothing(apart: Apart, toolchain:
     tracemalloc.stop()
 
 
-def test_too_much_is_said_so(apart: Apart, toolchain: Toolchain) -> None:
-    with pytest.raises(TooMuchError, match=r"12\.\d MB of data, where 8\.4 MB are looked at"):
+def test_exceeding_a_limit_is_reported(apart: Apart, toolchain: Toolchain) -> None:
+    with pytest.raises(TooMuchError, match=r"12\.\d MB of data \(limit: 8\.4 MB\)"):
         seen(TABLE % 3_000_000, apart, toolchain)
     with pytest.raises(TooMuchError, match="MB of code"):
         seen(CODE % MOST_CODE_BYTES, apart, toolchain)
     assert seen(CODE % 1, apart, toolchain) == "cpuid in main", "the worker still answers"
 
 
-def test_a_large_array_that_is_mostly_empty_is_not_too_much(apart: Apart, toolchain: Toolchain) -> None:
+def test_a_large_but_mostly_empty_array_is_within_the_limits(apart: Apart, toolchain: Toolchain) -> None:
     code = '#include <cstdio>\nint a[8000000] = {1};\nint main() { int n; scanf("%d", &n); printf("%d", a[n]); }'
     assert seen(code, apart, toolchain) is None
 
 
-def test_a_number_of_any_length_is_no_error(apart: Apart, toolchain: Toolchain) -> None:
-    """Python reads none of more than 4300 digits."""
+def test_a_number_of_any_length_can_be_read(apart: Apart, toolchain: Toolchain) -> None:
+    """Python refuses to parse more than 4300 digits."""
     code = f'#include <cstdio>\nint main() {{ int n; scanf("%d", &n); }}\n#if 0\n{"9" * 9000} 0x{"f" * 9000}\n#endif\n'
     assert seen(code, apart, toolchain) is None
 
@@ -88,11 +88,11 @@ def test_a_worker_that_dies_is_replaced_and_one_that_dies_again_is_the_programs_
             worker.wait()
             return worker
 
-    with pytest.raises(TooMuchError, match="a worker's end"):
+    with pytest.raises(TooMuchError, match="the worker died"):
         seen(good, Dying(), toolchain)
 
 
-def test_without_a_worker_it_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, toolchain: Toolchain) -> None:
+def test_without_a_worker_it_is_our_error(monkeypatch: pytest.MonkeyPatch, toolchain: Toolchain) -> None:
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
     with pytest.raises(SandboxError, match="cannot start the process that analyses programs"):
         seen(CODE % 1, Apart(), toolchain)
@@ -158,7 +158,7 @@ UNITS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), min_size=1, max_
 @settings(max_examples=30)
 @given(UNITS)
 def test_time_grows_with_the_text_and_no_faster(name: str, unit: str) -> None:
-    """Eight times the text is at most some twenty times the work; a quadratic parser does sixty-four times as much."""
+    """Eight times the text takes at most about twenty times the work; a quadratic parser would do 64 times as much."""
     small, large = (unit * (size // len(unit)) for size in (3_000, 24_000))
 
     def cost(text: str) -> float:
@@ -167,6 +167,6 @@ def test_time_grows_with_the_text_and_no_faster(name: str, unit: str) -> None:
         return time.thread_time() - began
 
     few, many = cost(small), cost(large)
-    if many > 0.05 and many > 24 * few:  # seen once it may be the machine
+    if many > 0.05 and many > 24 * few:  # once may be the machine's doing
         few, many = (min(cost(text) for _ in range(3)) for text in (small, large))
         assert many < 24 * max(few, 0.002)

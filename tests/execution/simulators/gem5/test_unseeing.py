@@ -1,4 +1,4 @@
-"""Which start-ups are the same for every input, by the system calls that QEMU lists."""
+"""Which start-ups are the same for every input, judged by the system calls that QEMU lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of self-play: what is drawn and shown, which outputs are the same, what inputs look like."""
+"""The parts of self-play: what is drawn and shown, which outputs are equal, what inputs look like."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pie_bench.cpp import text_sum
 from pie_bench.data.pair import TestCase
 from pie_bench.errors import UserError
 from pie_bench.run.files import write_jsonl
-from tests.adapt.selfplay_made import make
+from tests.adapt.selfplay.made import make
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "selfplay"
+GOLDEN = Path(__file__).parents[2] / "golden" / "selfplay"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_outputs_that_are_the_same(output: bytes, same: bytes) -> None:
 
 
 @given(st.binary(max_size=60) | st.text("0123456789.e+- \n", max_size=40).map(str.encode))
-def test_what_is_normalised_stays_as_it_is(output: bytes) -> None:
+def test_normalising_twice_changes_nothing_more(output: bytes) -> None:
     assert normalised(normalised(output)) == normalised(output)
 
 
@@ -62,7 +62,7 @@ def test_a_signature_is_that_of_inputs_and_outputs_in_order(given: list[tuple[by
     assert (signature(inputs[::-1], sums[::-1]) == found) == (len(inputs) == 1)
 
 
-def test_texts_differ_by_what_they_say() -> None:
+def test_layout_and_comments_do_not_change_the_hash_of_a_program() -> None:
     assert text_sum("int  main() {} // x") == text_sum("int main()\n{ }") != text_sum("int main() { ; }")
     assert encodable("a\ud800b") == "a?b"
 

@@ -1,4 +1,4 @@
-"""The fork server's protocol: machine.py as it is, on a stand-in for gem5's Python, talking with the harness's side."""
+"""The fork server's protocol: the real machine.py, on a stand-in for gem5's Python, talking to the harness."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROGRAM = "work 1000\nentry\nwork 50\nmain\necho\nwork 9\nexit 0"
 
 
 class FakeGem5:
-    """machine.py in this Python, with the stand-in for `m5`; not in a sandbox, since nothing foreign runs."""
+    """machine.py in this Python, with a stand-in for `m5`; not in a sandbox, since no untrusted program runs."""
 
     description = "a stand-in"
 
@@ -115,7 +115,9 @@ def test_start_up_is_simulated_once_and_every_input_gets_its_own_result(
     assert simulator.seconds(measurements[0].counters) == pytest.approx(1.059e-6)
 
 
-def test_forked_and_alone_agree(simulator: Gem5Simulator, gem5: FakeGem5, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forked_and_separate_runs_agree(
+    simulator: Gem5Simulator, gem5: FakeGem5, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "is_verified", lambda *_: True)
     assert [m.outcome for m in measure(simulator, PROGRAM, b"1", b"22")] == ["ok", "ok"]
     assert gem5.started == 2  # one session for the program, one for what is checked
@@ -149,7 +151,7 @@ def test_the_sample_is_one_in_fifty_and_always_the_same() -> None:
         ("crash panic: assertion in the simulator", "infra_error", "assertion"),
     ],
 )
-def test_ends_are_classified(simulator: Gem5Simulator, end: str, outcome: str, detail: str) -> None:
+def test_how_runs_end_is_classified(simulator: Gem5Simulator, end: str, outcome: str, detail: str) -> None:
     (measurement,) = measure(simulator, PROGRAM.replace("exit 0", end), b"1")
     assert measurement.outcome == outcome
     assert detail in measurement.detail

@@ -1,4 +1,4 @@
-"""Other instruction sets: decoded as gem5 does, measured as x86-64 is, with the same limits and the same refusals."""
+"""Other instruction sets: decoded as in gem5, measured like x86-64, with the same limits and refusals."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ ASKS = {
 
 @pytest.fixture(scope="module", params=list(ENVIRONMENTS))
 def foreign(request: pytest.FixtureRequest, sandbox: Sandbox) -> Environment:
-    """Each of the environments for another processor, made as any user makes it."""
+    """Each of the environments for another processor, opened as a user would."""
     try:
         build_roots(request.param, sandbox)
     except UserError as error:
@@ -166,13 +166,13 @@ def test_each_compiler_compiles_for_one() -> None:
     assert [isa.is_foreign for isa in ISAS.values()] == [False, True, True]
 
 
-def test_each_has_sources_of_its_own() -> None:
+def test_each_has_its_own_sources() -> None:
     sources = {isa.name: {path.name for path in build.source_files(isa)} for isa in ISAS.values()}
     for names in sources.values():
         assert {"arch.h", "arch.cpp", "decode.cpp", "core.cpp", "plugin.cpp"} <= names
 
 
-def test_sources_that_count_the_same_go_by_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_that_count_the_same_share_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     assert build.counted_as(X86_64) != build.source_sums(X86_64), (
         "counts_as.json is of other sources: compare the counts anew, or delete it"
     )
@@ -210,7 +210,7 @@ def test_decoding(foreign: Environment, sandbox: Sandbox, pinned_root: Path) -> 
 
 
 def assembled(isa: Isa, lines: list[str], environment: Environment, sandbox: Sandbox) -> list[bytes]:
-    """The machine code of each line, by the environment's own assembler."""
+    """The machine code of each line, from the environment's own assembler."""
     text = "".join(f"{line}\n.globl end{number}\nend{number}:\n" for number, line in enumerate(lines))
     tools, options = isa.binutils, {"riscv64": "-march=rv64gc", "aarch64": "-march=armv8.2-a"}[isa.name]
     script = (
@@ -242,7 +242,7 @@ def test_a_program_is_measured(executor: Executor, foreign: Environment, sandbox
     toolchain = Toolchain(foreign.spec.toolchain, foreign.spec.compile_limits, sandbox, foreign.root)
     binary = toolchain.compile(SUM).binary
     assert binary is not None and sha256(binary) == verdict.binary_sha256
-    # forked as alone, and again
+    # forked, separate, and again
     simulators = [QemuSimulator(foreign, sandbox, fork=fork) for fork in (True, False)]
     first, second = (list(each.measure(binary, [test.input for test in TESTS])) for each in simulators)
     assert first == second

@@ -1,4 +1,4 @@
-"""What a program can and cannot do in a sandbox, in each that works here. Every program here really runs."""
+"""What a program can and cannot do in each sandbox that works here. Every program really runs."""
 
 import functools
 import gc
@@ -80,7 +80,7 @@ def test_it_sees_only_usr_and_what_it_was_given(sandbox: Sandbox, tmp_path: Path
     assert shell(sandbox, "echo x > /w/given", files={"/w/given": File(b"input")}).exit_code != 0
 
 
-def test_it_is_nobody_and_alone(sandbox: Sandbox) -> None:
+def test_it_runs_as_nobody_and_alone(sandbox: Sandbox) -> None:
     look = "for i in 0 1 2 3 4 5 6 7 8 9; do test -e /proc/self/fd/$i && echo $i; done"
     seen = shell(sandbox, f"id -u; ls /proc | grep -c '^[0-9]'; {look}; cat /proc/sys/kernel/hostname")
     uid, processes, *descriptors = seen.stdout.decode().split()
@@ -101,7 +101,7 @@ def test_a_compilers_processes_are_limited_together(sandbox: Sandbox) -> None:
     if isinstance(groups, str):
         pytest.skip(f"no control groups: {groups}")
     hog = "(head -c 60000000 /dev/zero | tail -c 60000000 | { sleep 2; wc -c; })"  # tail holds all of it
-    # Enough processes, and memory for each: only the sum is too much.
+    # Enough processes, and enough memory for each: only the total is too much.
     limits = LIMITS.model_copy(update={"memory_bytes": 128 << 20, "processes": 64})
     one = sandbox.run(Command(["/bin/sh", "-c", hog]), limits, "compile")
     four = sandbox.run(Command(["/bin/sh", "-c", " & ".join([hog] * 4) + "; wait"]), limits, "compile")
@@ -198,7 +198,7 @@ def test_the_temporary_folder_is_small_and_the_report_comes_back(sandbox: Sandbo
     assert reported.report == b"counts\n"
 
 
-def test_a_program_has_nothing_to_write_to(run) -> None:
+def test_a_program_can_write_nowhere(run) -> None:
     code = (
         'int main(){ for (auto f : {"x", "/tmp/x", "/dev/shm/x", "/w/x", "/x"}) cout << (fopen(f, "w") != nullptr); }'
     )
@@ -212,8 +212,8 @@ def test_a_command_that_cannot_start_is_our_error(sandbox: Sandbox) -> None:
         sandbox.run(Command(["/bin/true"], files={"/proc/x": File(b"")}), LIMITS, "payload")
 
 
-def test_what_a_simulated_program_writes_is_gone_with_it(sandbox: Sandbox, compiled) -> None:
-    """A simulator may have a folder for temporary files; the next program must not find what one left there."""
+def test_what_a_simulated_program_writes_vanishes_with_it(sandbox: Sandbox, compiled) -> None:
+    """A simulator may have a folder for temporary files; the next program must not find anything left there."""
     name = f"/tmp/pie_bench-test-{os.getpid()}"
     code = f"""#include <cstdio>
     #include <fcntl.h>
