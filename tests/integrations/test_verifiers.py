@@ -1,6 +1,6 @@
 """The environment for verifiers gives answers the rewards that `Speedup` gives them, to the last digit.
 
-verifiers brings some ninety packages, so this runs in a virtual environment of its own (integrations/verifiers/README.md)
+verifiers brings many packages, so this runs in a virtual environment of its own (integrations/verifiers/README.md),
 and is skipped elsewhere.
 """
 
