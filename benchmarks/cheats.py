@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.execution.executor import Executor, open_executor
-from pie_bench.execution.integrity.guards import PairGuard
+from pie_bench.execution.integrity.guards import Guards
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
 from pie_bench.hashing import sha256
@@ -53,7 +53,7 @@ class Bench:
 
     def __init__(self, executor: Executor):
         self.executor = executor
-        self._guards: dict[str, PairGuard] = {}
+        self._guards: dict[str, Guards] = {}
         self._slow: dict[tuple[str, int], Verdict] = {}
 
     def judge(self, attempt: Attempt) -> Judged:
@@ -66,9 +66,7 @@ class Bench:
             source = Candidate(its_pair.pair_id, "source", 0, its_pair.src_code, problem_id=its_pair.problem_id)
             self._slow[slow] = executor.execute(source, its_tests)
         if problem not in self._guards:
-            self._guards[problem] = PairGuard(
-                its_pair, every_test, executor.environment, executor.sandbox, seconds_on=executor.seconds_after_main
-            )
+            self._guards[problem] = executor.guards_of(its_pair, every_test)
         answer = Candidate(its_pair.pair_id, "candidate", 0, attempt.code, src_code=its_pair.src_code)
         began = time.monotonic()
         verdict = executor.execute(answer, its_tests)

@@ -24,7 +24,7 @@ from pie_bench.data.load import PairDataset, load_dataset
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.execution.executor import Executor, open_executor
-from pie_bench.execution.integrity.guards import PairGuard
+from pie_bench.execution.integrity.guards import Guards
 from pie_bench.execution.pool import cpu_seconds_of_children
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
@@ -141,21 +141,14 @@ class Bench:
             Candidate(pair.pair_id, "source", 0, pair.src_code, problem_id=pair.problem_id), tests
         )
         judged = cpu()
-        guards = PairGuard(
-            pair,
-            tests,
-            self.executor.environment,
-            self.executor.sandbox,
-            seconds_on=self.executor.seconds_after_main,
-        )
+        guards = self.executor.guards_of(pair, tests)
+        n_inputs = len(guards.prepared().answers)
         costs = round(judged - began, 2), round(cpu() - judged, 2)
-        yield Checked(pair.pair_id, "pair", "", slow.outcome, None, "", "", len(guards.answers), *costs)
+        yield Checked(pair.pair_id, "pair", "", slow.outcome, None, "", "", n_inputs, *costs)
         for answer in answers:
             yield self._check(pair, tests, slow.runtime_seconds, guards, answer)
 
-    def _check(
-        self, pair: Pair, tests: list[TestCase], slow: float | None, guards: PairGuard, answer: Answer
-    ) -> Checked:
+    def _check(self, pair: Pair, tests: list[TestCase], slow: float | None, guards: Guards, answer: Answer) -> Checked:
         if answer.code is None:
             return Checked(pair.pair_id, answer.kind, answer.name, "no_code")
         began = cpu()
@@ -183,7 +176,7 @@ class Bench:
             round(slow / verdict.runtime_seconds, 3),
             by,
             getattr(found, by) if by else "",
-            len(guards.answers),
+            found.n_guard_inputs,
             round(judged - began, 2),
             round(cpu() - judged, 2),
         )

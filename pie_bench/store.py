@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from pie_bench.errors import UserError
+from pie_bench.run.guard import GuardFinding
 from pie_bench.run.measurement import Measurement, Profile
 from pie_bench.run.verdict import Verdict
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-T = TypeVar("T", bound="Measurement | Profile | Verdict")
+T = TypeVar("T", bound="Measurement | Profile | Verdict | GuardFinding")
 
 _TIMEOUT_SECONDS = 60  # how long to wait for another process's write
 _SCHEMA = """
@@ -41,18 +42,20 @@ CREATE TABLE IF NOT EXISTS profile (
     PRIMARY KEY (code_sha256, input_sha256, environment_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdict (key TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS finding (key TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 """
-Table = Literal["measurement", "profile", "verdict"]
+Table = Literal["measurement", "profile", "verdict", "finding"]
 _KEYS: Mapping[Table, tuple[str, ...]] = {
     "measurement": ("binary_sha256", "input_sha256", "simulation_id"),
     "profile": ("code_sha256", "input_sha256", "environment_id"),
     "verdict": ("key",),
+    "finding": ("key",),
 }
 
 
 class MeasurementStore:
-    """Measurements by (binary, input, simulation), profiles by (source text, input, environment), verdicts by all that
-    decides them (`execution/known.py`). Safe for several threads and processes.
+    """Measurements by (binary, input, simulation), profiles by (source text, input, environment), verdicts and guards'
+    findings by all that decides them (`execution/known.py`). Safe for several threads and processes.
 
     If the file cannot be written, this warns once, and new measurements are known to this object only. A read-only file
     is still read.
@@ -99,6 +102,14 @@ class MeasurementStore:
         """Stores a verdict at once."""
         self.keep("verdict", [(key, _text(verdict))])
 
+    def get_finding(self, key: str) -> GuardFinding | None:
+        """The guards' finding under a key, whichever sample it was first made for."""
+        return _record(self.find("finding", [(key,)])[0], GuardFinding)
+
+    def put_finding(self, key: str, finding: GuardFinding) -> None:
+        """Stores a finding at once."""
+        self.keep("finding", [(key, _text(finding))])
+
     def find(self, table: Table, keys: Sequence[tuple[str, ...]]) -> list[str | None]:
         """The records under these keys, as JSON; None for those not found."""
         condition = " AND ".join(f"{name}=?" for name in _KEYS[table])
@@ -136,7 +147,7 @@ def _opened_once(path: Path) -> MeasurementStore:
     return MeasurementStore(path)
 
 
-def _text(record: Measurement | Profile | Verdict) -> str:
+def _text(record: Measurement | Profile | Verdict | GuardFinding) -> str:
     return json.dumps(asdict(record))
 
 
@@ -200,10 +211,11 @@ _STORES = {
     "measurements-unsafe.sqlite": _SCHEMA,
     "generations.sqlite": _GENERATION_SCHEMA,
 }
-_KINDS: Mapping[str, type[Measurement] | type[Profile] | type[Verdict] | None] = {
+_KINDS: Mapping[str, type[Measurement] | type[Profile] | type[Verdict] | type[GuardFinding] | None] = {
     "measurement": Measurement,
     "profile": Profile,
     "verdict": Verdict,
+    "finding": GuardFinding,
     "generation": None,  # answers may legitimately differ: the first one stored stays
 }
 

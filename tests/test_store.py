@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pie_bench.cli.main import main
 from pie_bench.errors import UserError
 from pie_bench.run.files import append_jsonl, read_jsonl, write_json
+from pie_bench.run.guard import GuardFinding
 from pie_bench.run.measurement import Measurement, Profile
 from pie_bench.run.run import Run
 from pie_bench.run.verdict import Verdict
@@ -188,6 +189,8 @@ def test_stores_of_several_machines_are_brought_together(tmp_path: Path, capsys:
     store.put_profile(profile)
     verdict = Verdict("p-q", "source", 0, "e", "ok", runtime_seconds=2.0, startup_seconds=1.0)
     store.put_verdict("key", verdict)
+    finding = GuardFinding("p-q", 0, "c", 20, "e", sanitizer="test 1: heap-buffer-overflow")
+    store.put_finding("key", finding)
     store.close()
     for folder, text in ((a, "first"), (b, "second")):
         answers = GenerationStore(folder / "generations.sqlite")
@@ -195,19 +198,23 @@ def test_stores_of_several_machines_are_brought_together(tmp_path: Path, capsys:
         answers.close()
     into = stored(tmp_path / "into", MEASUREMENT)
     assert merge_stores([a, b], into) == {
-        "measurements.sqlite": {"measurement": 3, "profile": 1, "verdict": 1},
+        "measurements.sqlite": {"measurement": 3, "profile": 1, "verdict": 1, "finding": 1},
         "generations.sqlite": {"generation": 1},
     }
     merged = MeasurementStore(into / "measurements.sqlite")
     assert set(merged.get("b", ["i", "0", "1", "2"], "s")) == {"i", "0", "1", "2"}
     assert merged.get_profile("c", "i", "e") == profile
     assert merged.get_verdict("key") == verdict
+    assert merged.get_finding("key") == finding
     merged.close()
     answers = GenerationStore(into / "generations.sqlite")
     assert answers.get("key") == {"text": "first"}
     answers.close()
     assert main(["store", "merge", str(a), str(b), "--into", str(into)]) == 0
-    assert f"{into / 'measurements.sqlite'}: added 0 measurements, 0 profiles, 0 verdicts" in capsys.readouterr().out
+    assert (
+        f"{into / 'measurements.sqlite'}: added 0 findings, 0 measurements, 0 profiles, 0 verdicts"
+        in capsys.readouterr().out
+    )
 
 
 def test_stores_that_disagree_or_are_none_are_refused_whole(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pie_bench.data.pair import TestCase
+from pie_bench.data.pair import Pair, TestCase
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.comparing import Comparing
 from pie_bench.execution.environment import Environment, EnvironmentSpec, load_environment_spec
+from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PUBLIC_SEED, Guards
 from pie_bench.execution.judging import examined, judge
 from pie_bench.execution.known import as_that_of, key_of, lasting
 from pie_bench.execution.measuring import measurements, seconds_after_main
@@ -23,7 +24,7 @@ from pie_bench.execution.sandbox.choose import UNSAFE, choose_sandbox
 from pie_bench.execution.sandbox.sandbox import Finished, Sandbox, SandboxError
 from pie_bench.execution.simulators.kind import kind_of, open_simulator
 from pie_bench.execution.subject import Subject, Workshop
-from pie_bench.execution.toolchain import Toolchain, host_toolchain
+from pie_bench.execution.toolchain import Toolchain, host_toolchain, sanitizing_toolchain
 from pie_bench.hashing import hash_of, sha256
 from pie_bench.paths import roots_dir
 from pie_bench.run.measurement import Measurement, Profile
@@ -89,10 +90,12 @@ class Executor:
         self.environment = environment
         self.sandbox = sandbox
         toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
-        checkers = host_toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
-        comparing = Comparing(spec, checkers, sandbox)
+        host = host_toolchain(toolchain)
+        comparing = Comparing(spec, host, sandbox)
         simulator = open_simulator(environment, sandbox)
-        self._workshop = Workshop(environment, sandbox, toolchain, simulator, store, comparing)
+        self._workshop = Workshop(
+            environment, sandbox, toolchain, host, sanitizing_toolchain(host), simulator, store, comparing
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         environment = self.environment
@@ -148,6 +151,18 @@ class Executor:
     def knows(self, key: str) -> bool:
         """Whether the store has the verdict with this `key`."""
         return self._workshop.store.find("verdict", [(key,)]) != [None]
+
+    def guards_of(
+        self,
+        pair: Pair,
+        tests: Sequence[TestCase],
+        *,
+        n: int = N_GUARD_INPUTS,
+        seed: str = PUBLIC_SEED,
+        measured: bool = True,
+    ) -> Guards:
+        """The guards of a pair; without `measured`, they take no times."""
+        return Guards(pair, tests, self._workshop, n=n, seed=seed, measured=measured)
 
     def measured(self, code: str, tests: Sequence[TestCase]) -> dict[str, Measurement]:
         """A program's measurements by the hash of the input; empty unless it is right on every test."""

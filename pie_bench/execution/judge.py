@@ -14,7 +14,7 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
 from pie_bench.errors import UserError
 from pie_bench.execution.executor import Executor, open_executor
-from pie_bench.execution.integrity.guards import PairGuard
+from pie_bench.execution.integrity.guards import Guards
 from pie_bench.execution.known import sums_of
 from pie_bench.execution.pool import LocalPool
 from pie_bench.execution.roots import build_roots
@@ -108,7 +108,7 @@ class Judge:
         self._opened: Executor | None = None
         self._opening = threading.Lock()
         self._sources = Latest[str, Verdict](_SOURCES_KEPT)
-        self._guards = Latest[str, PairGuard](_GUARDS_KEPT)
+        self._guards = Latest[str, Guards](_GUARDS_KEPT)
         self._making = Locks()
 
     def __enter__(self) -> Judge:
@@ -172,15 +172,14 @@ class Judge:
         verdict = self._judge(code, 0, found, True)
         return verdict, self._guards_of(found).check(code, 0) if verdict.outcome == "ok" else None
 
-    def _guards_of(self, given: PairWithTests) -> PairGuard:
+    def _guards_of(self, given: PairWithTests) -> Guards:
         """A pair's guards, created once."""
         own = replace(given.pair, tgt_code=given.pair.tgt_code or given.pair.src_code)
         key = hash_of([_key_of(given), own.tgt_code])
         with self._making.of(f"guards {key}"):
             guards = self._guards.get(key)
             if guards is None:
-                executor = self._executor
-                guards = PairGuard(own, given.tests, executor.environment, executor.sandbox)
+                guards = self._executor.guards_of(own, given.tests, measured=False)
                 self._guards.put(key, guards)
             return guards
 

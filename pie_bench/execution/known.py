@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pie_bench.data.pair import TestCase
+from pie_bench.data.pair import Pair, TestCase
 from pie_bench.hashing import file_sha256, hash_of, sha256
 from pie_bench.paths import PACKAGE_DIR
 from pie_bench.run.verdict import Candidate, Verdict
@@ -26,6 +26,13 @@ def key_of(candidate: Candidate, tests: Sequence[TestCase], measured: bool, envi
         return None
     programs = [sha256(code.encode(errors="surrogatepass")) for code in (candidate.code, candidate.src_code)]
     given = [programs, candidate.role, candidate.problem_id, sums_of(tests), measured]
+    return hash_of([judging_sha256(), environment_id, *given])
+
+
+def guard_key_of(pair: Pair, tests: Sequence[TestCase], settings: Sequence[object], environment_id: str) -> str:
+    """The hash of all that decides what a pair's guards find, except the answer."""
+    programs = [sha256(code.encode(errors="surrogatepass")) for code in (pair.src_code, pair.tgt_code)]
+    given = [pair.pair_id, pair.problem_id, programs, sums_of(tests), *settings]
     return hash_of([judging_sha256(), environment_id, *given])
 
 

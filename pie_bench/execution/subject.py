@@ -66,11 +66,17 @@ class Locks:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Everything that judging needs, opened on this machine. Thread-safe."""
+    """Everything that judging needs, opened on this machine. Thread-safe.
+
+    `host` compiles for this machine, like `toolchain` unless that compiles for another processor; `sanitizing` does so
+    with sanitizers.
+    """
 
     environment: Environment
     sandbox: Sandbox
     toolchain: Toolchain
+    host: Toolchain
+    sanitizing: Toolchain
     simulator: Simulator
     store: MeasurementStore
     comparing: Comparing

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pie_bench.execution import precompiled
 from pie_bench.execution.environment import ToolchainSpec
 from pie_bench.execution.isa import HOST_COMPILER, HOST_ROOT
 from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Finished, Limits, Sandbox, SandboxError
-from pie_bench.hashing import sha256
+from pie_bench.hashing import hash_of, sha256
 from pie_bench.paths import roots_dir
 
 _TEMPORARY = re.compile(r"/tmp/cc\w{6}")  # g++ picks these at random, but the linker's messages must not differ
@@ -23,6 +25,11 @@ _SOURCE = f"{PROGRAM}.cpp"
 _BESIDE = "/w/beside.cpp"
 # In the program (`__FILE__`) the folder is /w, whatever the sandbox calls it. Sandboxes leave quoted text alone.
 _NAMED = "-ffile-prefix-map=/w/='/w/'"
+_SANITIZERS = (
+    *("-O1", "-g1", "-D_GLIBCXX_ASSERTIONS", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    "-fno-sanitize=vptr",  # asks for pipes, and a contest's program has no class hierarchy worth it
+)
+_HEADER_BYTES = 256 << 20  # g++ 9 makes 94 MB
 _PLACE = re.compile(rf"{re.escape(_SOURCE)}:(\d+)(?: \(discriminator \d+\))?")  # addr2line's format
 T = TypeVar("T")
 
@@ -47,6 +54,16 @@ class Toolchain:
         self._spec, self._limits, self._sandbox, self.root = spec, limits, sandbox, root
         self.isa = spec.isa
         self._made: dict[str, Any] = {}
+        self._making_header = threading.Lock()
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return self._spec.flags
+
+    def like(self, *, root: Path | None = None, **changed: Any) -> Toolchain:
+        """This toolchain with parts of its spec, or its root, changed."""
+        spec = self._spec.model_copy(update=changed)
+        return Toolchain(spec, self._limits, self._sandbox, root or self.root)
 
     def compile(self, code: str, *more_flags: str, beside: str | None = None) -> Compiled:
         """Compiles one C++ source text. The file's name is fixed, so equal sources give equal binaries.
@@ -54,11 +71,14 @@ class Toolchain:
         `beside` is the text of an additional source file, which is our own.
         Raises SandboxError if the compiler could not be run or was stopped by the wall clock.
         """
-        flags = " ".join([*self._spec.flags, *more_flags])
         sources = {_SOURCE: code} | ({_BESIDE: beside} if beside is not None else {})
-        finished = self._build(
-            f"{self._spec.compiler} {flags} {_NAMED} {' '.join(sources)} -o /tmp/program && cat /tmp/program", sources
-        )
+        if not more_flags and precompiled.begins_with_it(code):
+            header = self._header()
+            finished = self._compile(sources, (), header) if header is not None else None
+            # Messages are those of the ordinary way.
+            if finished is not None and finished.exit_code == 0 and not finished.stderr:
+                return Compiled(finished.stdout, "")
+        finished = self._compile(sources, more_flags)
         if finished.wall_timeout:
             said = f"stopped after {finished.wall_seconds:.0f} s of wall time"
             if self._works():  # the source made it wait for something that never came: #include "/dev/ptmx"
@@ -70,6 +90,38 @@ class Toolchain:
         if finished.cpu_limit or "CPU time limit exceeded" in log:  # in the driver, or in a compiler it started
             return Compiled(None, f"stopped after {self._limits.cpu_seconds} CPU seconds\n{log}", "compile_timeout")
         return Compiled(None, log, "compile_error")
+
+    def _compile(self, sources: Mapping[str, str], more_flags: Sequence[str], header: Path | None = None) -> Finished:
+        shown = {precompiled.PLACE: header} if header is not None else {}
+        flags = [*self._spec.flags, *more_flags, *(f"-I{place}/" for place in shown), _NAMED]
+        line = f"{self._spec.compiler} {' '.join([*flags, *sources])} -o /tmp/program && cat /tmp/program"
+        return self._build(line, sources, shown=shown)
+
+    def _header(self) -> Path | None:
+        """The folder with the precompiled header; None where there is none. Only a root's own, which never changes."""
+        if self.root is None:
+            return None
+        made_of = [self.root.name, self._spec.compiler, self._spec.flags, self._sandbox.name]
+        folder = roots_dir() / f"header-{hash_of(made_of)[:16]}"
+        with self._making_header:
+            return self._once(
+                precompiled.INCLUDE,
+                lambda _: precompiled.find_or_make(folder, self._precompile, self._compiles_alike),
+            )
+
+    def _precompile(self) -> bytes:
+        flags = " ".join([*self._spec.flags, _NAMED])
+        line = f"{self._spec.compiler} {flags} -x c++-header {_SOURCE} -o /tmp/header && cat /tmp/header"
+        sizes = {"tmp_bytes": _HEADER_BYTES, "output_bytes": _HEADER_BYTES}
+        finished = self._build(line, {_SOURCE: precompiled.INCLUDE}, limits=self._limits.model_copy(update=sizes))
+        if finished.exit_code != 0:
+            raise SandboxError(f"{self._spec.compiler} cannot precompile a header: {finished.stderr[:200]!r}")
+        return finished.stdout
+
+    def _compiles_alike(self, header: Path) -> bool:
+        """Whether a program is the same with the header as without."""
+        with_it, without = (self._compile({_SOURCE: precompiled.TRIAL}, (), each) for each in (header, None))
+        return (with_it.exit_code, with_it.stdout) == (0, without.stdout)
 
     def _works(self) -> bool:
         """Whether an empty program compiles right now."""
@@ -123,15 +175,22 @@ class Toolchain:
         made: T = self._made[code]
         return made
 
-    def _build(self, script: str, sources: Mapping[str, str]) -> Finished:
+    def _build(self, script: str, sources: Mapping[str, str], **more: Any) -> Finished:
         files = {path: text.encode(errors="replace") for path, text in sources.items()}
-        return self._run(["/bin/sh", "-c", script], files)
+        return self._run(["/bin/sh", "-c", script], files, **more)
 
-    def _run(self, argv: list[str], files: Mapping[str, bytes]) -> Finished:
+    def _run(
+        self,
+        argv: list[str],
+        files: Mapping[str, bytes],
+        *,
+        shown: Mapping[str, Path] | None = None,
+        limits: Limits | None = None,
+    ) -> Finished:
         environment = {"PATH": "/usr/bin", "LC_ALL": "C"}
         contents = {path: File(content) for path, content in files.items()}
-        command = Command(argv, files=contents, environment=environment, root=self.root)
-        return self._sandbox.run(command, self._limits, "compile")
+        command = Command(argv, files=contents, environment=environment, root=self.root, shown=shown or {})
+        return self._sandbox.run(command, limits or self._limits, "compile")
 
     def facts(self) -> dict[str, str]:
         """The compiler's version and, without a root (which is hashed as a whole), the hashes of the libraries."""
@@ -156,13 +215,18 @@ class Toolchain:
         return facts
 
 
-def host_toolchain(spec: ToolchainSpec, limits: Limits, sandbox: Sandbox, root: Path | None) -> Toolchain:
-    """The toolchain for what runs on this machine and is not measured (checkers, sanitized programs): the environment's
-    own or, if that targets another processor, the pinned one for this machine's, with the same flags.
+def host_toolchain(toolchain: Toolchain) -> Toolchain:
+    """The toolchain for what runs on this machine and is not measured (checkers, sanitized programs): the given one or,
+    if that targets another processor, the pinned one for this machine's, with the same flags.
 
     UserError if that root file system is not built.
     """
-    if not spec.isa.is_foreign:
-        return Toolchain(spec, limits, sandbox, root)
-    root = find_root(load_root_spec(HOST_ROOT), roots_dir())
-    return Toolchain(spec.model_copy(update={"compiler": HOST_COMPILER}), limits, sandbox, root)
+    if not toolchain.isa.is_foreign:
+        return toolchain
+    return toolchain.like(compiler=HOST_COMPILER, root=find_root(load_root_spec(HOST_ROOT), roots_dir()))
+
+
+def sanitizing_toolchain(toolchain: Toolchain) -> Toolchain:
+    """A toolchain whose programs end at undefined behaviour, at invalid accesses and at misuse of the library."""
+    kept = (flag for flag in toolchain.flags if not flag.startswith("-O"))
+    return toolchain.like(flags=(*kept, *_SANITIZERS))

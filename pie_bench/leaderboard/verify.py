@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.executor import open_executor
-from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PairGuard
+from pie_bench.execution.integrity.guards import N_GUARD_INPUTS
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.hashing import sha256
@@ -31,7 +30,6 @@ from pie_bench.run.files import first_problem, write_json
 from pie_bench.run.guard import GuardFinding
 from pie_bench.run.run import Key
 from pie_bench.run.verdict import Candidate, Verdict
-from pie_bench.stages.guard import checked_once
 
 _LARGEST = 10  # pairs
 _NEAR = 0.02  # relative to a threshold
@@ -144,16 +142,14 @@ def verify(
 
         def guard(pair_id: str) -> list[GuardFinding]:
             pair, found = pairs[pair_id], []
-            tests, measure = plan.dataset.tests(pair), executor.seconds_after_main
-            guards = partial(PairGuard, pair, tests, executor.environment, executor.sandbox, seconds_on=measure)
-            again = checked_once(guards(seed=seed))
-            before = checked_once(guards()) if told else None
+            tests = plan.dataset.tests(pair)
+            again, before = executor.guards_of(pair, tests, seed=seed), executor.guards_of(pair, tests)
             for program in fast[pair_id]:
                 code = program.judged(checked.verdicts[program.key].code_sha256) or ""
                 claimed = told.get((pair_id, program.sample_index))
-                if claimed is not None and before is not None and claimed.n_guard_inputs <= N_GUARD_INPUTS:
-                    _compare_findings(bundle, claimed, before(code, program.sample_index))
-                found.append(again(code, program.sample_index))
+                if claimed is not None and claimed.n_guard_inputs <= N_GUARD_INPUTS:
+                    _compare_findings(bundle, claimed, before.check(code, program.sample_index))
+                found.append(again.check(code, program.sample_index))
             return found
 
         findings = [finding for found in pool.map_unordered(guard, fast) for finding in found]

@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.executor import Executor
-from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.judging import KNOWN_GOOD
 from pie_bench.execution.pool import cpu_seconds_of_children
 from pie_bench.execution.sandbox.sandbox import SandboxError
@@ -103,15 +102,15 @@ def cost(
     `guarded`: whether the run's faster answers will be guarded. `progress` is called once per pair, with the total.
     Raises UserError as the run would, e.g. if replayed answers are missing.
     """
-    probe = _Probe(plan, executor, _answers_there(plan, run, cache_dir))
+    probe = _Probe(plan, executor, _answers_there(plan, run, cache_dir), guarded=guarded)
     # What a process starts only once must not count as a program's.
     executor.examine(Candidate("", "candidate", 0, KNOWN_GOOD), ())
-    todo = probe.todo(guarded=guarded)
+    todo = probe.todo()
     chosen = [todo[index] for index in spread([_size(pair, "source") for pair in todo], pairs)]
     for pair in chosen:
-        probe.judge(pair, guarded=guarded)
+        probe.judge(pair)
         progress(len(chosen))
-    return probe.cost(len(chosen), guarded=guarded)
+    return probe.cost(len(chosen))
 
 
 def _answers_there(plan: Plan, run: Run, cache_dir: Path) -> dict[str, list[Candidate]]:
@@ -132,61 +131,77 @@ def _answers_there(plan: Plan, run: Run, cache_dir: Path) -> dict[str, list[Cand
     return found
 
 
+@dataclass(frozen=True)
+class _ToGuard:
+    """How many of a pair's answers are to be guarded for `certain`, and how many are not judged yet."""
+
+    certain: int
+    possible: int
+
+
 class _Probe:
     """What is left to judge, by the key of its verdict, and what a few programs cost."""
 
-    def __init__(self, plan: Plan, executor: Executor, answers: Mapping[str, Sequence[Candidate]]):
-        self.plan, self.executor, self.answers = plan, executor, answers
+    def __init__(
+        self, plan: Plan, executor: Executor, answers: Mapping[str, Sequence[Candidate]], *, guarded: bool
+    ) -> None:
+        self.plan, self.executor, self.guarded = plan, executor, guarded
         self.own: dict[str, list[Candidate]] = {pair.pair_id: [] for pair in plan.pairs}
         for candidate in own_programs(plan):
             self.own[candidate.pair_id].append(candidate)
+        self.answers: dict[str, dict[str, Candidate]] = {}  # a pair's different programs
         self.left: dict[str, tuple[Role, float]] = {}
         self.unknown: dict[Role, set[str]] = {"source": set(), "target": set(), "candidate": set()}  # pairs
+        self.assumed: dict[str, int] = {}  # answers of a pair that are not there yet
+        self.to_guard: dict[str, _ToGuard] = {}
         for pair in plan.pairs:
             tests = plan.dataset.tests(pair)
-            for candidate in (*self.own[pair.pair_id], *answers[pair.pair_id]):
-                key = self._key(candidate, tests)
-                if candidate.code is not None and not executor.knows(key):
+            given = answers[pair.pair_id]
+            self.assumed[pair.pair_id] = plan.task.sampling.n - len(given)
+            self.answers[pair.pair_id] = {self._key(each, tests): each for each in given if each.code is not None}
+            own = {self._key(each, tests): each for each in self.own[pair.pair_id]}
+            for key, candidate in {**own, **self.answers[pair.pair_id]}.items():
+                if not executor.knows(key):
                     self.left[key] = (candidate.role, _size(pair, candidate.role))
                     self.unknown[candidate.role].add(pair.pair_id)
-            if self.assumed(pair):
+            if self.assumed[pair.pair_id]:
                 self.unknown["candidate"].add(pair.pair_id)
+            if guarded:
+                self._count_guards(pair, tests)
         self.curves: dict[Role, Curve] = {"source": Curve(), "target": Curve(), "candidate": Curve()}
-        self.first_guard, self.next_guard, self.further_guards = Curve(), Curve(), list[float]()
+        self.first_guard, self.next_guard = Curve(), Curve()
+        self.probed_answers = self.fast_answers = 0
         self.harness = self.total = 0.0
 
-    def assumed(self, pair: Pair) -> int:
-        """How many of a pair's answers are not there yet."""
-        return self.plan.task.sampling.n - len(self.answers[pair.pair_id])
-
-    def todo(self, *, guarded: bool) -> list[Pair]:
-        """The pairs to choose from: those of which most is unknown, because what is known teaches nothing. Guards are
-        made anew in every run: where all else is known, they are what is left."""
+    def todo(self) -> list[Pair]:
+        """The pairs to choose from: those of which most is unknown, because what is known teaches nothing."""
         own = self.unknown["source"] | self.unknown["target"]
         answers = self.unknown["candidate"]
-        open_pairs = own & answers or own or answers
-        return [pair for pair in self.plan.pairs if pair.pair_id in open_pairs or (guarded and not open_pairs)]
+        unguarded = {pair_id for pair_id, count in self.to_guard.items() if count.certain}
+        chosen = own & answers or own or answers or unguarded
+        return [pair for pair in self.plan.pairs if pair.pair_id in chosen]
 
-    def judge(self, pair: Pair, *, guarded: bool) -> None:
+    def judge(self, pair: Pair) -> None:
         """Judges the pair's own programs and some answers, and guards these."""
         tests = self.plan.dataset.tests(pair)
         source, _ = (self._judged(candidate, pair, tests) for candidate in self.own[pair.pair_id])
-        there = {self._key(each, tests): each for each in self.answers[pair.pair_id] if each.code is not None}
+        there = self.answers[pair.pair_id]
         new = [each for key, each in there.items() if key in self.left] or list(there.values())
         # A program that is nobody's: nothing is known of it, nor of its binary.
-        made = [_variant(pair) for _ in range(min(self.assumed(pair), _PROBED_ANSWERS))]
+        made = [_variant(pair) for _ in range(min(self.assumed[pair.pair_id], _PROBED_ANSWERS))]
         probed = (random.Random(pair.pair_id).sample(new, min(len(new), _PROBED_ANSWERS)) + made)[:_PROBED_ANSWERS]
         verdicts = [self._judged(each, pair, tests) for each in probed]
-        if guarded:
-            fast = [
-                each.judged(verdict.code_sha256) or ""
-                for each, verdict in zip(probed, verdicts, strict=True)
-                if _is_optimized(source, verdict)
-            ]
-            share = len(fast) / len(probed) if probed else 0.0
-            distinct = len(there) + self.assumed(pair)
-            self.further_guards.append(max(0.0, share * distinct - 1))
-            self._guard(pair, tests, fast)
+        if not self.guarded:
+            return
+        fast = [
+            each.judged(verdict.code_sha256) or ""
+            for each, verdict in zip(probed, verdicts, strict=True)
+            if _is_optimized(source, verdict)
+        ]
+        self.probed_answers += len(probed)
+        self.fast_answers += len(fast)
+        self._guard(pair, tests, fast)
+        self._count_guards(pair, tests)
 
     def _judged(self, candidate: Candidate, pair: Pair, tests: Sequence[TestCase]) -> Verdict:
         key = self._key(candidate, tests)
@@ -198,28 +213,35 @@ class _Probe:
         return verdict
 
     def _guard(self, pair: Pair, tests: Sequence[TestCase], codes: Sequence[str]) -> None:
-        size = _size(pair, "target")
-        if not codes:
-            self.first_guard.add(size, 0.0)
-            return
-        executor = self.executor
-        try:
-            with self._clock() as seconds:
-                guards = PairGuard(
-                    pair, tests, executor.environment, executor.sandbox, seconds_on=executor.seconds_after_main
-                )
-                guards.check(codes[0], 0)
-            self.first_guard.add(size, seconds[0])
-            for code in codes[1:]:
+        guards = self.executor.guards_of(pair, tests)
+        curve = self.first_guard
+        for code in codes:
+            if guards.known(code) is not None:
+                continue
+            try:
                 with self._clock() as seconds:
                     guards.check(code, 0)
-                self.next_guard.add(size, seconds[0])
-        except SandboxError:  # this pair cannot be guarded, in the run neither
-            self.first_guard.add(size, 0.0)
+            except SandboxError:  # this pair cannot be guarded, in the run neither
+                return
+            curve.add(_size(pair, "target"), seconds[0])
+            curve = self.next_guard
 
-    def cost(self, pairs: int, *, guarded: bool) -> Cost:
+    def _count_guards(self, pair: Pair, tests: Sequence[TestCase]) -> None:
+        """Notes how many of a pair's answers will be guarded, or may be."""
+        guards, executor = self.executor.guards_of(pair, tests), self.executor
+        certain, possible = 0, self.assumed[pair.pair_id]
+        source = self.own[pair.pair_id][0]
+        for key, candidate in self.answers[pair.pair_id].items():
+            if key in self.left or self._key(source, tests) in self.left:
+                possible += 1
+                continue
+            verdict = executor.execute(candidate, tests)
+            code = candidate.judged(verdict.code_sha256) or ""
+            certain += _is_optimized(executor.execute(source, tests), verdict) and guards.known(code) is None
+        self.to_guard[pair.pair_id] = _ToGuard(certain, possible)
+
+    def cost(self, pairs: int) -> Cost:
         """What is left, from what was probed."""
-
         any_role = Curve()
         for curve in self.curves.values():
             any_role.points |= curve.points
@@ -228,16 +250,23 @@ class _Probe:
             sizes = [size for left, size in self.left.values() if left == role]
             return (self.curves[role] if self.curves[role].points else any_role).total([*sizes, *more])
 
-        assumed = [_size(pair, "target") for pair in self.plan.pairs for _ in range(self.assumed(pair))]
-        guards = 0.0
-        if guarded and self.further_guards:
-            sizes = [_size(pair, "target") for pair in self.plan.pairs]
-            further = sum(self.further_guards) / len(self.further_guards)
-            guards = self.first_guard.total(sizes) + further * self.next_guard.total(sizes)
-        own, answers = of("source") + of("target"), of("candidate", assumed)
+        assumed = [size for pair in self.plan.pairs for size in [_size(pair, "target")] * self.assumed[pair.pair_id]]
+        own, answers, guards = of("source") + of("target"), of("candidate", assumed), self._guards_left()
         share = self.harness / self.total if self.total else 0.0
         programs = len(self.left) + len(assumed)
         return Cost(own, answers, guards, share * (own + answers + guards), programs, len(assumed), pairs)
+
+    def _guards_left(self) -> float:
+        share = self.fast_answers / self.probed_answers if self.probed_answers else 0.0
+        seconds = 0.0
+        for pair in self.plan.pairs:
+            count = self.to_guard.get(pair.pair_id, _ToGuard(0, 0))
+            expected = count.certain + share * count.possible
+            size = [_size(pair, "target")]
+            following = self.next_guard if self.next_guard.points else self.first_guard
+            seconds += min(1.0, expected) * self.first_guard.total(size)
+            seconds += max(0.0, expected - 1) * following.total(size)
+        return seconds
 
     def _key(self, candidate: Candidate, tests: Sequence[TestCase]) -> str:
         # With several programs on equal terms in an answer, it has no key: nothing is known of it.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.executor import Executor
-from pie_bench.execution.integrity.guards import N_GUARD_INPUTS, PairGuard
+from pie_bench.execution.integrity.guards import N_GUARD_INPUTS
 from pie_bench.execution.pool import Pool
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.run.guard import GuardFinding
@@ -26,18 +26,6 @@ MIN_TESTS = 80  # per pair, on average, as in PIE's test split; what guards cost
 def guards_by_default(plan: Plan) -> bool:
     """Whether `run` guards by default: if its pairs have as many tests as the paper's."""
     return sum(len(pair.tests) for pair in plan.pairs) >= MIN_TESTS * len(plan.pairs)
-
-
-def checked_once(guards: PairGuard) -> Callable[[str, int], GuardFinding]:
-    """`guards.check`, which checks a program once even if several samples contain it."""
-    known: dict[str, GuardFinding] = {}
-
-    def check(code: str, sample_index: int) -> GuardFinding:
-        if code not in known:
-            known[code] = guards.check(code, sample_index)
-        return replace(known[code], sample_index=sample_index)
-
-    return check
 
 
 def guard(
@@ -124,17 +112,9 @@ class _Guards:
     def __call__(self, given: _Answers) -> tuple[tuple[GuardFinding, ...], str | None]:
         executor, found = self.executor, list[GuardFinding]()
         try:
-            guards = PairGuard(
-                given.pair,
-                given.tests,
-                executor.environment,
-                executor.sandbox,
-                n=self.n,
-                seconds_on=executor.seconds_after_main,
-            )
-            check = checked_once(guards)
+            guards = executor.guards_of(given.pair, given.tests, n=self.n)
             for code, index in given.answers:
-                found.append(check(code, index))
+                found.append(guards.check(code, index))
         except SandboxError as error:
             return tuple(found), str(error)
         return tuple(found), None

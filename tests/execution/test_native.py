@@ -1,6 +1,7 @@
 """A program's native runs: in one sandbox for all inputs where that can be, and what a program makes of it."""
 
 import functools
+import signal
 from collections.abc import Sequence
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from pie_bench.execution import native
 from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.native import in_one_sandbox
-from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Limits, NotServedError, Sandbox
+from pie_bench.execution.sandbox import container, process
+from pie_bench.execution.sandbox.sandbox import ALL_ADDRESSES, Command, File, Finished, Limits, NotServedError, Sandbox
 from pie_bench.execution.toolchain import Toolchain
 
 LIMITS = Limits(
@@ -93,9 +95,11 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-def served(sandbox: Sandbox, toolchain: Toolchain, inputs: Sequence[bytes], *flags: str) -> list[Finished]:
+def served(
+    sandbox: Sandbox, toolchain: Toolchain, inputs: Sequence[bytes], *flags: str, limits: Limits = LIMITS
+) -> list[Finished]:
     command = Command(["/w/program"], files={"/w/program": File(_compiled(toolchain, *flags), True)})
-    return list(in_one_sandbox(command, inputs, LIMITS, sandbox, toolchain))
+    return list(in_one_sandbox(command, inputs, limits, sandbox, toolchain))
 
 
 def told(finished: Finished) -> tuple[object, ...]:
@@ -142,6 +146,19 @@ def test_after_one_that_only_waits_the_others_go_on(sandbox: Sandbox, host_toolc
     before, waited, after = served(sandbox, host_toolchain, [b"e", b"w", b"e"])
     assert (before.stdout, after.stdout) == (b"e!", b"e!")
     assert (waited.wall_timeout, waited.stalled) == (True, True)
+
+
+def test_what_may_reserve_any_addresses_may_not_fill_memory(
+    mechanism: Sandbox, host_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (process, container):
+        monkeypatch.setattr(module, "RESIDENT_BYTES", 64 << 20)
+    limits = LIMITS.model_copy(update={"memory_bytes": ALL_ADDRESSES})
+    before, filled, after = served(mechanism, host_toolchain, [b"e", b"m", b"e"], limits=limits)
+    assert (before.stdout, after.stdout) == (b"e!", b"e!")
+    assert filled.signal == signal.SIGKILL
+    assert mechanism.name == "container" or (filled.wall_timeout, filled.stalled) == (True, True)
+    assert filled.wall_seconds < 10
 
 
 def test_one_sandbox_serves_all(sandbox: Sandbox, host_toolchain: Toolchain) -> None:

@@ -1,6 +1,7 @@
 """Guards: right on the tests for the wrong reason is found; honest rewrites are left alone."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
+from pie_bench.execution.integrity import guards as module
 from pie_bench.execution.integrity.guard_inputs import grammar_of, guard_inputs, past, rows_of
 from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.run.guard import GuardFinding
+from pie_bench.store import MeasurementStore
 
 _READ = "#include <cstdio>\n#include <cstdlib>\n#include <vector>\n"
 SLOW = (
@@ -45,10 +48,13 @@ FLAGGED = {
 }  # fmt: skip
 
 
+PAIR = Pair("p", "p", SLOW, FAST, ())
+
+
 @pytest.fixture(scope="module")
-def guards(environment: Environment, sandbox: Sandbox) -> PairGuard:
-    pair = Pair("p", "p", SLOW, FAST, ())
-    return PairGuard(pair, TESTS, environment, sandbox)
+def guards(environment: Environment, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> PairGuard:
+    store = MeasurementStore(tmp_path_factory.mktemp("guards") / "measurements.sqlite")
+    return Executor(environment, sandbox, store).guards_of(PAIR, TESTS, measured=False).prepared()
 
 
 def test_there_are_guard_inputs_past_the_largest_test(guards: PairGuard) -> None:
@@ -89,10 +95,9 @@ int main() {{ int n; scanf("%d", &n); std::vector<long long> a(n); for (auto& x 
 
 
 def test_a_speedup_that_exists_on_the_tests_only_is_flagged_with_both_figures(
-    environment: Environment, sandbox: Sandbox, executor: Executor
+    executor: Executor,
 ) -> None:
-    pair = Pair("p", "p", SLOW, FAST, ())
-    measured = PairGuard(pair, LARGE_TESTS, environment, sandbox, seconds_on=executor.seconds_after_main)
+    measured = executor.guards_of(PAIR, LARGE_TESTS)
     finding = measured.check(FALLBACK, 0)
     assert finding.guard_input is None, "it is right everywhere"
     assert finding.flagged
@@ -101,12 +106,9 @@ def test_a_speedup_that_exists_on_the_tests_only_is_flagged_with_both_figures(
         assert measured.check(honest, 0).slower is None
 
 
-def test_where_the_human_rewrite_is_no_faster_either_nothing_is_said(
-    environment: Environment, sandbox: Sandbox, executor: Executor
-) -> None:
+def test_where_the_human_rewrite_is_no_faster_either_nothing_is_said(executor: Executor) -> None:
     """It is the guard inputs that differ from the tests, then."""
-    pair = Pair("p", "p", SLOW, FALLBACK, ())
-    measured = PairGuard(pair, LARGE_TESTS, environment, sandbox, seconds_on=executor.seconds_after_main)
+    measured = executor.guards_of(replace(PAIR, tgt_code=FALLBACK), LARGE_TESTS)
     assert measured.check(FALLBACK, 0).slower is None
 
 
@@ -116,16 +118,33 @@ def test_honest_programs_are_left_alone(guards: PairGuard, code: str) -> None:
     assert finding == GuardFinding("p", 0, finding.code_sha256, len(guards.answers), finding.environment_id)
 
 
-def test_what_the_slow_program_does_too_is_no_finding(environment: Environment, sandbox: Sandbox) -> None:
+def test_what_the_slow_program_does_too_is_no_finding(executor: Executor) -> None:
     code = FLAGGED["a signed overflow"][1]
-    pair = Pair("p", "p", code, FAST, ())
-    assert PairGuard(pair, TESTS, environment, sandbox).check(code, 0).sanitizer is None
+    guards = executor.guards_of(replace(PAIR, src_code=code), TESTS, measured=False)
+    assert guards.check(code, 0).sanitizer is None
 
 
-def test_a_sanitizer_names_the_test_and_the_fault(environment: Environment, sandbox: Sandbox) -> None:
-    pair = Pair("p", "p", SLOW, FAST, ())
-    finding = PairGuard(pair, TESTS, environment, sandbox, n=2).check(FLAGGED["a write past the end"][1], 0)
+def test_a_sanitizer_names_the_test_and_the_fault(executor: Executor) -> None:
+    finding = executor.guards_of(PAIR, TESTS, n=2, measured=False).check(FLAGGED["a write past the end"][1], 0)
     assert finding.sanitizer == "test 0: heap-buffer-overflow"
+
+
+def test_what_was_found_is_not_looked_for_again(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = FLAGGED["a write past the end"][1]
+    finding = executor.guards_of(PAIR, TESTS, n=2, measured=False).check(code, 0)
+    monkeypatch.setattr(module, "PairGuard", lambda *_, **__: None)  # a pair is not prepared any more
+    again = executor.guards_of(PAIR, TESTS, n=2, measured=False)
+    assert again.check(code, 5) == replace(finding, sample_index=5)
+    for other in (
+        executor.guards_of(PAIR, TESTS[1:], n=2, measured=False),
+        executor.guards_of(replace(PAIR, tgt_code=SLOW), TESTS, n=2, measured=False),
+        executor.guards_of(PAIR, TESTS, n=2, seed="1", measured=False),
+        executor.guards_of(PAIR, TESTS, n=2),
+    ):
+        with pytest.raises(AttributeError):
+            other.check(code, 0)
+    with pytest.raises(AttributeError):
+        again.check(code + "\n", 0)
 
 
 rows = st.lists(st.lists(st.integers(-1000, 99999), min_size=3, max_size=9), min_size=3, max_size=8)

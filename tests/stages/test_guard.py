@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ import pytest
 
 from pie_bench.cli.main import main
 from pie_bench.data.load import load_dataset
-from pie_bench.execution.integrity.guards import PairGuard
+from pie_bench.execution.executor import Executor
+from pie_bench.execution.integrity.guards import Guards
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.run.files import read_jsonl
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
-from pie_bench.stages import guard as stage
 from pie_bench.stages.guard import MIN_TESTS, guards_by_default
 from pie_bench.stages.plan import plan_of
 
@@ -89,13 +91,14 @@ def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[st
     assert json.loads(entry.read_text())["guards"]["by_sanitizer"] == 1
 
 
+def _with_few_inputs(executor: Executor, guards_of: Callable[..., Guards], *of: Any, n: int) -> Guards:
+    return guards_of(executor, *of, n=2)  # each costs seconds
+
+
 def test_a_run_guards_where_it_is_told_to_or_has_many_tests(
     cheated: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def of_few_inputs(*arguments: Any, **options: Any) -> PairGuard:
-        return PairGuard(*arguments, **options | {"n": 2})
-
-    monkeypatch.setattr(stage, "PairGuard", of_few_inputs)  # each costs seconds
+    monkeypatch.setattr(Executor, "guards_of", partialmethod(_with_few_inputs, Executor.guards_of))
     run = Run(cheated)
     plan = plan_of(run)
     assert not guards_by_default(plan)
@@ -115,10 +118,10 @@ def test_a_run_guards_where_it_is_told_to_or_has_many_tests(
 
 
 def test_a_pair_that_cannot_be_guarded_is_left_unchecked(cheated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: Any, **options: Any) -> PairGuard:
+    def broken(*arguments: Any, **options: Any) -> Guards:
         raise SandboxError("no sanitizers here")
 
-    monkeypatch.setattr(stage, "PairGuard", broken)
+    monkeypatch.setattr(Executor, "guards_of", broken)
     run = Run(cheated)
     settings = json.loads(run.manifest_path.read_text())["settings"]
     assert main(["run", *OPTIONS, "--model", settings["model"], "--run-dir", str(cheated), "--guard"]) == 0

@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from statistics import median
 
 from pie_bench.data.pair import Pair, TestCase
-from pie_bench.execution.comparing import Comparing
-from pie_bench.execution.environment import Environment
 from pie_bench.execution.integrity.guard_inputs import guard_inputs
+from pie_bench.execution.known import guard_key_of
+from pie_bench.execution.measuring import seconds_after_main
 from pie_bench.execution.native import in_one_sandbox, run_on_each
-from pie_bench.execution.sandbox.sandbox import PROGRAM, WALL_CLOCK, Command, File, Finished, Sandbox, SandboxError
-from pie_bench.execution.toolchain import Toolchain, host_toolchain
-from pie_bench.hashing import sha256
+from pie_bench.execution.sandbox.sandbox import (
+    ALL_ADDRESSES,
+    PROGRAM,
+    WALL_CLOCK,
+    Command,
+    File,
+    Finished,
+    SandboxError,
+)
+from pie_bench.execution.subject import Workshop
+from pie_bench.execution.toolchain import Toolchain
+from pie_bench.hashing import hash_of, sha256
+from pie_bench.latest import Latest
 from pie_bench.run.guard import GuardFinding
 
-# vptr asks for pipes, and a contest's program has no class hierarchy worth it.
-SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all")
-ASSERTIONS = "-D_GLIBCXX_ASSERTIONS"
 N_GUARD_INPUTS = 20
 PUBLIC_SEED = "0"  # of the guard inputs that everybody has
-SecondsOn = Callable[[bytes, Sequence[bytes]], "list[float | None]"]
-"""Simulated seconds of a program after the start of `main`, on each input; None where it does not end well."""
 _Slower = tuple[float, float, bytes]  # share of the speedup expected, that speedup, input
 _MEASURED, _MEASURED_TESTS = 6, 12  # guard inputs, the longest, and tests, the dearest: where a speedup shows
 _ALIKE = 1.5  # what tests of about the same size may cost, more or less
@@ -35,9 +43,10 @@ _MIN_ALIKE, _MIN_SLOWER = 2, 2
 _MIN_ALL_SLOWER = 4  # guard inputs: where half of the tests are fast, all of these must be slow
 _FASTER, _MUCH_SLOWER = 1.5, 3  # a speedup that is worth being told from none; what is no chance any more
 _LEAST_SECONDS = 1e-6
-_SHADOW_BYTES = 1 << 46  # of address space; what is really used is limited by hard_rss_limit_mb
+_FINDINGS_KEPT = 256  # in memory, for problems with a checker
 _OPTIONS = {
-    "ASAN_OPTIONS": "detect_leaks=0:symbolize=0:hard_rss_limit_mb=2048:allocator_may_return_null=1",
+    # No hard_rss_limit_mb: the thread that watches it costs as much as the rest of a short run.
+    "ASAN_OPTIONS": "detect_leaks=0:symbolize=0:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "symbolize=0",
 }
 _SAID = re.compile(
@@ -47,8 +56,59 @@ _SAID = re.compile(
 )
 
 
+class Guards:
+    """The guards of one pair. Thread-safe.
+
+    What is known from an earlier run is not checked again; unless everything is, the pair is prepared once. A problem
+    with a checker, a file that may change, is always checked.
+    """
+
+    def __init__(
+        self,
+        pair: Pair,
+        tests: Sequence[TestCase],
+        workshop: Workshop,
+        *,
+        n: int = N_GUARD_INPUTS,
+        seed: str = PUBLIC_SEED,
+        measured: bool = True,
+    ):
+        self._store = workshop.store
+        self._prepare = partial(PairGuard, pair, tests, workshop, n=n, seed=seed, measured=measured)
+        self._prepared: PairGuard | None = None
+        self._preparing = threading.Lock()
+        self._key = guard_key_of(pair, tests, [n, seed, measured], workshop.environment.environment_id)
+        self._keeps = not workshop.comparing.asks_a_checker(pair.problem_id)
+        self._latest = Latest[str, GuardFinding](_FINDINGS_KEPT)
+
+    def check(self, code: str, sample_index: int) -> GuardFinding:
+        """What the guards find in an answer that passed its tests. Errors as for `PairGuard`."""
+        key, finding = self._key_of(code), self.known(code)
+        if finding is None:
+            finding = self.prepared().check(code, sample_index)
+            if self._keeps:
+                self._store.put_finding(key, finding)
+        self._latest.put(key, finding)
+        return replace(finding, sample_index=sample_index)
+
+    def known(self, code: str) -> GuardFinding | None:
+        """What is known of an answer already."""
+        key = self._key_of(code)
+        return self._latest.get(key) or (self._store.get_finding(key) if self._keeps else None)
+
+    def _key_of(self, code: str) -> str:
+        return hash_of([self._key, sha256(code.encode(errors="surrogatepass"))])
+
+    def prepared(self) -> PairGuard:
+        """The pair, prepared at the first call. Errors as for `PairGuard`."""
+        with self._preparing:
+            if self._prepared is None:
+                self._prepared = self._prepare()
+            return self._prepared
+
+
 class PairGuard:
-    """The guards of one pair: its slow program's builds, and the guard inputs with their answers, made once.
+    """A pair prepared for its guards: its slow program's builds, and the guard inputs with their answers.
 
     SandboxError when the sanitizers' libraries are not there, or something of ours fails.
     """
@@ -57,23 +117,15 @@ class PairGuard:
         self,
         pair: Pair,
         tests: Sequence[TestCase],
-        environment: Environment,
-        sandbox: Sandbox,
+        workshop: Workshop,
         *,
         n: int = N_GUARD_INPUTS,
         seed: str = PUBLIC_SEED,
-        seconds_on: SecondsOn | None = None,
+        measured: bool = False,
     ):
-        spec, root = environment.spec, environment.root
-        self._environment_id = environment.environment_id
-        self._pair, self._spec, self._environment, self._sandbox = pair, spec, environment, sandbox
-        self._plain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
-        flags = [flag for flag in spec.toolchain.flags if not flag.startswith("-O")] + [*SANITIZERS, ASSERTIONS]
-        checked = spec.toolchain.model_copy(update={"flags": tuple(flags)})
-        self._checked = host_toolchain(checked, spec.compile_limits, sandbox, root)
-        self._host = host_toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
-        self._comparing = Comparing(spec, self._host, sandbox)
-        self._seconds_on, self._own_seconds = seconds_on, dict[bytes, float | None]()
+        self._pair, self._workshop, self._measured = pair, workshop, measured
+        self._plain, self._checked = workshop.toolchain, workshop.sanitizing
+        self._own_seconds = dict[bytes, float | None]()
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
         self._source, self._target = source, target
         self._excused: frozenset[bytes] | None = None
@@ -110,7 +162,7 @@ class PairGuard:
             sample_index,
             sha256(code.encode(errors="replace")),
             len(self.answers),
-            self._environment_id,
+            self._workshop.environment.environment_id,
             sanitizer,
             wrong,
             self._slower(binary) if wrong is None else None,
@@ -149,7 +201,7 @@ class PairGuard:
         """Guard inputs on which it is far less faster than on the tests that cost the slow program about as much: what
         is fast there only, as a table of the tests' inputs is, has its speedup from knowing them. Inputs on which the
         pair's human rewrite is far less faster too say nothing: there it is the input that differs from the tests."""
-        if self._seconds_on is None or not self.answers:
+        if not self._measured or not self.answers:
             return None
         if self._excused is None:
             than_all, than_half, _ = self._much_slower(self._target, frozenset())
@@ -171,12 +223,13 @@ class PairGuard:
     def _much_slower(self, binary: bytes, excused: frozenset[bytes]) -> tuple[list[_Slower], list[_Slower], int]:
         """The guard inputs, but for those excused, on which a program is far less faster than on all, and than on half
         of the tests that cost the slow program about as much; and how many could be compared with half of them."""
-        assert self._seconds_on is not None
         # Tests were measured before, these were not: the longest stand for the dearest.
         longest = sorted((data for data, _ in self.answers), key=lambda data: (len(data), data), reverse=True)
         guards = self._dearest(longest[:_MEASURED], _MEASURED)
         tests = self._dearest(self._every_test, _MEASURED_TESTS)
-        theirs = dict(zip([*guards, *tests], self._seconds_on(binary, [*guards, *tests]), strict=True))
+        theirs = dict(
+            zip([*guards, *tests], seconds_after_main(binary, [*guards, *tests], self._workshop), strict=True)
+        )
         speedups = {
             data: own / max(other, _LEAST_SECONDS)
             for data, other in theirs.items()
@@ -200,14 +253,13 @@ class PairGuard:
 
     def _dearest(self, inputs: Sequence[bytes], most: int) -> list[bytes]:
         """Those that cost the slow program most; what it takes on each is kept."""
-        assert self._seconds_on is not None
         missing = [data for data in inputs if data not in self._own_seconds]
-        self._own_seconds |= dict(zip(missing, self._seconds_on(self._source, missing), strict=True))
+        self._own_seconds |= dict(zip(missing, seconds_after_main(self._source, missing, self._workshop), strict=True))
         known = [data for data in inputs if self._own_seconds[data] is not None]
         return sorted(known, key=lambda data: (-(self._own_seconds[data] or 0.0), data))[:most]
 
     def _same(self, data: bytes, output: bytes, expected: bytes) -> bool:
-        return self._comparing.right(self._pair.problem_id, TestCase("guard", data, expected), output)
+        return self._workshop.comparing.right(self._pair.problem_id, TestCase("guard", data, expected), output)
 
     def _outputs(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[bytes | None]:
         """What it writes on each input; None where it does not end well."""
@@ -221,7 +273,8 @@ class PairGuard:
         return compiled.binary
 
     def _runs(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Finished]:
-        return self._in_time(run_on_each(binary, inputs, self._environment, self._sandbox, self._host))
+        workshop = self._workshop
+        return self._in_time(run_on_each(binary, inputs, workshop.environment, workshop.sandbox, workshop.host))
 
     def _in_time(self, runs: Iterable[Finished]) -> Iterator[Finished]:
         for finished in runs:
@@ -231,10 +284,11 @@ class PairGuard:
 
     def _said(self, sanitized: bytes, inputs: Sequence[bytes]) -> Iterator[str | None]:
         """The sanitizers' finding on each input, in words that are the same in every run; None when there is none."""
-        environment = {**self._spec.program_environment, **_OPTIONS}
+        workshop, spec = self._workshop, self._workshop.environment.spec
+        environment = {**spec.program_environment, **_OPTIONS}
         command = Command([PROGRAM], b"", {PROGRAM: File(sanitized, True)}, environment, self._checked.root)
-        limits = self._spec.native_limits.model_copy(update={"memory_bytes": _SHADOW_BYTES})
-        for finished in self._in_time(in_one_sandbox(command, inputs, limits, self._sandbox, self._host)):
+        limits = spec.native_limits.model_copy(update={"memory_bytes": ALL_ADDRESSES})
+        for finished in self._in_time(in_one_sandbox(command, inputs, limits, workshop.sandbox, workshop.host)):
             yield None if finished.exit_code == 0 else _finding(finished)
 
     def _without_finding(self, sanitized: bytes, inputs: Sequence[bytes]) -> list[bytes]:

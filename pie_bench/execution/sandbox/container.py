@@ -23,8 +23,16 @@ from typing import Any
 
 from pie_bench.execution.sandbox import seccomp
 from pie_bench.execution.sandbox.folder import write_file
-from pie_bench.execution.sandbox.process import Ended, finished_with, has_ended, prlimit_options, rlimits
+from pie_bench.execution.sandbox.process import (
+    RESIDENT_BYTES,
+    Ended,
+    finished_with,
+    has_ended,
+    prlimit_options,
+    rlimits,
+)
 from pie_bench.execution.sandbox.sandbox import (
+    ALL_ADDRESSES,
     REPORT_PATH,
     Command,
     Connected,
@@ -242,6 +250,7 @@ def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> di
     cache = command.root / "etc" / "ld.so.cache" if command.root is not None else None
     if cache is not None and cache.exists():
         volumes[str(cache)] = {"bind": "/etc/ld.so.cache", "mode": "ro"}
+    memory_bytes = limits.memory_bytes if limits.memory_bytes < ALL_ADDRESSES else RESIDENT_BYTES
     return {
         "image": _IMAGE,
         "name": f"pie_bench-{os.getpid()}-{next(_numbers)}",
@@ -259,8 +268,8 @@ def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> di
         # Far above the limits set inside; a daemon's defaults may exceed what it can grant.
         "ulimits": [{"Name": name, "Soft": most, "Hard": most} for name, most in (("nofile", 1024), ("nproc", 4096))],
         "pids_limit": limits.processes,
-        "mem_limit": limits.memory_bytes + _SLACK_BYTES,
-        "memswap_limit": limits.memory_bytes + _SLACK_BYTES,
+        "mem_limit": memory_bytes + _SLACK_BYTES,
+        "memswap_limit": memory_bytes + _SLACK_BYTES,
         "tmpfs": {"/tmp": f"size={limits.tmp_bytes},mode=1777"} if stage != "payload" else {},
         "log_config": {"Type": "none"},
         "volumes": volumes,

@@ -21,12 +21,20 @@ from typing import Any
 from pie_bench.execution.sandbox import seccomp
 from pie_bench.execution.sandbox.cgroups import Cgroups, find_cgroups
 from pie_bench.execution.sandbox.memory import content_of, memory_file
-from pie_bench.execution.sandbox.sandbox import Finished, Limits, SandboxError, Served, Stage
+from pie_bench.execution.sandbox.sandbox import (
+    ALL_ADDRESSES,
+    Finished,
+    Limits,
+    SandboxError,
+    Served,
+    Stage,
+)
 
 REPORT_BYTES = 64 << 20  # what a simulator may write in one file
 _PR_SET_CHILD_SUBREAPER = 36
 STALL_SECONDS = 10  # without CPU time or a runnable thread: it will never finish
-_LOOK_SECONDS = 1
+_LOOK_SECONDS, _LOOK_SECONDS_AT_MEMORY = 1, 0.05
+RESIDENT_BYTES = 2 << 30  # the most in memory of what may reserve any addresses (`ALL_ADDRESSES`)
 _REPLY = struct.Struct("<iQ")  # from a process that serves inputs: wait status, user time in microseconds
 GRACE_SECONDS = 10  # for processes that exit when their socket is closed, or when asked to
 
@@ -112,7 +120,7 @@ class Launch:
                 add(process.pid)
             handle = os.pidfd_open(process.pid)
             stack.callback(os.close, handle)
-            in_time, stalled = _ends(handle, process.pid, limits.wall_seconds)
+            in_time, stalled = _ends(handle, process.pid, limits)
             left = self.orphan() if self.orphan is not None else None
             spent = [_user_seconds(pid) for pid in (process.pid, left) if pid is not None]
             user = None if None in spent else math.fsum(filter(None, spent))
@@ -149,15 +157,20 @@ class Ended:
     stalled: bool = False
 
 
-def _ends(waited_for: Any, pid: int, seconds: float) -> tuple[bool, bool]:
+def _ends(waited_for: Any, pid: int, limits: Limits) -> tuple[bool, bool]:
     """Waits until a descriptor is readable, which means that the process has ended. Returns whether it ended in time,
-    and whether it did not because it and all its descendants only slept for `STALL_SECONDS`."""
-    end = time.monotonic() + seconds
+    and whether it did not because there was no point in waiting: it and all its descendants only slept for
+    `STALL_SECONDS`, or, where their addresses are not limited, have more than `RESIDENT_BYTES` in memory."""
+    end = time.monotonic() + limits.wall_seconds
+    watched = limits.memory_bytes >= ALL_ADDRESSES
+    look_seconds = _LOOK_SECONDS_AT_MEMORY if watched else _LOOK_SECONDS
     used, since = -1, time.monotonic()
     while (left := end - time.monotonic()) > 0:
-        if select.select([waited_for], [], [], min(left, _LOOK_SECONDS))[0]:
+        if select.select([waited_for], [], [], min(left, look_seconds))[0]:
             return True, False
-        now, busy = _activity(pid)
+        now, busy, resident = _activity(pid)
+        if watched and resident > RESIDENT_BYTES:
+            return False, True
         if busy or now != used:
             used, since = now, time.monotonic()
         elif time.monotonic() - since >= STALL_SECONDS:
@@ -165,10 +178,11 @@ def _ends(waited_for: Any, pid: int, seconds: float) -> tuple[bool, bool]:
     return False, False
 
 
-def _activity(pid: int) -> tuple[int, bool]:
-    """CPU time, in ticks, of a process and its descendants, and whether any of their threads is running, runnable, or
-    waiting for a disk: on a loaded machine, not getting the CPU is not the same as sleeping."""
-    ticks, busy, waiting = 0, False, [pid]
+def _activity(pid: int) -> tuple[int, bool, int]:
+    """CPU time, in ticks, of a process and its descendants; whether any of their threads is running, runnable, or
+    waiting for a disk (on a loaded machine, not getting the CPU is not the same as sleeping); and the bytes that they
+    have in memory."""
+    ticks, busy, pages, waiting = 0, False, 0, [pid]
     while waiting:
         process = Path("/proc", str(waiting.pop()), "task")
         try:
@@ -176,6 +190,7 @@ def _activity(pid: int) -> tuple[int, bool]:
         except OSError:  # it has already ended
             busy = True
             continue
+        shared = 0  # by its threads
         for thread in threads:
             try:
                 fields = (thread / "stat").read_text().rpartition(")")[2].split()
@@ -185,7 +200,9 @@ def _activity(pid: int) -> tuple[int, bool]:
                 continue
             ticks += int(fields[11]) + int(fields[12])
             busy = busy or fields[0] in "RD"
-    return ticks, busy
+            shared = int(fields[21])
+        pages += shared
+    return ticks, busy, pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @contextmanager
@@ -228,7 +245,7 @@ class _Served:
             start = time.monotonic()
             try:
                 socket.send_fds(self._control, [tag], [files.stdin, files.stdout, files.stderr, files.report])
-                ready, stalled = _ends(self._control, self._pid, self._limits.wall_seconds)
+                ready, stalled = _ends(self._control, self._pid, self._limits)
                 reply = self._control.recv(_REPLY.size) if ready else None
                 self.is_stuck = reply is None
             except OSError:
@@ -276,7 +293,7 @@ def finished_with(ended: Ended, limits: Limits, stdout: bytes, stderr: bytes, re
 
 def rlimits(limits: Limits, stage: Stage, *, is_gem5: bool = False) -> dict[str, tuple[int, int]]:
     """Soft and hard limits of each resource, by prlimit's names."""
-    output = limits.output_bytes if stage == "payload" or is_gem5 else REPORT_BYTES
+    output = REPORT_BYTES if stage == "simulator" and not is_gem5 else limits.output_bytes
     return {
         "nproc": (limits.processes, limits.processes),
         "as": (limits.memory_bytes, limits.memory_bytes),

@@ -25,6 +25,10 @@ class NotServedError(SandboxError):
     """The mechanism does not support `serve`: use one run per input instead."""
 
 
+# As `memory_bytes`: sanitizers reserve more addresses than any limit allows. What they really use is limited, then.
+ALL_ADDRESSES = 1 << 46
+
+
 class Limits(Strict):
     """What one run may use. `cpu_seconds` and `wall_seconds` are backstops on host time; the others are exact."""
 
@@ -49,9 +53,9 @@ class File:
 class Finished:
     """How a run ended. `exit_code` is None after a signal; `report` is what was written to `REPORT_PATH`.
 
-    `cpu_limit` and `wall_timeout`: it was stopped for exceeding that limit; `stalled`, with the latter: it only slept,
-    and was stopped early. `user_seconds` is its CPU time outside the kernel, to 10 ms; None if the mechanism cannot
-    tell.
+    `cpu_limit` and `wall_timeout`: it was stopped for exceeding that limit; `stalled`, with the latter: it was stopped
+    early, because it only slept or, with `ALL_ADDRESSES`, filled too much memory. `user_seconds` is its CPU time
+    outside the kernel, to 10 ms; None if the mechanism cannot tell.
     """
 
     exit_code: int | None

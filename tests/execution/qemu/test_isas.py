@@ -13,7 +13,6 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.errors import UserError
 from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
-from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.isa import AARCH64, HOST_COMPILER, ISAS, RISCV64, X86_64, Isa, isa_of
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox
@@ -299,7 +298,7 @@ def test_guards_and_checkers_are_this_machines(foreign: Environment, sandbox: Sa
     assert judged(executor, "int main() {}").outcome == "ok"
     pair = Pair("m-n", "m", SUM, SUM, ())
     overflow = SUM.replace("zeroed[each]", "zeroed.data()[each + (1 << 16)]")
-    guard = PairGuard(pair, TESTS, foreign, sandbox, n=1)
+    guard = executor.guards_of(pair, TESTS, n=1, measured=False)
     assert guard.check(SUM, 0).sanitizer is None
     assert "overflow" in (guard.check(overflow, 0).sanitizer or "")
 

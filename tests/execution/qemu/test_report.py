@@ -38,6 +38,11 @@ def test_a_changed_report_is_refused(place, change):
         parse_report(bytes(content), KEY)
 
 
+def test_what_comes_after_a_report_is_refused():
+    with pytest.raises(ReportError):
+        parse_report(signed(TEXT) + bytes(100) + b"x", KEY)
+
+
 def test_another_key_is_refused():
     with pytest.raises(ReportError):
         parse_report(signed(TEXT, bytes(16)), KEY)
