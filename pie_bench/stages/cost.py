@@ -18,6 +18,7 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.judging import KNOWN_GOOD
 from pie_bench.execution.pool import cpu_seconds_of_children
+from pie_bench.execution.precompiled import INCLUDE
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.run.run import Run
@@ -104,7 +105,7 @@ def cost(
     """
     probe = _Probe(plan, executor, _answers_there(plan, run, cache_dir), guarded=guarded)
     # What a process starts only once must not count as a program's.
-    executor.examine(Candidate("", "candidate", 0, KNOWN_GOOD), ())
+    executor.examine(Candidate("", "candidate", 0, INCLUDE + KNOWN_GOOD), ())
     todo = probe.todo()
     chosen = [todo[index] for index in spread([_size(pair, "source") for pair in todo], pairs)]
     for pair in chosen:
