@@ -82,12 +82,12 @@ def shown(*meters: Meter, file: IO[str] | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def program_bar(title: str, *, visible: bool = True) -> Iterator[Callable[[int], None]]:
-    """A meter over programs; yields a function to call once per program, with the total."""
+def program_bar(title: str, *, unit: str = "program", visible: bool = True) -> Iterator[Callable[[int], None]]:
+    """A meter over programs, or something else; yields a function to call once per item, with the total."""
     if not visible:
         yield lambda _: None
         return
-    meter = Meter(title, None, unit="program")
+    meter = Meter(title, None, unit=unit)
 
     def advance(total: int) -> None:
         meter.total = total

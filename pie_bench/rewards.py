@@ -85,6 +85,17 @@ class Shape:
         return seconds if self.startup else seconds - (verdict.startup_seconds or 0.0)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What an answer is worth, and why: `reward` as `Shape.reward` gives it, `speedup` as `Shape.speedup` does for a
+    right program (else None), `flagged` by the guards (`correct` says nothing of that)."""
+
+    reward: float | None
+    correct: bool = False
+    speedup: float | None = None
+    flagged: bool = False
+
+
 class Speedup:
     """A reward function over a dataset's pairs: called as TRL calls one, and `compute_score` as verl does.
 
@@ -125,7 +136,7 @@ class Speedup:
             judge = Client(judge)
         self._judge = judge or Judge(environment)
         self._pool = LocalPool(workers or (_CONNECTIONS if isinstance(self._judge, Client) else None))
-        self._known = Latest[tuple[str, str], float](_REMEMBERED)
+        self._known = Latest[tuple[str, str], Scored](_REMEMBERED)
 
     def __call__(
         self, completions: Sequence[Any], pair_id: Sequence[str] | None = None, **_: Any
@@ -139,7 +150,8 @@ class Speedup:
             raise UserError("rewards: the training dataset has no column pair_id; make it with training_dataset()")
         if len(pair_id) != len(completions):
             raise UserError(f"rewards: {len(completions)} completions for {len(pair_id)} pair ids")
-        return self._rewards([(pair, text_of(each)) for pair, each in zip(pair_id, completions, strict=True)])
+        answers = [(pair, text_of(each)) for pair, each in zip(pair_id, completions, strict=True)]
+        return [scored.reward for scored in self.scored(answers)]
 
     def compute_score(
         self,
@@ -154,8 +166,8 @@ class Speedup:
         The pair is `extra_info["pair_id"]`, else `ground_truth`.
         """
         pair_id = (extra_info or {}).get("pair_id") or ground_truth
-        (reward,) = self._rewards([(str(pair_id), solution_str)])
-        return 0.0 if reward is None else reward
+        (scored,) = self.scored([(str(pair_id), solution_str)])
+        return 0.0 if scored.reward is None else scored.reward
 
     def training_dataset(
         self, task: str = "pie_instruct", *, form: Literal["trl", "verl"] = "trl", limit: int | None = None
@@ -187,39 +199,51 @@ class Speedup:
             rows.append(row)
         return datasets.Dataset.from_list(rows)
 
+    @property
+    def workers(self) -> int:
+        """How many answers are judged at once."""
+        return self._pool.workers
+
+    def scored(self, answers: Sequence[tuple[str, str]]) -> list[Scored]:
+        """What these answers are worth, each a pair's id and a text, and why: for metrics beside the reward.
+
+        Repeated answers, also from earlier batches, are judged only once. UserError for a pair that the dataset does
+        not have.
+        """
+        for pair_id, _ in answers:
+            self._dataset.pair(pair_id)
+        keys = [(pair_id, sha256(text.encode(errors="replace"))) for pair_id, text in answers]
+        found: dict[tuple[str, str], Scored] = {
+            key: scored for key in keys if (scored := self._known.get(key)) is not None
+        }
+        missing = {key: answer for key, answer in zip(keys, answers, strict=True) if key not in found}
+        found |= self._pool.map_unordered(lambda item: (item[0], self._scored(*item[1])), missing.items())
+        for key in missing:
+            if found[key].reward is not None:
+                self._known.put(key, found[key])
+        return [found[key] for key in keys]
+
     def close(self) -> None:
         """Closes the environment; it reopens on next use."""
         if isinstance(self._judge, Judge):
             self._judge.close()
 
-    def _rewards(self, answers: Sequence[tuple[str, str]]) -> list[float | None]:
-        """Rewards for a batch; repeated answers, also from earlier batches, are judged only once."""
-        for pair_id, _ in answers:
-            self._dataset.pair(pair_id)
-        keys = [(pair_id, sha256(text.encode(errors="replace"))) for pair_id, text in answers]
-        found: dict[tuple[str, str], float | None] = {
-            key: reward for key in keys if (reward := self._known.get(key)) is not None
-        }
-        missing = {key: answer for key, answer in zip(keys, answers, strict=True) if key not in found}
-        found |= self._pool.map_unordered(lambda item: (item[0], self._reward(*item[1])), missing.items())
-        for key in missing:
-            reward = found[key]
-            if reward is not None:
-                self._known.put(key, reward)
-        return [found[key] for key in keys]
-
-    def _reward(self, pair_id: str, text: str) -> float | None:
+    def _scored(self, pair_id: str, text: str) -> Scored:
         pair = self._dataset.pair(pair_id)
         given = PairWithTests(pair, self._dataset.tests(pair))
         extraction = extract_code(text, "stop", src_code=pair.src_code, reasoning=self._reasoning)
         if extraction.code is None:
-            return self.shape.broken
+            return Scored(self.shape.broken)
         # If an answer presents several programs on equal terms, the first that compiles counts, as in a run.
         for code in (extraction.code, *extraction.alternatives):
             verdict, finding = self._judged(code, given)
             if verdict.outcome != "compile_error":
                 break
-        return self.shape.reward(verdict, finding)
+        correct = verdict.outcome == "ok"
+        speedup = self.shape.speedup(verdict) if correct else None
+        return Scored(
+            self.shape.reward(verdict, finding), correct, speedup, flagged=finding is not None and finding.flagged
+        )
 
     def _judged(self, code: str, pair: PairWithTests) -> tuple[Judgement, GuardFinding | None]:
         return self._judge.guarded(code, pair) if self.guarded else (self._judge(code, pair), None)

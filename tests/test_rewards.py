@@ -99,6 +99,11 @@ def test_what_the_guards_flag_is_wrong(server: str, cache: Any, tiny: Path) -> N
     first, second = call_as_trl(reward, [fenced(pair.pair.tgt_code), fenced(flagged)], pair_id=pair_ids)
     assert first is not None
     assert (first > 0.5, second) == (True, -0.25)
+    good, bad = reward.scored([(PAIRS[0], fenced(pair.pair.tgt_code)), (PAIRS[0], fenced(flagged))])
+    assert (good.reward, good.correct, good.flagged) == (first, True, False)
+    assert (bad.reward, bad.correct, bad.flagged) == (second, True, True)
+    assert good.speedup is not None
+    assert first == reward.shape.correct + math.log2(good.speedup)
 
 
 def test_the_training_dataset_finds_its_pairs_again() -> None:

@@ -20,11 +20,11 @@ int main() {
 }
 """
 _TEST, _TRAIN = (1, 2), (3, 5, 7, 9)  # the factors
-PAIRS = tuple(f"added{factor}-multiplied{factor}" for factor in _TEST)
+PAIRS, TRAINED = (tuple(f"added{factor}-multiplied{factor}" for factor in factors) for factors in (_TEST, _TRAIN))
 
 
 def make(folder: Path) -> Path:
-    """`folder` with the splits test (`PAIRS`) and train."""
+    """`folder` with the splits test (`PAIRS`) and train (`TRAINED`)."""
     folder.mkdir()
     for split, factors in (("test", _TEST), ("train", _TRAIN)):
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(_row(factor)) + "\n" for factor in factors))

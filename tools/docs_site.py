@@ -21,6 +21,7 @@ PAGES = {
     "SECURITY.md": "security-policy.md",
     "examples/README.md": "examples.md",
     "integrations/inspect_ai/README.md": "inspect.md",
+    "integrations/verifiers/README.md": "verifiers.md",
     "leaderboard/README.md": "leaderboard.md",
     "tasks/README.md": "tasks.md",
 }

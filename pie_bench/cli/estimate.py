@@ -9,26 +9,76 @@ from pie_bench.cli import options
 from pie_bench.paths import cache_dir
 
 if TYPE_CHECKING:
+    from pie_bench.run.run import Run
+    from pie_bench.stages.cost import Cost
     from pie_bench.stages.estimate import Estimate
     from pie_bench.stages.plan import Plan
+
+_PROBED_PAIRS = 8
 
 
 def add_verbs(verbs: Any) -> None:
     parser = verbs.add_parser(
         "estimate",
-        help="predict a run's tokens, cost and time without calling the model",
-        description="Predict a run's tokens, cost and time from dataset and registry, without calling the model.",
+        help="predict a run's tokens, cost and CPU time without calling the model",
+        description="Predict a run's tokens and cost from dataset and registry, without calling the model, and its CPU "
+        "time by judging programs of a few pairs (which the run then need not judge again).",
     )
     options.add_settings(parser)
+    parser.add_argument(
+        "--probe",
+        type=options.natural,
+        metavar="N",
+        default=_PROBED_PAIRS,
+        help="pairs to judge programs of for the CPU time; 0: none, and no CPU time; default: %(default)s",
+    )
+    options.add_guard(parser)
+    options.add_sandbox(parser)
     parser.set_defaults(verb=estimate)
 
 
 def estimate(arguments: argparse.Namespace) -> int:
     from pie_bench.stages.estimate import estimate as estimated
 
-    for plan, _ in options.plans_and_runs(arguments):
+    for plan, run in options.plans_and_runs(arguments):
         _print(plan, estimated(plan, cache_dir()))
+        if arguments.probe:
+            _print_rows(_cpu_time(_cost(plan, run, arguments), len(plan.pairs)))
     return 0
+
+
+def _cost(plan: Plan, run: Run, arguments: argparse.Namespace) -> Cost:
+    from pie_bench.execution.executor import open_executor
+    from pie_bench.execution.roots import build_roots
+    from pie_bench.progress import program_bar
+    from pie_bench.stages.cost import cost
+    from pie_bench.stages.guard import guards_by_default
+    from pie_bench.stages.plan import check_run
+
+    check_run(plan, run)
+    sandbox = options.chosen_sandbox(arguments)
+    build_roots(plan.settings.environment, sandbox)
+    executor = open_executor(plan.settings.environment, cache_dir(), sandbox)
+    guarded = arguments.guard if arguments.guard is not None else guards_by_default(plan)
+    with program_bar("probe ", unit="pair") as probed:
+        return cost(plan, run, executor, cache_dir(), guarded=guarded, pairs=arguments.probe, progress=probed)
+
+
+def _cpu_time(found: Cost, pairs: int) -> list[tuple[str, str]]:
+    parts = [("the dataset's own programs", found.own), ("answers", found.answers), ("guards", found.guards)]
+    shown = ", ".join(f"{name} {_hours(part)}" for name, part in parts if part)
+    rows = [
+        ("CPU time", _hours(found.seconds) + (f": {shown}" if shown else "")),
+        ("", f"for {found.programs:,} programs not known yet; {_hours(found.harness)} of it pie_bench's own"),
+    ]
+    if found.assumed:
+        least = f"if no answer holds a program, {_hours(found.own)}"
+        rows.append(("", f"if every answer is right, new and as costly as the human rewrite; {least}"))
+    return [*rows, ("", f"measured here, on {found.pairs:,} of {pairs:,} pairs")]
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.2f} h" if seconds >= 360 else f"{seconds:.0f} s"
 
 
 def _print(plan: Plan, found: Estimate) -> None:
@@ -57,17 +107,9 @@ def _print(plan: Plan, found: Estimate) -> None:
         rows.append(("price", "unknown: --model-args price_in=… price_out=… (USD per million tokens)"))
     else:
         rows.append(("price", "none: it runs here"))
-    programs = f"{found.programs:,} programs, {found.tests:,} runs"
-    if found.simulation_seconds is None:
-        rows.append(("simulation", f"{programs}; the speed of {plan.settings.environment} on this machine is unknown"))
-    else:
-        rows.append(("simulation", f"{programs}: at most about {_duration(found.simulation_seconds)} of one core"))
+    _print_rows([*rows, ("programs", f"{found.programs:,}, {found.tests:,} runs of them")])
+
+
+def _print_rows(rows: list[tuple[str, str]]) -> None:
     for name, value in rows:
-        print(f"  {name:<11} {value}")
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+        print(f"  {name:<11} {value}", flush=True)

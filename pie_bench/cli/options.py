@@ -98,6 +98,15 @@ def add_max_cost(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-cost", type=dollars, metavar="USD", help="stop before the answers cost more than this")
 
 
+def add_guard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--guard",
+        action=argparse.BooleanOptionalAction,
+        help="re-check the faster answers with sanitizers and on new inputs, and score with and "
+        "without what they flag (default: where pairs have 80 tests or more)",
+    )
+
+
 def add_sandbox(parser: argparse.ArgumentParser) -> None:
     """Adds the options that choose the sandbox for untrusted code: docs/security.md."""
     parser.add_argument("--sandbox", metavar="NAME", help="default: the first of doctor's list that works here")

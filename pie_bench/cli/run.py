@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pie_bench.cli.options import (
+    add_guard,
     add_max_cost,
     add_pool,
     add_sandbox,
@@ -46,12 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="E",
         help="repeat the measurements that decide the score in this environment, e.g. gem5-skylake",
     )
-    parser.add_argument(
-        "--guard",
-        action=argparse.BooleanOptionalAction,
-        help="re-check the faster answers with sanitizers and on new inputs, and score with and "
-        "without what they flag (default: where pairs have 80 tests or more)",
-    )
+    add_guard(parser)
     parser.add_argument(
         "--tests",
         choices=("paper", "stress", "both"),

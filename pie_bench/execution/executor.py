@@ -133,8 +133,7 @@ class Executor:
         store is reused unless it involved a checker, since a checker is a file that may change.
         """
         store = self._workshop.store
-        asked = self._workshop.comparing.asks_a_checker(candidate.problem_id)
-        key = None if asked else key_of(candidate, tests, measured, self.environment.environment_id)
+        key = self.key(candidate, tests, measured=measured)
         known = None if key is None else store.get_verdict(key)
         if known is not None:
             return as_that_of(candidate, known)
@@ -142,6 +141,16 @@ class Executor:
         if key is not None and lasting(verdict):
             store.put_verdict(key, verdict)
         return verdict
+
+    def key(self, candidate: Candidate, tests: Sequence[TestCase], *, measured: bool = True) -> str | None:
+        """What the store keeps a candidate's verdict by; None if it keeps none (`execute`)."""
+        if self._workshop.comparing.asks_a_checker(candidate.problem_id):
+            return None
+        return key_of(candidate, tests, measured, self.environment.environment_id)
+
+    def knows(self, key: str) -> bool:
+        """Whether the store has the verdict with this `key`."""
+        return self._workshop.store.find("verdict", [(key,)]) != [None]
 
     def guards_of(
         self,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,10 +82,32 @@ class LocalPool:
         return cpu_seconds_of_children()
 
 
+_LASTING: WeakSet[subprocess.Popen[bytes]] = WeakSet()
+_LASTING_LOCK = threading.Lock()
+
+
+def lasts(child: subprocess.Popen[bytes]) -> None:
+    """Has the CPU time of a child that outlives the call that started it counted before it ends."""
+    with _LASTING_LOCK:
+        _LASTING.add(child)
+
+
 def cpu_seconds_of_children() -> float:
-    """CPU time of this process's finished children and their descendants."""
+    """CPU time of this process's finished children and their descendants, and of those that last (`lasts`)."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    # In this order: one that ends in between is missed once, and never counted twice.
+    with _LASTING_LOCK:
+        lasting = [child.pid for child in _LASTING if child.returncode is None]
+    return usage.ru_utime + usage.ru_stime + sum(map(_cpu_seconds, lasting))
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time of a process; 0 if it is gone."""
+    try:
+        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime
 
 
 def as_they_finish(submit: Callable[[T], Future[R]], items: Iterable[T], in_flight: int) -> Iterator[R]:

@@ -39,13 +39,15 @@ class ModelEntry(Strict):
     `FIXED` fields belong to the name; --model-args cannot change them. `OPERATIONAL` ones affect how answers are
     obtained and paid for, not the answers themselves, so no hash includes them.
     `FORM`: for `adapter:anything`, the field that `anything` fills and its description for users; None: no such form.
-    `PAID`: answers cost money. `CHARACTERS_PER_TOKEN`: its tokenizer's rate for C++, for estimates.
+    `PAID`: answers cost money. `RECORDED`: they exist already, so that an estimate may read them.
+    `CHARACTERS_PER_TOKEN`: its tokenizer's rate for C++, for estimates.
     """
 
     FIXED: ClassVar[frozenset[str]] = frozenset({"adapter", "note"})
     OPERATIONAL: ClassVar[frozenset[str]] = frozenset({"note"})
     FORM: ClassVar[tuple[str, str] | None] = None
     PAID: ClassVar[bool] = False
+    RECORDED: ClassVar[bool] = False
     CHARACTERS_PER_TOKEN: ClassVar[float] = CHARACTERS_PER_TOKEN_SMALL_VOCABULARY
 
     adapter: str

@@ -16,6 +16,7 @@ class ReferenceEntry(ModelEntry):
     """Answers with one of the pair's own programs."""
 
     FIXED = ModelEntry.FIXED | {"answer", "reasoning"}
+    RECORDED = True
 
     adapter: Literal["reference"]
     answer: Literal["src_code", "tgt_code"]

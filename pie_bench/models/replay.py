@@ -63,6 +63,7 @@ class ReplayEntry(ModelEntry):
 
     FIXED = ModelEntry.FIXED | {"path"}
     FORM = ("path", "FILE")
+    RECORDED = True
 
     adapter: Literal["replay"]
     path: str

@@ -74,9 +74,9 @@ class Manifest(_Part):
 
     `identity` defines the run: a folder belongs to one identity for good. `provider`: facts learnt about the server;
     `simulators`: which simulator on this machine measured, by environment; `plugins`: the plug-ins used (kind, name,
-    package, version of each). `cpu_seconds`: CPU time of all compilers, programs and simulators, None if unknown.
-    `kill_rates`: how strong the tests of the dataset's problems are, if known. `merged`: for each run that this one was
-    merged from, what it was.
+    package, version of each). `cpu_seconds`: CPU time of all compilers, programs, analyses and simulators, guards
+    included, None if unknown. `kill_rates`: how strong the tests of the dataset's problems are, if known. `merged`: for
+    each run that this one was merged from, what it was.
     """
 
     schema_version: int = SCHEMA_VERSION

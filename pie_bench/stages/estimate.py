@@ -1,11 +1,11 @@
-"""Predicts what a run will take from the dataset and the registry alone, without requests, loading or simulation."""
+"""Predicts a run's tokens and price from the dataset and the registry alone, without requests or loading. (cost.py
+predicts its CPU time.)"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from pie_bench.execution.environment import load_environment_spec
 from pie_bench.models.budget import price_of
 from pie_bench.prompting.fit import Room, fitting_prompts
 from pie_bench.stages.generate import prompt_builder
@@ -16,7 +16,7 @@ from pie_bench.stages.plan import Plan
 class Estimate:
     """Token counts cover all prompts and answers. `likely_tokens_out`: if answers are as long as the human rewrites;
     `most_tokens_out`: if all have the maximum length. Prices in USD, None if the model has none. `counted` says how
-    tokens were counted. `simulation_seconds` is for one core, None if the simulator's speed is unknown.
+    tokens were counted. `programs` and `tests` are those of the whole run: what is known of them costs less.
     """
 
     prompts: int
@@ -30,7 +30,6 @@ class Estimate:
     counted: str
     programs: int
     tests: int
-    simulation_seconds: float | None
 
 
 def estimate(plan: Plan, cache_dir: Path) -> Estimate:
@@ -63,15 +62,4 @@ def estimate(plan: Plan, cache_dir: Path) -> Estimate:
         counted=counted,
         programs=programs,
         tests=tests,
-        simulation_seconds=_simulation_seconds(plan, programs, tests),
     )
-
-
-def _simulation_seconds(plan: Plan, programs: int, tests: int) -> float | None:
-    """An upper bound: every program as slow as its pair's source, and every answer a new program that compiles."""
-    speed = load_environment_spec(plan.settings.environment).simulator.speed
-    if speed is None:
-        return None
-    simulated = sum(sum(pair.src_seconds.values()) for pair in plan.pairs if pair.src_seconds)
-    runs = plan.task.sampling.n + 2
-    return programs * speed.program + tests * speed.test + simulated * runs * speed.simulated_second

@@ -18,7 +18,7 @@ from pie_bench.run.verdict import Candidate, Reading, Role
 from pie_bench.stages.generate import PendingAnswers
 from pie_bench.stages.plan import Plan
 
-_NOTED_EVERY = 10  # seconds: the most CPU time accounting that a killed run loses
+NOTED_EVERY = 10  # seconds: the most CPU time accounting that a killed run loses
 _TESTS_KEPT = 8  # pairs
 Progress = Callable[[str], object]  # called with "generated" or "executed", once per item
 
@@ -60,7 +60,7 @@ def execute(
     run.settle("execution", executor.environment.describe() | {"sandbox": executor.sandbox.name})
     note_simulator(run, executor.environment)
     run.note_plugin(getattr(executor.sandbox, "plugin", None))
-    used = _CpuSeconds(run, executor, pool)
+    used = CpuSeconds(run, executor, pool)
     jobs = jobs_of(_missing(plan, run, pending, progress), plan.pairs, plan.dataset)
     try:
         # Put everything that exists in flight at once, so that asking for answers begins.
@@ -68,7 +68,7 @@ def execute(
         for verdict in pool.map_unordered(executor, jobs, lost=executor.unjudged, in_flight=in_flight):
             run.append(verdict)
             progress("executed")
-            used.note(every=_NOTED_EVERY)
+            used.note(every=NOTED_EVERY)
     finally:
         used.note()
 
@@ -93,8 +93,9 @@ def note_simulator(run: Run, environment: Environment) -> None:
         run.note("simulators", {environment.name: environment.found.description})
 
 
-class _CpuSeconds:
-    """CPU time of compilers, programs and simulators: the manifest's `cpu_seconds`, over all commands on the run.
+class CpuSeconds:
+    """Accounts the CPU time of the processes that a stage starts (compilers, programs, analyses, simulators) to the
+    manifest's `cpu_seconds`, over all stages and commands on the run.
 
     None if it is not known for all of them, as with containers.
     """

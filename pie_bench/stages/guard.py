@@ -15,7 +15,7 @@ from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.run.guard import GuardFinding
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
-from pie_bench.stages.execute import candidate_of
+from pie_bench.stages.execute import NOTED_EVERY, CpuSeconds, candidate_of
 from pie_bench.stages.plan import Plan
 from pie_bench.stages.score import optimized_answers, score
 
@@ -75,13 +75,18 @@ def guard(
 
     failed: list[str] = []
     run.guards_path.touch()
-    for findings, failure in pool.map_unordered(_Guards(executor, n), answers(), lost=lambda _, why: ((), why)):
-        for finding in findings:
-            run.append(finding)
-            progress(total)
-        if failure is not None:
-            _log.warning("%s; its remaining answers are unchecked", failure)
-            failed.append(failure)
+    used = CpuSeconds(run, executor, pool)
+    try:
+        for findings, failure in pool.map_unordered(_Guards(executor, n), answers(), lost=lambda _, why: ((), why)):
+            for finding in findings:
+                run.append(finding)
+                progress(total)
+            if failure is not None:
+                _log.warning("%s; its remaining answers are unchecked", failure)
+                failed.append(failure)
+            used.note(every=NOTED_EVERY)
+    finally:
+        used.note()
     results = score(plan, run)
     if failed and len(failed) == len(todo):
         raise SandboxError(failed[0])

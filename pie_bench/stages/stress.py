@@ -14,7 +14,7 @@ from pie_bench.run.manifest import StressFacts
 from pie_bench.run.results import Results
 from pie_bench.run.run import Run
 from pie_bench.run.verdict import Candidate
-from pie_bench.stages.execute import candidate_of, jobs_of, own_programs
+from pie_bench.stages.execute import NOTED_EVERY, CpuSeconds, candidate_of, jobs_of, own_programs
 from pie_bench.stages.plan import Plan
 from pie_bench.stages.score import judged_on_stress, score
 
@@ -66,7 +66,12 @@ def stress(
     todo = [each for each in candidates() if each.key in wanted and each.key not in done]
 
     run.stress_path.touch()
-    for verdict in pool.map_unordered(executor, jobs_of(todo, dataset.pairs, dataset), lost=executor.unjudged):
-        run.append(verdict, stress=True)
-        progress(len(todo))
+    used = CpuSeconds(run, executor, pool)
+    try:
+        for verdict in pool.map_unordered(executor, jobs_of(todo, dataset.pairs, dataset), lost=executor.unjudged):
+            run.append(verdict, stress=True)
+            progress(len(todo))
+            used.note(every=NOTED_EVERY)
+    finally:
+        used.note()
     return score(plan, run)

@@ -22,7 +22,7 @@ IDS = {  # ids of measurements and entries: they must not change unless what is 
 }
 TOY = '''
 from pie_bench.execution.simulators.simulator import Found
-from pie_bench.execution.simulators.spec import SimulatorSpec, Speed
+from pie_bench.execution.simulators.spec import SimulatorSpec
 from pie_bench.hashing import sha256
 from pie_bench.run.measurement import Measurement
 
@@ -30,7 +30,6 @@ from pie_bench.run.measurement import Measurement
 class ToySpec(SimulatorSpec):
     labels = {"steps": "steps of the toy"}
     instructions = "steps"
-    speed = Speed(1.0, 1.0, 1.0)
     seconds_a_step: float
 
 

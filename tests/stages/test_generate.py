@@ -309,7 +309,7 @@ def test_a_store_that_cannot_be_written_says_so_once(tmp_path, capsys):
 
 
 def test_the_estimate_makes_no_call(tmp_path, capsys):
-    options = ["--task", "pie_instruct", "--samples", "8"]
+    options = ["--task", "pie_instruct", "--samples", "8", "--probe", "0"]
     assert main(["estimate", *options, "--model", "gpt-3.5"]) == 0
     said = capsys.readouterr().out
     assert "answers     80 (8 a prompt, at most 1,024 tokens each)" in said

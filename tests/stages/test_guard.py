@@ -45,8 +45,14 @@ def cheated(cache: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return tmp_path / "run"
 
 
+def cpu_seconds(run: Path) -> float:
+    spent = Run(run).read_manifest().cpu_seconds
+    assert spent is not None
+    return spent
+
+
 def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    before = json.loads((cheated / "results.json").read_text())
+    before, spent = json.loads((cheated / "results.json").read_text()), cpu_seconds(cheated)
     assert before["guards"] is None
     capsys.readouterr()
     assert main(["guard", str(cheated), "--inputs", "3"]) == 0
@@ -65,6 +71,7 @@ def test_numbers_raw_and_guarded(cheated: Path, capsys: pytest.CaptureFixture[st
         **{"first@1": 0.0, "first@2": 100.0},
     }
     assert guards["metrics"]["speedup"]["first@1"] == 1.0
+    assert cpu_seconds(cheated) > spent + 0.2, "sanitized builds"
     lines = (cheated / "guards.jsonl").read_bytes()
     assert main(["guard", str(cheated)]) == 0
     assert (cheated / "guards.jsonl").read_bytes() == lines, "nothing is checked twice"

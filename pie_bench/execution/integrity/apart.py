@@ -25,6 +25,7 @@ from pie_bench.execution.integrity.forbidden import (
     TooMuchError,
     look,
 )
+from pie_bench.execution.pool import lasts
 from pie_bench.execution.sandbox.sandbox import SandboxError
 
 MEMORY_BYTES = 512 << 20  # beyond what the libraries take
@@ -80,6 +81,7 @@ class Apart:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
+        lasts(worker)
         try:
             _receive(worker.stdout)  # "ready"
         except (OSError, EOFError):

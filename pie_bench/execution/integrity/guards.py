@@ -114,14 +114,21 @@ class Guards:
 
     def check(self, code: str, sample_index: int) -> GuardFinding:
         """What the guards find in an answer that passed its tests. Errors as for `PairGuard`."""
-        key = hash_of([self._key, sha256(code.encode(errors="surrogatepass"))])
-        finding = self._latest.get(key) or (self._store.get_finding(key) if self._keeps else None)
+        key, finding = self._key_of(code), self.known(code)
         if finding is None:
             finding = self.prepared().check(code, sample_index)
             if self._keeps:
                 self._store.put_finding(key, finding)
         self._latest.put(key, finding)
         return replace(finding, sample_index=sample_index)
+
+    def known(self, code: str) -> GuardFinding | None:
+        """What is known of an answer already."""
+        key = self._key_of(code)
+        return self._latest.get(key) or (self._store.get_finding(key) if self._keeps else None)
+
+    def _key_of(self, code: str) -> str:
+        return hash_of([self._key, sha256(code.encode(errors="surrogatepass"))])
 
     def prepared(self) -> PairGuard:
         """The pair, prepared at the first call. Errors as for `PairGuard`."""

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pie_bench import registry
 from pie_bench.config import Strict
 
 PAGE_BYTES = 4096
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Approximate seconds on one core: to compile a program, to start a test, to simulate one second."""
-
-    program: float
-    test: float
-    simulated_second: float
 
 
 class SimulatorSpec(Strict):
@@ -28,8 +18,7 @@ class SimulatorSpec(Strict):
     - `where_from`: fields that only say where to find it, excluded from all ids (what was found is among the facts);
     - `pages`: the counter of 4 KiB pages in use at once, at most;
     - `profiles`: whether it can tell where in a program the cycles go;
-    - `needs_mounts`: whether the environment's root file system must be mounted for it;
-    - `speed`: for estimates, None if unknown.
+    - `needs_mounts`: whether the environment's root file system must be mounted for it.
     """
 
     labels: ClassVar[Mapping[str, str]] = {}
@@ -38,7 +27,6 @@ class SimulatorSpec(Strict):
     pages: ClassVar[str | None] = None
     profiles: ClassVar[bool] = False
     needs_mounts: ClassVar[bool] = True
-    speed: ClassVar[Speed | None] = None
 
     kind: str
 

@@ -17,6 +17,7 @@ from pie_bench.execution.integrity.apart import Apart, evidence_of
 from pie_bench.execution.integrity.forbidden import MOST_CODE_BYTES, Look, TooMuchError
 from pie_bench.execution.integrity.literals import known_tests, split_source
 from pie_bench.execution.isa import X86_64
+from pie_bench.execution.pool import cpu_seconds_of_children
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.toolchain import Toolchain
 
@@ -52,6 +53,16 @@ def test_a_table_of_megabytes_costs_the_harness_nothing(apart: Apart, toolchain:
     assert time.process_time() - before < 1, "what is sent is all that is done here"
     assert tracemalloc.get_traced_memory()[1] < 40e6
     tracemalloc.stop()
+
+
+def test_a_workers_cpu_time_counts_while_it_lives_and_once(apart: Apart, toolchain: Toolchain) -> None:
+    what = Look(TABLE, toolchain.compile(TABLE % 1_000_000).binary or b"", "", TESTS)
+    before = cpu_seconds_of_children()
+    apart.look(what)
+    alive = cpu_seconds_of_children() - before
+    assert alive > 0.1, "it has imported and looked"
+    apart.close()
+    assert alive <= cpu_seconds_of_children() - before < 2 * alive
 
 
 def test_exceeding_a_limit_is_reported(apart: Apart, toolchain: Toolchain) -> None:

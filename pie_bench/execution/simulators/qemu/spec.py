@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from pie_bench.execution.isa import HOST_ROOT
-from pie_bench.execution.simulators.spec import SimulatorSpec, Speed
+from pie_bench.execution.simulators.spec import SimulatorSpec
 
 CYCLES, INSTRUCTIONS, PAGES = "cycles", "instructions", "pages"
 _UNITS = {"GHz": 10**9, "MHz": 10**6, "Hz": 1}
@@ -54,7 +54,6 @@ class QemuSpec(SimulatorSpec):
     pages = PAGES
     profiles = True
     needs_mounts = False
-    speed = Speed(program=1.0, test=0.1, simulated_second=150.0)  # docs/models.md says how measured
 
     kind: Literal["qemu"]
     tools: str

@@ -1,17 +1,14 @@
 """A simulator: what an environment says of it (`spec`), how it is found, opened and examined. Here one of the package's
-own with another name and another idea of its speed."""
+own with another name."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from pie_bench.execution.simulators.qemu.kind import QemuKind
 from pie_bench.execution.simulators.qemu.spec import QemuSpec
-from pie_bench.execution.simulators.spec import Speed
 
 
 class PatientSpec(QemuSpec):
-    speed = Speed(program=2.0, test=1.0, simulated_second=40.0)
-
     kind: Literal["patient"]  # type: ignore[assignment]
 
 
