@@ -99,6 +99,9 @@ def _replaced(source: str, replaced: Callable[[str, str], str]) -> str:
 STEPS = 4_000  # for all the texts of one answer: some 200 KB of C++
 _STEPS_FOR_MAIN = 200  # some 10 KB
 _STEPS_FREE, _BYTES_A_STEP = 200, 16
+# A token that is not found may have been looked for to the end of the text (`#include <` without a `>`): such a step is
+# not short. Real programs and answers are read once.
+_MOST_READINGS, _CHUNK_BYTES = 8, 1 << 16
 _LONGEST_BYTES = 1 << 18
 _TYPES = ("struct_specifier", "class_specifier", "union_specifier", "enum_specifier", "namespace_definition")
 _DECLARE = (
@@ -163,7 +166,7 @@ def main_parameters(text: str) -> int | None:
         node = waiting.pop()
         if node.type == "function_definition" and node.child_by_field_name("body") is not None:
             declarator = node.child_by_field_name("declarator")
-            if _declared(declarator) == "main":
+            if _declared(declarator, data) == "main":
                 return _parameters(declarator)
         elif node.type in _AT_THE_TOP and node.type not in ("declaration", "type_definition"):
             waiting.extend(reversed(node.children))
@@ -176,24 +179,25 @@ def syntax_tree(text: str) -> Any | None:
     return _tree(text.encode(errors="replace"), STEPS)[0]
 
 
-def unused_functions(root: Any) -> list[Any]:
+def unused_functions(root: Any, text: str) -> list[Any]:
     """The definitions of functions that a program's `main` does not lead to, as far as names say: a function is used if
     its name stands in a used one, in a class, in a macro, or elsewhere outside of functions."""
+    data = text.encode(errors="replace")
     functions: list[tuple[str, Any, set[str]]] = []
     used = {"main"}
     waiting = [(root, used)]
     while waiting:
         node, names = waiting.pop()
         if node.type in _NAMES:
-            names.add(_name(node))
+            names.add(_name(node, data))
         elif node.type == "preproc_arg":
-            names.update(re.findall(r"[A-Za-z_]\w*", _name(node)))
+            names.update(re.findall(r"[A-Za-z_]\w*", _name(node, data)))
         elif node.type == "declaration" and names is used:  # that there is a function is no use of it
             declared = [each for each in node.children_by_field_name("declarator") if _is_function(each)]
             waiting.extend((child, names) for child in node.children if child not in declared)
             continue
         elif node.type == "function_definition" and names is used and not _is_within_class(node):
-            name, names = _declared(node.child_by_field_name("declarator")), set()
+            name, names = _declared(node.child_by_field_name("declarator"), data), set()
             functions.append((name, node, names))
         waiting.extend((child, names) for child in node.children)
     reached = True
@@ -214,18 +218,24 @@ def _tree(data: bytes, allowed: int) -> tuple[Any, int]:
     """The root of a text's syntax tree (None: it takes more steps than that), and the steps taken."""
     from tree_sitter import Parser
 
-    used = 0
+    used, left = 0, _MOST_READINGS * len(data)
+
+    def read(at: int, _: object) -> bytes:
+        nonlocal left
+        part = data[at : at + _CHUNK_BYTES]
+        left -= len(part)
+        return part if left >= 0 else b""
 
     def stop(*_: object) -> bool:
         nonlocal used
         used += 1
-        return used > allowed
+        return used > allowed or left < 0
 
     try:
-        tree = Parser(_language()).parse(lambda at, _: data[at : at + (1 << 16)], progress_callback=stop)
+        tree = Parser(_language()).parse(read, progress_callback=stop)
     except ValueError:  # the parser was stopped
         return None, used
-    return tree.root_node, used
+    return (tree.root_node if left >= 0 else None), used
 
 
 @functools.cache
@@ -250,28 +260,28 @@ def _structure_of(root: Any, data: bytes) -> Structure:
         if kind == "ERROR" or node.is_missing:
             errors += 1
         if kind in _NAMES:
-            names.add(node.text.decode(errors="replace"))
+            names.add(_name(node, data))
         elif kind == "preproc_arg":  # a macro's replacement is not parsed
-            names.update(re.findall(r"[A-Za-z_]\w*", node.text.decode(errors="replace")))
+            names.update(re.findall(r"[A-Za-z_]\w*", _name(node, data)))
         if kind in _DECLARE:
-            local.update(_declared(each) for each in node.children_by_field_name("declarator"))
+            local.update(_declared(each, data) for each in node.children_by_field_name("declarator"))
         if kind in ("preproc_def", "preproc_function_def"):
-            defined.add(_name(node.child_by_field_name("name")))
+            defined.add(_name(node.child_by_field_name("name"), data))
         elif top and kind == "function_definition":
             declarator = node.child_by_field_name("declarator")
-            name = _declared(declarator)
+            name = _declared(declarator, data)
             defined.add(name)
             if name == "main" and main is None and node.child_by_field_name("body") is not None:
                 main = node.start_byte, node.end_byte
                 parameters = _parameters(declarator)
         elif top and kind == "declaration":
             for declarator in node.children_by_field_name("declarator"):
-                (promised if _is_function(declarator) else defined).add(_declared(declarator))
+                (promised if _is_function(declarator) else defined).add(_declared(declarator, data))
         elif top and kind in ("type_definition", "alias_declaration"):
             for field in ("declarator", "name"):
-                defined.update(_declared(each) for each in node.children_by_field_name(field))
+                defined.update(_declared(each, data) for each in node.children_by_field_name(field))
         if top and kind in _TYPES and node.child_by_field_name("body") is not None:
-            defined.add(_name(node.child_by_field_name("name")))
+            defined.add(_name(node.child_by_field_name("name"), data))
         waiting.extend((child, top and kind in _AT_THE_TOP) for child in node.children)
     found = None if main is None else (_characters(data, main[0]), _characters(data, main[1]))
     needed = frozenset(names - local - defined)
@@ -280,8 +290,9 @@ def _structure_of(root: Any, data: bytes) -> Structure:
     return Structure(found, parameters, *named, needed | promised, errors, declares_only)
 
 
-def _name(node: Any) -> str:
-    return "" if node is None else node.text.decode(errors="replace")
+def _name(node: Any, data: bytes) -> str:
+    # Not its `text`: that is read through the parser's callback.
+    return "" if node is None else data[node.start_byte : node.end_byte].decode(errors="replace")
 
 
 def _is_function(node: Any) -> bool:
@@ -290,14 +301,14 @@ def _is_function(node: Any) -> bool:
     return node is not None and node.type == "function_declarator"
 
 
-def _declared(node: Any) -> str:
+def _declared(node: Any, data: bytes) -> str:
     """The name that a declarator declares."""
     while node is not None and node.type not in _NAMES:
         below = node.child_by_field_name("declarator")
         if below is None:
             below = next((child for child in node.children if child.type.endswith(("declarator", "identifier"))), None)
         node = below
-    return _name(node)
+    return _name(node, data)
 
 
 def _parameters(declarator: Any) -> int:

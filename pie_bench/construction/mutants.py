@@ -46,7 +46,7 @@ def mutations(code: str) -> list[Mutation]:
         return []
     data = code.encode(errors="replace")
     found = []
-    unused = {node.start_byte for node in unused_functions(root)}
+    unused = {node.start_byte for node in unused_functions(root, code)}
     waiting = [root]
     while waiting:
         node = waiting.pop()
