@@ -242,7 +242,7 @@ function sentence(run, source, answer) {
     if (most) text += ` The source's most expensive line is ${line}: ${Math.round((100 * most) / whole)} % of its time in test ${run.profiled} after start-up.`;
   }
   const share = Math.round((100 * start) / saved);
-  if (saved > 0) text += share > 0 ? ` ${share} % of the saving is process start-up.` : " None of it is process start-up.";
+  if (saved > 0) text += share > 0 ? ` ${share} % of the saving is process start-up.` : " None of the saving is process start-up.";
   return text;
 }
 const KEYWORDS = new Set("alignas alignof asm auto bool break case catch char class const constexpr const_cast continue decltype default delete do double dynamic_cast else enum explicit extern false float for friend goto if inline int long mutable namespace new noexcept nullptr operator private protected public register reinterpret_cast return short signed sizeof static static_assert static_cast struct switch template this throw true try typedef typename union unsigned using virtual void volatile while".split(" "));
