@@ -26,6 +26,7 @@ PAGES = {
     "tasks/README.md": "tasks.md",
 }
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
+_SEARCH = '<div class="md-search" data-md-component="search" role="dialog"'
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -41,6 +42,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     sources = {target: source for source, target in PAGES.items()}
     uri = page.file.src_uri
     return relinked(markdown, sources.get(uri, f"docs/{uri}"), uri, os.path.exists)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Names the theme's search dialog, for screen readers."""
+    return output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"', 1)
 
 
 def relinked(markdown: str, source: str, page: str, exists: Any) -> str:

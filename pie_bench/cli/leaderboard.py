@@ -114,9 +114,11 @@ def validate(arguments: argparse.Namespace) -> int:
 
     with validated(arguments.bundle) as checked:
         entry = checked.bundle.entry
+        pairs = f"{entry.n_pairs} pair{'s' * (entry.n_pairs != 1)}"
+        samples = f"{entry.n_samples} sample{'s' * (entry.n_samples != 1)}"
         print(
-            f"valid: {entry.model} on {entry.task} ({entry.dataset}, {entry.n_pairs} pairs, {entry.n_samples} samples, "
-            f"{entry.environment}): every number follows from its {len(checked.verdicts)} verdicts"
+            f"valid: {entry.model} on {entry.task} ({entry.dataset}, {pairs}, {samples}, {entry.environment}): "
+            f"every number follows from its {len(checked.verdicts)} verdicts"
         )
         judged = f", and its stress inputs ({len(checked.on_stress)} verdicts)"
         print(f"tests: the dataset's own{judged if checked.stress is not None else ' only'}")

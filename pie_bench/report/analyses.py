@@ -74,7 +74,7 @@ def errors(run: FinishedRun) -> Analysis:
     )
     return Analysis(
         name="errors",
-        title="What becomes of the answers",
+        title="Outcomes of the answers",
         paper="Table 5",
         columns=("class", "answers", "% of all", "% of failed", "paper's %"),
         rows=rows,
@@ -156,7 +156,7 @@ def lengths(run: FinishedRun) -> Analysis:
                 rows.append((title, *(None if x != x else x for x in vars(found).values())))
     return Analysis(
         name="lengths",
-        title="Length of the source (tokens) against what came of it",
+        title="Length of the source (tokens) against outcome",
         paper="Appendix A.4",
         columns=columns,
         rows=tuple(rows),
@@ -226,7 +226,7 @@ def suspicious(run: FinishedRun) -> Analysis:
                     rows.append((pair.pair_id, index, speedup, shrunk.name, shrunk.before, shrunk.after))
     return Analysis(
         name="suspicious",
-        title="Optimized answers with a constant or an array made smaller",
+        title="Optimized answers that shrink a constant or an array",
         paper="",
         columns=("pair", "sample", "speedup", "name", "before", "after"),
         rows=tuple(rows),

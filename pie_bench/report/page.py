@@ -123,7 +123,7 @@ def make_pictures(runs: Sequence[FinishedRun]) -> dict[str, str]:
     for name, run in zip(names, runs, strict=True):
         counts = Counter(each for classes in error_classes(run).values() for each in classes if each is not None)
         counted.append((name, dict(counts)))
-    pictures = {"outcomes": charts.outcomes(counted, ERROR_CLASSES, "What becomes of the answers")}
+    pictures = {"outcomes": charts.outcomes(counted, ERROR_CLASSES, "Outcomes of the answers")}
     for time in TIMES:
         pictures[f"best_at_k-{time}"] = _curves(runs, names, time)
         pictures[f"speedups-{time}"] = charts.distribution(

@@ -319,7 +319,7 @@ def test_lines_show_where_the_time_goes(made: Path, tmp_path: Path, browser: Any
     shares = page.eval_on_selector_all(".diff .hot", "cells => cells.map(cell => cell.title)")
     assert shares == ["12.5 %", "87.4 %"]
     assert page.locator(".diff .hot").last.locator("xpath=preceding-sibling::td").first.inner_text() == "8"
-    assert "dearest line is 8" in page.locator(".says").first.inner_text()
+    assert "most expensive line is 8" in page.locator(".says").first.inner_text()
     page.close()
 
 

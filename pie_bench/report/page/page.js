@@ -193,7 +193,7 @@ function detail(pair, run) {
   });
   place.append(difference(...choices[0].slice(1)));
   inside.append(tabs, place);
-  if (source?.lines) inside.append(el("p", { class: "note" }, `Times beside lines: simulated, on test ${run.profiled} (the source's dearest), with what a line calls in libraries; start-up is left out. Bars: shares of the slower program's time.`));
+  if (source?.lines) inside.append(el("p", { class: "note" }, `Times beside lines: simulated, on test ${run.profiled} (the source's slowest), including what a line calls in libraries, without start-up. Bars: shares of the slower program's time.`));
   if (source) {
     inside.append(el("div", { class: "two" },
       el("div", { role: "region", tabindex: "0", "aria-label": "Time of each test" }, el("h3", {}, "Time of each test"), testTimes(pair, source, human, answer)),
@@ -231,7 +231,7 @@ function sentence(run, source, answer) {
   if (saved > 0 && parts.length && Object.keys(source.counters).length) {
     const [name, most] = parts[0];
     if (most > 0.05 * saved) {
-      text += ` Of ${seconds(saved)} saved, ${Math.round((100 * most) / saved)} % are fewer ${data.counters[name] ?? name}`;
+      text += ` Of ${seconds(saved)} saved, ${Math.round((100 * most) / saved)} % comes from fewer ${data.counters[name] ?? name}`;
       text += parts[1] && parts[1][1] > 0.05 * saved ? `, ${Math.round((100 * parts[1][1]) / saved)} % fewer ${data.counters[parts[1][0]] ?? parts[1][0]}` : "";
       text += ".";
     }
@@ -239,10 +239,10 @@ function sentence(run, source, answer) {
   if (source.lines) {
     const [line, most] = Object.entries(source.lines).sort((a, b) => b[1] - a[1])[0] ?? [];
     const whole = Object.values(source.lines).reduce((a, b) => a + b, 0);
-    if (most) text += ` The source's dearest line is ${line}: ${Math.round((100 * most) / whole)} % of its time in test ${run.profiled} after start-up.`;
+    if (most) text += ` The source's most expensive line is ${line}: ${Math.round((100 * most) / whole)} % of its time in test ${run.profiled} after start-up.`;
   }
   const share = Math.round((100 * start) / saved);
-  if (saved > 0) text += share > 0 ? ` ${share} % of the saving is process start-up.` : " Process start-up has no part in it.";
+  if (saved > 0) text += share > 0 ? ` ${share} % of the saving is process start-up.` : " None of the saving is process start-up.";
   return text;
 }
 const KEYWORDS = new Set("alignas alignof asm auto bool break case catch char class const constexpr const_cast continue decltype default delete do double dynamic_cast else enum explicit extern false float for friend goto if inline int long mutable namespace new noexcept nullptr operator private protected public register reinterpret_cast return short signed sizeof static static_assert static_cast struct switch template this throw true try typedef typename union unsigned using virtual void volatile while".split(" "));
