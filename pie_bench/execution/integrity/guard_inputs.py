@@ -261,7 +261,8 @@ def _counts(tests: Sequence[Rows], header: int) -> dict[Place, int]:
             values = [int(token) for token in tokens]
             if len(set(values)) == 1:
                 continue
-            if all(value == len(rows) - line - 1 for value, rows in zip(values, tests, strict=True)):
+            # A test may have a number below 0, which makes an empty loop.
+            if all(max(value, 0) == len(rows) - line - 1 for value, rows in zip(values, tests, strict=True)):
                 counts[line, column] = -1
                 continue
             for later in range(line + 1, shortest):

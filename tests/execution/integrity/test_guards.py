@@ -11,7 +11,7 @@ from pie_bench.data.pair import Pair, TestCase
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.integrity import guards as module
-from pie_bench.execution.integrity.guard_inputs import grammar_of, guard_inputs, past, rows_of
+from pie_bench.execution.integrity.guard_inputs import _text, grammar_of, guard_inputs, past, rows_of
 from pie_bench.execution.integrity.guards import PairGuard
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.run.guard import GuardFinding
@@ -204,6 +204,15 @@ def test_any_bytes_are_an_input(inputs: list[bytes]) -> None:
 )  # fmt: skip
 def test_past_the_largest_but_not_past_a_limit(high: int, expected: int) -> None:
     assert past(high) == expected
+
+
+def test_a_count_below_0_is_a_count() -> None:
+    """PIE's own tests have some, where a program's loop is simply not entered."""
+    tests = [[["9", str(size)], *[["1", "2"]] * size] for size in (0, 3, 5, 2)] + [[["9", "-2"]], [["4", "-1"]]]
+    assert grammar_of(tests).counts == {(0, 1): -1}
+    for data in guard_inputs([_text(rows) for rows in tests], 20, 1):
+        (_, size), *rows = rows_of(data) or []
+        assert max(int(size), 0) == len(rows)
 
 
 def test_words_are_replaced_by_others_of_their_lengths_and_characters() -> None:
