@@ -262,7 +262,8 @@ def _counts(tests: Sequence[Rows], header: int) -> dict[Place, int]:
             if len(set(values)) == 1:
                 continue
             # A test may have a number below 0, which makes an empty loop.
-            if all(max(value, 0) == len(rows) - line - 1 for value, rows in zip(values, tests, strict=True)):
+            sizes = [max(value, 0) for value in values]
+            if len(set(sizes)) > 1 and sizes == [len(rows) - line - 1 for rows in tests]:
                 counts[line, column] = -1
                 continue
             for later in range(line + 1, shortest):
