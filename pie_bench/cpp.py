@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -189,9 +190,9 @@ def unused_functions(root: Any, text: str) -> list[Any]:
     while waiting:
         node, names = waiting.pop()
         if node.type in _NAMES:
-            names.add(_name(node, data))
+            names.add(text_of(node, data))
         elif node.type == "preproc_arg":
-            names.update(re.findall(r"[A-Za-z_]\w*", _name(node, data)))
+            names.update(re.findall(r"[A-Za-z_]\w*", text_of(node, data)))
         elif node.type == "declaration" and names is used:  # that there is a function is no use of it
             declared = [each for each in node.children_by_field_name("declarator") if _is_function(each)]
             waiting.extend((child, names) for child in node.children if child not in declared)
@@ -218,24 +219,26 @@ def _tree(data: bytes, allowed: int) -> tuple[Any, int]:
     """The root of a text's syntax tree (None: it takes more steps than that), and the steps taken."""
     from tree_sitter import Parser
 
-    used, left = 0, _MOST_READINGS * len(data)
+    used, left, ends = 0, _MOST_READINGS * len(data), len(data)
 
     def read(at: int, _: object) -> bytes:
-        nonlocal left
-        part = data[at : at + _CHUNK_BYTES]
+        nonlocal left, ends
+        part = data[at : min(at + _CHUNK_BYTES, ends)]
         left -= len(part)
-        return part if left >= 0 else b""
+        ends = ends if left >= 0 else 0
+        return part
 
     def stop(*_: object) -> bool:
         nonlocal used
         used += 1
-        return used > allowed or left < 0
+        return used > allowed or ends < len(data)
 
     try:
         tree = Parser(_language()).parse(read, progress_callback=stop)
     except ValueError:  # the parser was stopped
         return None, used
-    return (tree.root_node if left >= 0 else None), used
+    left = sys.maxsize  # a node's `text` is read that way, too
+    return (tree.root_node if ends == len(data) else None), used
 
 
 @functools.cache
@@ -260,13 +263,13 @@ def _structure_of(root: Any, data: bytes) -> Structure:
         if kind == "ERROR" or node.is_missing:
             errors += 1
         if kind in _NAMES:
-            names.add(_name(node, data))
+            names.add(text_of(node, data))
         elif kind == "preproc_arg":  # a macro's replacement is not parsed
-            names.update(re.findall(r"[A-Za-z_]\w*", _name(node, data)))
+            names.update(re.findall(r"[A-Za-z_]\w*", text_of(node, data)))
         if kind in _DECLARE:
             local.update(_declared(each, data) for each in node.children_by_field_name("declarator"))
         if kind in ("preproc_def", "preproc_function_def"):
-            defined.add(_name(node.child_by_field_name("name"), data))
+            defined.add(text_of(node.child_by_field_name("name"), data))
         elif top and kind == "function_definition":
             declarator = node.child_by_field_name("declarator")
             name = _declared(declarator, data)
@@ -281,7 +284,7 @@ def _structure_of(root: Any, data: bytes) -> Structure:
             for field in ("declarator", "name"):
                 defined.update(_declared(each, data) for each in node.children_by_field_name(field))
         if top and kind in _TYPES and node.child_by_field_name("body") is not None:
-            defined.add(_name(node.child_by_field_name("name"), data))
+            defined.add(text_of(node.child_by_field_name("name"), data))
         waiting.extend((child, top and kind in _AT_THE_TOP) for child in node.children)
     found = None if main is None else (_characters(data, main[0]), _characters(data, main[1]))
     needed = frozenset(names - local - defined)
@@ -290,8 +293,8 @@ def _structure_of(root: Any, data: bytes) -> Structure:
     return Structure(found, parameters, *named, needed | promised, errors, declares_only)
 
 
-def _name(node: Any, data: bytes) -> str:
-    # Not its `text`: that is read through the parser's callback.
+def text_of(node: Any, data: bytes) -> str:
+    """A node's text in the UTF-8 that was parsed, "" for none; much faster than its `text`."""
     return "" if node is None else data[node.start_byte : node.end_byte].decode(errors="replace")
 
 
@@ -308,7 +311,7 @@ def _declared(node: Any, data: bytes) -> str:
         if below is None:
             below = next((child for child in node.children if child.type.endswith(("declarator", "identifier"))), None)
         node = below
-    return _name(node, data)
+    return text_of(node, data)
 
 
 def _parameters(declarator: Any) -> int:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +10,10 @@ from pie_bench.cpp import (
     code_tokens,
     lex,
     literals_apart,
+    main_parameters,
     structure,
     syntax_tree,
+    text_of,
     unused_functions,
     without_comments,
 )
@@ -157,5 +161,21 @@ int main() { int made(by_variable()); return CALL(used(made)); }
 void promised() { }
 """
     root = syntax_tree(text)
-    named = [node.text.decode().split("(")[0].split()[-1] for node in unused_functions(root)]
+    named = [node.text.decode().split("(")[0].split()[-1] for node in unused_functions(root, text)]
     assert sorted(named) == ["first_of_two_unused", "promised", "second_of_two_unused", "unused_template"]
+
+
+@pytest.mark.parametrize("unit", ["#include <", "a<b>::", "(", "{", 'R"x('])
+def test_a_text_that_is_hard_to_parse_is_given_up_soon(unit: str) -> None:
+    text = unit * (60_000 // len(unit))
+    began = time.process_time()
+    main_parameters(text)
+    structure(text)
+    assert time.process_time() - began < 5, "some of these would take minutes"
+
+
+def test_a_node_knows_its_text_however_often_it_is_asked() -> None:
+    text = "int main() { return 0; }\n" * 9
+    root = syntax_tree(text)
+    assert root is not None
+    assert {root.text.decode() for _ in range(50)} == {text_of(root, text.encode())}

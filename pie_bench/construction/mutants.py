@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pie_bench.cpp import syntax_tree, unused_functions
+from pie_bench.cpp import syntax_tree, text_of, unused_functions
 from pie_bench.data.load import PairDataset
 from pie_bench.data.mutants import Kind, Mutant, MutantSet, ProblemMutants
 from pie_bench.data.pair import Pair, TestCase
@@ -52,7 +52,7 @@ def mutations(code: str) -> list[Mutation]:
         node = waiting.pop()
         if node.type == "function_definition" and node.start_byte in unused:
             continue
-        for kind, start, end, text in _mistakes(node):
+        for kind, start, end, text in _mistakes(node, data):
             if data[start:end].decode(errors="replace") != text:
                 mutated = (data[:start] + text.encode() + data[end:]).decode(errors="replace")
                 change = f"{_short(data[start:end].decode(errors='replace'))} → {_short(text)}"
@@ -61,17 +61,17 @@ def mutations(code: str) -> list[Mutation]:
     return [each for _, each in sorted(found, key=lambda item: (item[0], item[1].kind, item[1].change))]
 
 
-def _mistakes(node: Any) -> Iterator[tuple[Kind, int, int, str]]:
+def _mistakes(node: Any, data: bytes) -> Iterator[tuple[Kind, int, int, str]]:
     """(kind, first byte, last byte, replacement)."""
     if node.type == "binary_expression":
         operator = node.child_by_field_name("operator")
         if operator is not None and operator.type in _SWAPPED:
             yield "off-by-one", operator.start_byte, operator.end_byte, _SWAPPED[operator.type]
     elif node.type == "number_literal" and node.parent is not None and node.parent.type != "array_declarator":
-        text = node.text.decode(errors="replace")
+        text = text_of(node, data)
         if text.isdigit() and len(text) < 19 and (text == "0" or text[0] != "0"):
             yield "bound", node.start_byte, node.end_byte, str(int(text) + 1)
-    elif node.type in ("sized_type_specifier", "type_identifier") and node.text.decode(errors="replace") in _WIDE:
+    elif node.type in ("sized_type_specifier", "type_identifier") and text_of(node, data) in _WIDE:
         yield "overflow", node.start_byte, node.end_byte, "int"
     elif node.type == "if_statement":
         condition = node.child_by_field_name("condition")
