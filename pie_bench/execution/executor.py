@@ -162,7 +162,7 @@ class Executor:
         measured: bool = True,
     ) -> Guards:
         """The guards of a pair; without `measured`, they take no times."""
-        return Guards(pair, tests, self._workshop, n=n, seed=seed, measured=measured)
+        return Guards(pair, tests, self._workshop, n, seed, measured)
 
     def measured(self, code: str, tests: Sequence[TestCase]) -> dict[str, Measurement]:
         """A program's measurements by the hash of the input; empty unless it is right on every test."""

@@ -94,18 +94,9 @@ class Guards:
     with a checker, a file that may change, is always checked.
     """
 
-    def __init__(
-        self,
-        pair: Pair,
-        tests: Sequence[TestCase],
-        workshop: Workshop,
-        *,
-        n: int = N_GUARD_INPUTS,
-        seed: str = PUBLIC_SEED,
-        measured: bool = True,
-    ):
+    def __init__(self, pair: Pair, tests: Sequence[TestCase], workshop: Workshop, n: int, seed: str, measured: bool):
         self._store = workshop.store
-        self._prepare = partial(PairGuard, pair, tests, workshop, n=n, seed=seed, measured=measured)
+        self._prepare = partial(PairGuard, pair, tests, workshop, n, seed, measured)
         self._prepared: PairGuard | None = None
         self._preparing = threading.Lock()
         self._key = guard_key_of(pair, tests, [n, seed, measured], workshop.environment.environment_id)
@@ -144,16 +135,7 @@ class PairGuard:
     SandboxError when the sanitizers' libraries are not there, or something of ours fails.
     """
 
-    def __init__(
-        self,
-        pair: Pair,
-        tests: Sequence[TestCase],
-        workshop: Workshop,
-        *,
-        n: int = N_GUARD_INPUTS,
-        seed: str = PUBLIC_SEED,
-        measured: bool = False,
-    ):
+    def __init__(self, pair: Pair, tests: Sequence[TestCase], workshop: Workshop, n: int, seed: str, measured: bool):
         self._pair, self._workshop, self._measured = pair, workshop, measured
         self._plain, self._checked = workshop.toolchain, workshop.sanitizing
         self._own_seconds = dict[bytes, float | None]()
