@@ -45,7 +45,7 @@ def vllm_python() -> Path:
             if done.returncode != 0:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
                 pytest.skip(f"{_VLLM} cannot be installed here: {last}")
-            subprocess.run([str(python), "-m", "pip", "uninstall", "-y", *_QUIET, *_UNUSABLE], check=False)
+            subprocess.run([str(python), "-m", "pip", "uninstall", "-y", *_QUIET, *_UNUSABLE], check=True)
             ready.touch()
     return python
 
