@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.guards import KEEP_MEANING, answers_to
+from benchmarks.guards import KEEP_MEANING, answers_to, read_completions
 from pie_bench.cpp import code_tokens
 from pie_bench.data.load import load_dataset
 from pie_bench.data.pair import Pair
-from pie_bench.run.files import append_jsonl, iter_jsonl
+from pie_bench.execution.pool import cpu_seconds_of_children
+from pie_bench.run.files import append_jsonl
 
 
 def programs(pair: Pair, completions: dict[str, list[tuple[str, str]]]) -> Iterator[str]:
@@ -42,17 +42,17 @@ def programs(pair: Pair, completions: dict[str, list[tuple[str, str]]]) -> Itera
             yield code
 
 
-def run(arguments: list[str], cache: Path) -> float:
-    """CPU seconds of a `pie-bench run`, and of everything it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def run(arguments: Sequence[str], cache: Path, *, quiet: bool = False) -> float:
+    """CPU seconds of a `pie-bench run`, and of everything it starts; `quiet`: without its progress."""
+    before = cpu_seconds_of_children()
     subprocess.run(
         [sys.executable, "-m", "pie_bench.cli", "run", *arguments],
         env={**os.environ, "PIE_BENCH_CACHE": str(cache)},
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if quiet else None,
         check=True,
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu_seconds_of_children() - before
 
 
 def main() -> None:
@@ -63,9 +63,7 @@ def main() -> None:
     parser.add_argument("--answers", type=Path, help="JSON lines with src_id, tgt_id, kind and completion")
     parser.add_argument("--extrapolate", type=int, default=978, help="pairs of the whole dataset")
     arguments = parser.parse_args()
-    completions: dict[str, list[tuple[str, str]]] = {}
-    for row in iter_jsonl(arguments.answers) if arguments.answers else ():
-        completions.setdefault(f"{row['src_id']}-{row['tgt_id']}", []).append((row["kind"], row["completion"]))
+    completions = read_completions(arguments.answers)
     pairs = load_dataset(arguments.dataset).pairs[: arguments.limit]
     with tempfile.TemporaryDirectory(prefix="pie_bench-cost-") as folder:
         cache, answers = Path(folder, "cache"), Path(folder, "answers.jsonl")

@@ -14,14 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.cost import run
 from pie_bench.api import settings_of
 from pie_bench.data.load import load_dataset
 from pie_bench.data.pair import Pair
@@ -84,7 +81,8 @@ def _measure(name: str, folder: Path) -> None:
     answered = f"replay:{_recorded(case, folder / f'{name}.jsonl')}" if case.answers else "reference"
     found = _predicted(case, case.model or answered, samples, folder / f"estimate-{name}")
     options = ["--task", "pie_instruct", "--model", answered, "--dataset", case.dataset, "--limit", str(case.limit)]
-    taken = _taken([*options, "--samples", str(samples), "--run-dir", str(folder / name)])
+    options += ["--samples", str(samples), "--run-dir", str(folder / name)]
+    taken = run(options, cache_dir(), quiet=True)
     spent = json.loads((folder / name / "manifest.json").read_text())["cpu_seconds"]
     whole = f"{found.seconds:>8.1f} s  {taken:>6.1f} s  {found.seconds / taken:>6.2f}"
     part = f"{spent:.1f} s ({found.seconds - found.harness:.1f} s)"
@@ -122,15 +120,6 @@ def _predicted(case: Case, model: str, samples: int, run_dir: Path) -> Cost:
         return cost(plan, Run(run_dir), executor, cache_dir(), guarded=guards_by_default(plan), pairs=case.probed)
     finally:
         executor.close()
-
-
-def _taken(options: Sequence[str]) -> float:
-    """CPU seconds of the command and everything that it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "pie_bench.cli", "run", *options]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 if __name__ == "__main__":

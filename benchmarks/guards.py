@@ -116,6 +116,15 @@ class Checked:
     guard_seconds: float = 0.0
 
 
+def read_completions(path: Path | None) -> dict[str, list[tuple[str, str]]]:
+    """Each pair's recorded answers, as (kind, completion), from JSON lines with `src_id`, `tgt_id`, `kind` and
+    `completion`; none without a file."""
+    completions: dict[str, list[tuple[str, str]]] = {}
+    for row in iter_jsonl(path) if path else ():
+        completions.setdefault(f"{row['src_id']}-{row['tgt_id']}", []).append((row["kind"], row["completion"]))
+    return completions
+
+
 def answers_to(pair: Pair, completions: dict[str, list[tuple[str, str]]]) -> Iterator[Answer]:
     """All answers to a pair; a way of rewriting that changes nothing gives none."""
     yield Answer(pair.pair_id, "human rewrite", "", pair.tgt_code)
@@ -225,9 +234,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="pairs, the first ones")
     parser.add_argument("--most-tests", type=int, help="of each pair, the first ones; all of them by default")
     arguments = parser.parse_args()
-    completions: dict[str, list[tuple[str, str]]] = {}
-    for row in iter_jsonl(arguments.answers) if arguments.answers else ():
-        completions.setdefault(f"{row['src_id']}-{row['tgt_id']}", []).append((row["kind"], row["completion"]))
+    completions = read_completions(arguments.answers)
     checked = [Checked(**row) for row in iter_jsonl(arguments.results)] if arguments.results.exists() else []
     known = {each.pair_id for each in checked}
     sandbox = choose_sandbox()
