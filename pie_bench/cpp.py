@@ -96,9 +96,12 @@ def _replaced(source: str, replaced: Callable[[str, str], str]) -> str:
 
 
 # tree-sitter's error recovery is not linear (`a<b>::` a thousand times takes seconds), so its steps are counted. A step
-# is a hundred operations of the parser; real programs need one for 40 to 60 bytes.
-STEPS = 4_000  # for all the texts of one answer: some 200 KB of C++
-_STEPS_FOR_MAIN = 200  # some 10 KB
+# is a hundred operations of the parser; real programs need one for 40 to 60 bytes, of 0.1 ms. Where the parser recovers
+# from an error, a step takes up to 1 ms; of 758 real texts 26 had any such steps, at most 17.
+_STEPS = 4_000  # some 200 KB of C++
+_STEPS_OF_ANSWER = 250  # for all the texts of one answer: some 12 KB
+_STEPS_FOR_MAIN = 128  # some 6 KB
+_STEPS_IN_ERROR = 64
 _STEPS_FREE, _BYTES_A_STEP = 200, 16
 # A token that is not found may have been looked for to the end of the text (`#include <` without a `>`): such a step is
 # not short. Real programs and answers are read once.
@@ -119,9 +122,10 @@ _NAMES = ("identifier", "type_identifier", "field_identifier", "namespace_identi
 
 @dataclass
 class Steps:
-    """How many steps of the parser are left."""
+    """How many steps of the parser are left, and how many of them in errors."""
 
-    left: int = STEPS
+    left: int = _STEPS_OF_ANSWER
+    left_in_error: int = _STEPS_IN_ERROR
 
 
 @dataclass(frozen=True)
@@ -150,18 +154,20 @@ def structure(text: str, steps: Steps | None = None) -> Structure | None:
     allowed = min(steps.left, _STEPS_FREE + len(data) // _BYTES_A_STEP)
     if len(data) > _LONGEST_BYTES or allowed <= 0:
         return None
-    root, used = _tree(data, allowed)
-    steps.left -= used
+    given = Steps(allowed, steps.left_in_error)
+    root = _tree(data, given)
+    steps.left -= allowed - given.left
+    steps.left_in_error = given.left_in_error
     return None if root is None else _structure_of(root, data)
 
 
 def main_parameters(text: str) -> int | None:
     """How many parameters `main` has: None for a text without one at the top level, or as `structure` has it. Looks at
-    the top level only, and no further than some 10 KB of it."""
+    the top level only, and no further than some 6 KB of it."""
     data = text.encode(errors="replace")
     if len(data) > _LONGEST_BYTES:
         return None
-    root, _ = _tree(data, min(_STEPS_FOR_MAIN, _STEPS_FREE + len(data) // _BYTES_A_STEP))
+    root = _tree(data, Steps(_STEPS_FOR_MAIN))
     waiting = [] if root is None else [root]
     while waiting:
         node = waiting.pop()
@@ -177,7 +183,7 @@ def main_parameters(text: str) -> int | None:
 def syntax_tree(text: str) -> Any | None:
     """The root of a text's syntax tree (tree-sitter's; positions are bytes of its UTF-8); None where it takes more
     steps than real programs do."""
-    return _tree(text.encode(errors="replace"), STEPS)[0]
+    return _tree(text.encode(errors="replace"), Steps(_STEPS))
 
 
 def unused_functions(root: Any, text: str) -> list[Any]:
@@ -215,11 +221,11 @@ def _is_within_class(node: Any) -> bool:
     return node.parent is not None and node.parent.type == "field_declaration_list"
 
 
-def _tree(data: bytes, allowed: int) -> tuple[Any, int]:
-    """The root of a text's syntax tree (None: it takes more steps than that), and the steps taken."""
+def _tree(data: bytes, steps: Steps) -> Any | None:
+    """The root of a text's syntax tree; None if it takes more `steps`, which are taken off, than are left."""
     from tree_sitter import Parser
 
-    used, left, ends = 0, _MOST_READINGS * len(data), len(data)
+    left, ends = _MOST_READINGS * len(data), len(data)
 
     def read(at: int, _: object) -> bytes:
         nonlocal left, ends
@@ -228,17 +234,17 @@ def _tree(data: bytes, allowed: int) -> tuple[Any, int]:
         ends = ends if left >= 0 else 0
         return part
 
-    def stop(*_: object) -> bool:
-        nonlocal used
-        used += 1
-        return used > allowed or ends < len(data)
+    def stop(_: int, in_error: bool) -> bool:
+        steps.left -= 1
+        steps.left_in_error -= in_error
+        return steps.left < 0 or steps.left_in_error < 0 or ends < len(data)
 
     try:
         tree = Parser(_language()).parse(read, progress_callback=stop)
     except ValueError:  # the parser was stopped
-        return None, used
+        return None
     left = sys.maxsize  # a node's `text` is read that way, too
-    return (tree.root_node if ends == len(data) else None), used
+    return tree.root_node if ends == len(data) else None
 
 
 @functools.cache

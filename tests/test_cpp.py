@@ -93,9 +93,12 @@ def test_statements_are_no_declarations() -> None:
 
 
 def test_what_takes_too_many_steps_has_no_structure() -> None:
-    steps = Steps()
+    steps = Steps(left=20_000)
     assert structure("a<b>::" * 3000, steps) is None
-    assert 0 < steps.left < Steps().left
+    assert 0 < steps.left < 20_000
+    steps = Steps()
+    assert structure("int main() { /*" + "e;>.é```cpp\n" * 3000, steps) is None
+    assert steps.left_in_error < 0 < steps.left
     assert structure("int main() {}", Steps(left=0)) is None
     assert structure("int main() {}" + " " * (1 << 18)) is None
 

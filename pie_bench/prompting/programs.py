@@ -288,7 +288,7 @@ class Piece:
     @cached_property
     def has_placeholder(self) -> bool:
         """Whether a comment stands for omitted code: `// ... the rest as before`."""
-        return any(token.kind == "comment" and _DOTS_IN_COMMENT.search(token.text[:300]) for token in lex(self.code))
+        return any(token.kind == "comment" and _DOTS_IN_COMMENT.search(token.text[:300]) for token in self.lexed)
 
     @cached_property
     def is_diff(self) -> bool:

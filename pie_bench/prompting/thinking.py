@@ -63,7 +63,7 @@ _FENCE = re.compile(r"^[ \t>]*(?:```|~~~)", re.MULTILINE)
 THINKING_NAME = re.compile(_NAME, re.IGNORECASE)
 _IS_DRAFT = re.compile(rf"(?:{_DRAFTS})")
 _QUOTES = "`'\"“”‘’«»"
-_SAID_BEFORE = re.compile(r"(?:[\w,(]|//.*|\#.*|/\*.*|^\s*\*.*)[ \t]$")
+_IN_SENTENCE = re.compile(r"[\w,(]")
 _SAID_AFTER = re.compile(r"[ \t]*[a-z,;)]")
 
 
@@ -194,9 +194,19 @@ def _is_mention(text: str, start: int, end: int, closes: bool) -> bool:
     if re.search(r"//|/\*", before) or before.count('"') % 2:  # a comment, a string
         return True
     if closes:
-        return _SAID_BEFORE.search(before) is not None and bool(after.strip()) and _SAID_AFTER.match(after) is not None
+        return _goes_on(before) and bool(after.strip()) and _SAID_AFTER.match(after) is not None
     # In the middle of a line, only the end of a sentence can precede an opening tag.
-    return _SAID_BEFORE.search(before) is not None or before[-1:].isalnum() or before[-1:] in _QUOTES
+    return _goes_on(before) or before[-1:].isalnum() or before[-1:] in _QUOTES
+
+
+def _goes_on(before: str) -> bool:
+    """Whether what is on the line before a tag, up to a space, is an unfinished sentence or a comment."""
+    said = before[:-1]
+    return before[-1:] in (" ", "\t") and (
+        _IN_SENTENCE.match(said[-1:]) is not None
+        or any(sign in said for sign in ("//", "#", "/*"))
+        or said.lstrip().startswith("*")
+    )
 
 
 def in_comment_or_raw_string(text: str, at: int) -> bool:
