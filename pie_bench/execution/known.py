@@ -13,7 +13,7 @@ from pie_bench.paths import PACKAGE_DIR
 from pie_bench.run.verdict import Candidate, Verdict
 
 # The other outcomes may be due to the machine's state: busy, out of memory.
-_LASTING = ("ok", "wrong_output", "compile_error")
+_LASTING = ("ok", "wrong_output", "runtime_error", "compile_error")
 
 
 def key_of(candidate: Candidate, tests: Sequence[TestCase], measured: bool, environment_id: str) -> str | None:

@@ -39,7 +39,7 @@ _ENDS_IT = ("instruction_limit", "infra_error")  # skip the remaining tests
 
 
 def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
-    """Step: its outputs are the expected ones."""
+    """Step: its outputs are the expected ones. A program that fails does so again, or the machine is the cause."""
     results: list[TestResult] = []
     sums: dict[str, str] = {}
     seconds: dict[str, float] = {}
@@ -65,6 +65,10 @@ def right_on_tests(subject: Subject, workshop: Workshop) -> Subject | Verdict:
     # After an infrastructure error on one test, the other results may be incomplete too.
     worst = next((result for result in results if result.outcome == "infra_error"), failed)
     said = f"test {worst.test_id}" + (f": {WALL_CLOCK}" if worst.outcome == "infra_error" else "")
+    if worst.outcome == "runtime_error":
+        data = next(test.input for test in subject.tests if test.test_id == worst.test_id)
+        if outcome_of(run_natively(subject.binary, data, workshop)) != "runtime_error":
+            return workshop.verdict(subject, "infra_error", f"{said}: it failed, but not when run again")
     return workshop.verdict(subject, worst.outcome, said, tests=subject.results)
 
 

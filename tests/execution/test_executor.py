@@ -139,6 +139,20 @@ class Counting:
             yield served
 
 
+class Cramped(Counting):
+    """Serves programs with little stack, as often as told to; alone they have what they may have."""
+
+    cramps = 0
+
+    @contextmanager
+    def serve(self, command: Command, limits: Limits, stage: Stage = "simulator") -> Iterator[Served]:
+        if stage == "payload" and self.cramps:
+            self.cramps -= 1
+            limits = limits.model_copy(update={"stack_bytes": 256 << 10})
+        with super().serve(command, limits, stage) as served:
+            yield served
+
+
 @pytest.fixture
 def counting(sandbox: Sandbox) -> Counting:
     return Counting(sandbox)
@@ -166,6 +180,19 @@ def test_our_own_failure_is_retried_once_and_never_blamed_on_the_program(counted
     counting.failures = 1_000
     failed = counted.execute(candidate(DOUBLE + "// always"), TESTS)
     assert (failed.outcome, failed.detail) == ("infra_error", "bubblewrap could not run the command: out of luck")
+
+
+def test_a_crash_that_does_not_repeat_is_not_the_programs(
+    environment: Environment, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    code = DOUBLE.replace("int n;", "volatile char a[1 << 20]; for (char volatile& each : a) each = 1; int n;", 1)
+    cramped = Cramped(sandbox)
+    executor = Executor(environment, cramped, MeasurementStore(tmp_path / "m.sqlite"))
+    cramped.cramps = 1
+    assert executor.execute(candidate(code), TESTS).outcome == "ok"
+    cramped.cramps = 1_000
+    verdict = executor.execute(replace(candidate(code + "// always"), role="source"), TESTS)
+    assert (verdict.outcome, verdict.detail) == ("infra_error", "test 0: it failed, but not when run again")
 
 
 def test_the_wall_clock_is_our_error(environment: Environment, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -40,16 +40,18 @@ def test_a_known_program_is_not_judged_again(executor: Executor, judged: list[Ca
     expected = replace(first, pair_id="r-s", sample_index=5, reading=Reading("fenced"))
     assert executor.execute(elsewhere, TESTS) == expected
     assert len(judged) == 1
-    for wrong in (replace(OURS, code=DOUBLE.replace("2 *", "3 *")), replace(OURS, code="int main() { return x; }")):
-        assert executor.execute(wrong, TESTS) == executor.execute(wrong, TESTS)
-    assert len(judged) == 3
+    crashing = "#include <cstdlib>\nint main() { abort(); }"
+    for wrong in (DOUBLE.replace("2 *", "3 *"), "int main() { return x; }", crashing):
+        ours = replace(OURS, code=wrong)
+        assert executor.execute(ours, TESTS) == executor.execute(ours, TESTS)
+    assert len(judged) == 4
 
 
 def test_what_may_turn_out_differently_is_judged_again(executor: Executor, judged: list[Candidate]) -> None:
     for candidate in (
         replace(OURS, code=None, reason="no_code"),
         replace(OURS, code="int main() { return x; }", alternatives=(DOUBLE,)),
-        replace(OURS, code="#include <cstdlib>\nint main() { abort(); }"),
+        replace(OURS, code="int main() { for (;;) *new char[1 << 20] = 1; }"),  # out of memory
     ):
         judged.clear()
         assert executor.execute(candidate, TESTS) == executor.execute(candidate, TESTS)
