@@ -21,7 +21,9 @@ class Isa:
     `compilers` target it; `binutils` is the prefix of its objdump and the like. `sysroot` is the folder in a root file
     system with a foreign ISA's loader and libraries; `host_libraries` are those that programs load from a host without
     a root. `qemu` is the emulator, `folders` the plugin's sources specific to this ISA, `libraries` what the plugin
-    links with for it.
+    links with for it. `emulated` is the processor that QEMU shows a program where the simulator is not QEMU.
+
+    `gem5` begins the names of gem5's classes for this ISA; `exits` is the code of `exit_group(0)`, three instructions.
 
     `instructions` are those that no compiler emits in a program's own code: a byte pattern, and objdump's name.
     `compilers_own` is a program with the functions that may contain them nevertheless. Sources: gem5's m5ops
@@ -35,9 +37,12 @@ class Isa:
     compilers: tuple[str, ...]
     qemu: str
     folders: tuple[str, ...]
+    gem5: str
+    exits: bytes
     instructions: Mapping[str, tuple[bytes, str]]
     binutils: str = ""
     sysroot: str | None = None
+    emulated: str = ""
     libraries: tuple[str, ...] = ()
     compilers_own: str = "int main() {}"
     slowdown: int = 1
@@ -64,7 +69,10 @@ X86_64 = Isa(
     title="x86-64",
     compilers=("g++", "g++-9"),
     qemu="qemu-x86_64",
+    emulated="max",
     folders=("x86_64",),
+    gem5="X86",
+    exits=bytes.fromhex("bf00000000 b8e7000000 0f05"),  # mov edi, 0; mov eax, 231; syscall
     libraries=("libZydis.so.4.0",),
     instructions={
         "gem5 pseudo-instruction": (rb"\x0f\x04", "(bad)"),
@@ -89,7 +97,10 @@ RISCV64 = Isa(
     binutils="riscv64-linux-gnu-",
     sysroot="usr/riscv64-linux-gnu",
     qemu="qemu-riscv64",
+    emulated="rv64",
     folders=("riscv64", "generic"),
+    gem5="Riscv",
+    exits=bytes.fromhex("13050000 9308e005 73000000"),  # li a0, 0; li a7, 94; ecall
     instructions={
         "ecall": (rb"\x73\x00\x00\x00", "ecall"),
         "rdcycle": (_RISCV_COUNTER, "rdcycle"),
@@ -108,7 +119,10 @@ AARCH64 = Isa(
     binutils="aarch64-linux-gnu-",
     sysroot="usr/aarch64-linux-gnu",
     qemu="qemu-aarch64",
+    emulated="neoverse-n1",
     folders=("aarch64", "generic"),
+    gem5="Arm",
+    exits=bytes.fromhex("000080d2 c80b80d2 010000d4"),  # mov x0, 0; mov x8, 94; svc 0
     instructions={
         "svc": (rb"[\x01\x21\x41\x61\x81\xa1\xc1\xe1].[\x00-\x1f]\xd4", "svc"),
         # the counters and timers (c14) and processor identification (c0)

@@ -154,8 +154,7 @@ def run_program(
         return sandbox.run(command, limits, "payload")
     from pie_bench.execution.simulators.qemu.emulator import emulated
 
-    tools = environment.found.handle.tools
-    command = emulated(environment, sandbox, tools, binary, data, limits.stack_bytes)
+    command = emulated(environment, sandbox, binary, data, limits.stack_bytes)
     limits = limits.model_copy(update={"memory_bytes": limits.memory_bytes + _EMULATOR_BYTES})
     finished = sandbox.run(command, limits, "simulator")
     if len(finished.stdout) > limits.output_bytes:  # a simulator's stage has a different limit

@@ -88,7 +88,7 @@ def own(folder: Path, name: str, *lines: str, include: str = "skylake.yaml") -> 
 
 
 def test_ids_are_those_of_earlier_versions() -> None:
-    new = {"skylake", "boom", "neoverse"}  # have no earlier version
+    new = {"skylake", "boom", "neoverse", "gem5-boom", "gem5-neoverse"}  # have no earlier version
     assert {*IDS} | new == {*environment_names()}
     for name, expected in IDS.items():
         environment = Environment(load_environment_spec(name), FACTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pie_bench.execution.environment import Environment
+from pie_bench.execution.isa import X86_64
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.gem5.startup import stopped_at_main
 from pie_bench.execution.simulators.kind import open_simulator
@@ -36,9 +37,9 @@ def test_work_is_what_main_does_and_startup_what_comes_before(
 def test_a_copy_that_stops_at_main_needs_a_symbol_main(toolchain: Toolchain) -> None:
     binary = toolchain.compile("int main(){}").binary
     assert binary is not None
-    stopped = stopped_at_main(binary)
+    stopped = stopped_at_main(binary, X86_64)
     assert stopped is not None
     assert len(stopped) == len(binary)
     assert 0 < sum(a != b for a, b in zip(stopped, binary, strict=True)) <= 12
-    assert stopped_at_main(b"no program") is None
-    assert stopped_at_main(binary.replace(b"main\0", b"niam\0")) is None
+    assert stopped_at_main(b"no program", X86_64) is None
+    assert stopped_at_main(binary.replace(b"main\0", b"niam\0"), X86_64) is None

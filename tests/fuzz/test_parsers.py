@@ -20,7 +20,7 @@ from pie_bench.data.record import UnusableRow, parse
 from pie_bench.data.spec import DATA_DIR, load_spec
 from pie_bench.errors import PieBenchError, UserError
 from pie_bench.execution.integrity.forbidden import Program, find, read_program
-from pie_bench.execution.isa import X86_64
+from pie_bench.execution.isa import ISAS, X86_64
 from pie_bench.execution.sandbox.sandbox import SandboxError
 from pie_bench.execution.simulators.gem5.simulator import classify, parse_report
 from pie_bench.execution.simulators.gem5.startup import stopped_at_entry, stopped_at_main
@@ -156,7 +156,7 @@ def test_programs(binary: bytes, data: st.DataObject) -> None:
     start = data.draw(st.sampled_from([0, len(binary) - 4000, len(binary) // 2]))
     part = data.draw(damaged(binary[start : start + 4000]))
     program = binary[:start] + part + binary[start + 4000 :]
-    for copy in (stopped_at_main(program), stopped_at_entry(program)):
+    for copy in (stop(program, isa) for stop in (stopped_at_main, stopped_at_entry) for isa in ISAS.values()):
         assert copy is None or len(copy) == len(program)
     main_offset(program), is_dynamic(program)
     with contextlib.suppress(ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from pie_bench.errors import PieBenchError
@@ -27,13 +28,14 @@ class Found:
 
     `facts` (versions, hashes) are all that can change a measurement and is not in the spec. `description` distinguishes
     it from others that measure the same (a path, an image). `accounts_cpu` is as in the `Sandbox` contract. `handle` is
-    for the kind's own use when opening it.
+    for the kind's own use when opening it. `tools` is the root file system with QEMU.
     """
 
     facts: Mapping[str, str] = field(default_factory=dict)
     description: str | None = None
     accounts_cpu: bool = True
     handle: Any = None
+    tools: Path | None = None
 
 
 class Simulator(Protocol):

@@ -13,8 +13,6 @@ from pie_bench.execution.simulators.gem5.launch import MACHINE, Gem5, gem5_candi
 from pie_bench.execution.simulators.gem5.simulator import Session
 from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 
-GOLDEN = Path(__file__).with_name("golden.elf")  # golden.S, assembled
-
 
 def find_gem5(spec: EnvironmentSpec, sandbox: Sandbox) -> tuple[Gem5, dict[str, str]]:
     """The first suitable gem5 of this machine, with its version, golden ticks, and the version of machine.py.
@@ -65,7 +63,8 @@ def golden_ticks(gem5: Gem5, spec: EnvironmentSpec) -> tuple[str, int]:
     """gem5's version and the ticks of the golden program. Raises SandboxError if gem5 does not simulate it."""
     with tempfile.TemporaryDirectory() as empty:
         Path(empty).chmod(0o755)  # an empty root file system that the sandbox's user can enter
-        with Session(gem5, GOLDEN.read_bytes(), {}, Path(empty), spec) as session:
+        golden = Path(__file__).with_name(f"golden_{spec.toolchain.isa.name}.elf")  # golden_….S, assembled
+        with Session(gem5, golden.read_bytes(), {}, Path(empty), spec) as session:
             session.send(0, b"")
             _, ran = session.next_done()
             version = session.ready["version"]

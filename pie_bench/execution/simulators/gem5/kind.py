@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pie_bench.errors import PieBenchError
 from pie_bench.execution.environment import Environment, EnvironmentSpec
+from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.gem5.golden import find_gem5, golden_ticks, not_usable
 from pie_bench.execution.simulators.gem5.launch import gem5_candidates
@@ -14,6 +15,7 @@ from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
 from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 from pie_bench.execution.simulators.kind import Finding
 from pie_bench.execution.simulators.simulator import Found, Simulator
+from pie_bench.paths import roots_dir
 
 
 class Gem5Kind:
@@ -22,8 +24,10 @@ class Gem5Kind:
     spec = Gem5Spec
 
     def find(self, spec: EnvironmentSpec, sandbox: Sandbox, root: Path | None) -> Found:
+        assert isinstance(spec.simulator, Gem5Spec)
+        tools = find_root(load_root_spec(spec.simulator.tools), roots_dir())
         gem5, facts = find_gem5(spec, sandbox)
-        return Found(facts, gem5.description, gem5.accounts_cpu, gem5)
+        return Found(facts, gem5.description, gem5.accounts_cpu, gem5, tools)
 
     def open(self, environment: Environment, sandbox: Sandbox) -> Simulator:
         return Gem5Simulator(environment, environment.found.handle, sandbox)

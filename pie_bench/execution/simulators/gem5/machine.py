@@ -2,10 +2,11 @@
 
 usage: gem5 machine.py JOB.json CHANNEL
 
-It needs nothing but gem5 (v20.1 or newer, X86) and Python 3.6. `JOB.json` holds `parameters` (the `gem5` part of an
-environment), `program` (host path), `stopped_at_fork` and `stopped_at_main` (copies of it that end there), `argv`,
-`environment`, `root` (host path, with a slash at its end), `tick_limit` and, or not, `host_second_limit`. CHANNEL is a
-socket's descriptor, or the path of a socket to connect to.
+It needs nothing but gem5 (v20.1 or newer, with the program's instruction set) and Python 3.6. `JOB.json` holds `isa`
+(how the names of gem5's classes for it begin), `parameters` (the `gem5` part of an environment), `program` (host path),
+`stopped_at_fork` and `stopped_at_main` (copies of it that end there), `argv`, `environment`, `root` (host path, with a
+slash at its end), `tick_limit` and, or not, `host_second_limit`. CHANNEL is a socket's descriptor, or the path of a
+socket to connect to.
 
 A program's start-up is the same for every input, and simulating it is nearly all the work. So it is simulated once, up
 to a point before anything can have looked at the input. The harness chooses that point and passes it as
@@ -37,25 +38,32 @@ HOST_LIMIT_STEP = 100000000  # ticks between two checks of the clock: about a se
 MARGIN = 8  # the copies end in three extra instructions; the fork may come slightly early, never late
 
 
-def processor(parameters):
+def processor(job):
     """The out-of-order core. Parameter names are gem5's; two of its classes have been renamed over the years."""
-    core = parameters["core"]
-    cpu = getattr(objects, "X86O3CPU", None) or objects.DerivO3CPU
-    cpu = cpu()
+    core = job["parameters"]["core"]
+    cpu = class_for(job, "O3CPU", "DerivO3CPU")()
     for name, value in core["pipeline"].items():
         setattr(cpu, name, value)
-    cpu.fuPool = functional_units(core["ports"])
+    cpu.fuPool = functional_units(core["ports"], core.get("unpipelined", ()))
     cpu.branchPred = branch_predictor(core["branch_predictor"])
     return cpu
 
 
-def functional_units(ports):
+def class_for(job, name, before):
+    """gem5's class for the program's instruction set; `before`: what it was called in binaries with only one."""
+    found = getattr(objects, job["isa"] + name, None) or getattr(objects, before, None)
+    if found is None:
+        raise SystemExit("this gem5 was built without %s" % job["isa"])
+    return found
+
+
+def functional_units(ports, unpipelined):
     units = []
     for port in ports:
         operations = []
         for name, latency in port.items():
             if name in allEnums["OpClass"].vals:
-                operations.append(objects.OpDesc(opClass=name, opLat=latency, pipelined=True))
+                operations.append(objects.OpDesc(opClass=name, opLat=latency, pipelined=name not in unpipelined))
         units.append(objects.FUDesc(opList=operations, count=1))
     return objects.FUPool(FUList=units)
 
@@ -99,9 +107,7 @@ def machine(job, executable, cpu, timing):
     system.membus.badaddr_responder = objects.BadAddr()
     system.membus.default = system.membus.badaddr_responder.pio
     system.system_port = system.membus.cpu_side_ports
-    walkers = (
-        [tlb.walker for tlb in (cpu.mmu.itb, cpu.mmu.dtb)] if hasattr(cpu, "mmu") else [cpu.itb.walker, cpu.dtb.walker]
-    )
+    walkers = table_walkers(cpu)
     if timing:
         caches = parameters["caches"]
         cpu.icache, cpu.dcache, cpu.mmucache = (cache(caches[name]) for name in ("l1i", "l1d", "walker"))
@@ -130,9 +136,10 @@ def machine(job, executable, cpu, timing):
         for walker in walkers:
             walker.port = system.membus.cpu_side_ports
     cpu.createInterruptController()
-    cpu.interrupts[0].pio = system.membus.mem_side_ports
-    cpu.interrupts[0].int_requestor = system.membus.cpu_side_ports
-    cpu.interrupts[0].int_responder = system.membus.mem_side_ports
+    if job["isa"] == "X86":
+        cpu.interrupts[0].pio = system.membus.mem_side_ports
+        cpu.interrupts[0].int_requestor = system.membus.cpu_side_ports
+        cpu.interrupts[0].int_responder = system.membus.mem_side_ports
     dram = getattr(objects, parameters["memory"]["dram"])
     system.memories_low = objects.MemCtrl(dram=dram(range=system.mem_ranges[0]), port=system.membus.mem_side_ports)
     system.memories_high = objects.MemCtrl(dram=dram(range=system.mem_ranges[2]), port=system.membus.mem_side_ports)
@@ -155,6 +162,15 @@ def machine(job, executable, cpu, timing):
     return root
 
 
+def table_walkers(cpu):
+    """What walks the page tables (of X86 only: in this kind of simulation the others are not walked)."""
+    if not hasattr(cpu, "mmu"):  # before v21.1
+        return [cpu.itb.walker, cpu.dtb.walker]
+    if hasattr(cpu.mmu, "itb_walker"):  # Arm
+        return [cpu.mmu.itb_walker, cpu.mmu.dtb_walker]
+    return [cpu.mmu.itb.walker, cpu.mmu.dtb.walker]
+
+
 def instructions_until_exit(job, executable):
     """How many instructions a copy of the program executes before it ends, counted in a separate process."""
     reader, writer = os.pipe()
@@ -162,8 +178,7 @@ def instructions_until_exit(job, executable):
     if child == 0:
         try:
             timing = False
-            cpu = getattr(objects, "X86AtomicSimpleCPU", None) or objects.AtomicSimpleCPU
-            cpu = cpu()
+            cpu = class_for(job, "AtomicSimpleCPU", "AtomicSimpleCPU")()
             machine(job, executable, cpu, timing)
             event = m5.simulate(job["tick_limit"])
             answer = {"cause": event.getCause(), "code": event.getCode(), "instructions": cpu.totalInsts()}
@@ -287,7 +302,7 @@ def run(path, channel):
         if copy not in counted:
             counted[copy] = instructions_until_exit(job, copy)
     before_fork, before_main = counted[job.get("stopped_at_fork")], counted[job.get("stopped_at_main")]
-    cpu = processor(job["parameters"])
+    cpu = processor(job)
     machine(job, job["program"], cpu, True)
     ended = {"cause": STOP_AT_FORK, "ticks": 0, "instructions": 0}
     if before_fork is not None and before_fork["instructions"] > MARGIN:

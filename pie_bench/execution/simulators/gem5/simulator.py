@@ -20,19 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.execution.environment import Environment, EnvironmentSpec
-from pie_bench.execution.rootfs import find_root, load_root_spec
 from pie_bench.execution.sandbox.memory import content_of, memory_file
-from pie_bench.execution.sandbox.rooted import loader
-from pie_bench.execution.sandbox.sandbox import PROGRAM, Command, File, Sandbox, SandboxError
+from pie_bench.execution.sandbox.sandbox import PROGRAM, Sandbox, SandboxError
 from pie_bench.execution.simulators.gem5.launch import Gem5
 from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 from pie_bench.execution.simulators.gem5.startup import stopped_at_entry, stopped_at_main
 from pie_bench.execution.simulators.gem5.statistics import parse_statistics
 from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
-from pie_bench.execution.simulators.qemu.build import TOOLS
+from pie_bench.execution.simulators.qemu.emulator import ELSEWHERE, emulated
 from pie_bench.execution.simulators.simulator import MeasurementMismatchError, is_verified
 from pie_bench.hashing import sha256
-from pie_bench.paths import roots_dir
 from pie_bench.run.measurement import Measurement
 
 SECONDS_PER_TICK = 1e-12  # gem5's ticks are picoseconds
@@ -134,7 +131,7 @@ class Gem5Simulator:
 
     @contextlib.contextmanager
     def _session(self, binary: bytes, *, fork: bool) -> Iterator[Session]:
-        root = self._environment.root
+        root = self._environment.spec.toolchain.isa.prefix(self._environment.root, seen=False)
         assert root is not None
         with self._cores:  # this simulates the start-up
             copies = self._copies(binary) if fork else {}
@@ -148,22 +145,16 @@ class Gem5Simulator:
         The fork point is `main` if nothing before it can depend on the input: QEMU lists the system calls of the
         start-up, and only those that load libraries and allocate memory are allowed. Otherwise it is the entry point.
         """
-        at_main = stopped_at_main(binary)
-        copies = {"stopped_at_main": at_main, "stopped_at_fork": stopped_at_entry(binary)}
+        isa = self._environment.spec.toolchain.isa
+        at_main = stopped_at_main(binary, isa)
+        copies = {"stopped_at_main": at_main, "stopped_at_fork": stopped_at_entry(binary, isa)}
         if at_main is not None and starts_unseeing(self._trace(at_main)):
             copies["stopped_at_fork"] = at_main
         return {name: copy for name, copy in copies.items() if copy is not None}
 
     def _trace(self, binary: bytes) -> bytes:
-        qemu = [*loader(Path(TOOLS)), f"{TOOLS}/usr/bin/qemu-x86_64", "-cpu", "max", "-strace", "-0", PROGRAM, PROGRAM]
         limits = self._environment.spec.simulator_limits
-        command = Command(
-            qemu,
-            files={PROGRAM: File(binary, executable=True)},
-            environment=self._environment.spec.program_environment,
-            root=self._environment.root,
-            shown={TOOLS: find_root(load_root_spec(self._spec.tools), roots_dir())},
-        )
+        command = emulated(self._environment, self._sandbox, binary, b"", limits.stack_bytes, options=["-strace"])
         return self._sandbox.run(command, limits, "simulator").stderr
 
     def _measurement(self, binary: bytes, data: bytes, ran: _Ran, startup: Mapping[str, int]) -> Measurement:
@@ -236,10 +227,11 @@ class Session:
     def __init__(self, gem5: Gem5, binary: bytes, copies: Mapping[str, bytes], root: Path, spec: EnvironmentSpec):
         assert isinstance(spec.simulator, Gem5Spec)
         job: dict[str, Any] = {
+            "isa": spec.toolchain.isa.gem5,
             "parameters": spec.model_dump(mode="json")["simulator"]["parameters"],
             "program": PROGRAM,
             "argv": [PROGRAM],
-            "environment": dict(spec.program_environment),
+            "environment": {**spec.program_environment, **(ELSEWHERE if spec.toolchain.isa.is_foreign else {})},
             "tick_limit": spec.simulator.max_ticks,
             "host_second_limit": spec.simulator.max_host_seconds,
         }

@@ -11,27 +11,25 @@ from collections.abc import Callable
 from typing import Any
 
 from pie_bench.execution.elf import entry_address, main_address, of_elf
-
-# mov edi, 0; mov eax, 231 (exit_group); syscall
-_EXIT = bytes.fromhex("bf00000000 b8e7000000 0f05".replace(" ", ""))
+from pie_bench.execution.isa import Isa
 
 
-def stopped_at_main(binary: bytes) -> bytes | None:
+def stopped_at_main(binary: bytes, isa: Isa) -> bytes | None:
     """The binary with `main` replaced by `exit_group(0)`; None if it has no symbol `main` with room for that."""
-    return _stopped_at(binary, main_address)
+    return _stopped_at(binary, main_address, isa.exits)
 
 
-def stopped_at_entry(binary: bytes) -> bytes | None:
+def stopped_at_entry(binary: bytes, isa: Isa) -> bytes | None:
     """The binary with its entry point replaced by `exit_group(0)`; None if it is not an ELF file with room for that."""
-    return _stopped_at(binary, entry_address)
+    return _stopped_at(binary, entry_address, isa.exits)
 
 
-def _stopped_at(binary: bytes, address_in: Callable[[Any], int | None]) -> bytes | None:
+def _stopped_at(binary: bytes, address_in: Callable[[Any], int | None], exits: bytes) -> bytes | None:
     def offset_in(elf: Any) -> int | None:
         address = address_in(elf)
-        return next(iter(elf.address_offsets(address, len(_EXIT))), None) if address is not None else None
+        return next(iter(elf.address_offsets(address, len(exits))), None) if address is not None else None
 
     offset = of_elf(binary, offset_in)
-    if offset is None or offset + len(_EXIT) > len(binary):
+    if offset is None or offset + len(exits) > len(binary):
         return None
-    return binary[:offset] + _EXIT + binary[offset + len(_EXIT) :]
+    return binary[:offset] + exits + binary[offset + len(exits) :]

@@ -22,7 +22,7 @@ class QemuKind:
     def find(self, spec: EnvironmentSpec, sandbox: Sandbox, root: Path | None) -> Found:
         """Finds the plugin, compiling it the first time."""
         ruler = ready_ruler(spec, root, sandbox)
-        return Found(ruler.facts, handle=ruler)
+        return Found(ruler.facts, handle=ruler, tools=ruler.tools)
 
     def open(self, environment: Environment, sandbox: Sandbox) -> Simulator:
         return QemuSimulator(environment, sandbox)

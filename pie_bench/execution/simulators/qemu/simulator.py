@@ -69,7 +69,6 @@ class QemuSimulator:
         self._limits = environment.spec.simulator_limits
         self._period_ps = period_ps(self._ruler_spec.parameters["clock"])
         self._plugin = ruler.plugin.read_bytes()
-        self._tools = ruler.tools
         self._machine = machine_file(self._ruler_spec.parameters, self._ruler_spec.fitted)
 
     def measure(self, binary: bytes, inputs: Sequence[bytes]) -> Iterator[Measurement]:
@@ -164,8 +163,8 @@ class QemuSimulator:
         plugin += [f"{name}={offset}" for name, offset in places.items() if offset is not None]
         files = {_PLUGIN: File(self._plugin, executable=True), _MACHINE: File(self._machine)}
         return emulated(
-            *(self._environment, self._sandbox, self._tools, binary, stdin, self._limits.stack_bytes),
-            plugin=plugin,
+            *(self._environment, self._sandbox, binary, stdin, self._limits.stack_bytes),
+            options=["-plugin", ",".join(plugin)],
             files=files,
         )
 

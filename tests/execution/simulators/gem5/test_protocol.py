@@ -88,7 +88,7 @@ def simulator(
 ) -> Gem5Simulator:
     # The copies that end at the entry point and at main: here a program is a text. Three instructions are exit_group's.
     def stopped_at(mark: str) -> Any:
-        return lambda binary: binary.replace(f"\n{mark}\n".encode(), b"\nwork 3\nexit 0\n")
+        return lambda binary, isa: binary.replace(f"\n{mark}\n".encode(), b"\nwork 3\nexit 0\n")
 
     monkeypatch.setattr(module, "stopped_at_entry", stopped_at("entry"))
     monkeypatch.setattr(Gem5Simulator, "_trace", lambda *_: b"")  # nothing is known of its start-up: fork at the entry

@@ -8,8 +8,10 @@ from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.sandbox import Sandbox
 from pie_bench.execution.simulators.gem5.simulator import Gem5Simulator
+from pie_bench.execution.simulators.gem5.spec import Gem5Spec
 from pie_bench.execution.simulators.gem5.startup import stopped_at_main
 from pie_bench.execution.simulators.gem5.unseeing import starts_unseeing
+from pie_bench.execution.simulators.simulator import Found
 from pie_bench.execution.toolchain import Toolchain
 
 START = (
@@ -59,13 +61,16 @@ def test_what_may_see_something(call: bytes) -> None:
         ('int x = fputs("2 exit_group(0)\\n", stderr);', False),
     ],
 )
-def test_real_programs(sandbox: Sandbox, pinned_root: object, before: str, unseeing: bool) -> None:
-    paths = build_roots("gem5-skylake", sandbox)
-    spec = load_environment_spec("gem5-skylake")
-    root = paths[spec.root or ""]
+@pytest.mark.parametrize("environment", ["gem5-skylake", "gem5-boom", "gem5-neoverse"])
+def test_real_programs(sandbox: Sandbox, environment: str, before: str, unseeing: bool) -> None:
+    paths = build_roots(environment, sandbox)
+    spec = load_environment_spec(environment)
+    assert isinstance(spec.simulator, Gem5Spec)
+    root, tools = paths[spec.root or ""], paths[spec.simulator.tools]
     toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, root)
     binary = toolchain.compile(f"#include <cstdio>\n{before}\nint main() {{ return getchar() == 0; }}").binary
-    stopped = stopped_at_main(binary or b"")
+    stopped = stopped_at_main(binary or b"", spec.toolchain.isa)
     assert stopped is not None
-    simulator = Gem5Simulator(Environment(spec, {}, root), None, sandbox)  # type: ignore[arg-type]  # gem5 is not started
+    opened = Environment(spec, {}, root, Found(tools=tools))
+    simulator = Gem5Simulator(opened, None, sandbox)  # type: ignore[arg-type]  # gem5 is not started
     assert starts_unseeing(simulator._trace(stopped)) is unseeing

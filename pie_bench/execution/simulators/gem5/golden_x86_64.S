@@ -1,7 +1,7 @@
 # The golden program: what every build of gem5 simulates to show that it measures the same.
 # Loads and stores over 256 KiB in an order that the caches and the branch predictor find partly predictable, a
 # multiplication, a division, a few SSE operations; no C library, no input, no output but its exit code 0.
-# as golden.S -o golden.o && ld -N --build-id=none -s -z noseparate-code golden.o -o golden.elf
+# as golden_x86_64.S -o golden.o && ld -N --build-id=none -s -z noseparate-code golden.o -o golden_x86_64.elf
     .globl _start
     .text
 _start:
