@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def limited(environment: Environment, sandbox: Sandbox, **limits: int) -> Gem5Si
     assert environment.found.handle is not None
     ruler = environment.spec.simulator.model_copy(update=limits)
     spec = environment.spec.model_copy(update={"simulator": ruler})
-    return Gem5Simulator(Environment(spec, environment.facts, environment.root), environment.found.handle, sandbox)
+    return Gem5Simulator(replace(environment, spec=spec), environment.found.handle, sandbox)
 
 
 ENDLESS = "int main() { for (volatile int i = 0;; i++); }"
