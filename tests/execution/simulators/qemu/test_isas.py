@@ -138,18 +138,6 @@ ASKS = {
 }
 
 
-@pytest.fixture(scope="module", params=list(ENVIRONMENTS))
-def foreign(request: pytest.FixtureRequest, sandbox: Sandbox) -> Environment:
-    """Each of the environments for another processor, opened as a user would."""
-    try:
-        build_roots(request.param, sandbox)
-    except UserError as error:
-        if "no Debian mirror has it" in str(error):
-            pytest.skip(f"needs a Debian mirror: {error}")
-        raise
-    return open_environment(load_environment_spec(request.param), sandbox)
-
-
 @pytest.fixture
 def executor(foreign: Environment, sandbox: Sandbox, tmp_path: Path) -> Executor:
     return Executor(foreign, sandbox, MeasurementStore(tmp_path / "m.sqlite"))
