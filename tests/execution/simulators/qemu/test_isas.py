@@ -133,8 +133,16 @@ int main() {
     std::cout << s << "\\n"; }"""
 TESTS = [TestCase("a", b"3 6 9\n", b"6\n"), TestCase("b", b"30\n" * 200, b"2000\n")]
 ASKS = {
-    RISCV64: {"rdcycle": "rdcycle %0", "ecall": "li a7, 172\\necall\\nmv %0, a0"},
-    AARCH64: {"mrs of a counter": "mrs %0, cntvct_el0", "svc": "mov x8, 172\\nsvc 0\\nmov %0, x0"},
+    RISCV64: {
+        "rdcycle": "rdcycle %0",
+        "ecall": "li a7, 172\\necall\\nmv %0, a0",
+        "gem5 pseudo-instruction": "li %0, 7\\n.4byte 0x8000007b",
+    },
+    AARCH64: {
+        "mrs of a counter": "mrs %0, cntvct_el0",
+        "svc": "mov x8, 172\\nsvc 0\\nmov %0, x0",
+        "gem5 pseudo-instruction": "mov %0, 7\\n.inst 0xff400110",
+    },
 }
 
 
