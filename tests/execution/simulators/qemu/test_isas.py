@@ -14,7 +14,6 @@ from pie_bench.errors import UserError
 from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
 from pie_bench.execution.isa import AARCH64, HOST_COMPILER, ISAS, RISCV64, X86_64, Isa, isa_of
-from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox
 from pie_bench.execution.simulators.qemu import build
 from pie_bench.execution.simulators.qemu.simulator import QemuSimulator
