@@ -98,8 +98,8 @@ def tests(problem: str = "count") -> list[TestCase]:
 
 
 def pair(problem: str = "count", isa: str = "x86_64") -> Pair:
-    both = (_placed(code, isa) for code in (program(problem=problem), fast(problem=problem)))
-    return Pair(f"inversions-{problem}", "inversions", *both, ())
+    slow, quick = (_placed(code, isa) for code in (program(problem=problem), fast(problem=problem)))
+    return Pair(f"inversions-{problem}", "inversions", slow, quick, ())
 
 
 def _placed(code: str, isa: str) -> str:

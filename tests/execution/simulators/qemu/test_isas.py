@@ -22,7 +22,6 @@ from pie_bench.hashing import sha256
 from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.store import MeasurementStore
 
-ENVIRONMENTS = {"boom": RISCV64, "neoverse": AARCH64}
 INT, MULT, DIV, FADD, FCMP, FCVT, FMULT, FDIV, FMISC = 1, 2, 3, 4, 5, 6, 7, 8, 10
 LOAD, STORE, FMA = "25L", "26S", 27
 F, V, FLAGS, SP = 32, 40, 32, 31  # where RISC-V's f0, AArch64's v0, flags and stack pointer are in `Register`
