@@ -108,7 +108,7 @@ RISCV64 = Isa(
         "rdinstret": (_RISCV_COUNTER, "rdinstret"),
         "csrr": (_RISCV_COUNTER, "csrr"),
         # gem5's: opcode 0x7b, which custom instructions share
-        "gem5 pseudo-instruction": (rb"[\x7b\xfb]...", ".word"),
+        "gem5 pseudo-instruction": (rb"[\x7b\xfb]...", ".4byte"),
     },
     slowdown=10,
 )

@@ -134,12 +134,24 @@ ASKS = {
     RISCV64: {
         "rdcycle": "rdcycle %0",
         "ecall": "li a7, 172\\necall\\nmv %0, a0",
-        "gem5 pseudo-instruction": "li %0, 7\\n.4byte 0x8000007b",
+        "gem5 pseudo-instruction": "li %0, 7\\n.insn r 0x7b, 0, 0x40, x0, x0, x0",
     },
     AARCH64: {
         "mrs of a counter": "mrs %0, cntvct_el0",
         "svc": "mov x8, 172\\nsvc 0\\nmov %0, x0",
         "gem5 pseudo-instruction": "mov %0, 7\\n.inst 0xff400110",
+    },
+}
+AS_NUMBERS = {
+    RISCV64: {
+        "rdcycle": ".4byte 0xc0102573",
+        "ecall": ".2byte 0x0073, 0",
+        "gem5 pseudo-instruction": ".byte 0x7b, 0, 0, 0x80",
+    },
+    AARCH64: {
+        "mrs of a counter": ".8byte 0xd503201fd53be040",
+        "svc": ".2byte 0x0001, 0xd400",
+        "gem5 pseudo-instruction": ".4byte 0xff400110",
     },
 }
 
@@ -276,6 +288,10 @@ def test_instructions_are_limited(foreign: Environment, sandbox: Sandbox, tmp_pa
 def test_probing_is_forbidden(executor: Executor, foreign: Environment) -> None:
     for said, asks in ASKS[foreign.spec.toolchain.isa].items():
         code = f'#include <cstdio>\nint main() {{ long n; asm volatile("{asks}" : "=r"(n)); return n == 7; }}'
+        verdict = judged(executor, code, role="candidate")
+        assert (verdict.outcome, verdict.detail) == ("forbidden", f"{said} in main")
+    for said, bytes_ in AS_NUMBERS[foreign.spec.toolchain.isa].items():
+        code = f'int main(int n, char**) {{ if (n == 7) asm volatile("{bytes_}"); }}'
         verdict = judged(executor, code, role="candidate")
         assert (verdict.outcome, verdict.detail) == ("forbidden", f"{said} in main")
     code = "#include <sys/socket.h>\nint main() { return socket(1, 1, 0) < 0 ? 0 : 1; }"
