@@ -121,9 +121,12 @@ def docker_profile(stage: Stage) -> dict[str, Any]:
     else:
         default, allowed = "SCMP_ACT_ERRNO", (_PROGRAM + _OF_PROFILE[stage] + _RUNC).split()
         calls = [
-            {"names": allowed, "action": "SCMP_ACT_ALLOW"},
+            {"names": [name for name in allowed if name != "kill"], "action": "SCMP_ACT_ALLOW"},
             {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [_masked(_CLONE_THREAD)]},
         ]
+        if "kill" in allowed:  # not for the container's first process; a profile compares once with an argument
+            first = {"index": 0, "value": 1, "valueTwo": 0, "op": "SCMP_CMP_NE"}
+            calls.append({"names": ["kill"], "action": "SCMP_ACT_ALLOW", "args": [first]})
     calls.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38})
     return {"defaultAction": default, "architectures": ["SCMP_ARCH_X86_64"], "syscalls": calls}
 
