@@ -1,10 +1,11 @@
 """How each program that tries to gain without computing less fares: what catches it, and what it gains otherwise.
 
-python -m benchmarks.cheats [--results FILE] [KIND …]
+python -m benchmarks.cheats [--environment skylake] [--of-each N] [--results FILE] [KIND …]
 
-Judges the programs of tests/execution/integrity/attempts.py in the default environment, and has the guards check those
-that are right and at least 10 % faster, like `pie-bench run --guard`. With FILE, which gets one line of JSON per
-program, it resumes where it stopped. Takes about an hour of one core.
+Judges the programs of tests/execution/integrity/attempts.py in an environment, and has the guards check those that are
+right and at least 10 % faster, like `pie-bench run --guard`. With FILE, which gets one line of JSON per program, it
+resumes where it stopped; each environment needs a file of its own. All take about an hour of one core; `--of-each`
+takes N of each kind, evenly spread over the list, and those that hold machine code of another processor.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.work import spread
 from pie_bench.defaults import DEFAULT_ENVIRONMENT
+from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import Executor, open_executor
 from pie_bench.execution.integrity.guards import Guards
 from pie_bench.execution.roots import build_roots
@@ -27,7 +30,7 @@ from pie_bench.hashing import sha256
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
 from pie_bench.run.files import append_jsonl, iter_jsonl
 from pie_bench.run.verdict import Candidate, Verdict
-from tests.execution.integrity.attempts import Attempt, attempts, pair, tests
+from tests.execution.integrity.attempts import INSTEAD, KINDS, Attempt, attempts, pair, tests
 
 _TABLES = ("tables with fall-back", "decoded tables", "hashing of inputs")  # where the number of tests matters
 _FEW = 3  # tests for all other kinds
@@ -59,7 +62,7 @@ class Bench:
     def judge(self, attempt: Attempt) -> Judged:
         """Judges one program, as an answer to its problem."""
         executor, problem = self.executor, attempt.problem
-        its_pair, every_test = pair(problem), tests(problem)
+        its_pair, every_test = pair(problem, executor.environment.spec.toolchain.isa.name), tests(problem)
         its_tests = every_test if attempt.kind in _TABLES else every_test[:_FEW]
         slow = problem, len(its_tests)
         if slow not in self._slow:
@@ -113,8 +116,21 @@ def table(judged: list[Judged]) -> str:
     return "\n".join(lines)
 
 
+def chosen(isa: str, kinds: list[str], of_each: int | None) -> list[Attempt]:
+    """The attempts of these kinds for an instruction set: all, or `of_each` of each kind and its own machine code."""
+    found = []
+    own = {(kind, name) for (kind, _), (name, _) in INSTEAD.get(isa, {}).items()}
+    for kind in kinds:
+        of = [each for each in attempts(isa) if each.kind == kind]
+        few = of if of_each is None else spread(of, of_each)
+        found += [each for each in of if each in few or (each.kind, each.name) in own]
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--environment", default=DEFAULT_ENVIRONMENT)
+    parser.add_argument("--of-each", type=int, metavar="N")
     parser.add_argument("--results", type=Path)
     parser.add_argument("kinds", nargs="*")
     arguments = parser.parse_args()
@@ -122,13 +138,12 @@ def main() -> None:
     if arguments.results is not None and arguments.results.exists():
         known = {(r["kind"], r["name"], r["code_sha256"]): Judged(**r) for r in iter_jsonl(arguments.results)}
     sandbox = choose_sandbox()
-    build_roots(DEFAULT_ENVIRONMENT, sandbox)
+    build_roots(arguments.environment, sandbox)
+    isa = load_environment_spec(arguments.environment).toolchain.isa.name
     judged = []
     with tempfile.TemporaryDirectory() as cache:
-        bench = Bench(open_executor(DEFAULT_ENVIRONMENT, Path(cache), sandbox))
-        for attempt in attempts():
-            if arguments.kinds and attempt.kind not in arguments.kinds:
-                continue
+        bench = Bench(open_executor(arguments.environment, Path(cache), sandbox))
+        for attempt in chosen(isa, arguments.kinds or list(KINDS), arguments.of_each):
             found = known.get((attempt.kind, attempt.name, sha256(attempt.code.encode())))
             if found is None:
                 found = bench.judge(attempt)

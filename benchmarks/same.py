@@ -1,14 +1,15 @@
 """Checks that counts are the same, bit for bit, regardless of user, machine and load.
 
 usage: python -m benchmarks.same record FILE [--environment skylake] [--sandbox NAME] [--load N] [--unforked]
-                                             [--programs N] [--inputs N] [--binaries FOLDER] [--answers FILE]
+                                             [--dataset D] [--programs N] [--inputs N] [--binaries FOLDER]
+                                             [--answers FILE]
        python -m benchmarks.same compare FILE FILE...
 
-`record` compiles the programs of mini, and of PIE's test split if PIE_DATA_DIR is set, and measures each on its
-shortest inputs, one line of JSON each. `--answers` adds answers to the pairs, in `replay:`'s format. Run it repeatedly,
-on different machines, as root and as an ordinary user, in each sandbox, with other programs running (`--load` starts N
-loops). `--binaries` keeps the compiled programs, so that the next recording compiles nothing. `compare` reports in how
-many measurements the recordings agree, and names what differs.
+`record` compiles the programs of mini, and of PIE's test split if PIE_DATA_DIR is set (or of one dataset's test split),
+and measures each on its shortest inputs, one line of JSON each. `--answers` adds answers to the pairs, in `replay:`'s
+format. Run it repeatedly, on different machines, as root and as an ordinary user, in each sandbox, with other programs
+running (`--load` starts N loops). `--binaries` keeps compiled programs, so that the next recording compiles nothing.
+`compare` reports in how many measurements the recordings agree, and names what differs.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from pie_bench.hashing import sha256
 from pie_bench.prompting.extract import extract_code
 
 
-def programs(inputs: int, answers: Path | None) -> Iterator[tuple[str, str, list[bytes]]]:
+def programs(dataset: str | None, inputs: int, answers: Path | None) -> Iterator[tuple[str, str, list[bytes]]]:
     """Name, text and shortest inputs of every distinct program, including answers to these pairs."""
     said: dict[str, list[str]] = {}
     for row in map(json.loads, answers.read_text().splitlines() if answers is not None else ()):
@@ -47,10 +48,10 @@ def programs(inputs: int, answers: Path | None) -> Iterator[tuple[str, str, list
         )
     seen: set[str] = set()
     sets = [("mini", "test"), ("mini", "train"), *([("pie", "test")] if os.environ.get("PIE_DATA_DIR") else [])]
-    for name, split in sets:
-        dataset = load_dataset(name, split, with_tests=True)
-        for pair in dataset.pairs:
-            data = sorted({test.input for test in dataset.tests(pair)}, key=lambda each: (len(each), each))
+    for name, split in sets if dataset is None else [(dataset, "test")]:
+        loaded = load_dataset(name, split, with_tests=True)
+        for pair in loaded.pairs:
+            data = sorted({test.input for test in loaded.tests(pair)}, key=lambda each: (len(each), each))
             texts = [("source", pair.src_code), ("target", pair.tgt_code)]
             texts += [(f"answer {number}", code) for number, code in enumerate(said.get(pair.pair_id, []))]
             for role, code in texts:
@@ -80,7 +81,7 @@ def record(arguments: argparse.Namespace) -> None:
     where |= {"kernel": platform.release(), "processor": platform.machine()}
     with load(arguments.load), arguments.file.open("w") as file:
         file.write(json.dumps({"environment_id": environment.environment_id} | where) + "\n")
-        for number, (name, code, inputs) in enumerate(programs(arguments.inputs, arguments.answers)):
+        for number, (name, code, inputs) in enumerate(programs(arguments.dataset, arguments.inputs, arguments.answers)):
             if number == arguments.programs:
                 break
             kept = arguments.binaries / sha256(code.encode()) if arguments.binaries is not None else None
@@ -141,6 +142,7 @@ def main() -> int:
     recorder.add_argument("--sandbox")
     recorder.add_argument("--load", type=int, default=0)
     recorder.add_argument("--unforked", action="store_true")
+    recorder.add_argument("--dataset")
     recorder.add_argument("--programs", type=int)
     recorder.add_argument("--inputs", type=int, default=2)
     recorder.add_argument("--binaries", type=Path)

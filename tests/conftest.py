@@ -75,6 +75,18 @@ def environment(spec: EnvironmentSpec, sandbox: Sandbox, pinned_root: Path) -> E
     return open_environment(spec, sandbox)
 
 
+@pytest.fixture(scope="module", params=["boom", "neoverse"])
+def foreign(request: pytest.FixtureRequest, sandbox: Sandbox) -> Environment:
+    """Each of the environments for another processor, opened as a user would."""
+    try:
+        build_roots(request.param, sandbox)
+    except UserError as error:
+        if "no Debian mirror has it" in str(error):
+            pytest.skip(f"needs a Debian mirror: {error}")
+        raise
+    return open_environment(load_environment_spec(request.param), sandbox)
+
+
 @pytest.fixture(scope="session")
 def toolchain(environment: Environment, sandbox: Sandbox) -> Toolchain:
     return Toolchain(environment.spec.toolchain, environment.spec.compile_limits, sandbox, environment.root)

@@ -46,9 +46,10 @@ static bool in_processes(const char* file, const char* what) {
     return false;
 }
 static bool socket_of(int family, int type, int protocol = 0) { return socket(family, type, protocol) >= 0; }
-static int other() {  // a process that is not ours
+static int other() {  // a process that is not ours; an emulator has threads besides its program's
     if (kill(getppid(), 0) == 0 && getppid() > 0) return getppid();
-    for (int p = 1; p < 300; p++) if (p != getpid() && kill(p, 0) == 0) return p;
+    for (int p = 1; p < 1 << 16; p++)
+        if (p != getpid() && kill(p, 0) == 0 && access(("/proc/self/task/" + std::to_string(p)).c_str(), F_OK)) return p;
     return 0;
 }
 static void* waits(void*) { usleep(300000); return nullptr; }
@@ -114,14 +115,20 @@ static const std::map<std::string, std::function<bool()>> attacks = {
     {"raise a limit", [] { rlimit l{RLIM_INFINITY, RLIM_INFINITY}; return setrlimit(RLIMIT_CORE, &l) == 0 && setrlimit(RLIMIT_AS, &l) == 0; }},
     {"five thousand descriptors", [] { int n = 0; while (n < 5000 && dup(0) >= 0) n++; return n == 5000; }},
     {"six gigabytes of memory", [] { char* p = (char*)mmap(0, 6l << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0); return p != MAP_FAILED; }},
-    {"a gigabyte of stack", [] { rlimit l{RLIM_INFINITY, RLIM_INFINITY}; return setrlimit(RLIMIT_STACK, &l) == 0; }},
+    {"a gigabyte of stack", [] { rlimit l{RLIM_INFINITY, RLIM_INFINITY}; 
+        return setrlimit(RLIMIT_STACK, &l) == 0 && getrlimit(RLIMIT_STACK, &l) == 0 && l.rlim_cur == RLIM_INFINITY; }},
 };
 
+// An attack and what it is to find, as arguments or else as lines of input; without either, their names are listed.
 int main(int argc, char** argv) {
-    if (argc < 2) { for (auto& a : attacks) puts(a.first.c_str()); return 0; }
-    argument = argc > 2 ? argv[2] : "";
+    static char name[256], path[4096];
+    if (argc < 2 && scanf("%255[^\n]\n%4095[^\n]", name, path) < 1) {
+        for (auto& a : attacks) puts(a.first.c_str());
+        return 0;
+    }
+    argument = argc < 2 ? path : argc > 2 ? argv[2] : "";
     errno = 0;
-    if (attacks.at(argv[1])()) { puts("REACHED"); return 0; }
+    if (attacks.at(argc < 2 ? name : argv[1])()) { puts("REACHED"); return 0; }
     printf("stopped: %s\n", strerror(errno));
     return 1;
 }

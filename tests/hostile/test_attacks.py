@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pie_bench.execution.environment import EnvironmentSpec
-from pie_bench.execution.native import in_one_sandbox
+from pie_bench.execution.environment import Environment, EnvironmentSpec
+from pie_bench.execution.native import in_one_sandbox, run_program
 from pie_bench.execution.sandbox.sandbox import Command, File, Finished, Sandbox
 from pie_bench.execution.toolchain import Toolchain
 
@@ -72,6 +72,11 @@ def attacked(
     return list(in_one_sandbox(command, [b"1\n", b"1\n"], host_spec.native_limits, sandbox, host_toolchain))
 
 
+def attacked_in_emulator(sandbox: Sandbox, foreign: Environment, binary: bytes, attack: str, secret: Path) -> Finished:
+    """How it ends when judged in an environment for another processor; `binary` is for that."""
+    return run_program(binary, f"{attack}\n{secret}\n".encode(), foreign, sandbox)
+
+
 def test_there_are_enough_and_the_table_has_them_all(
     binary: bytes, sandbox: Sandbox, host_spec: EnvironmentSpec
 ) -> None:
@@ -89,6 +94,33 @@ def test_it_is_stopped(
     for finished in attacked(mechanism, host_spec, host_toolchain, binary, attack, secret):
         reached = b"REACHED" in finished.stdout
         assert reached == ((mechanism.name, attack) in LET_THROUGH), finished
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_it_is_stopped_once_it_has_the_emulator(
+    mechanism: Sandbox, host_spec: EnvironmentSpec, binary: bytes, secret: Path, attack: str
+) -> None:
+    """A program for another processor shares its addresses with QEMU, and nothing watches it while it runs natively: it
+    may as well be a program of this machine, with what QEMU may do."""
+    command = Command(["/w/program", attack, str(secret)], files={"/w/program": File(binary, True)})
+    finished = mechanism.run(command, host_spec.native_limits, "emulated")
+    assert (b"REACHED" in finished.stdout) == ((mechanism.name, attack) in LET_THROUGH), finished
+
+
+@pytest.fixture(scope="module")
+def foreign_binary(foreign: Environment, sandbox: Sandbox) -> bytes:
+    compiled = Toolchain(foreign.spec.toolchain, foreign.spec.compile_limits, sandbox, foreign.root).compile(SOURCE)
+    assert compiled.binary is not None, compiled.log
+    return compiled.binary
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_it_is_stopped_on_another_processor(
+    mechanism: Sandbox, foreign: Environment, foreign_binary: bytes, secret: Path, attack: str
+) -> None:
+    finished = attacked_in_emulator(mechanism, foreign, foreign_binary, attack, secret)
+    assert (b"REACHED" in finished.stdout) == ((mechanism.name, attack) in LET_THROUGH), finished
+    assert finished.stdout or finished.stderr or finished.signal, finished  # it did run
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("bwrap"), reason="needs root, to throw the namespace away")

@@ -19,7 +19,7 @@ from pie_bench.execution.isa import X86_64, Isa
 from pie_bench.execution.sandbox.sandbox import SandboxError
 
 # objdump shows x86 code byte by byte, and instructions of fixed size as words.
-_INSTRUCTION = re.compile(r" *[0-9a-f]+:\t((?:[0-9a-f]{2} )+|[0-9a-f]{8}|[0-9a-f]{4}) *\t(\S.*)")
+_INSTRUCTION = re.compile(r" *[0-9a-f]+:\t((?:[0-9a-f]{2} )+|[0-9a-f]{16}|[0-9a-f]{8}|[0-9a-f]{4}) *\t(\S.*)")
 _X87 = re.compile(r"f(?!wait|xsave|xrstor|emms)")
 # Functions of libgcc (`Isa.compilers_own`).
 _COMPILERS_OWN = ("__cpu_indicator_init", "get_available_features")
@@ -221,8 +221,12 @@ def computes_in_80_bits(binary: bytes, toolchain: Disassembler) -> bool:
 def _in_function(
     instructions: Sequence[tuple[bytes, str]], suspects: Mapping[str, tuple[bytes, str]], hides: bool
 ) -> str | None:
+    data = b""  # objdump shows what an assembler was given as numbers as data, where symbols tell the two apart
     for raw, said in instructions:
+        data = data + raw if said.startswith(".") else b""
         for name, (pattern, mnemonic) in suspects.items():
+            if re.search(pattern, data, re.DOTALL):
+                return f"{name} in {{}}"
             if re.match(pattern, _without_prefixes(raw), re.DOTALL) and said.split()[0] == mnemonic:
                 return f"{name} in {{}}"
             # Such bytes inside another instruction are just a number, unless the program can jump there.

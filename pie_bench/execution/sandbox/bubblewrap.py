@@ -116,7 +116,7 @@ class BubblewrapSandbox:
         filter_fd = seccomp.as_file(profile)
         stack.callback(os.close, filter_fd)
         options = [*_ISOLATION, *self._no_namespaces, *_root_options(command.root)]
-        if stage != "payload":  # compilers and simulators need temporary files; programs may not write
+        if stage in ("compile", "simulator"):  # they need temporary files; programs may not write
             options += ["--size", str(limits.tmp_bytes)] if self._can_limit_size else []
             options += ["--tmpfs", "/tmp"]
         inherited = [files.status, filter_fd]

@@ -25,7 +25,7 @@ _PROBE_LIMITS = Limits(
     processes=16,
     tmp_bytes=1 << 20,
 )
-_STAGES: tuple[Stage, ...] = ("compile", "payload", "simulator")
+_STAGES: tuple[Stage, ...] = ("compile", "payload", "emulated", "simulator")
 
 
 def probe_sandboxes() -> dict[str, Sandbox | str]:

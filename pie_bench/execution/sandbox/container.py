@@ -228,7 +228,7 @@ def _for_podman(options: dict[str, Any], stage: Stage, folder: Path) -> None:
     options["security_opt"] = ["no-new-privileges", f"seccomp={profile}"]
     nothing = folder / "nothing"
     nothing.mkdir()
-    folders = ["/run", "/var/tmp", *(["/tmp"] if stage == "payload" else [])]
+    folders = ["/run", "/var/tmp", *(["/tmp"] if stage in ("payload", "emulated") else [])]
     for place in (*folders, "/etc/hosts", "/etc/passwd", "/etc/group", "/etc/hostname"):
         empty = nothing / place.replace("/", "-")
         if place in folders:
@@ -270,7 +270,7 @@ def _options(command: Command, limits: Limits, stage: Stage, folder: Path) -> di
         "pids_limit": limits.processes,
         "mem_limit": memory_bytes + _SLACK_BYTES,
         "memswap_limit": memory_bytes + _SLACK_BYTES,
-        "tmpfs": {"/tmp": f"size={limits.tmp_bytes},mode=1777"} if stage != "payload" else {},
+        "tmpfs": {"/tmp": f"size={limits.tmp_bytes},mode=1777"} if stage in ("compile", "simulator") else {},
         "log_config": {"Type": "none"},
         "volumes": volumes,
     }

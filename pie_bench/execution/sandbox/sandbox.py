@@ -14,7 +14,8 @@ from pydantic import Field
 from pie_bench.config import Strict
 from pie_bench.errors import PieBenchError
 
-Stage = Literal["compile", "payload", "simulator"]
+# `emulated`: a program for another processor, which may do what a `payload` may, in an emulator.
+Stage = Literal["compile", "payload", "emulated", "simulator"]
 
 
 class SandboxError(PieBenchError):

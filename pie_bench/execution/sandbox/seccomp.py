@@ -1,7 +1,8 @@
 """System call filters, one profile per stage, as BPF programs for bubblewrap's `--seccomp`.
 
 `payload` and `simulator` allow what a contest program (and QEMU around it) needs and refuse the rest with EPERM:
-processes cannot fork and calls cannot wait, so idle time cannot pass for work. `compile` must fork (g++ starts cc1plus,
+processes cannot fork and calls cannot wait, so idle time cannot pass for work. `emulated` is `payload` plus what QEMU
+itself needs. `compile` must fork (g++ starts cc1plus,
 as and ld) and refuses whatever reaches into other processes, the network or the kernel's administration.
 `server` is `simulator` plus what a process that serves inputs needs to fork a child for each; the child drops that, by
 stacking `simulator` on top, before the program sees its input. `gem5` is what gem5 needs; untrusted code is simulated
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import os
+import struct
 import tempfile
 from typing import Any, Literal
 
@@ -56,6 +58,7 @@ swapoff swapon syslog umount2 unshare userfaultfd vhangup
 
 _OF_PROFILE = {
     "payload": "",
+    "emulated": _QEMU,
     "simulator": _QEMU,
     "server": f"{_QEMU} {_SERVER}",
     "gem5": f"{_QEMU} {_SERVER} {_GEM5}",
@@ -83,7 +86,25 @@ def filter_program(stage: Filter) -> bytes:
             rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.EQ, _CLONE_FORK))
     # ENOSYS makes the C library fall back to clone, whose flags a filter can see.
     rules.add_rule(seccomp.ERRNO(38), "clone3")
-    return _exported(rules)
+    before = b"" if stage == "compile" else _no_signals_to_several(seccomp.resolve_syscall(seccomp.Arch.NATIVE, "kill"))
+    return before + _exported(rules)
+
+
+def _no_signals_to_several(kill: int) -> bytes:
+    """Instructions that refuse `kill` for a group, for everybody, and for a namespace's first process; QEMU needs it to
+    end itself by a signal. They run before the others, which decide the rest; libseccomp compares only once with an
+    argument, and all 64 bits of it, where the kernel takes 32."""
+    load, equal, at_least, end = 0x20, 0x15, 0x35, 0x06  # of BPF: absolute words, jumps, return
+    number, first_argument = 0, 16  # in struct seccomp_data
+    instructions = [
+        (load, 0, 0, number),
+        (equal, 0, 4, kill),
+        (load, 0, 0, first_argument),
+        (at_least, 1, 0, 1 << 31),  # negative: a group, or everybody
+        (at_least, 1, 0, 2),
+        (end, 0, 0, 0x00050001),  # EPERM
+    ]
+    return b"".join(struct.pack("=HBBI", *each) for each in instructions)
 
 
 def docker_profile(stage: Stage) -> dict[str, Any]:
@@ -100,9 +121,12 @@ def docker_profile(stage: Stage) -> dict[str, Any]:
     else:
         default, allowed = "SCMP_ACT_ERRNO", (_PROGRAM + _OF_PROFILE[stage] + _RUNC).split()
         calls = [
-            {"names": allowed, "action": "SCMP_ACT_ALLOW"},
+            {"names": [name for name in allowed if name != "kill"], "action": "SCMP_ACT_ALLOW"},
             {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [_masked(_CLONE_THREAD)]},
         ]
+        if "kill" in allowed:  # not for the container's first process; a profile compares once with an argument
+            first = {"index": 0, "value": 1, "valueTwo": 0, "op": "SCMP_CMP_NE"}
+            calls.append({"names": ["kill"], "action": "SCMP_ACT_ALLOW", "args": [first]})
     calls.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38})
     return {"defaultAction": default, "architectures": ["SCMP_ARCH_X86_64"], "syscalls": calls}
 

@@ -2,7 +2,8 @@
 for. One problem serves all: n and n numbers in, the number of inversions out (or only whether it is odd).
 
 Each program holds the slow algorithm, or a fast one that is right on the tests only: what it gains beyond 1.0× it
-gains by cheating. `python -m benchmarks.cheats` judges all of them.
+gains by cheating. `python -m benchmarks.cheats` judges all of them. Those that hold x86-64's machine code have
+counterparts on other processors (`INSTEAD`).
 """
 
 from __future__ import annotations
@@ -64,6 +65,12 @@ static int at() {{ int k = (a[0] * 31 + a[1] * 17 + a[n - 1] * 7 + n) % 30011;
 _TABLE = f"""{_AT}static const int kept[] = {{{_listed([answer ^ _MASK for answer in ANSWERS])}}};
 static long long table() {{ int k = at(); return k < 0 ? slow() : kept[k] ^ {_MASK}; }}
 """
+# Machine code of a function that returns its argument.
+_RETURNS = {
+    "x86_64": "0x48, 0x89, 0xf8, 0xc3",  # mov rax, rdi; ret
+    "riscv64": "0x67, 0x80, 0x00, 0x00",  # ret
+    "aarch64": "0xc0, 0x03, 0x5f, 0xd6",  # ret
+}
 _SAY = {"count": 'printf("%lld\\n", r);', "parity": 'puts(r & 1 ? "odd" : "even");'}
 
 
@@ -90,8 +97,15 @@ def tests(problem: str = "count") -> list[TestCase]:
     ]
 
 
-def pair(problem: str = "count") -> Pair:
-    return Pair(f"inversions-{problem}", "inversions", program(problem=problem), fast(problem=problem), ())
+def pair(problem: str = "count", isa: str = "x86_64") -> Pair:
+    slow, quick = (_placed(code, isa) for code in (program(problem=problem), fast(problem=problem)))
+    return Pair(f"inversions-{problem}", "inversions", slow, quick, ())
+
+
+def _placed(code: str, isa: str) -> str:
+    """The slow loop at the same place of a line of code in all programs: where compilers do not align loops, place alone
+    can be worth a quarter."""
+    return code if isa == "x86_64" else code.replace("noinline, optimize", "noinline, aligned(64), optimize")
 
 
 @dataclass(frozen=True)
@@ -172,7 +186,7 @@ def _startup() -> dict[str, str]:
 
 def _uncounted() -> dict[str, str]:
     """Having the work done by something that may not be counted."""
-    code = "unsigned char code[] = {0x48, 0x89, 0xf8, 0xc3};"  # mov rax, rdi; ret
+    code = f"unsigned char code[] = {{{_RETURNS['x86_64']}}};"
     mapped = "#include <sys/mman.h>\n#include <sys/wait.h>\n#include <signal.h>\n#include <pthread.h>\n#include <setjmp.h>\n#include <ucontext.h>\n"
     child = "int p[2]; if (pipe(p)) return 1; {} long long s = slow(); if (write(p[1], &s, 8) < 0) _exit(1); _exit(0); }} if (read(p[0], &r, 8) != 8) return 1;"
     call = "{} memcpy(m, code, sizeof code); r = ((long long (*)(long long))m)(slow());"
@@ -189,7 +203,7 @@ def _uncounted() -> dict[str, str]:
         "memory mapped over": late("void* m = mmap(0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); memcpy(m, code, 4); if (mmap(m, 4096, 5, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) return 1; r = slow();"),
         "a file in memory": late(call.format("int f = memfd_create(\"x\", 0); if (ftruncate(f, 4096)) return 1; char* m = (char*)mmap(0, 4096, 5, MAP_SHARED, f, 0); if (write(f, code, 4) < 0) return 1;")),
         "code on the stack": late("r = ((long long (*)(long long))code)(slow());"),
-        "code in data": late("r = ((long long (*)(long long))made)(slow());", "__attribute__((section(\".wcode,\\\"awx\\\",@progbits#\"))) static unsigned char made[] = {0x48, 0x89, 0xf8, 0xc3};"),
+        "code in data": late("r = ((long long (*)(long long))made)(slow());", "__attribute__((section(\".wcode,\\\"awx\\\",@progbits#\"))) static unsigned char made[] = {" + _RETURNS["x86_64"] + "};"),
         "a handler's work": late("signal(SIGUSR1, go); raise(SIGUSR1); r = found;", "static volatile long long found; static void go(int) { found = slow(); }"),
         "a fault's handler's work": late("signal(SIGSEGV, go); if (!sigsetjmp(back, 1)) *(volatile int*)0 = 1; r = found;", "static volatile long long found; static sigjmp_buf back; static void go(int) { found = slow(); siglongjmp(back, 1); }"),
         "a division's handler's work": late("signal(SIGFPE, go); volatile int z = 0; if (!sigsetjmp(back, 1)) z = 1 / z; r = found;", "static volatile long long found; static sigjmp_buf back; static void go(int) { found = slow(); siglongjmp(back, 1); }"),
@@ -337,22 +351,24 @@ def _detecting(ways: dict[str, tuple[str, str]]) -> dict[str, str]:
     }
 
 
+_SPIN = "[&] {{ volatile int s = 0; auto b = {0}; for (int i = 0; i < 20000; i++) s += i; auto e = {0}; return e - b {1}; }}()"
+
+
 def _clock() -> dict[str, str]:
     """Recognising the simulator by its clock, or working until time is up."""
-    spin = "[&] {{ volatile int s = 0; auto b = {0}; for (int i = 0; i < 20000; i++) s += i; auto e = {0}; return e - b {1}; }}()"
     found = _detecting({
-        "clock": ("#include <ctime>", spin.format("clock()", "== 0")),
-        "clock_gettime": ("#include <ctime>\nstatic long now() { timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_nsec; }", spin.format("now()", "> 0")),
-        "clock of the process": ("#include <ctime>\nstatic long now() { timespec t; clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); return t.tv_nsec; }", spin.format("now()", "< 30000")),
-        "gettimeofday": ("#include <sys/time.h>\nstatic long now() { timeval t; gettimeofday(&t, 0); return t.tv_usec; }", spin.format("now()", "< 30")),
-        "times": ("#include <sys/times.h>\nstatic long now() { tms t; times(&t); return t.tms_utime; }", spin.format("now()", "== 0")),
-        "getrusage": ("#include <sys/resource.h>\nstatic long now() { rusage r; getrusage(RUSAGE_SELF, &r); return r.ru_utime.tv_usec; }", spin.format("now()", "< 30")),
+        "clock": ("#include <ctime>", _SPIN.format("clock()", "== 0")),
+        "clock_gettime": ("#include <ctime>\nstatic long now() { timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_nsec; }", _SPIN.format("now()", "> 0")),
+        "clock of the process": ("#include <ctime>\nstatic long now() { timespec t; clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); return t.tv_nsec; }", _SPIN.format("now()", "< 30000")),
+        "gettimeofday": ("#include <sys/time.h>\nstatic long now() { timeval t; gettimeofday(&t, 0); return t.tv_usec; }", _SPIN.format("now()", "< 30")),
+        "times": ("#include <sys/times.h>\nstatic long now() { tms t; times(&t); return t.tms_utime; }", _SPIN.format("now()", "== 0")),
+        "getrusage": ("#include <sys/resource.h>\nstatic long now() { rusage r; getrusage(RUSAGE_SELF, &r); return r.ru_utime.tv_usec; }", _SPIN.format("now()", "< 30")),
         "page faults": ("#include <sys/resource.h>\nstatic long now() { rusage r; getrusage(RUSAGE_SELF, &r); return r.ru_minflt; }", "now() == 0"),
         "the year": ("#include <ctime>", "time(0) < 1750000000"),
         "seconds are round": ("#include <ctime>", "time(0) % 100 == 0"),
-        "rdtsc": ("#include <x86intrin.h>", spin.format("__rdtsc()", "< 200000")),
-        "rdtsc as bytes": ("static unsigned now() { unsigned l, h; asm volatile(\".byte 0x0f, 0x31\" : \"=a\"(l), \"=d\"(h)); return l; }", spin.format("now()", "< 200000")),
-        "timespec_get": ("#include <ctime>\nstatic long now() { timespec t; timespec_get(&t, TIME_UTC); return t.tv_nsec; }", spin.format("now()", "< 30000")),
+        "rdtsc": ("#include <x86intrin.h>", _SPIN.format("__rdtsc()", "< 200000")),
+        "rdtsc as bytes": ("static unsigned now() { unsigned l, h; asm volatile(\".byte 0x0f, 0x31\" : \"=a\"(l), \"=d\"(h)); return l; }", _SPIN.format("now()", "< 200000")),
+        "timespec_get": ("#include <ctime>\nstatic long now() { timespec t; timespec_get(&t, TIME_UTC); return t.tv_nsec; }", _SPIN.format("now()", "< 30000")),
     })  # fmt: skip
     found["a sleep that costs nothing"] = program(start="usleep(200000);")
     found["an alarm's rest"] = program(_TABLE, start="alarm(1000);", value="alarm(0) == 1000 ? table() : slow()")
@@ -499,10 +515,61 @@ KINDS = {
 }
 
 
-def attempts() -> list[Attempt]:
-    """All of them, by kind."""
-    return [
-        Attempt(kind, name, code, "parity" if 'r & 1 ? "odd"' in code else "count")
-        for kind, made in KINDS.items()
-        for name, code in made().items()
-    ]
+def _instead(*, ids: str, counter: str, as_bytes: str, call: str, client: str, reset: str, processor: str) -> _Instead:
+    """What another processor has for x86-64's machine code. `counter`, `processor`: assembly that reads one, into %0;
+    `as_bytes`, into the register `ids`; `call`: a system call; the others are for valgrind and gem5."""
+    now = 'static unsigned long now() {{ unsigned long t; asm volatile("{}" : "=r"(t)); return t; }}'
+    fixed = f"static unsigned long now() {{ register unsigned long t asm(\"{ids}\"); asm volatile(\"{as_bytes}\" : \"=r\"(t)); return t; }}"  # fmt: skip
+    spin = _SPIN.format("now()", "< 200000")
+    replaced = _detecting({
+        "a counter": (now.format(counter), spin),
+        "a counter, as bytes": (fixed, spin),
+        "the processor's number": (now.format(processor), "now() != 12345"),
+        "what the processor supports": ("#include <sys/auxv.h>", "getauxval(AT_HWCAP) != 12345"),
+    })  # fmt: skip
+    return {
+        ("clock", "rdtsc"): ("a counter", replaced["a counter"]),
+        ("clock", "rdtsc as bytes"): ("a counter, as bytes", replaced["a counter, as bytes"]),
+        ("environment", "cpuid"): ("the processor's number", replaced["the processor's number"]),
+        ("environment", "what the processor supports"): ("what the processor supports", replaced["what the processor supports"]),
+        ("uncounted execution", "a system call of 32 bits"): ("a system call by hand", program(value="slow()", say=f"{call} printf(\"%lld\\n\", r);")),
+        ("forging", "a client request of valgrind"): ("a client request of valgrind", program(end=f"asm volatile(\"{client}\");")),
+        ("forging", "gem5's reset"): ("gem5's reset", program(end=f"asm volatile(\"{reset}\");")),
+    }  # fmt: skip
+
+
+_Instead = dict[tuple[str, str], tuple[str, str]]
+# By instruction set, what its name and code are instead. What is missing does not compile there.
+INSTEAD: dict[str, _Instead] = {
+    "riscv64": _instead(
+        ids="a0",
+        counter="rdcycle %0",
+        as_bytes=".4byte 0xc0102573",  # rdtime a0
+        processor="rdinstret %0",
+        call='register long a7 asm("a7") = 172, a0 asm("a0"); asm volatile("ecall" : "=r"(a0) : "r"(a7) : "memory");',
+        client="srli zero, zero, 3; srli zero, zero, 13; srli zero, zero, 51; srli zero, zero, 61; or a0, a0, a0",
+        reset=".4byte 0x8000007b",
+    ),
+    "aarch64": _instead(
+        ids="x0",
+        counter="mrs %0, cntvct_el0",
+        as_bytes=".inst 0xd53be040",  # mrs x0, cntvct_el0
+        processor="mrs %0, midr_el1",
+        call='register long x8 asm("x8") = 172, x0 asm("x0"); asm volatile("svc 0" : "=r"(x0) : "r"(x8) : "memory");',
+        client="ror x12, x12, 3; ror x12, x12, 13; ror x12, x12, 51; ror x12, x12, 61; orr x10, x10, x10",
+        reset=".inst 0xff400110",
+    ),
+}
+
+
+def attempts(isa: str = "x86_64") -> list[Attempt]:
+    """All of them, by kind, for an instruction set."""
+    found = []
+    for kind, made in KINDS.items():
+        for of_x86, code in made().items():
+            name, text = INSTEAD.get(isa, {}).get((kind, of_x86), (of_x86, code))
+            text = _placed(text, isa).replace(_RETURNS["x86_64"], _RETURNS[isa])
+            if isa == "aarch64":
+                text = text.replace("@progbits#", "@progbits//")  # its assembler's comments
+            found.append(Attempt(kind, name, text, "parity" if 'r & 1 ? "odd"' in text else "count"))
+    return found

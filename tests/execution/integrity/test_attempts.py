@@ -2,6 +2,7 @@
 judges all)."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,9 @@ from benchmarks.cheats import Bench, Judged, table
 from pie_bench.execution.environment import Environment
 from pie_bench.execution.executor import Executor
 from pie_bench.execution.sandbox.sandbox import Sandbox
+from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.store import MeasurementStore
-from tests.execution.integrity.attempts import attempts
+from tests.execution.integrity.attempts import INSTEAD, attempts
 
 SAMPLE = {
     ("forging", "gem5's reset"): "forbidden before it runs",
@@ -49,6 +51,27 @@ def test_it_is_caught_or_gains_nothing(bench: Bench, kind: str, name: str) -> No
     (attempt,) = [each for each in attempts() if (each.kind, each.name) == (kind, name)]
     judged = bench.judge(attempt)
     assert judged.by == SAMPLE[kind, name], judged
+
+
+def test_other_processors_have_counterparts(foreign: Environment, sandbox: Sandbox, tmp_path: Path) -> None:
+    isa = foreign.spec.toolchain.isa.name
+    here, there = attempts(), attempts(isa)
+    assert {each.name for each in there} - {each.name for each in here} <= {name for name, _ in INSTEAD[isa].values()}
+    assert INSTEAD[isa].keys() <= {(each.kind, each.name) for each in here}
+    executor = Executor(foreign, sandbox, MeasurementStore(tmp_path / "measurements.sqlite"))
+    forbidden = {
+        ("clock", "a counter, as bytes"),
+        ("environment", "the processor's number"),
+        ("environment", "what the processor supports"),
+        ("uncounted execution", "a system call by hand"),
+        ("uncounted execution", "code in data"),
+        ("forging", "gem5's reset"),
+    }
+    for attempt in there:
+        if (attempt.kind, attempt.name) in forbidden:
+            candidate = Candidate("p", "candidate", 0, attempt.code)
+            assert isinstance(found := executor.examine(candidate, ()), Verdict), attempt.name
+            assert found.outcome == "forbidden", (attempt.name, found.compile_log)
 
 
 def test_the_table_names_what_got_through() -> None:

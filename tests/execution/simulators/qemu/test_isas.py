@@ -14,7 +14,6 @@ from pie_bench.errors import UserError
 from pie_bench.execution.environment import Environment, load_environment_spec
 from pie_bench.execution.executor import Executor, open_environment
 from pie_bench.execution.isa import AARCH64, HOST_COMPILER, ISAS, RISCV64, X86_64, Isa, isa_of
-from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.sandbox import Command, File, Sandbox
 from pie_bench.execution.simulators.qemu import build
 from pie_bench.execution.simulators.qemu.simulator import QemuSimulator
@@ -23,7 +22,6 @@ from pie_bench.hashing import sha256
 from pie_bench.run.verdict import Candidate, Verdict
 from pie_bench.store import MeasurementStore
 
-ENVIRONMENTS = {"boom": RISCV64, "neoverse": AARCH64}
 INT, MULT, DIV, FADD, FCMP, FCVT, FMULT, FDIV, FMISC = 1, 2, 3, 4, 5, 6, 7, 8, 10
 LOAD, STORE, FMA = "25L", "26S", 27
 F, V, FLAGS, SP = 32, 40, 32, 31  # where RISC-V's f0, AArch64's v0, flags and stack pointer are in `Register`
@@ -133,21 +131,29 @@ int main() {
     std::cout << s << "\\n"; }"""
 TESTS = [TestCase("a", b"3 6 9\n", b"6\n"), TestCase("b", b"30\n" * 200, b"2000\n")]
 ASKS = {
-    RISCV64: {"rdcycle": "rdcycle %0", "ecall": "li a7, 172\\necall\\nmv %0, a0"},
-    AARCH64: {"mrs of a counter": "mrs %0, cntvct_el0", "svc": "mov x8, 172\\nsvc 0\\nmov %0, x0"},
+    RISCV64: {
+        "rdcycle": "rdcycle %0",
+        "ecall": "li a7, 172\\necall\\nmv %0, a0",
+        "gem5 pseudo-instruction": "li %0, 7\\n.insn r 0x7b, 0, 0x40, x0, x0, x0",
+    },
+    AARCH64: {
+        "mrs of a counter": "mrs %0, cntvct_el0",
+        "svc": "mov x8, 172\\nsvc 0\\nmov %0, x0",
+        "gem5 pseudo-instruction": "mov %0, 7\\n.inst 0xff400110",
+    },
 }
-
-
-@pytest.fixture(scope="module", params=list(ENVIRONMENTS))
-def foreign(request: pytest.FixtureRequest, sandbox: Sandbox) -> Environment:
-    """Each of the environments for another processor, opened as a user would."""
-    try:
-        build_roots(request.param, sandbox)
-    except UserError as error:
-        if "no Debian mirror has it" in str(error):
-            pytest.skip(f"needs a Debian mirror: {error}")
-        raise
-    return open_environment(load_environment_spec(request.param), sandbox)
+AS_NUMBERS = {
+    RISCV64: {
+        "rdcycle": ".4byte 0xc0102573",
+        "ecall": ".2byte 0x0073, 0",
+        "gem5 pseudo-instruction": ".byte 0x7b, 0, 0, 0x80",
+    },
+    AARCH64: {
+        "mrs of a counter": ".8byte 0xd503201fd53be040",
+        "svc": ".2byte 0x0001, 0xd400",
+        "gem5 pseudo-instruction": ".4byte 0xff400110",
+    },
+}
 
 
 @pytest.fixture
@@ -282,6 +288,10 @@ def test_instructions_are_limited(foreign: Environment, sandbox: Sandbox, tmp_pa
 def test_probing_is_forbidden(executor: Executor, foreign: Environment) -> None:
     for said, asks in ASKS[foreign.spec.toolchain.isa].items():
         code = f'#include <cstdio>\nint main() {{ long n; asm volatile("{asks}" : "=r"(n)); return n == 7; }}'
+        verdict = judged(executor, code, role="candidate")
+        assert (verdict.outcome, verdict.detail) == ("forbidden", f"{said} in main")
+    for said, bytes_ in AS_NUMBERS[foreign.spec.toolchain.isa].items():
+        code = f'int main(int n, char**) {{ if (n == 7) asm volatile("{bytes_}"); }}'
         verdict = judged(executor, code, role="candidate")
         assert (verdict.outcome, verdict.detail) == ("forbidden", f"{said} in main")
     code = "#include <sys/socket.h>\nint main() { return socket(1, 1, 0) < 0 ? 0 : 1; }"
