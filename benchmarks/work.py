@@ -39,6 +39,7 @@ from pie_bench.run.measurement import Measurement
 
 LEAST, MOST, INPUTS = 50e-6, 450e-6, 13  # seconds of work, inputs per program
 MOST_INSTRUCTIONS = 20_000_000  # while inputs are looked for; 450 µs are 12 million at the most
+MOST_TICKS = 5_000_000_000  # of a simulation in gem5: 5 ms
 PAIRED = 2  # inputs of a slow program on which its fast one is measured too
 Item = TypeVar("Item")
 Times = tuple[float, float]  # whole, start-up (seconds)
@@ -87,12 +88,14 @@ def spread(items: list[Item], n: int) -> list[Item]:
 class Lab:
     """Compiles and measures in one environment."""
 
-    def __init__(self, name: str, max_instructions: int | None = None):
+    def __init__(self, name: str, max_instructions: int | None = None, max_ticks: int | None = None):
         sandbox = choose_sandbox()
         build_roots(name, sandbox)
         spec = load_environment_spec(name)
         if max_instructions is not None:
             spec = spec.model_copy(update={"max_instructions": max_instructions})
+        if max_ticks is not None:
+            spec = spec.model_copy(update={"simulator": spec.simulator.model_copy(update={"max_ticks": max_ticks})})
         environment = open_environment(spec, sandbox)
         self.toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
         self._simulator = open_simulator(environment, sandbox)
@@ -140,7 +143,7 @@ def larger_inputs(test: bytes, work: Callable[[bytes], float | None]) -> list[by
 
 
 def record(file: Path, datasets: list[str], limit: int | None, environment: str, ruler: str) -> None:
-    gem5, quick = Lab(environment), Lab(ruler, MOST_INSTRUCTIONS)
+    gem5, quick = Lab(environment, max_ticks=MOST_TICKS), Lab(ruler, MOST_INSTRUCTIONS)
     codes: dict[tuple[str, str], str] = {}
 
     def measure(problem: str, name: str, inputs: list[bytes]) -> None:

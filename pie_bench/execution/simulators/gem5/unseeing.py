@@ -16,7 +16,8 @@ _BLIND = frozenset(
     "set_tid_address uname".split()
 )
 _ON_FILES = frozenset({"close", "fstat", "lseek", "pread64", "read"})  # of a library
-_ON_PATHS = {"access": 0, "faccessat": 1, "lstat": 0, "newfstatat": 1, "open": 0, "openat": 1, "stat": 0}  # index of the path
+# The index of the path among the arguments.
+_ON_PATHS = {"access": 0, "faccessat": 1, "lstat": 0, "newfstatat": 1, "open": 0, "openat": 1, "stat": 0}
 _LIBRARIES = ("/usr/lib", "/lib", "/etc/ld.so.")
 _END = "exit_group"
 _RSEQ = re.compile(r"\d+ Unknown syscall 293")  # rseq on AArch64 and RISC-V, which QEMU 7.2 has no name for
