@@ -90,6 +90,7 @@ def cache(parameters):
 def machine(job, executable, cpu, timing):
     """The whole system around `cpu`, ready to run `executable` in syscall-emulation mode."""
     parameters = job["parameters"]
+    m5.core.setInterpDir(job["root"].rstrip("/"))  # before anything opens the program: that opens its loader, too
     system = objects.System()
     system.clk_domain = objects.SrcClockDomain(clock=parameters["clock"], voltage_domain=objects.VoltageDomain())
     system.mem_mode = "timing" if timing else "atomic"
@@ -157,7 +158,6 @@ def machine(job, executable, cpu, timing):
     )
     cpu.createThreads()
     root = objects.Root(full_system=False, system=system)
-    m5.core.setInterpDir(job["root"].rstrip("/"))
     m5.instantiate()
     return root
 

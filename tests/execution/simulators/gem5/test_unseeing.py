@@ -43,6 +43,7 @@ def test_a_start_up_that_sees_nothing() -> None:
         b'openat(-100,"/usr/lib/../../dev/stdin",O_RDONLY) = 3',
         b"clock_gettime(CLOCK_MONOTONIC,0x0000004006005d20) = 0 ({tv_sec = 46006,tv_nsec = 180046910})",
         b"getpid() = 2",
+        b'readlinkat(AT_FDCWD,"/proc/self/fd/0",0x00000040040ffd20,4096) = 10',
         b"clone(CLONE_VM,child_stack=0x0000000000000000) = 3",
         b"write(2,0x2024,18)2 exit_group(0)\n = 18",
         b"Unknown syscall 500",
