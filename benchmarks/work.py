@@ -32,6 +32,7 @@ from pie_bench.execution.environment import load_environment_spec
 from pie_bench.execution.executor import open_environment
 from pie_bench.execution.roots import build_roots
 from pie_bench.execution.sandbox.choose import choose_sandbox
+from pie_bench.execution.simulators.gem5.startup import stopped_at_main
 from pie_bench.execution.simulators.kind import open_simulator
 from pie_bench.execution.toolchain import Toolchain
 from pie_bench.metrics.best_at_k import OPTIMIZED_SPEEDUP
@@ -99,10 +100,19 @@ class Lab:
         environment = open_environment(spec, sandbox)
         self.toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
         self._simulator = open_simulator(environment, sandbox)
+        self._isa = spec.toolchain.isa
 
     def times(self, binary: bytes, inputs: list[bytes]) -> list[Times | None]:
         """The times on each input; None where the program did not end well."""
-        return [self._times(each) if each.outcome == "ok" else None for each in self._simulator.measure(binary, inputs)]
+        found = [
+            self._times(each) if each.outcome == "ok" else None for each in self._simulator.measure(binary, inputs)
+        ]
+        stopped = stopped_at_main(binary, self._isa)
+        if stopped is None or all(times is None or times[1] for times in found):
+            return found
+        # The ruler ends a static program's start-up at its entry point, before anything of it; gem5 ends it at `main`.
+        (until_main,) = self._simulator.measure(stopped, [b""])
+        return [None if times is None else (times[0], self._times(until_main)[0]) for times in found]
 
     def _times(self, measurement: Measurement) -> Times:
         return self._simulator.seconds(measurement.counters), self._simulator.seconds(measurement.startup_counters)
