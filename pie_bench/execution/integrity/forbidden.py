@@ -20,6 +20,7 @@ from pie_bench.execution.sandbox.sandbox import SandboxError
 
 # objdump shows x86 code byte by byte, and instructions of fixed size as words.
 _INSTRUCTION = re.compile(r" *[0-9a-f]+:\t((?:[0-9a-f]{2} )+|[0-9a-f]{16}|[0-9a-f]{8}|[0-9a-f]{4}) *\t(\S.*)")
+_LONGEST_PATTERN = 8  # bytes; those of `Isa.instructions` have at most 4
 _X87 = re.compile(r"f(?!wait|xsave|xrstor|emms)")
 # Functions of libgcc (`Isa.compilers_own`).
 _COMPILERS_OWN = ("__cpu_indicator_init", "get_available_features")
@@ -223,9 +224,9 @@ def _in_function(
 ) -> str | None:
     data = b""  # objdump shows what an assembler was given as numbers as data, where symbols tell the two apart
     for raw, said in instructions:
-        data = data + raw if said.startswith(".") else b""
+        data = data[-_LONGEST_PATTERN:] + raw if said.startswith(".") else b""
         for name, (pattern, mnemonic) in suspects.items():
-            if re.search(pattern, data, re.DOTALL):
+            if data and re.search(pattern, data, re.DOTALL):
                 return f"{name} in {{}}"
             if re.match(pattern, _without_prefixes(raw), re.DOTALL) and said.split()[0] == mnemonic:
                 return f"{name} in {{}}"
