@@ -107,8 +107,9 @@ class Lab:
         found = [
             self._times(each) if each.outcome == "ok" else None for each in self._simulator.measure(binary, inputs)
         ]
-        stopped = stopped_at_main(binary, self._isa)
-        if stopped is None or all(times is None or times[1] for times in found):
+        lacks_startup = any(times is not None and not times[1] for times in found)
+        stopped = stopped_at_main(binary, self._isa) if lacks_startup else None
+        if stopped is None:
             return found
         # The ruler ends a static program's start-up at its entry point, before anything of it; gem5 ends it at `main`.
         (until_main,) = self._simulator.measure(stopped, [b""])

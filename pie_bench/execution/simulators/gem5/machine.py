@@ -51,9 +51,13 @@ def processor(job):
 
 def class_for(job, name, before):
     """gem5's class for the program's instruction set; `before`: what it was called in binaries with only one."""
-    found = getattr(objects, job["isa"] + name, None) or getattr(objects, before, None)
+    found = getattr(objects, job["isa"] + name, None)
+    if found is None and job["isa"] == "X86":
+        found = getattr(objects, before, None)
     if found is None:
-        raise SystemExit("this gem5 was built without %s" % job["isa"])
+        sys.stderr.write("it was built without the instruction set %s\n" % job["isa"])
+        sys.stderr.flush()
+        os._exit(1)  # gem5 prints a traceback behind any other exit
     return found
 
 
