@@ -2,8 +2,8 @@
 
 `payload` and `simulator` allow what a contest program (and QEMU around it) needs and refuse the rest with EPERM:
 processes cannot fork and calls cannot wait, so idle time cannot pass for work. `emulated` is `payload` plus what QEMU
-itself needs. `compile` must fork (g++ starts cc1plus,
-as and ld) and refuses whatever reaches into other processes, the network or the kernel's administration.
+itself needs. `compile` must fork (g++ starts cc1plus, as and ld) and refuses whatever reaches into other processes, the
+network or the kernel's administration.
 `server` is `simulator` plus what a process that serves inputs needs to fork a child for each; the child drops that, by
 stacking `simulator` on top, before the program sees its input. `gem5` is what gem5 needs; untrusted code is simulated
 there, instruction by instruction, and makes no system calls of its own.
