@@ -18,11 +18,11 @@ def find_gem5(spec: EnvironmentSpec, sandbox: Sandbox) -> tuple[Gem5, dict[str, 
     """The first suitable gem5 of this machine, with its version, golden ticks, and the version of machine.py.
 
     UserError, with every remedy, if there is none: no gem5, only other versions, or one whose ticks for the golden
-    program differ from those known for its version.
+    program differ from those known for its version or show a fault.
     """
     assert isinstance(spec.simulator, Gem5Spec)
     problems = []
-    for candidate in gem5_candidates(spec.simulator, sandbox):
+    for candidate in gem5_candidates(spec, sandbox):
         if isinstance(candidate, str):
             problems.append(candidate)
             continue
@@ -50,6 +50,8 @@ def not_usable(spec: Gem5Spec, version: str, ticks: int) -> str | None:
     """Why a gem5 of this version and golden ticks is unsuitable for this environment; None if it is suitable."""
     if not any(f"{version}.".startswith(f"{release}.") for release in spec.versions):
         return f"is gem5 {version}, but this environment accepts {', '.join(spec.versions)}"
+    if ticks in spec.faulty_ticks:
+        return f"gem5 {version} has a fault: {spec.faulty_ticks[ticks]}"
     known = spec.golden_ticks.get(version)
     if known is not None and known != ticks:
         return (

@@ -36,7 +36,7 @@ class Gem5Kind:
         """Every way to a gem5, with its version and the ticks of the golden program."""
         assert isinstance(spec.simulator, Gem5Spec)
         what = f"gem5 of {spec.environment}"
-        for candidate in gem5_candidates(spec.simulator, sandbox):
+        for candidate in gem5_candidates(spec, sandbox):
             if isinstance(candidate, str):
                 yield Finding(what, False, candidate)
                 continue

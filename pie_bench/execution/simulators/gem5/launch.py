@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pie_bench.errors import UserError
+from pie_bench.execution.environment import EnvironmentSpec
 from pie_bench.execution.sandbox.sandbox import CHANNEL, Command, Connected, File, Limits, Sandbox
 from pie_bench.execution.simulators.gem5.container import ContainerGem5, docker_client, ensure_image
 from pie_bench.execution.simulators.gem5.spec import Gem5Spec
@@ -77,14 +78,15 @@ class ImageGem5:
         return self._container.serve(_FLAGS, {**job, "root": f"{_ROOT_INSIDE}/"}, files, root, limits)
 
 
-def gem5_candidates(spec: Gem5Spec, sandbox: Sandbox) -> Iterator[Gem5 | str]:
+def gem5_candidates(spec: EnvironmentSpec, sandbox: Sandbox) -> Iterator[Gem5 | str]:
     """Every way to a gem5 in order of preference, or one line that says why it is unusable and what to do."""
     for named in filter(None, os.environ.get(BINARY_VARIABLE, "").split(os.pathsep)):
         path = Path(named).expanduser().resolve()
         if path.is_file() and os.access(path, os.X_OK):
             yield BinaryGem5(path, sandbox)
         else:
-            yield f"{BINARY_VARIABLE}: {named}: no program there; set it to a gem5 binary built for X86"
+            built_for = spec.toolchain.isa.gem5
+            yield f"{BINARY_VARIABLE}: {named}: no program there; set it to a gem5 binary built for {built_for}"
     on_path = shutil.which("gem5")
     if on_path:
         yield BinaryGem5(Path(on_path).resolve(), sandbox)
@@ -94,7 +96,8 @@ def gem5_candidates(spec: Gem5Spec, sandbox: Sandbox) -> Iterator[Gem5 | str]:
     except UserError as error:
         yield str(error)
         return
-    for image in (chosen,) if chosen else spec.images:
+    assert isinstance(spec.simulator, Gem5Spec)
+    for image in (chosen,) if chosen else spec.simulator.images:
         try:
             digest = ensure_image(client, image)
         except UserError as error:

@@ -110,8 +110,10 @@ def test_a_file_that_is_not_a_binary_is_named(
     monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PIE_GEM5_BINARY", str(tmp_path / "gem5.opt"))
-    line = next(gem5_candidates(GEM5, sandbox))
-    assert line == f"PIE_GEM5_BINARY: {tmp_path / 'gem5.opt'}: no program there; set it to a gem5 binary built for X86"
+    for name, isa in (("gem5-skylake", "X86"), ("gem5-neoverse", "Arm")):
+        line = next(gem5_candidates(load_environment_spec(name), sandbox))
+        missing = f"PIE_GEM5_BINARY: {tmp_path / 'gem5.opt'}: no program there"
+        assert line == f"{missing}; set it to a gem5 binary built for {isa}"
 
 
 def test_only_known_ticks_of_an_accepted_version_serve() -> None:
@@ -120,6 +122,9 @@ def test_only_known_ticks_of_an_accepted_version_serve() -> None:
     assert not_usable(spec, "20.1.0.2", 9) is None, "nothing is known of this version yet"
     assert "8 ticks" in (not_usable(spec, "24.0.0.1", 8) or "")
     assert "this environment accepts 24.0, 20.1" in (not_usable(spec, "24.01", 7) or "")
+    faulty = spec.model_copy(update={"faulty_ticks": {9: "it forgets; update it"}})
+    assert not_usable(faulty, "20.1.0.2", 9) == "gem5 20.1.0.2 has a fault: it forgets; update it"
+    assert not_usable(faulty, "20.1.0.2", 10) is None
 
 
 @pytest.fixture(scope="module")
