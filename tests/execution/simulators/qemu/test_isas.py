@@ -178,13 +178,14 @@ def test_each_has_its_own_sources() -> None:
         assert {"arch.h", "arch.cpp", "decode.cpp", "core.cpp", "plugin.cpp"} <= names
 
 
-def test_sources_that_count_the_same_share_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert build.counted_as(X86_64) != build.source_sums(X86_64), (
+@pytest.mark.parametrize("isa", ISAS.values(), ids=lambda isa: isa.name)
+def test_sources_that_count_the_same_share_a_hash(isa: Isa, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build.counted_as(isa) != build.source_sums(isa), (
         "counts_as.json is of other sources: compare the counts anew, or delete it"
     )
-    changed = {**build.source_sums(X86_64), "core.cpp": "0"}
+    changed = {**build.source_sums(isa), "core.cpp": "0"}
     monkeypatch.setattr(build, "source_sums", lambda isa: changed)
-    assert build.counted_as(X86_64) == changed, "what was compared are those sources only"
+    assert build.counted_as(isa) == changed, "what was compared are those sources only"
 
 
 def test_a_foreign_compiler_needs_a_root(tmp_path: Path) -> None:
@@ -329,3 +330,43 @@ def test_the_human_rewrites_of_mini_are_faster(executor: Executor) -> None:
     slow, fast = (judged(executor, code, tests) for code in (pair.src_code, pair.tgt_code))
     assert (slow.outcome, fast.outcome) == ("ok", "ok")
     assert slow.runtime_seconds > fast.runtime_seconds  # type: ignore[operator]
+
+
+def test_callbacks_on_an_arm64_host(foreign: Environment, sandbox: Sandbox) -> None:
+    """Each is itself, not the first of its file."""
+    isa = foreign.spec.toolchain.isa
+    if isa is not AARCH64:
+        pytest.skip("a host that no plugin is compiled for")
+    library = """
+        #include "qemu.h"
+        QEMU_CALLBACK_WITH_REGISTERS(one)
+        QEMU_CALLBACK_WITH_REGISTERS(two)
+        extern "C" void one_with_registers(unsigned, void* said, CPUArchState*) { *static_cast<int*>(said) = 1; }
+        extern "C" void two_with_registers(unsigned, void* said, CPUArchState*) { *static_cast<int*>(said) = 2; }
+        __attribute__((noinline)) int of(qemu_plugin_vcpu_udata_cb_t callback) {
+            int said = 0;
+            callback(0, &said);
+            return said;
+        }
+        __attribute__((visibility("default"))) int told() { return 10 * of(one) + of(two); }
+    """
+    compiler = foreign.spec.toolchain.compiler
+    script = (
+        f"cd /tmp && {compiler} -O3 -fPIC -fvisibility=hidden -shared /w/library.cpp -o library.so && "
+        f"{compiler} /w/program.cpp ./library.so -o program && {isa.qemu} -L /{isa.sysroot} ./program"
+    )
+    finished = sandbox.run(
+        Command(
+            ["/bin/sh", "-c", script],
+            files={
+                "/w/qemu.h": File((build._SOURCES / "qemu.h").read_bytes()),
+                "/w/library.cpp": File(library.encode()),
+                "/w/program.cpp": File(b"int told();\nint main() { return told(); }\n"),
+            },
+            environment={"PATH": "/usr/bin", "LC_ALL": "C"},
+            root=foreign.root,
+        ),
+        foreign.spec.compile_limits,
+        "compile",
+    )
+    assert finished.exit_code == 12, finished.stderr.decode()

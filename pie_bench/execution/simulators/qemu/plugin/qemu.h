@@ -77,8 +77,10 @@ constexpr int PAGE_READ = 1, PAGE_WRITE = 2, PAGE_EXEC = 4, PAGE_VALID = 8, PAGE
     extern "C" void name(unsigned vcpu, void* data);                                                                  \
     asm(".text\n.type " #name ", @function\n" #name ":\n\tmov %rbp, %rdx\n\tjmp " #name "_with_registers\n");
 #elif defined(__aarch64__)
+// Global, because the global offset table has one entry for all of a file's local labels here: the first's address.
 #define QEMU_CALLBACK_WITH_REGISTERS(name)                                                                            \
     extern "C" void name##_with_registers(unsigned vcpu, void* data, CPUArchState* guest);                             \
     extern "C" void name(unsigned vcpu, void* data);                                                                  \
-    asm(".text\n.type " #name ", %function\n" #name ":\n\tmov x2, x19\n\tb " #name "_with_registers\n");
+    asm(".text\n.global " #name "\n.hidden " #name "\n.type " #name ", %function\n" #name                             \
+        ":\n\tmov x2, x19\n\tb " #name "_with_registers\n");
 #endif
