@@ -91,12 +91,15 @@ def gem5_candidates(spec: EnvironmentSpec, sandbox: Sandbox) -> Iterator[Gem5 | 
     if on_path:
         yield BinaryGem5(Path(on_path).resolve(), sandbox)
     chosen = os.environ.get(IMAGE_VARIABLE)
+    assert isinstance(spec.simulator, Gem5Spec)
+    if not chosen and not spec.simulator.images:
+        yield f"no container image has a gem5 for {spec.environment}; build one and set {BINARY_VARIABLE} to it"
+        return
     try:
         client = docker_client()
     except UserError as error:
         yield str(error)
         return
-    assert isinstance(spec.simulator, Gem5Spec)
     for image in (chosen,) if chosen else spec.simulator.images:
         try:
             digest = ensure_image(client, image)

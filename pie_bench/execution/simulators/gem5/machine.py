@@ -11,9 +11,9 @@ socket to connect to.
 A program's start-up is the same for every input, and simulating it is nearly all the work. So it is simulated once, up
 to a point before anything can have looked at the input. The harness chooses that point and passes it as
 `stopped_at_fork`, a copy of the program that ends there. The number of instructions before it is counted first, on that
-copy, by the fast `AtomicSimpleCPU`. On Arm the out-of-order core counts them itself: gem5's two processors differ there
-(`AtomicSimpleCPU` counts 4,100 more of libstdc++'s 1.3 million), and a stop after `main` would share what the program has
-read. From the fork a child continues for each input.
+copy, by the fast `AtomicSimpleCPU`. On Arm the out-of-order core itself counts them: there gem5's two processors differ
+(`AtomicSimpleCPU` counts 4,100 more of libstdc++'s 1.3 million), and a stop after `main` would share among all inputs
+what the program has read. From there a forked child continues for each input.
 
 Messages on the socket are JSON objects: out `{"ready": {...}}`; in `{"run": NUMBER}` with the descriptors of
 stdin, stdout, stderr and of the report; out `{"done": NUMBER, "status": WAIT_STATUS}` when the report is complete.

@@ -116,6 +116,15 @@ def test_a_file_that_is_not_a_binary_is_named(
         assert line == f"{missing}; set it to a gem5 binary built for {isa}"
 
 
+def test_an_environment_without_images_asks_for_a_binary(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    for variable in ("PIE_GEM5_BINARY", "PIE_GEM5_IMAGE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(launch.shutil, "which", lambda _: None)
+    line = "no usable gem5:  no container image has a gem5 for gem5-boom; build one and set PIE_GEM5_BINARY to it"
+    with pytest.raises(UserError, match=line):
+        find_gem5(load_environment_spec("gem5-boom"), sandbox)
+
+
 def test_only_known_ticks_of_an_accepted_version_serve() -> None:
     spec = GEM5.model_copy(update={"versions": ("24.0", "20.1"), "golden_ticks": {"24.0.0.1": 7}})
     assert not_usable(spec, "24.0.0.1", 7) is None
