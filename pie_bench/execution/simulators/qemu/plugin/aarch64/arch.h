@@ -6,9 +6,9 @@
 
 #include "linux.h"
 
-/// Registers as the renamer sees them: x0 to x30, the stack pointer, the flags, v0 to v31.
+/// Registers as the renamer sees them: x0 to x30, the stack pointer, the flags, one of micro-code's, v0 to v31.
 enum Register : uint8_t {
-    X0 = 0, LINK = 30, SP = 31, FLAGS = 32,
+    X0 = 0, LINK = 30, SP = 31, FLAGS = 32, MICRO = 33,
     V0 = 40,
     NO_REGISTER = 126,  // as a source: always ready
     NOWHERE = 127,      // as a destination: never read

@@ -1,4 +1,5 @@
-// A64 as gem5 has it (src/arch/arm/isa): mostly one micro-operation an instruction; a second one writes an address back.
+// A64 as gem5 has it (src/arch/arm/isa): mostly one micro-operation an instruction; a second one writes an address back,
+// and pairs take up to six (src/arch/arm/insts/macromem.cc).
 // Source of the encodings: Arm Architecture Reference Manual for A-profile (DDI 0487), chapter C4. What a Neoverse N1 does
 // not have (SVE, pointer authentication) is unsupported.
 // SPDX-License-Identifier: GPL-2.0-or-later
@@ -54,7 +55,7 @@ class Decoder {
         for (unsigned r : destinations) {
             if (r == NOTHING) continue;
             op.destination[n++] = uint8_t(r);
-            if (r < FLAGS) ++op.integers;
+            if (r < FLAGS || r == MICRO) ++op.integers;
             if (r >= V0) ++op.floats;
         }
         i_.ops.push_back(op);
@@ -135,15 +136,30 @@ class Decoder {
             if (bit(24)) return false;
             return bits(31, 30) == 3 && !is_vector ? nothing() : load({}, {is_vector ? v(rd()) : x(rd())});
         }
-        case 5: {  // pair
-            const unsigned a = is_vector ? v(rd()) : x(rd()), b = is_vector ? v(ra()) : x(ra());
-            if (bit(22)) load({rn()}, {a, b});
-            else store({rn(), a, b});
-            return bit(23) ? !bit(24) || bits(24, 23) == 3 ? write_back() : true : true;
-        }
+        case 5: return pair(is_vector);
         case 7: return single(is_vector);
         default: return false;
         }
+    }
+
+    // ldp, stp (gem5's PairMemOp): the address is computed first unless it is the base as it stands; a load brings both
+    // registers at once up to 16 bytes, a store takes one of 8 bytes for each.
+    bool pair(bool is_vector) {
+        const unsigned a = is_vector ? v(rd()) : x(rd()), b = is_vector ? v(ra()) : x(ra());
+        const unsigned bytes = is_vector ? 4u << bits(31, 30) : bit(31) ? 8 : 4;
+        const bool is_post = bits(24, 23) == 1;
+        const unsigned base = is_post ? rn() : unsigned(MICRO);
+        if (!is_post) alu({rn()}, {base});
+        if (bit(22)) {
+            if (bytes == 16) load({base}, {a}), load({base}, {b});
+            else load({base}, {a, b});
+        } else if (bytes == 4) {
+            store({base, a, b});
+        } else {
+            for (unsigned data : {a, b})
+                for (unsigned part = 0; part < bytes; part += 8) store({base, data});
+        }
+        return bit(23) ? alu({base}, {rn()}) : true;
     }
 
     bool single(bool is_vector) {
