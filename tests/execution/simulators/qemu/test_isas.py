@@ -24,7 +24,7 @@ from pie_bench.store import MeasurementStore
 
 INT, MULT, DIV, FADD, FCMP, FCVT, FMULT, FDIV, FMISC = 1, 2, 3, 4, 5, 6, 7, 8, 10
 LOAD, STORE, FMA = "25L", "26S", 27
-F, V, FLAGS, SP = 32, 40, 32, 31  # where RISC-V's f0, AArch64's v0, flags and stack pointer are in `Register`
+F, V, FLAGS, MICRO, SP = 32, 40, 32, 33, 31  # RISC-V's f0; AArch64's v0, flags, micro-code's, stack pointer
 # What the assembler makes of a line, as decode_test.cpp says it.
 DECODED = {
     RISCV64: {
@@ -90,8 +90,13 @@ DECODED = {
         "ldr x0, [x1, x2, lsl #3]": f"{LOAD} 1 2 > 0",
         "ldr x0, [x1], #8": f"{LOAD} 1 > 0 + {INT} 1 > 1",
         "ldp x29, x30, [sp], #32": f"{LOAD} {SP} > 29 30 + {INT} {SP} > {SP}",
-        "ldp x0, x1, [sp, #16]": f"{LOAD} {SP} > 0 1",
-        "stp x29, x30, [sp, #-32]!": f"{STORE} {SP} 29 30 > + {INT} {SP} > {SP}",
+        "ldp x0, x1, [sp, #16]": f"{INT} {SP} > {MICRO} + {LOAD} {MICRO} > 0 1",
+        "ldp q0, q1, [x2]": f"{INT} 2 > {MICRO} + {LOAD} {MICRO} > {V} + {LOAD} {MICRO} > {V + 1}",
+        "stp x29, x30, [sp, #-32]!": (
+            f"{INT} {SP} > {MICRO} + {STORE} {MICRO} 29 > + {STORE} {MICRO} 30 > + {INT} {MICRO} > {SP}"
+        ),
+        "stp w0, w1, [x2]": f"{INT} 2 > {MICRO} + {STORE} {MICRO} 0 1 >",
+        "stp q0, q1, [x2], #32": " + ".join([*(f"{STORE} 2 {V + k} >" for k in (0, 0, 1, 1)), f"{INT} 2 > 2"]),
         "str xzr, [x1]": f"{STORE} 1 >",
         "ldr d0, [x1]": f"{LOAD} 1 > {V}",
         "str q0, [x1, #16]": f"{STORE} 1 {V} >",
@@ -180,7 +185,8 @@ def test_each_has_its_own_sources() -> None:
 
 @pytest.mark.parametrize("isa", ISAS.values(), ids=lambda isa: isa.name)
 def test_sources_that_count_the_same_share_a_hash(isa: Isa, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert build.counted_as(isa) != build.source_sums(isa), (
+    file = Path(build.__file__).parent / "plugin" / isa.name / "counts_as.json"
+    assert not file.exists() or build.counted_as(isa) != build.source_sums(isa), (
         "counts_as.json is of other sources: compare the counts anew, or delete it"
     )
     changed = {**build.source_sums(isa), "core.cpp": "0"}
