@@ -22,25 +22,37 @@ pytestmark = pytest.mark.gem5
 Compile = Callable[[str], bytes]
 
 
-@pytest.fixture(scope="module")
-def environment(pinned_root: Path, sandbox: Sandbox) -> Environment:
+def opened(name: str, sandbox: Sandbox) -> Environment:
     if not os.environ.get("PIE_GEM5_BINARY") and not os.environ.get("PIE_GEM5_IMAGE"):
         pytest.skip("needs gem5: set PIE_GEM5_BINARY or PIE_GEM5_IMAGE")
     try:
-        return open_environment(load_environment_spec("gem5-skylake"), sandbox)
+        return open_environment(load_environment_spec(name), sandbox)
     except PieBenchError as error:
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="module")
-def simulator(environment: Environment, sandbox: Sandbox) -> Gem5Simulator:
+def simulator_of(environment: Environment, sandbox: Sandbox) -> Gem5Simulator:
     simulator = open_simulator(environment, sandbox)
     assert isinstance(simulator, Gem5Simulator)
     return simulator
 
 
 @pytest.fixture(scope="module")
+def environment(pinned_root: Path, sandbox: Sandbox) -> Environment:
+    return opened("gem5-skylake", sandbox)
+
+
+@pytest.fixture(scope="module")
+def simulator(environment: Environment, sandbox: Sandbox) -> Gem5Simulator:
+    return simulator_of(environment, sandbox)
+
+
+@pytest.fixture(scope="module")
 def compile_(environment: Environment, sandbox: Sandbox) -> Compile:
+    return compiler_of(environment, sandbox)
+
+
+def compiler_of(environment: Environment, sandbox: Sandbox) -> Compile:
     spec = environment.spec
     toolchain = Toolchain(spec.toolchain, spec.compile_limits, sandbox, environment.root)
 
@@ -86,7 +98,20 @@ INPUTS = [b"7\n", b"12345 and more that is not read\n"]
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_forked_and_separate_runs_are_the_same(name: str, simulator: Gem5Simulator, compile_: Compile) -> None:
-    binary = compile_(PROGRAMS[name])
+    assert_forks(simulator, compile_(PROGRAMS[name]))
+
+
+@pytest.mark.parametrize("name", ["gem5-boom", "gem5-neoverse"])
+def test_a_cpp_program_reads_its_own_input_on_other_processors(name: str, sandbox: Sandbox) -> None:
+    environment = opened(name, sandbox)
+    # It does nothing before it reads, after a start-up that is libstdc++'s.
+    code = (
+        "#include <iostream>\n#include <unistd.h>\nint main() { char b[99]; auto n = read(0, b, 99); std::cout << n; }"
+    )
+    assert_forks(simulator_of(environment, sandbox), compiler_of(environment, sandbox)(code))
+
+
+def assert_forks(simulator: Gem5Simulator, binary: bytes) -> None:
     with simulator._session(binary, fork=True) as session:
         forked = [ran for _, ran in simulator._all(session, INPUTS)]
         assert session.ready["fork"]["instructions"] > 50_000
