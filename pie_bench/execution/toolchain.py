@@ -206,7 +206,7 @@ class Toolchain:
             self._limits,
             "compile",
         )
-        if finished.exit_code != 0:
+        if finished.exit_code != 0 or not finished.stdout:  # that is head's exit code
             raise SandboxError(f"{compiler} does not run in the sandbox; install it: sudo apt-get install {compiler}")
         version, *paths = finished.stdout.decode().splitlines()
         facts = {"compiler": version}

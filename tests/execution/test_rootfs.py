@@ -210,12 +210,14 @@ def test_counts_are_those_of_every_other_host(environment: Environment, sandbox:
     assert {name: measurement.counters[name] for name in COUNTS} == COUNTS
 
 
-def test_root_must_be_reachable_for_the_sandboxs_user(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_root_must_be_reachable_for_the_sandboxs_user(tmp_path: Path, mechanism: Sandbox) -> None:
     if os.geteuid() != 0:
         pytest.skip("an ordinary user's sandbox runs as that user, who can enter the user's own folders")
+    if mechanism.name == "container":
+        pytest.skip("Docker's daemon mounts root file systems, and can enter every folder")
     closed = tmp_path / "closed"
     (closed / "usr").mkdir(parents=True)
     closed.chmod(0o700)
     limits = Limits(**{**LIMITS.model_dump(), "wall_seconds": 10})
     with pytest.raises(SandboxError, match="closed to other users.*PIE_BENCH_ROOTS"):
-        sandbox.run(Command(["/usr/bin/true"], root=closed), limits, "payload")
+        mechanism.run(Command(["/usr/bin/true"], root=closed), limits, "payload")

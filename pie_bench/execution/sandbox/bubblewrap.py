@@ -20,6 +20,7 @@ from pie_bench.execution.sandbox.memory import content_of, memory_file
 from pie_bench.execution.sandbox.process import (
     GRACE_SECONDS,
     Launch,
+    check_can_enter,
     find_program,
     finished_of,
     prlimit_options,
@@ -127,7 +128,7 @@ class BubblewrapSandbox:
             inherited.append(fd)
             options += ["--perms", "0555" if given.executable else "0444", "--ro-bind-data", str(fd), path]
         for path, shown in sorted(command.shown.items()):
-            _check_can_enter(shown)
+            check_can_enter(shown)
             options += ["--ro-bind", str(shown), path]
         for key, value in sorted(command.environment.items()):
             options += ["--setenv", key, value]
@@ -152,22 +153,10 @@ def _first_process(status: int) -> int | None:
     return None
 
 
-def _check_can_enter(path: Path) -> None:
-    """As root, the sandbox runs as another user, who must be able to reach what it is to be shown."""
-    if os.geteuid() != 0:
-        return
-    closed = next((part for part in (path, *path.parents) if not part.stat().st_mode & 0o001), None)
-    if closed is not None:
-        raise SandboxError(
-            f"{closed}: closed to other users, but the sandbox's user must reach {path}; move it to where everyone can "
-            "enter (root file systems: set PIE_BENCH_ROOTS)"
-        )
-
-
 def _root_options(root: Path | None) -> list[str]:
     if root is None:
         return ["--ro-bind", "/usr", "/usr"]
-    _check_can_enter(root)
+    check_can_enter(root)
     options = ["--ro-bind", str(root / "usr"), "/usr"]
     cache = root / "etc" / "ld.so.cache"
     return [*options, "--ro-bind", str(cache), "/etc/ld.so.cache"] if cache.exists() else options

@@ -327,3 +327,15 @@ def said_last(stderr: bytes) -> str:
     """The last line written to standard error."""
     lines = stderr.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else "no message"
+
+
+def check_can_enter(path: Path) -> None:
+    """As root, the sandbox runs as another user, who must be able to reach what it is to be shown."""
+    if os.geteuid() != 0:
+        return
+    closed = next((part for part in (path, *path.parents) if not part.stat().st_mode & 0o001), None)
+    if closed is not None:
+        raise SandboxError(
+            f"{closed}: closed to other users, but the sandbox's user must reach {path}; move it to where everyone can "
+            "enter (root file systems: set PIE_BENCH_ROOTS)"
+        )

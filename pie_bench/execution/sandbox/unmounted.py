@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from pie_bench.execution.sandbox import seccomp
 from pie_bench.execution.sandbox.folder import CWD, Folder, run_folder
-from pie_bench.execution.sandbox.process import Launch, Streams, finished_of, serving, streams
+from pie_bench.execution.sandbox.process import Launch, Streams, check_can_enter, finished_of, serving, streams
 from pie_bench.execution.sandbox.rooted import loader
 from pie_bench.execution.sandbox.sandbox import (
     REPORT_PATH,
@@ -147,5 +147,8 @@ class UnmountedSandbox(ABC):
         if command.root is not None and stage == "compile":
             environment["PATH"] = f"{folder.path / 'b'}:{environment.get('PATH', '/usr/bin')}"
         has_report = any(REPORT_PATH in argument for argument in command.argv)
-        roots = tuple(str(path) for path in (command.root, *command.shown.values()) if path is not None)
-        return Job(command.argv[0], argv, environment, limits, stage, profile, files, has_report, folder, uid, roots)
+        roots = [path for path in (command.root, *command.shown.values()) if path is not None]
+        for path in roots if uid is not None else ():
+            check_can_enter(path)
+        needed = tuple(str(path) for path in roots)
+        return Job(command.argv[0], argv, environment, limits, stage, profile, files, has_report, folder, uid, needed)
