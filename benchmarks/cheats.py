@@ -4,7 +4,7 @@ python -m benchmarks.cheats [--environment skylake] [--of-each N] [--results FIL
 
 Judges the programs of tests/execution/integrity/attempts.py in an environment, and has the guards check those that are
 right and at least 10 % faster, like `pie-bench run --guard`. With FILE, which gets one line of JSON per program, it
-resumes where it stopped; each environment needs a file of its own. All take about an hour of one core; `--of-each`
+resumes where it stopped; each environment needs a file of its own. All take about 20 minutes of one core; `--of-each`
 takes N of each kind, evenly spread over the list, and those that hold machine code of another processor.
 """
 
