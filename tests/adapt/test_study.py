@@ -58,7 +58,7 @@ def test_each_part_is_trained_by_its_own_recipe_and_evaluated(tmp_path: Path, mo
     assert [command[0] for command in commands] == ["run", "run", "adapt", "run", "run"]
     assert [row["task"] for row in rows] == ["pie_perf_cond", "pie_perf_cond_mixed"] * 2
     recipe = load_adapt_recipe(tmp_path / "out" / "recipes" / "m--perf_cond--few.yaml")
-    assert recipe == load_adapt_recipe("perf_cond", changes["few"])
+    assert recipe == load_adapt_recipe("perf_cond", {**changes["few"], "recipe": "perf_cond_few"})
     assert f"hf:{tmp_path}/out/models/m--perf_cond--few/model" in commands[-1]
     assert commands[-1][-2:] == ("--workers", "1")
     assert json.loads((tmp_path / "out" / "study.json").read_text())["runs"] == rows
