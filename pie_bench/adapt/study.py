@@ -137,13 +137,13 @@ def run_study(study: Study, base: Path, out: Path, *, arguments: Sequence[str] =
 
 
 def comparisons(study: Study, rows: Sequence[Mapping[str, Any]], out: Path) -> list[dict[str, Any]]:
-    """Pairs of runs, compared as by `pie-bench compare`."""
+    """Pairs of runs, compared as by `pie-bench compare`; the earlier one is B, so that a gain is positive."""
     from pie_bench.report.compare import compare
     from pie_bench.run.run import Run
 
     twos = itertools.combinations(rows, 2) if study.compare == "all" else ((rows[0], row) for row in rows[1:])
     found = []
-    for a, b in twos:
+    for b, a in twos:
         results = [Run(out / str(row["run"])).read_results() for row in (a, b)]
         compared = compare(results[0], results[1], str(a["run"]), str(b["run"]))
         found.append(compared.model_dump(mode="json"))

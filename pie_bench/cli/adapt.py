@@ -270,7 +270,9 @@ def study(arguments: argparse.Namespace) -> int:
 
     runs = [Run(arguments.out / row["run"]) for row in rows]
     print_summary([(run.read_results(), run.results_path) for run in runs])
-    for each in written["comparisons"]:
-        compared = Comparison.model_validate(each)
-        print_comparison(compared, [found for found in compared.differences if found.method == "best"])
+    comparisons = [Comparison.model_validate(each) for each in written["comparisons"]]
+    for number, compared in enumerate(comparisons, 1):
+        print()
+        shown = [each for each in compared.differences if each.method == "best"]
+        print_comparison(compared, shown, legend=number == len(comparisons))
     return 0
