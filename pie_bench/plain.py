@@ -17,6 +17,7 @@ _SAME = {ord(dash): "-" for dash in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\
 _LOOK_ALIKE = tuple("CYRILLIC GREEK ARMENIAN CHEROKEE COPTIC LISU OSAGE DESERET GEORGIAN TIFINAGH".split())
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u0130\u0132-\u0137\u0139-\u017e\u1e00-\u1eff]")
 _AT = re.compile(r" at (https?://\S+)")
+_ADAPTED = re.compile(r"sha256:[0-9a-f]+ adapted ([A-Za-z0-9._-]+) ")
 _LOCAL = re.compile(r"(?:~[^/]*|\.{0,2})/")
 
 
@@ -75,7 +76,7 @@ def same_name(one: str, other: str) -> bool:
 
 def shown_model(model: str, resolved: str = "", adapter: str | None = None) -> str:
     """A model's name in tables: `model @ host` where not the provider itself but another server answered."""
-    name = shown_name(public_name(model))
+    name = shown_name(public_model(model, resolved))
     at = _AT.search(resolved)
     if at is not None:
         try:
@@ -85,6 +86,14 @@ def shown_model(model: str, resolved: str = "", adapter: str | None = None) -> s
         return f"{name} @ {shown_name(host) or 'another server'}"
     label = re.search(r" weights (.+?) prompting ", resolved) if adapter in (None, "openai") else None
     return name if label is None else f"{name} @ a server of {shown_name(label[1])}"
+
+
+def public_model(model: str, resolved: str, *, is_path: bool = False) -> str:
+    """A model's `public_name`. One that `adapt train` exported has a name of its own, which `resolved` tells: base and
+    recipe say more than its folder, and every export's folder is called `model`."""
+    adapter, colon, _ = model.partition(":")
+    adapted = _ADAPTED.match(resolved) if colon else None
+    return f"{adapter}:{adapted[1]}" if adapted else public_name(model, is_path=is_path)
 
 
 def public_name(name: str, *, is_path: bool = False) -> str:

@@ -77,6 +77,9 @@ def test_names_that_look_alike_are_the_same_or_differ_to_the_eye() -> None:
         ("gpt-4", "gpt-4-0613 weights mine prompting chat", "gpt-4 @ a server of mine"),
         ("gpt-4", "gpt-4 at https://[ prompting chat", "gpt-4 @ another server"),
         ("hf:/home/me/tuned", "sha256:ab transformers 5 prompting chat", "hf:tuned"),
+        ("vllm:out/model", "sha256:ab adapted tiny--lora vllm 0.32.0 prompting text", "vllm:tiny--lora"),
+        ("mine", "sha256:ab adapted tiny--lora vllm 0.32.0 prompting text", "mine"),
+        ("openai:m", "m adapted gpt-4 prompting chat", "openai:m"),
     ],
 )
 def test_another_server_than_the_providers_is_named(model: str, resolved: str, shown: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,12 @@ INSTALL = "pip install 'pie_bench[adapt]'"
 
 @dataclass(frozen=True)
 class Base:
-    """`exact` identifies the model independently of its location; `context` is in tokens (None: unknown)."""
+    """`exact` identifies the model independently of its location, `label` begins the names of models adapted from it;
+    `context` is in tokens (None: unknown)."""
 
     name: str
     exact: str
+    label: str
     prompting: Prompting
     tokenizer: Any
     config: Any
@@ -68,9 +71,9 @@ def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
             "revision": checkpoint.revision,
             "trust_remote_code": entry.trust_remote_code,
         }
-        exact, wanted = checkpoint.exact, entry.prompting
+        exact, wanted, label = checkpoint.exact, entry.prompting, checkpoint.adapted
     else:
-        exact, wanted = str(entry.exact(cache_dir)), entry.prompting
+        exact, wanted, label = str(entry.exact(cache_dir)), entry.prompting, None
         file = get_weights(entry.weights, cache_dir) if entry.weights else Path(entry.path or "").expanduser()
         source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     transformers.logging.set_verbosity_error()
@@ -80,7 +83,7 @@ def open_base(name: str, entry: ModelEntry, cache_dir: Path) -> Base:
         config: Any = transformers.AutoConfig.from_pretrained(**source)
     except Exception as error:
         raise UserError(f"model {name}: cannot be read ({_said(error)})") from error
-    return Base(name, exact, prompting_of(wanted, tokenizer), tokenizer, config, source)
+    return Base(name, exact, label or _label(name), prompting_of(wanted, tokenizer), tokenizer, config, source)
 
 
 def require_packages() -> None:
@@ -91,6 +94,12 @@ def require_packages() -> None:
         import trl  # noqa: F401
     except ImportError as error:
         raise UserError(f"adapting models needs more packages ({error}); {INSTALL}") from None
+
+
+def _label(name: str) -> str:
+    """`codellama-7b` as it is, and without adapter, owner and folders: `hf:Qwen/Qwen3-0.6B` is `Qwen3-0.6B`."""
+    last = Path(name.rpartition(":")[2]).name
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", last).strip("._") or "local"
 
 
 def _said(error: Exception) -> str:

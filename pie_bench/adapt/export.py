@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.adapt.base import Base
-from pie_bench.adapt.folder import RECORD
+from pie_bench.models.checkpoint import RECORD
 from pie_bench.run.files import write_json
 
 

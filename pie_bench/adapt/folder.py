@@ -11,8 +11,6 @@ from typing import Any
 from pie_bench.errors import UserError
 from pie_bench.run.files import locked, write_json
 
-RECORD = "pie_bench.json"  # describes a finished model and its training data
-
 
 def training_lock(out: Path) -> AbstractContextManager[Path]:
     """Creates the folder and locks out other processes. UserError while another process holds it."""

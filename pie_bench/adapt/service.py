@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from pie_bench.adapt.chat import ChatFiles
-from pie_bench.adapt.folder import RECORD
 from pie_bench.errors import PieBenchError, UserError
+from pie_bench.models.checkpoint import RECORD
 from pie_bench.models.failures import Provider, Refused, Retry
 from pie_bench.models.openai import OPENAI_URL, OpenAIEntry, url_from_environment
 from pie_bench.models.pace import backoff_seconds

@@ -18,11 +18,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from pie_bench.adapt.folder import RECORD
 from pie_bench.adapt.recipe import load_adapt_recipe
 from pie_bench.config import Located, Strict
 from pie_bench.data.spec import absolute_name
 from pie_bench.errors import PieBenchError, UserError
+from pie_bench.models.checkpoint import RECORD
 from pie_bench.run.files import write_json
 
 Changes = dict[str, Any]
@@ -106,6 +106,7 @@ def run_study(study: Study, base: Path, out: Path, *, arguments: Sequence[str] =
     `arguments` go to each `pie-bench run` (a sandbox, workers). Finished parts are not repeated. PieBenchError, naming
     the cell, if one of its commands fails: rerunning the study resumes there.
     """
+    out = out.resolve()  # a run belongs to its model's path: however the folder is spelled, it is the same study
     dataset = _found_from(base, study.dataset)
     for cell in cells_of(study):  # find every mistake in a recipe before the first training
         _recipe(study, base, cell)
@@ -136,13 +137,13 @@ def run_study(study: Study, base: Path, out: Path, *, arguments: Sequence[str] =
 
 
 def comparisons(study: Study, rows: Sequence[Mapping[str, Any]], out: Path) -> list[dict[str, Any]]:
-    """Pairs of runs, compared as by `pie-bench compare`."""
+    """Pairs of runs, compared as by `pie-bench compare`; the earlier one is B, so that a gain is positive."""
     from pie_bench.report.compare import compare
     from pie_bench.run.run import Run
 
     twos = itertools.combinations(rows, 2) if study.compare == "all" else ((rows[0], row) for row in rows[1:])
     found = []
-    for a, b in twos:
+    for b, a in twos:
         results = [Run(out / str(row["run"])).read_results() for row in (a, b)]
         compared = compare(results[0], results[1], str(a["run"]), str(b["run"]))
         found.append(compared.model_dump(mode="json"))
@@ -155,7 +156,10 @@ def _recipe(study: Study, base: Path, cell: Cell) -> tuple[dict[str, Any] | None
         tasks = [_loaded(study, base, recipe, None).task for recipe in study.recipes]
         return None, list(dict.fromkeys(tasks))
     recipe = _loaded(study, base, cell.recipe, cell.change)
-    return {key: value for key, value in recipe.dumped().items() if value is not None}, [recipe.task]
+    found = {key: value for key, value in recipe.dumped().items() if value is not None}
+    if cell.change is not None:  # part of the adapted model's name
+        found["recipe"] += "_" + re.sub(r"[^a-z0-9]+", "_", cell.change.lower())
+    return found, [recipe.task]
 
 
 def _loaded(study: Study, base: Path, name: str, change: str | None) -> Any:
@@ -179,8 +183,9 @@ def _found_from(base: Path, name: str) -> str:
 
 
 def _command(cell: Cell, *arguments: str) -> None:
+    """Standard output is the study's own: what its parts print goes where their progress goes."""
     print(f"{cell.name}: pie-bench {' '.join(arguments)}", file=sys.stderr, flush=True)
-    done = subprocess.run([sys.executable, "-m", "pie_bench.cli", *arguments], check=False)
+    done = subprocess.run([sys.executable, "-m", "pie_bench.cli", *arguments], stdout=2, check=False)
     if done.returncode != 0:
         raise PieBenchError(
             f"{cell.name}: pie-bench {arguments[0]} failed with exit code {done.returncode}; see its output above; "

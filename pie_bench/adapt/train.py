@@ -21,17 +21,22 @@ from typing import Any
 from pie_bench import __version__
 from pie_bench.adapt.base import Base, require_packages
 from pie_bench.adapt.export import write_adapter, write_model
-from pie_bench.adapt.folder import RECORD, begin, training_lock
+from pie_bench.adapt.folder import begin, training_lock
 from pie_bench.adapt.lessons import Encoded, Funnel, Material, as_columns, encode, lessons, sum_of
 from pie_bench.adapt.recipe import AdaptRecipe
 from pie_bench.errors import UserError
 from pie_bench.hashing import hash_of
+from pie_bench.models.checkpoint import RECORD
 from pie_bench.progress import Meter, shown
 from pie_bench.run.files import append_jsonl, read_jsonl, write_jsonl
 from pie_bench.task import Task
 
 _WHOLE = ".whole"  # marks a completely written checkpoint
 _PACKAGES = ("accelerate", "peft", "torch", "transformers", "trl")
+_NOT_FOR_USERS = (
+    (FutureWarning, ".*is_gradient_checkpointing"),  # between trl and transformers
+    (UserWarning, "Could not find a config file in"),  # peft, where the base is a GGUF file: its vocabulary stays
+)
 _LOGGED = ("loss", "eval_loss", "learning_rate", "grad_norm", "mean_token_accuracy", "epoch")
 
 
@@ -81,6 +86,9 @@ def train(
         finished = _finished(out, identity)
         if finished is not None:
             return finished
+        for category, message in _NOT_FOR_USERS:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", message, category)
         return _trained(recipe, base, made, out, identity, fsdp=fsdp, report_to=report_to, visible=visible and first)
 
 
@@ -177,6 +185,7 @@ def _trained(
     record = {
         **identity,
         "training_sha256": hash_of(identity),
+        "name": f"{base.label}--{recipe.recipe}",
         "pairs": made.funnel.to_json(),
         "steps": trainer.state.global_step,
         "exported_step": _best_step(trainer.state) or trainer.state.global_step,

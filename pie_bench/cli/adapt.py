@@ -265,12 +265,14 @@ def study(arguments: argparse.Namespace) -> int:
         return 0
     from pie_bench.cli.compare import print_comparison
     from pie_bench.report.compare import Comparison
-    from pie_bench.report.table import print_results
+    from pie_bench.report.summary import print_summary
     from pie_bench.run.run import Run
 
-    for row in rows:
-        print_results(Run(arguments.out / row["run"]).read_results())
-    for each in written["comparisons"]:
-        compared = Comparison.model_validate(each)
-        print_comparison(compared, [found for found in compared.differences if found.method == "best"])
+    runs = [Run(arguments.out / row["run"]) for row in rows]
+    print_summary([(run.read_results(), run.results_path) for run in runs])
+    comparisons = [Comparison.model_validate(each) for each in written["comparisons"]]
+    for number, compared in enumerate(comparisons, 1):
+        print()
+        shown = [each for each in compared.differences if each.method == "best"]
+        print_comparison(compared, shown, legend=number == len(comparisons))
     return 0

@@ -100,8 +100,8 @@ def _print_across(found: Processors) -> None:
     console.print("Below a program: the slow program's counts divided by its own.", soft_wrap=True)
 
 
-def print_comparison(found: Comparison, differences: list[Difference]) -> None:
-    """Prints what is compared, and a table of the differences."""
+def print_comparison(found: Comparison, differences: list[Difference], *, legend: bool = True) -> None:
+    """Prints what is compared, and a table of the differences; `legend`: with what its columns and marks mean."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -123,12 +123,13 @@ def print_comparison(found: Comparison, differences: list[Difference]) -> None:
         if time == "process":
             table.add_section()
     console.print(table)
-    console.print(
-        "▲ ▼: significant, the interval excludes zero (a ratio: one). W/T/L: pairs that A wins, ties, losses.\n"
-        "detects: the smallest true difference found with 80 % power. Geometric means are\n"
-        "compared as A / B. * without process start-up.",
-        soft_wrap=True,
-    )
+    if legend:
+        console.print(
+            "▲ ▼: significant, the interval excludes zero (a ratio: one). W/T/L: pairs that A wins, ties, losses.\n"
+            "detects: the smallest true difference found with 80 % power. Geometric means are\n"
+            "compared as A / B. * without process start-up.",
+            soft_wrap=True,
+        )
     if any(each.low is None and each.difference is not None for each in differences):
         console.print("Where all problems agree exactly, no interval can be given.")
     for name, pairs in (("A", found.only_in_a), ("B", found.only_in_b)):

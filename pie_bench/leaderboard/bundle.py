@@ -22,7 +22,7 @@ from pie_bench.errors import UserError
 from pie_bench.execution.sandbox.choose import MECHANISMS
 from pie_bench.hashing import file_sha256, sha256
 from pie_bench.leaderboard.entry import Entry, entry_of, read_entry, strict_json
-from pie_bench.plain import public_name
+from pie_bench.plain import public_model, public_name
 from pie_bench.run.generation import Generation
 from pie_bench.run.manifest import Manifest
 from pie_bench.run.results import Results
@@ -107,7 +107,7 @@ def pack(run: Run, path: Path | None = None, **provenance: Any) -> Path:
 def _public(manifest: dict[str, Any], results: Results, plan: Plan) -> tuple[dict[str, Any], Results]:
     """Both, with local paths removed from names."""
     local = plan.model.adapter == "replay" or results.model_resolved.startswith("sha256:")
-    model = public_name(results.model, is_path=local and ":" in results.model)
+    model = public_model(results.model, results.model_resolved, is_path=local and ":" in results.model)
     arguments = {name: public_name(value) for name, value in results.model_args.items()}
     identity = manifest["identity"] | {"model": model} | ({"model_args": arguments} if arguments else {})
     settings = manifest["settings"] | {"model": model, "model_args": arguments}

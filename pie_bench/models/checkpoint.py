@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from pie_bench.models.entry import ModelEntry
 from pie_bench.models.model import Request
 from pie_bench.prompting.prompt import Prompt
 
+RECORD = "pie_bench.json"  # what `adapt train` writes beside the weights: how they were made
 # Everything that decides an answer: weights, configuration, tokenizer. Not READMEs, images or other weight formats.
 _FILES = ("*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja", "*.py")
 
@@ -45,11 +48,18 @@ class CheckpointEntry(ModelEntry):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`where` and `revision` say what to load; `exact` identifies it independently of its location."""
+    """`where` and `revision` say what to load; `exact` identifies it independently of its location. `adapted`: the name
+    of a model in a folder that `adapt train` exported."""
 
     where: str
     revision: str | None
     exact: str
+    adapted: str | None = None
+
+    @property
+    def said(self) -> str:
+        """What `resolved` begins with."""
+        return f"{self.exact} adapted {self.adapted}" if self.adapted else self.exact
 
 
 def find_checkpoint(entry: CheckpointEntry) -> Checkpoint:
@@ -62,7 +72,8 @@ def find_checkpoint(entry: CheckpointEntry) -> Checkpoint:
         paths = sorted({path for pattern in _FILES for path in folder.glob(pattern)})
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: not a checkpoint: config.json is missing")
-        return Checkpoint(str(folder), None, f"sha256:{hash_of([[path.name, file_sha256(path)] for path in paths])}")
+        exact = f"sha256:{hash_of([[path.name, file_sha256(path)] for path in paths])}"
+        return Checkpoint(str(folder), None, exact, _adapted(folder))
     if entry.id.count("/") != 1 or entry.id.startswith((".", "/", "~")):
         raise UserError(f"model {entry.id!r}: neither a folder nor a hub id (OWNER/NAME)")
     from huggingface_hub import hf_hub_download
@@ -77,6 +88,14 @@ def find_checkpoint(entry: CheckpointEntry) -> Checkpoint:
         ) from None
     commit = Path(config).parent.name  # …/snapshots/<commit>/config.json
     return Checkpoint(entry.id, commit, f"{entry.id}@{commit}")
+
+
+def _adapted(folder: Path) -> str | None:
+    try:
+        name = json.loads((folder / RECORD).read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None  # an ordinary checkpoint
+    return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,120}", name) else None
 
 
 def prompting_of(wanted: Literal["auto", "text", "chat"], tokenizer: Any) -> Literal["text", "chat"]:

@@ -70,7 +70,7 @@ class HfModel(Model):
         self._prompting = prompting_of(entry.prompting, self._tokenizer)
         dtype = str(self._model.dtype).removeprefix("torch.")
         runtime = f"{transformers.__version__} torch {torch.__version__}"
-        self.resolved = f"{checkpoint.exact} transformers {runtime} {dtype} prompting {self._prompting}"
+        self.resolved = f"{checkpoint.said} transformers {runtime} {dtype} prompting {self._prompting}"
         self.identity: Mapping[str, Any] | None = identity_of(
             _VERSION, checkpoint, entry, runtime=runtime, device=device, dtype=dtype, prompting=self._prompting
         )

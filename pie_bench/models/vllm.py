@@ -86,7 +86,7 @@ class VllmModel(Model):
         self._tokenizer = self._llm.get_tokenizer()
         self._prompting = prompting_of(entry.prompting, self._tokenizer)
         dtype = str(self._llm.llm_engine.model_config.dtype).removeprefix("torch.")
-        self.resolved = f"{checkpoint.exact} vllm {_runtime()} {dtype} prompting {self._prompting}"
+        self.resolved = f"{checkpoint.said} vllm {_runtime()} {dtype} prompting {self._prompting}"
         self.identity: Mapping[str, Any] | None = identity_of(
             _VERSION, checkpoint, entry, runtime=_runtime(), dtype=dtype, prompting=self._prompting
         )

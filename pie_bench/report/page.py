@@ -111,7 +111,8 @@ def run_names(runs: Sequence[FinishedRun]) -> list[str]:
 def _name_part(run: FinishedRun, part: str) -> str:
     if part == "folder":
         return run.path.resolve().name
-    return str(getattr(run.results, part)).split("/")[-1].removesuffix(".jsonl")
+    name = run.results.model_shown if part == "model" else run.results.task
+    return name.split("/")[-1].removesuffix(".jsonl")
 
 
 def make_pictures(runs: Sequence[FinishedRun]) -> dict[str, str]:

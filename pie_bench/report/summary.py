@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -19,7 +20,7 @@ def print_summary(finished: Sequence[tuple[Results, Path]], file: IO[str] | None
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(file=file, highlight=False, width=None if file is None else 120)
+    console = Console(file=file, highlight=False, width=None if file is None and sys.stdout.isatty() else 120)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("task", "model", ""):
         table.add_column(name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pie_bench.adapt.base import open_base
+from pie_bench.adapt.base import _label, open_base
 from pie_bench.errors import UserError
 from pie_bench.models.registry import find_model
 
@@ -15,6 +15,20 @@ from pie_bench.models.registry import find_model
 def test_a_model_without_weights_here_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="models have no local weights to adapt; give hf:ID_OR_FOLDER"):
         open_base(name, find_model(name, {}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("codellama-7b", "codellama-7b"),
+        ("hf:Qwen/Qwen3-0.6B", "Qwen3-0.6B"),
+        ("hf:/home/me/my tuned/", "my_tuned"),
+        ("llama_cpp:~/models/m.gguf", "m.gguf"),
+        ("hf:..", "local"),
+    ],
+)
+def test_adapted_models_are_named_after_their_base_without_its_folders(name: str, label: str) -> None:
+    assert _label(name) == label
 
 
 @pytest.mark.adapt

@@ -58,7 +58,7 @@ def test_each_part_is_trained_by_its_own_recipe_and_evaluated(tmp_path: Path, mo
     assert [command[0] for command in commands] == ["run", "run", "adapt", "run", "run"]
     assert [row["task"] for row in rows] == ["pie_perf_cond", "pie_perf_cond_mixed"] * 2
     recipe = load_adapt_recipe(tmp_path / "out" / "recipes" / "m--perf_cond--few.yaml")
-    assert recipe == load_adapt_recipe("perf_cond", changes["few"])
+    assert recipe == load_adapt_recipe("perf_cond", {**changes["few"], "recipe": "perf_cond_few"})
     assert f"hf:{tmp_path}/out/models/m--perf_cond--few/model" in commands[-1]
     assert commands[-1][-2:] == ("--workers", "1")
     assert json.loads((tmp_path / "out" / "study.json").read_text())["runs"] == rows
@@ -74,11 +74,14 @@ def test_models_are_evaluated_and_compared_for_real(
     for _ in range(2):
         assert main(["adapt", "study", str(path), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
-    assert "A: pie_finetuned · reference" in said
+    assert "A: pie_finetuned · identity" in said, "what is new against the first, so that a gain is positive"
+    assert said.startswith(" "), "its parts' own tables are with their progress"
     found = json.loads((tmp_path / "out" / "study.json").read_text())
     assert [row["cell"] for row in found["runs"]] == ["reference--unadapted", "identity--unadapted"]
     (compared,) = found["comparisons"]
-    assert (compared["model_a"], compared["model_b"]) == ("reference", "identity")
+    assert (compared["model_a"], compared["model_b"]) == ("identity", "reference")
+    assert main(["adapt", "study", str(path), "--out", f"{tmp_path}/../{tmp_path.name}/out", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
 
 
 def test_a_part_that_fails_is_named(tmp_path: Path) -> None:

@@ -124,6 +124,9 @@ def test_a_finished_training_is_not_repeated_and_its_folder_refuses_another(
     assert first.record["eval_loss"] is not None
     assert first.record["pairs"] == {"pairs": 8, "used": 8, "left_out": {}}
     assert {"data_sha256", "task_hash", "base", "versions", "recipe"} <= set(first.record)
+    assert first.record["name"] == "tiny--tiny"
+    again = open_base("hf:elsewhere/model", HfEntry(adapter="hf", id=str(first.model)), tmp_path)
+    assert again.label == "tiny--tiny", "what is adapted from it says so in its name"
 
 
 def test_a_merged_adapter_is_the_model_with_the_adapter(base: Base, pairs: Path, tmp_path: Path) -> None:

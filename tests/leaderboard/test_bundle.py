@@ -77,6 +77,21 @@ def test_a_path_is_no_public_name(cache: Path, finished_run: Path, tmp_path: Pat
     assert str(tmp_path.parent) not in json.dumps(parts)
 
 
+def test_an_adapted_model_is_named_by_base_and_recipe(cache: Path, finished_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_run, tmp_path / "run")
+    path = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["settings"]["model"] = manifest["identity"]["model"] = "hf:out/model"
+    manifest["generation"]["model_resolved"] = f"sha256:{'0' * 64} adapted tiny--lora transformers 5 prompting text"
+    path.write_text(json.dumps(manifest))
+    assert main(["score", str(tmp_path / "run")]) == 0
+    assert command("submit", tmp_path / "run", "--submitter", "x", "--out", tmp_path / "b.zip") == 0
+    parts = parts_of(tmp_path / "b.zip")
+    assert parts["entry.json"]["model"] == parts["manifest.json"]["settings"]["model"] == "hf:tiny--lora"
+    assert "out/model" not in json.dumps(parts)
+    assert command("validate", tmp_path / "b.zip") == 0
+
+
 def test_another_machine_measures_the_same(
     packed: Path, tiny: Path, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:

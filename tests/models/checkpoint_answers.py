@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pie_bench.adapt.base import Base
+from pie_bench.adapt.export import write_model
 from pie_bench.errors import UserError
 from pie_bench.models.budget import Budget
 from pie_bench.models.model import Model, Request
@@ -55,10 +57,19 @@ def tried(folder: Path, spec: str, arguments: dict[str, str]) -> dict[str, Any]:
     return found
 
 
+def export(checkpoint: Path, folder: Path) -> None:
+    """Writes the checkpoint's weights as `adapt train` does for a model that it trained on plain text."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, tokenizer = (kind.from_pretrained(checkpoint) for kind in (AutoModelForCausalLM, AutoTokenizer))
+    base = Base("hf:tiny", "sha256:0", "tiny", "text", tokenizer, model.config, {})
+    write_model(folder, model, model.state_dict(), base, {"name": "tiny--full"})
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
-    make(folder / "text", chat=False)
     make(folder / "chat", chat=True)
+    export(folder / "chat", folder / "text")
     eager = {"dtype": "float32", "enforce_eager": "true", "max_model_len": "256"}
     found = {"vllm": tried(folder, f"vllm:{folder / 'text'}", eager)}
     found["hf"] = tried(folder, f"hf:{folder / 'text'}", {"dtype": "float32"})

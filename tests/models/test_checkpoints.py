@@ -1,4 +1,5 @@
-"""vLLM and transformers for real, on a CPU: a tiny Llama with random weights, in a virtual environment of its own.
+"""vLLM and transformers for real, on a CPU: a tiny Llama with random weights, as `adapt train` exports it and with a
+chat template, in a virtual environment of its own.
 
 vLLM for CPUs is a download of 0.9 GB and 3.4 GB on the disk, so this runs only when asked for
 (PIE_BENCH_TEST_VLLM=1, as CI does); the environment is kept in the cache folder.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -97,7 +99,8 @@ def test_samples_are_seeded_one_by_one_and_end_where_they_should(found, adapter)
     room = 256 - 12 if adapter == "vllm" else 512 - 12
     assert f"has room for {room} (" in got["too long"]
     assert got["too long"].startswith("pair x-y: its prompt has ")
-    assert "float32 prompting text" in got["resolved"]
+    assert "float32 prompting text" in got["resolved"], "the export of a model trained on plain text"
+    assert re.match("sha256:[0-9a-f]{64} adapted tiny--full ", got["resolved"])
     assert got["identity"]["checkpoint"].startswith("sha256:")
 
 
@@ -135,6 +138,12 @@ def test_a_checkpoint_is_its_files_or_the_hubs_commit(tmp_path, monkeypatch):
     assert find_checkpoint(HfEntry(adapter="hf", id=str(folder))) == one
     other = folder.rename(tmp_path / "moved")
     assert find_checkpoint(VllmEntry(adapter="vllm", id=str(other))).exact == one.exact
+    (other / "pie_bench.json").write_text(json.dumps({"name": "tiny--lora"}))
+    assert find_checkpoint(VllmEntry(adapter="vllm", id=str(other))).said.endswith(" adapted tiny--lora")
+    for name in ("{", "[]", '{"name": "two words"}', '{"name": 1}', "{}"):  # written by somebody else
+        (other / "pie_bench.json").write_text(name)
+        assert find_checkpoint(VllmEntry(adapter="vllm", id=str(other))).adapted is None
+    (other / "pie_bench.json").unlink()
     (other / "model.safetensors").write_text("weight5")
     assert find_checkpoint(VllmEntry(adapter="vllm", id=str(other))).exact != one.exact
     with pytest.raises(UserError, match="neither a folder nor a hub id"):

@@ -336,6 +336,10 @@ def test_runs_are_told_apart_by_as_little_as_possible(made: Path, tmp_path: Path
         return run_names([with_results(a, **change) for change in changes])
 
     assert names({"model": "org/gpt-4.1"}, {"model": "replay:runs/answers.jsonl"}) == ["gpt-4.1", "answers"]
+    exports = [
+        {"model": f"hf:{name}/model", "model_resolved": f"sha256:0 adapted tiny--{name} transformers"} for name in "ab"
+    ]
+    assert names(*exports) == ["hf:tiny--a", "hf:tiny--b"]
     assert names({"task": "x"}, {"task": "y"}) == ["reference · x", "reference · y"]
     assert run_names([a, b]) == ["reference · a", "reference · b"]
     assert run_names([a, a]) == ["reference · a (1)", "reference · a (2)"]

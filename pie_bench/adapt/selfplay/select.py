@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from pie_bench.cpp import text_sum
 from pie_bench.data.pair import Pair
 from pie_bench.errors import UserError
 from pie_bench.hashing import sha256
+from pie_bench.plain import public_model
 from pie_bench.run.manifest import Manifest
 from pie_bench.run.verdict import Verdict
 from pie_bench.stages.execute import candidate_of
@@ -151,10 +151,10 @@ def _write(
 
 
 def _by(manifest: Manifest) -> dict[str, str]:
-    """Which model (by file name only, if it is a local file), its exact identity, and the task."""
+    """Which model (without local folders), its exact identity, and the task."""
     resolved = manifest.generation.model_resolved if manifest.generation is not None else ""
     return {
-        "model": re.sub(r"(?<=:)[/~].*/", "", manifest.settings.model),
+        "model": public_model(manifest.settings.model, resolved, is_path=resolved.startswith(("sha256:", "replay:"))),
         "resolved": resolved,
         "task": manifest.settings.task,
         "task_hash": manifest.identity["task_hash"],

@@ -117,6 +117,7 @@ def test_what_is_kept_is_a_dataset_with_its_provenance(made: Made) -> None:
     row = json.loads((made.place.dataset / "train.jsonl").read_text())
     provenance = row["provenance"]
     assert provenance["generated_by"]["resolved"].startswith("replay:")
+    assert provenance["generated_by"]["model"] == "replay:answers.jsonl", "no folder of the machine"
     assert provenance["optimised_by"]["task"] == "pie_finetuned"
     assert provenance["class_members"] == 2
     assert row["speedup"] == pytest.approx(row["src_agg_runtime"] / row["tgt_agg_runtime"])
