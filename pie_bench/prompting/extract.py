@@ -129,7 +129,7 @@ _LINE_SEPARATOR = re.compile("[\u2028\u2029]")
 _ODD_SPACE = re.compile("[\u00a0\u202f\u3000]")
 _ODD_INDENT = re.compile("^[ \t]*[\u00a0\u202f\u3000][ \t\u00a0\u202f\u3000]*", re.MULTILINE)
 _QUOTES_CODE = re.compile(r"^[ \t]*[>|│]", re.MULTILINE)
-_QUOTED, _QUOTED_CLOSELY = re.compile(r"^[ \t]*[>|│][ ]?"), re.compile(r"^[ \t]*[>|│]")
+_QUOTED, _QUOTED_CLOSELY = (re.compile(rf"^[ \t]*[>|│]{space}", re.MULTILINE) for space in ("[ ]?", ""))
 _IN_QUOTES = re.compile(r"^[ \t]*(?:>|[|│](?![^\n]*[|│][ \t]*$))")
 _CONFLICT = re.compile(r"^<{7}(?: [^\n]*)?\n", re.MULTILINE)
 _NUMBERED, _NUMBERED_INCLUDE = (
@@ -356,7 +356,7 @@ def _out_of_spans(text: str) -> str:
     the spans, since then they are only mentioned."""
     if "```" not in text:
         lines: list[str] = []
-        for inside, run in _runs(text, lambda line: _SPAN_OF_LINE.match(line) is not None):
+        for inside, run in _runs(text, _SPAN_OF_LINE):
             bare = [_SPAN_OF_LINE.sub(r"\1", line) for line in run] if inside else run
             lines += bare if len(bare) > 1 and any(map(CODE_LINE.match, bare)) else run
         text = "\n".join(lines)
@@ -382,25 +382,28 @@ def _not_in_code(match: re.Match[str]) -> str:
     return match[0] if in_comment_or_raw_string(match.string, match.start()) else "\n"
 
 
-def _runs(text: str, belongs: Callable[[str], bool]) -> list[tuple[bool, list[str]]]:
+def _runs(text: str, pattern: re.Pattern[str]) -> list[tuple[bool, list[str]]]:
+    """Lines that the pattern matches, and others, in runs: whether it does, and the lines."""
     runs: list[tuple[bool, list[str]]] = []
+    matches, before = pattern.match, None
     for line in text.split("\n"):
-        inside = belongs(line)
-        if not runs or runs[-1][0] != inside:
-            runs.append((inside, []))
-        runs[-1][1].append(line)
+        inside = matches(line) is not None
+        if inside is not before:
+            runs.append((inside, run := []))
+            before = inside
+        run.append(line)
     return runs
 
 
 def _unquoted(text: str) -> str:
     """The text without the `> ` of those quotations that hold code."""
     lines: list[str] = []
-    for quoted, run in _runs(text, lambda line: _IN_QUOTES.match(line) is not None):
+    for quoted, run in _runs(text, _IN_QUOTES):
         # Unless every line has a space after the mark, the spaces belong to the code.
         spaced = all(line.lstrip()[1:2] in ("", " ") for line in run)
         sign = _QUOTED if spaced else _QUOTED_CLOSELY
-        bare = [sign.sub("", line, count=1) for line in run] if quoted and len(run) > 2 else run
-        inside = [line.lstrip(">|│ \t") for line in bare] if quoted else []
+        bare = sign.sub("", "\n".join(run)).split("\n") if quoted and len(run) > 2 else run
+        inside = filter(None, (line.lstrip(">|│ \t") for line in bare)) if quoted else ()
         holds_code = any(CODE_LINE.match(line) or line.startswith(("```", "~~~")) for line in inside)
         lines += bare if holds_code else run
     return "\n".join(lines)
@@ -409,7 +412,7 @@ def _unquoted(text: str) -> str:
 def _unnumbered(text: str) -> str:
     """The text without the line numbers of numbered code."""
     lines: list[str] = []
-    for numbered, run in _runs(text, lambda line: _NUMBERED.match(line) is not None):
+    for numbered, run in _runs(text, _NUMBERED):
         lines += without_line_numbers("\n".join(run)).split("\n") if numbered else run
     return "\n".join(lines)
 

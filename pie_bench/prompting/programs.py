@@ -76,6 +76,9 @@ def _include_of_cpp(code: str) -> bool:
     return _INCLUDE.search(code) is not None
 
 
+_BRACKETS = frozenset("(){}")
+
+
 @dataclass(frozen=True)
 class Tokens:
     """A text's tokens without comments and directives; `partners` maps the index of each opening bracket to that of its
@@ -100,9 +103,11 @@ class Tokens:
                 continue
             index = len(tokens)
             tokens.append(token)
+            if token.text not in _BRACKETS:
+                continue
             if token.text in ("(", "{"):
                 open_at[")" if token.text == "(" else "}"].append(index)
-            elif open_at.get(token.text):
+            elif open_at[token.text]:
                 partners[open_at[token.text].pop()] = index
         return Tokens(text, tokens, directives, partners)
 
