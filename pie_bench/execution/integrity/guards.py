@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from statistics import median
 
 from pie_bench.data.pair import Pair, TestCase
@@ -142,25 +142,21 @@ class PairGuard:
         source, target = self._build(self._plain, pair.src_code), self._build(self._plain, pair.tgt_code)
         self._source, self._target = source, target
         self._humans: list[_Compared] | None = None
-        source_checked = self._build(self._checked, pair.src_code)
-        target_checked = self._checked.compile(pair.tgt_code).binary
+        self._source_checked = self._build(self._checked, pair.src_code)
         self._every_test = [test.input for test in tests]
-        # The slow program's own findings excuse an answer's on the same test.
-        said = self._said(source_checked, self._every_test)
-        self._tests = [test for test, finding in zip(tests, said, strict=True) if finding is None]
+        self._tests = tests
         inputs = inputs_of(pair.pair_id, tests, n, seed)
         answers = {
             data: out for data, out in zip(inputs, self._outputs(source, inputs), strict=True) if out is not None
         }
-        inputs = self._without_finding(source_checked, list(answers))
+        faulty = self._with_finding(self._source_checked, list(answers))
+        inputs = [data for data in answers if data not in faulty]
         self.answers = [
             (data, answers[data])
             for data, other in zip(inputs, self._outputs(target, inputs), strict=True)
             if other is not None and self._same(data, other, answers[data])
         ]
-        # Where the human rewrite has a finding too, the input may lie outside the problem.
-        inputs = [data for data, _ in self.answers]
-        self._faultless = [] if target_checked is None else self._without_finding(target_checked, inputs)
+        self._inputs = [data for data, _ in self.answers]
 
     def check(self, code: str, sample_index: int) -> GuardFinding:
         """What the guards find in an answer that passed its tests."""
@@ -182,18 +178,29 @@ class PairGuard:
         )
 
     def _sanitizer(self, checked: bytes) -> str | None:
-        said = self._said(checked, [test.input for test in self._tests])
-        for test, finding in zip(self._tests, said, strict=True):
-            if finding is not None:
+        for test, finding in zip(self._tests, self._said(checked, self._every_test), strict=True):
+            if finding is not None and test.input not in self._excused_tests:
                 return f"test {test.test_id}: {finding}"
         return None
 
     def _fault(self, checked: bytes) -> str | None:
         """The sanitizers' finding on a guard input, where the answer is right all the same."""
-        for data, finding in zip(self._faultless, self._said(checked, self._faultless), strict=True):
-            if finding is not None:
+        for data, finding in zip(self._inputs, self._said(checked, self._inputs), strict=True):
+            if finding is not None and data not in self._excused_inputs:
                 return f"input {shown_input(data)}: {finding}"
         return None
+
+    # Few answers have a finding: what excuses one is looked for only then.
+    @cached_property
+    def _excused_tests(self) -> frozenset[bytes]:
+        """Tests on which the slow program has a finding of its own."""
+        return self._with_finding(self._source_checked, self._every_test)
+
+    @cached_property
+    def _excused_inputs(self) -> frozenset[bytes]:
+        """Guard inputs on which the human rewrite has a finding too, or may have: they may lie outside the problem."""
+        checked = self._checked.compile(self._pair.tgt_code).binary
+        return frozenset(self._inputs) if checked is None else self._with_finding(checked, self._inputs)
 
     def _guard_input(self, binary: bytes) -> str | None:
         runs = self._runs(binary, [data for data, _ in self.answers])
@@ -297,8 +304,8 @@ class PairGuard:
         for finished in self._in_time(in_one_sandbox(command, inputs, limits, workshop.sandbox, workshop.host)):
             yield None if finished.exit_code == 0 else _finding(finished)
 
-    def _without_finding(self, sanitized: bytes, inputs: Sequence[bytes]) -> list[bytes]:
-        return [data for data, found in zip(inputs, self._said(sanitized, inputs), strict=True) if found is None]
+    def _with_finding(self, sanitized: bytes, inputs: Sequence[bytes]) -> frozenset[bytes]:
+        return frozenset(data for data, said in zip(inputs, self._said(sanitized, inputs), strict=True) if said)
 
 
 def _finding(finished: Finished) -> str | None:
