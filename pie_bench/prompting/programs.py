@@ -9,9 +9,10 @@ from __future__ import annotations
 import html
 import itertools
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pie_bench.cpp import Steps, Structure, Token, lex, structure
 
@@ -77,6 +78,13 @@ def _include_of_cpp(code: str) -> bool:
 
 
 _BRACKETS = frozenset("(){}")
+_NOT_BLANK = re.compile(r"\S")
+
+
+@lru_cache(maxsize=2)  # a block is read where prose is taken off it and again as a candidate
+def lexed_once(text: str) -> Sequence[Token]:
+    """All tokens of a text."""
+    return tuple(lex(text))
 
 
 @dataclass(frozen=True)
@@ -90,12 +98,12 @@ class Tokens:
     partners: dict[int, int]
 
     @staticmethod
-    def of(text: str, lexed: Iterable[Token] | None = None) -> Tokens:
+    def of(text: str) -> Tokens:
         tokens: list[Token] = []
         directives: list[Token] = []
         partners: dict[int, int] = {}
         open_at: dict[str, list[int]] = {")": [], "}": []}
-        for token in lex(text) if lexed is None else lexed:
+        for token in lexed_once(text):
             if token.kind == "comment":
                 continue
             if token.kind == "directive":
@@ -119,6 +127,19 @@ class Tokens:
         """The macros that stand, or may stand, for the head of `main`: they paste tokens into a name."""
         found = (_MAIN_BY_MACRO.match(directive.text) for directive in self.directives if len(directive.text) < 1000)
         return frozenset(match[1] for match in found if match)
+
+    # Everything may stand on one long line: what is asked of a line is found once.
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+
+    @cached_property
+    def _code_lines(self) -> dict[int, bool]:
+        return {}
+
+    def line_of(self, token: Token) -> int:
+        """The offset at which a token's line begins."""
+        return self._line_starts[bisect_right(self._line_starts, token.start) - 1]
 
     def main(self, first: int = 0) -> int | None:
         """Index of the brace that opens the body of `main`, preferring one at top level; None if there is none."""
@@ -175,7 +196,10 @@ class Tokens:
 
     def declaration_end(self, start: int) -> int | None:
         """Index of the semicolon that ends the declaration at `start`; None if no line of code begins there."""
-        if not CODE_LINE.match(self.text, self.text.rfind("\n", 0, self.tokens[start].start) + 1):
+        line = self.line_of(self.tokens[start])
+        if line not in self._code_lines:
+            self._code_lines[line] = CODE_LINE.match(self.text, line) is not None
+        if not self._code_lines[line]:
             return None
         index = start
         while index < len(self.tokens) and self.tokens[index].text != ";":
@@ -248,12 +272,12 @@ class Piece:
         self._steps = steps
 
     @cached_property
-    def lexed(self) -> list[Token]:
-        return list(lex(self.code))
+    def lexed(self) -> Sequence[Token]:
+        return lexed_once(self.code)
 
     @cached_property
     def tokens(self) -> Tokens:
-        return Tokens.of(self.code, self.lexed)
+        return Tokens.of(self.code)
 
     @cached_property
     def body_of_main(self) -> int | None:
@@ -379,10 +403,13 @@ def _without_prose_behind(code: str) -> str:
     if end is None:
         return code
     index = end + 1
+    line, begins = -1, 0
     while index < len(tokens.tokens):
         token = tokens.tokens[index]
-        line = code.rfind("\n", 0, token.start) + 1
-        if code[line : token.start].strip():  # after the brace, on its line
+        if tokens.line_of(token) != line:
+            line = tokens.line_of(token)
+            begins = next(_NOT_BLANK.finditer(code, line)).start()
+        if begins < token.start:  # after the brace, on its line
             if token.text == ";":
                 index += 1
                 continue
