@@ -106,7 +106,7 @@ _STEPS_IN_ERROR = 64
 _STEPS_FREE, _BYTES_A_STEP = 200, 16
 # A token that is not found may have been looked for to the end of the text (`#include <` without a `>`): such a step is
 # not short. Real programs and answers are read once.
-_MOST_READINGS, _CHUNK_BYTES = 8, 1 << 16
+_MOST_READINGS, _CHUNK_BYTES = 8, 1 << 12
 _LONGEST_BYTES = 1 << 18
 _TYPES = ("struct_specifier", "class_specifier", "union_specifier", "enum_specifier", "namespace_definition")
 _DECLARE = (
