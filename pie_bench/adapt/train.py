@@ -86,8 +86,8 @@ def train(
         finished = _finished(out, identity)
         if finished is not None:
             return finished
+        stack.enter_context(warnings.catch_warnings())
         for category, message in _NOT_FOR_USERS:
-            stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message, category)
         return _trained(recipe, base, made, out, identity, fsdp=fsdp, report_to=report_to, visible=visible and first)
 

@@ -128,8 +128,8 @@ _ZERO_WIDTH = re.compile("[\ufeff\u200b\u2060\u200e\u200f]")
 _LINE_SEPARATOR = re.compile("[\u2028\u2029]")
 _ODD_SPACE = re.compile("[\u00a0\u202f\u3000]")
 _ODD_INDENT = re.compile("^[ \t]*[\u00a0\u202f\u3000][ \t\u00a0\u202f\u3000]*", re.MULTILINE)
-_QUOTES_CODE = re.compile(r"^[ \t]*[>|│]", re.MULTILINE)
-_QUOTED, _QUOTED_CLOSELY = (re.compile(rf"^[ \t]*[>|│]{space}", re.MULTILINE) for space in ("[ ]?", ""))
+_QUOTE_MARK = re.compile(r"^[ \t]*[>|│]", re.MULTILINE)
+_QUOTE_MARK_AND_SPACE = re.compile(r"^[ \t]*[>|│][ ]?", re.MULTILINE)
 _IN_QUOTES = re.compile(r"^[ \t]*(?:>|[|│](?![^\n]*[|│][ \t]*$))")
 _CONFLICT = re.compile(r"^<{7}(?: [^\n]*)?\n", re.MULTILINE)
 _NUMBERED, _NUMBERED_INCLUDE = (
@@ -319,7 +319,7 @@ def _tidy(text: str) -> str:
         for pattern in (_BEFORE_CODE, _ALONE, _BEHIND_CODE):
             text = pattern.sub(_not_in_code, text)
     for _ in range(_QUOTES_IN_QUOTES):
-        if _QUOTES_CODE.search(text):
+        if _QUOTE_MARK.search(text):
             text = _unquoted(text)
     if _NUMBERED_INCLUDE.search(text):
         text = _unnumbered(text)
@@ -401,7 +401,7 @@ def _unquoted(text: str) -> str:
     for quoted, run in _runs(text, _IN_QUOTES):
         # Unless every line has a space after the mark, the spaces belong to the code.
         spaced = all(line.lstrip()[1:2] in ("", " ") for line in run)
-        sign = _QUOTED if spaced else _QUOTED_CLOSELY
+        sign = _QUOTE_MARK_AND_SPACE if spaced else _QUOTE_MARK
         bare = sign.sub("", "\n".join(run)).split("\n") if quoted and len(run) > 2 else run
         inside = filter(None, (line.lstrip(">|│ \t") for line in bare)) if quoted else ()
         holds_code = any(CODE_LINE.match(line) or line.startswith(("```", "~~~")) for line in inside)

@@ -406,8 +406,8 @@ def _without_prose_behind(code: str) -> str:
     line, begins = -1, 0
     while index < len(tokens.tokens):
         token = tokens.tokens[index]
-        if tokens.line_of(token) != line:
-            line = tokens.line_of(token)
+        if (its_line := tokens.line_of(token)) != line:
+            line = its_line
             begins = next(_NOT_BLANK.finditer(code, line)).start()
         if begins < token.start:  # after the brace, on its line
             if token.text == ";":

@@ -203,7 +203,7 @@ class PairGuard:
         return frozenset(self._inputs) if checked is None else self._with_finding(checked, self._inputs)
 
     def _guard_input(self, binary: bytes) -> str | None:
-        runs = self._runs(binary, [data for data, _ in self.answers])
+        runs = self._runs(binary, self._inputs)
         for (data, expected), finished in zip(self.answers, runs, strict=True):
             if finished.cpu_limit or finished.stalled:
                 found = "no end in sight"
@@ -242,7 +242,7 @@ class PairGuard:
     def _compared(self, binary: bytes) -> list[_Compared]:
         """A program on the guard inputs that cost the slow program about as much as some tests do."""
         # Tests were measured before, these were not: the longest stand for the dearest.
-        longest = sorted((data for data, _ in self.answers), key=lambda data: (len(data), data), reverse=True)
+        longest = sorted(self._inputs, key=lambda data: (len(data), data), reverse=True)
         guards = self._dearest(longest[:_MEASURED], _MEASURED)
         tests = self._dearest(self._every_test, _MEASURED_TESTS)
         inputs = [*guards, *tests]

@@ -148,7 +148,8 @@ class UnmountedSandbox(ABC):
             environment["PATH"] = f"{folder.path / 'b'}:{environment.get('PATH', '/usr/bin')}"
         has_report = any(REPORT_PATH in argument for argument in command.argv)
         roots = [path for path in (command.root, *command.shown.values()) if path is not None]
-        for path in roots if uid is not None else ():
-            check_can_enter(path)
+        if uid is not None:
+            for path in roots:
+                check_can_enter(path)
         needed = tuple(str(path) for path in roots)
         return Job(command.argv[0], argv, environment, limits, stage, profile, files, has_report, folder, uid, needed)
