@@ -2,8 +2,8 @@
 
 usage: python benchmarks/ruler.py [--tests 100] [--environments skylake gem5-skylake] [PROGRAM.cpp ... | --dataset DIR]
 With a dataset: as many of its programs as `--programs-of-dataset` says, evenly spread, on their own tests, scaled to
-100 tests. Without a program: three small ones, and one that executes a hundred million instructions, to measure speed
-on long programs. Environments take turns, so that a busy machine favours none; sample checks are included.
+100 tests. Without a program: three small ones, and four long ones, to measure speed: 30 to 170 million instructions.
+Environments take turns, so that a busy machine favours none; sample checks are included.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ int main() {
     printf("%ld\\n", sum);
 }""",
 }
-_LONG = """#include <algorithm>
+_LONG = {
+    "sorts a vector": """#include <algorithm>
 #include <cstdio>
 #include <vector>
 int main() {
@@ -52,7 +53,47 @@ int main() {
         std::sort(v.begin(), v.end());
     }
     printf("%u", v[1]);
-}"""
+}""",
+    "sorts, counts in a map": """#include <algorithm>
+#include <iostream>
+#include <map>
+#include <vector>
+int main() {
+    std::vector<long long> v(60000); unsigned x = 1;
+    for (auto& y : v) y = x = x * 1664525 + 1013904223;
+    std::sort(v.begin(), v.end());
+    std::map<long long, int> counts;
+    for (size_t i = 0; i < v.size(); i += 2) counts[v[i] * 2654435761u % 1000003]++;
+    long long sum = 0;
+    for (auto& pair : counts) sum = sum * 31 + pair.first * pair.second;
+    std::cout << sum << std::endl;
+}""",
+    "dynamic programming": """#include <algorithm>
+#include <cstdio>
+int best[2005][2005]; char a[2005], b[2005];
+int main() {
+    const int n = 2000;
+    for (int i = 0; i < n; i++) a[i] = 'a' + (i * i * 7 + i / 3) % 26, b[i] = 'a' + (i * 13 + i * i / 5) % 26;
+    for (int i = 1; i <= n; i++)
+        for (int j = 1; j <= n; j++)
+            best[i][j] = a[i - 1] == b[j - 1] ? best[i - 1][j - 1] + 1 : std::max(best[i - 1][j], best[i][j - 1]);
+    printf("%d", best[n][n]);
+}""",
+    "geometry, Collatz": """#include <cmath>
+#include <iostream>
+#include <vector>
+int main() {
+    const int n = 600;
+    std::vector<double> x(n), y(n);
+    for (int i = 0; i < n; i++) x[i] = std::sin(i * 0.7) * 1000, y[i] = std::cos(i * 1.3) * 1000;
+    double far = 0; long long steps = 0;
+    for (int i = 0; i < n; i++)
+        for (int j = i + 1; j < n; j++) far = std::max(far, std::hypot(x[i] - x[j], y[i] - y[j]));
+    for (int i = 1; i < n * 40; i++)
+        for (int k = i; k != 1; k = k & 1 ? 3 * k + 1 : k / 2) steps++;
+    std::cout << far << " " << steps << std::endl;
+}""",
+}
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -97,16 +138,16 @@ def main() -> None:
     print(_line("all", total))
     if arguments.programs or arguments.dataset:
         return
-    print(f"{'million instructions a second':28}", end="")
-    for simulator, toolchain in zip(simulators, toolchains, strict=True):
-        binary = toolchain.compile(_LONG).binary
-        assert binary is not None
-        before = _cpu_seconds()
-        (measurement,) = simulator.measure(binary, [b""])
-        spent = _cpu_seconds() - before
-        count = measurement.counters["instructions"]
-        print(f"{count / spent / 1e6:14.1f}", end="", flush=True)
-    print()
+    print("million instructions a second")
+    for name, code in _LONG.items():
+        print(f"{name:28}", end="")
+        for simulator, toolchain in zip(simulators, toolchains, strict=True):
+            binary = toolchain.compile(code).binary
+            assert binary is not None
+            before = _cpu_seconds()
+            (measurement,) = simulator.measure(binary, [b""])
+            print(f"{measurement.counters['instructions'] / (_cpu_seconds() - before) / 1e6:14.1f}", end="", flush=True)
+        print()
 
 
 def _line(name: str, seconds: list[float]) -> str:

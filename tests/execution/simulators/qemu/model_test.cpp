@@ -265,6 +265,68 @@ void test_core(const Machine& m) {
     within("a division with 63 bits in its quotient", large, 60, 160);
 }
 
+/// A loop over memory, timed an instruction at a time or a turn at a time: cycles and some counters.
+std::vector<uint64_t> looped(const Machine& m, bool together) {
+    const std::vector<std::vector<uint8_t>> code = {
+        {0x48, 0x8b, 0x03},              // mov rax, [rbx]
+        {0x48, 0x83, 0xc0, 0x05},        // add rax, 5
+        {0x48, 0x0f, 0xaf, 0xc1},        // imul rax, rcx
+        {0x48, 0x0f, 0x4f, 0xd0},        // cmovg rdx, rax
+        {0x48, 0x01, 0x43, 0x08},        // add [rbx + 8], rax
+        {0xf2, 0x0f, 0x10, 0x03},        // movsd xmm0, [rbx]
+        {0xf2, 0x0f, 0x58, 0xc1},        // addsd xmm0, xmm1
+        {0x0f, 0x29, 0x43, 0x10},        // movaps [rbx + 16], xmm0
+        {0x85, 0xc0}, {0x75, 0xd4},      // test eax, eax; jne to the beginning
+    };
+    auto core = std::unique_ptr<Core>(new Core(m));
+    std::vector<Instruction> body;
+    std::vector<MicroOp> ops;
+    uint64_t address = 0x401003;
+    for (const auto& bytes : code) {
+        body.push_back(decoded(bytes, address));
+        address += bytes.size();
+        ops.insert(ops.end(), body.back().ops.begin(), body.back().ops.end());
+    }
+    std::vector<Core::Straight> straight;
+    const MicroOp* op = ops.data();
+    for (const Instruction& in : body) straight.push_back(core->straight(in, op)), op = straight.back().end;
+    uint64_t state = 1;
+    for (unsigned turn = 0; turn < 20000; ++turn) {
+        state = state * 6364136223846793005ull + 1442695040888963407ull;
+        const uint64_t at = 0x700000 + (state >> 33) % (turn % 3 ? 512 : 1 << 21);
+        const std::vector<Access> accesses = {{at, 0, 8, false},     {at + 8, 4, 8, false}, {at + 8, 4, 8, true},
+                                              {at, 5, 8, false},     {at + 16, 7, 8, true}, {at + 24, 7, 8, true}};
+        const uint64_t next = state >> 62 ? body[0].address : address;
+        if (together) {
+            const unsigned n = unsigned(body.size());
+            core->execute_straight(straight.data(), n, ops.data(), {accesses.data(), accesses.data() + accesses.size()}, 0);
+            core->leave(body.back(), next);
+        } else {
+            const Access* from = accesses.data();
+            for (unsigned k = 0; k < body.size(); ++k) {
+                const Access* to = from;
+                while (to < accesses.data() + accesses.size() && to->instruction == k) ++to;
+                const uint64_t after = k + 1 < body.size() ? body[k + 1].address : next;
+                core->execute(body[k], body[k].ops.data(), from, unsigned(to - from), after, 0);
+                from = to;
+            }
+        }
+        if (next == address) core->leave(decoded({0xeb, 0xd2}, address), body[0].address);
+    }
+    const Counts& c = core->counts;
+    return {core->cycles(), c.instructions, c.ops, c.page_faults, c.forwarded, c.order_violations, c.mispredicted_conditional,
+            c.stall_memory, c.stall_execute, c.stall_stores, c.stall_window, core->memory.l1d.misses, core->memory.l1i.misses};
+}
+
+void test_straight(const Machine& m) {
+    const std::vector<uint64_t> one = looped(m, false), all = looped(m, true);
+    for (size_t k = 0; k < one.size(); ++k) equal("a turn at a time: number " + std::to_string(k), all[k], one[k]);
+    within("the loop's page faults", one[3], 500, 520);
+    within("its mispredictions", one[6], 4000, 6000);
+    within("its stalls for memory", one[7], 1, one[0]);
+    within("its loads that are forwarded", one[4], 1, 60000);
+}
+
 void test_branches(const Machine& m) {
     // test al, 1; jne over 1 instruction; add: outcomes at random against outcomes that are always the same
     auto run = [&](bool random) {
@@ -362,6 +424,7 @@ int main(int, char** argv) {
     test_predictor(machine);
     test_caches(machine);
     test_core(machine);
+    test_straight(machine);
     test_branches(machine);
     test_pages_and_order(machine);
     std::printf("%d failures\n", failures);

@@ -7,21 +7,28 @@ constexpr unsigned LINE_SHIFT = 6, PAGE_SHIFT = 12;
 
 Cache::Cache(const CacheParameters& p) : ways_(p.assoc) {
     uint32_t sets = p.size / (p.assoc << LINE_SHIFT);
-    if (sets == 0 || sets & (sets - 1) || p.assoc & (p.assoc - 1) || p.assoc > 32)
+    if (sets == 0 || sets & (sets - 1) || p.assoc & (p.assoc - 1) || p.assoc > WAYS)
         throw BadMachine("machine: a cache needs powers of two in sets and ways, and at most 32 ways");
     set_mask_ = sets - 1;
     while ((1u << levels_) < ways_) ++levels_;
-    tags_.assign(size_t(sets) * ways_, ~0ull);
     lines_.resize(size_t(sets) * ways_);
     trees_.resize(sets);
-    recent_.resize(sets);
+    for (uint32_t way = 0; way < ways_; ++way) {
+        keeps_[way] = ~0u, points_[way] = 0;
+        for (uint32_t level = 0, node = 0; level < levels_; ++level) {
+            const uint32_t right = (way >> (levels_ - 1 - level)) & 1;
+            // a node points to the side that was used longer ago
+            keeps_[way] &= ~(1u << node);
+            points_[way] |= (1 - right) << node;
+            node = 2 * node + 1 + right;
+        }
+    }
 }
 
 Cache::Line Cache::insert(uint64_t line, uint64_t ready, bool dirty) {
     uint32_t set = uint32_t(line) & set_mask_, way = 0;
-    size_t base = size_t(set) * ways_;
-    for (; way < ways_ && tags_[base + way] != ~0ull; ++way) {
-    }
+    const uint32_t first = set << levels_;
+    while (way < ways_ && lines_[first + way].tag != ~0ull) ++way;
     if (way == ways_) {
         uint32_t tree = trees_[set], node = 0;
         way = 0;
@@ -31,17 +38,14 @@ Cache::Line Cache::insert(uint64_t line, uint64_t ready, bool dirty) {
             node = 2 * node + 1 + right;
         }
     }
-    Line victim = lines_[base + way];
-    tags_[base + way] = line;
-    lines_[base + way] = Line{line, ready, dirty};
+    Line victim = lines_[first + way];
+    lines_[first + way] = Line{line, ready, dirty};
+    seen_[line & (SEEN - 1)] = uint8_t(way);
     touch(set, way);
     return victim;
 }
 
-void Cache::remove(Line* line) {
-    tags_[size_t(line - lines_.data())] = ~0ull;
-    *line = Line{};
-}
+void Cache::remove(Line* line) { *line = Line{}; }
 
 Dram::Dram(const Machine& m) : m_(m), banks_(32) {
     next_refresh_[0] = next_refresh_[1] = m.tREFI;
@@ -167,14 +171,14 @@ void Pages::remove(uint64_t page) {
 }
 
 Memory::Memory(const Machine& m)
-    : l1i(m.l1i), l1d(m.l1d), l2(m.l2), l3(m.l3), dram(m), m_(m), extra_(uint64_t(m.fit("memory_cycles", 0))) {}
+    : l1i(m.l1i), l1d(m.l1d), l2(m.l2), l3(m.l3), dram(m), m_(m), l1d_latency_(m.l1d.tag_latency),
+      l1i_latency_(m.l1i.tag_latency), extra_(uint64_t(m.fit("memory_cycles", 0))) {}
 
 // A request that misses in the first level at `cycle`; the cycle in which the first level has the line.
 uint64_t Memory::beyond_l1(uint64_t line, uint64_t cycle) {
     uint64_t at_l2 = cycle + m_.l1d.tag_latency + m_.l2xbar_request;  // and the header's cycle in the crossbar
     uint64_t answer = m_.l2xbar_response + m_.l1d.response_latency;
     if (Cache::Line* found = l2.find(line)) {
-        ++l2.hits;
         uint64_t done = at_l2 + m_.l2.tag_latency;
         if (done < found->ready) done = found->ready;
         return done + answer;
@@ -184,7 +188,6 @@ uint64_t Memory::beyond_l1(uint64_t line, uint64_t cycle) {
     uint64_t done;
     bool was_dirty = false;
     if (Cache::Line* found = l3.find(line)) {
-        ++l3.hits;
         done = at_l3 + m_.l3.tag_latency;
         if (done < found->ready) done = found->ready;
         was_dirty = found->dirty;
@@ -219,34 +222,16 @@ void Memory::victim_of_l2(const Cache::Line& victim, uint64_t cycle) {
         l3.insert(victim.tag, cycle, true);
 }
 
-// An access of a first-level cache in `cycle`; what misses was asked for in `asked`.
-uint64_t Memory::access(Cache& l1, uint64_t latency, uint64_t address, uint64_t cycle, uint64_t asked, bool writes) {
-    const uint64_t line = address >> LINE_SHIFT, hit = cycle + latency;
-    if (Cache::Line* found = l1.find(line)) {
+// An access of a first-level cache that does not have the line in `hit`, but has asked for it if it is `found`.
+uint64_t Memory::miss(Cache& l1, Cache::Line* found, uint64_t line, uint64_t hit, uint64_t asked, bool writes) {
+    ++l1.misses;
+    if (found) {  // merged with the miss that is under way, or before a later store's, which then finds the line
         found->dirty |= writes;
-        if (hit >= found->ready) {
-            ++l1.hits;
-            return hit;
-        }
-        ++l1.misses;  // merged with the miss that is under way, or before a later store's, which then finds the line
         if (asked + found->takes < found->ready) found->ready = asked + found->takes;
         return found->ready > hit ? found->ready : hit;
     }
-    ++l1.misses;
     const uint64_t done = beyond_l1(line, asked);
     victim_of_l1(l1.insert(line, done, writes), asked);
     l1.find(line)->takes = uint32_t(done - asked);
     return done > hit ? done : hit;
-}
-
-uint64_t Memory::load(uint64_t address, uint64_t cycle, uint64_t asked) {
-    return access(l1d, m_.l1d.tag_latency, address, cycle, asked, false);
-}
-
-uint64_t Memory::fetch(uint64_t address, uint64_t cycle, uint64_t asked) {
-    return access(l1i, m_.l1i.tag_latency, address, cycle, asked, false);
-}
-
-uint64_t Memory::store(uint64_t address, uint64_t cycle) {
-    return access(l1d, m_.l1d.tag_latency, address, cycle, cycle, true);
 }

@@ -23,41 +23,33 @@ class Cache {
 
     /// The line if it is there; it is then the most recently used.
     Line* find(uint64_t line) {
-        uint32_t set = uint32_t(line) & set_mask_;
-        const uint64_t* tags = &tags_[size_t(set) * ways_];
-        if (tags[recent_[set]] == line) return &lines_[size_t(set) * ways_ + recent_[set]];
-        for (uint32_t way = 0; way < ways_; ++way)
-            if (tags[way] == line) {
-                touch(set, way);
-                return &lines_[size_t(set) * ways_ + way];
-            }
-        return nullptr;
+        const uint32_t set = uint32_t(line) & set_mask_;
+        Line* const lines = &lines_[size_t(set) << levels_];
+        uint32_t way = seen_[line & (SEEN - 1)];
+        if (__builtin_expect(lines[way].tag != line, 0)) {
+            for (way = 0; lines[way].tag != line;)
+                if (++way == ways_) return nullptr;
+            seen_[line & (SEEN - 1)] = uint8_t(way);
+        }
+        touch(set, way);
+        return &lines[way];
     }
 
     /// Puts a line in, in the place of the victim, which is returned (tag ~0: there was none).
     Line insert(uint64_t line, uint64_t ready, bool dirty);
     void remove(Line*);
 
-    uint64_t hits = 0, misses = 0;
+    uint64_t misses = 0;
 
   private:
-    void touch(uint32_t set, uint32_t way) {
-        recent_[set] = uint8_t(way);
-        uint32_t tree = trees_[set];
-        for (uint32_t level = 0, node = 0; level < levels_; ++level) {
-            uint32_t right = (way >> (levels_ - 1 - level)) & 1;
-            // a node points to the side that was used longer ago
-            tree = right ? tree & ~(1u << node) : tree | (1u << node);
-            node = 2 * node + 1 + right;
-        }
-        trees_[set] = tree;
-    }
+    void touch(uint32_t set, uint32_t way) { trees_[set] = (trees_[set] & keeps_[way]) | points_[way]; }
 
+    static constexpr uint32_t WAYS = 32, SEEN = 1024;
     uint32_t ways_, levels_ = 0, set_mask_;
-    std::vector<uint64_t> tags_;
+    uint32_t keeps_[WAYS], points_[WAYS];  // what a touch of a way leaves of a tree, and what it sets
     std::vector<Line> lines_;
     std::vector<uint32_t> trees_;
-    std::vector<uint8_t> recent_;  // the way touched last: to touch it again changes nothing
+    uint8_t seen_[SEEN] = {};  // the way in which a line was found last: where to look first
 };
 
 /// DDR4 behind gem5's memory controller: one channel, rows left open until another is wanted or 16 accesses are done,
@@ -114,20 +106,33 @@ class Memory {
     explicit Memory(const Machine&);
     /// The cycle in which the core has the data of a load or of a block of code; `address` is physical. A miss was asked
     /// for in `asked`: before `cycle` where a wrong path did.
-    uint64_t load(uint64_t address, uint64_t cycle, uint64_t asked);
-    uint64_t fetch(uint64_t address, uint64_t cycle, uint64_t asked);
+    uint64_t load(uint64_t address, uint64_t cycle, uint64_t asked) {
+        return access(l1d, l1d_latency_, address, cycle, asked, false);
+    }
+    uint64_t fetch(uint64_t address, uint64_t cycle, uint64_t asked) {
+        return access(l1i, l1i_latency_, address, cycle, asked, false);
+    }
     /// The cycle in which a store has its line and is done.
-    uint64_t store(uint64_t address, uint64_t cycle);
+    uint64_t store(uint64_t address, uint64_t cycle) { return access(l1d, l1d_latency_, address, cycle, cycle, true); }
 
     Cache l1i, l1d, l2, l3;
     Dram dram;
     uint64_t memory_reads = 0;
 
   private:
-    uint64_t access(Cache& l1, uint64_t latency, uint64_t address, uint64_t cycle, uint64_t asked, bool writes);
+    // An access of a first-level cache in `cycle`; what misses was asked for in `asked`.
+    uint64_t access(Cache& l1, uint64_t latency, uint64_t address, uint64_t cycle, uint64_t asked, bool writes) {
+        const uint64_t line = address >> 6, hit = cycle + latency;
+        Cache::Line* found = l1.find(line);
+        if (__builtin_expect(!found || found->ready > hit, 0)) return miss(l1, found, line, hit, asked, writes);
+        found->dirty |= writes;
+        return hit;
+    }
+    uint64_t miss(Cache& l1, Cache::Line* found, uint64_t line, uint64_t hit, uint64_t asked, bool writes);
     uint64_t beyond_l1(uint64_t line, uint64_t cycle);
     void victim_of_l1(const Cache::Line&, uint64_t cycle);
     void victim_of_l2(const Cache::Line&, uint64_t cycle);
     const Machine& m_;
+    uint64_t l1d_latency_, l1i_latency_;
     uint64_t extra_;  // fitted: cycles on every access of memory
 };

@@ -19,8 +19,16 @@ struct MicroOp {
     uint8_t op_class = 0, flags = 0, integers = 0, floats = 0;  // integer and floating registers that it renames
     uint8_t source[6] = {NO_REGISTER, NO_REGISTER, NO_REGISTER, NO_REGISTER, NO_REGISTER, NO_REGISTER};
     uint8_t destination[4] = {NOWHERE, NOWHERE, NOWHERE, NOWHERE};
-    enum : uint8_t { SIMPLE, SIMPLE_LOAD, SIMPLE_STORE, OTHER };
-    uint8_t way = OTHER;  // through the core: the first three are at most three sources and one register of each kind
+    // Its way through the core. The first ones take at most one register of each kind and three destinations:
+    enum : uint8_t {
+        SIMPLE,        // three sources
+        NO_SOURCES,    // and one destination
+        MORE_SOURCES,  // six
+        SIMPLE_LOAD,   // two, and one destination
+        SIMPLE_STORE,  // three, and no destination
+        OTHER
+    };
+    uint8_t way = OTHER;
     uint8_t spare = 0;
 };
 static_assert(sizeof(MicroOp) == 16, "a micro-operation is 16 bytes");
@@ -41,17 +49,23 @@ struct Instruction {
     std::string unsupported;  // name, if the machine does not have it
 };
 
+inline uint8_t way_of(const MicroOp& op) {
+    constexpr uint8_t PLAIN = MicroOp::LOAD | MicroOp::STORE | MicroOp::BRANCH | MicroOp::CLASSLESS;
+    auto sources = [&](unsigned most) { return op.source[most] == NO_REGISTER; };
+    auto destinations = [&](unsigned most) { return op.destination[most] == NOWHERE; };
+    if (op.flags & ~PLAIN || op.integers > 1 || op.floats > 1 || !destinations(3)) return MicroOp::OTHER;
+    if (op.flags & MicroOp::LOAD) return sources(2) && destinations(1) ? MicroOp::SIMPLE_LOAD : MicroOp::OTHER;
+    if (op.flags & MicroOp::STORE) return sources(3) && destinations(0) ? MicroOp::SIMPLE_STORE : MicroOp::OTHER;
+    if (sources(0) && destinations(1)) return MicroOp::NO_SOURCES;
+    return sources(3) ? MicroOp::SIMPLE : MicroOp::MORE_SOURCES;
+}
+
 /// Completes an instruction whose micro-operations are all there: the core takes them as they are then.
 inline void settle(Instruction& in) {
     if (in.ops.empty()) in.ops.push_back(MicroOp());
     in.count = uint16_t(in.ops.size());
     for (MicroOp& op : in.ops) {
-        const bool simple = op.source[3] == NO_REGISTER && op.integers <= 1 && op.floats <= 1 &&
-                            !(op.flags & ~(MicroOp::LOAD | MicroOp::STORE | MicroOp::BRANCH | MicroOp::CLASSLESS));
-        op.way = !simple                       ? MicroOp::OTHER
-                 : op.flags & MicroOp::LOAD    ? MicroOp::SIMPLE_LOAD
-                 : op.flags & MicroOp::STORE   ? MicroOp::SIMPLE_STORE
-                                               : MicroOp::SIMPLE;
+        op.way = way_of(op);
         in.inner_branch |= (op.flags & MicroOp::BRANCH) && &op != &in.ops.back();
     }
 }

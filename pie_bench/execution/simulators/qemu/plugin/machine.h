@@ -51,9 +51,9 @@ struct Machine {
     uint64_t clock_ps = 286;  // gem5 counts in whole picoseconds: 3.5 GHz is a period of 286 ps (src/sim/clocked_object)
 
     // gem5's defaults, which the YAML does not change (src/cpu/o3/BaseO3CPU.py)
-    uint32_t commitToFetchDelay = 1, decodeToFetchDelay = 1, commitToIEWDelay = 1, commitToRenameDelay = 1;
-    uint32_t iewToRenameDelay = 1, issueToExecuteDelay = 1, trapLatency = 13;
-    uint32_t SSITSize = 1024, store_set_clear_period = 250000;
+    static constexpr uint32_t commitToFetchDelay = 1, decodeToFetchDelay = 1, commitToIEWDelay = 1, commitToRenameDelay = 1;
+    static constexpr uint32_t iewToRenameDelay = 1, issueToExecuteDelay = 1, trapLatency = 13;
+    static constexpr uint32_t SSITSize = 1024, store_set_clear_period = 250000;
     // src/mem/XBar.py: cycles in a crossbar towards memory and back
     uint32_t l2xbar_request = 1, l2xbar_response = 1, system_xbar_request = 8, system_xbar_response = 2;
     // src/mem/DRAMInterface.py, DDR4_2400_16x4, and src/mem/MemCtrl.py; picoseconds

@@ -7,13 +7,15 @@
 
 namespace model {
 
+Noted noted;
+
 struct Block {
     std::vector<Instruction> instructions;
     std::vector<MicroOp> ops;        // of all of them, one after the other
     std::vector<uint32_t> first_op;  // of each instruction
     std::vector<Line> lines;         // with `profile`
+    std::vector<Core::Straight> straight;  // all of them, if only the last one leads elsewhere
     bool ends_in_system_call = false;
-    bool plain = true;  // no loop inside an instruction, none that the machine does not have
 };
 
 namespace {
@@ -22,9 +24,7 @@ std::unique_ptr<Core> core;
 bool profiled = false;
 Block* current = nullptr;
 uint64_t last_address = 0;
-std::vector<Access> accesses;  // of the current block; one more than there are
-constexpr uint16_t NO_INSTRUCTION = 0xffff;
-size_t n_accesses = 0;
+std::vector<Access> accesses;  // room for those of the current block; `noted` are there
 uint64_t quotient = 0;
 uint64_t quotients[64];
 uint16_t quotient_at[64];
@@ -65,19 +65,13 @@ void retire(uint64_t next, const uint64_t* registers) {
     if (!block) return;
     const size_t n = block->instructions.size();
     last_address = block->instructions.back().address;
-    if (block->plain && !profiled && !repeated.instruction && core->counts.instructions + n < limit) {
-        accesses[n_accesses].instruction = NO_INSTRUCTION;
-        const Access *first = accesses.data(), *after = first;
-        const Instruction *in = block->instructions.data(), *last = in + n - 1;
-        const MicroOp* ops = block->ops.data();
-        for (uint16_t k = 0; in <= last; ++k, ++in, first = after) {
-            while (after->instruction == k) ++after;
-            core->execute(*in, ops, first, unsigned(after - first), in < last ? in[1].address : next, 0);
-            ops += in->count;
-        }
-        n_accesses = 0;
+    if (!block->straight.empty() && !profiled && !repeated.instruction && core->counts.instructions + n < limit) {
+        core->execute_straight(block->straight.data(), unsigned(n), block->ops.data(), Accesses(accesses.data(), noted.next), 0);
+        core->leave(block->instructions.back(), next);
+        noted.next = accesses.data();
         return;
     }
+    const size_t n_accesses = size_t(noted.next - accesses.data());
     size_t at = 0;
     unsigned q = 0;
     for (size_t k = 0; k < n; ++k) {
@@ -90,7 +84,7 @@ void retire(uint64_t next, const uint64_t* registers) {
         Line* line = profiled ? &block->lines[k] : nullptr;
         if (in.loop == Loop::String) {
             if (!repeated.instruction) repeated.instruction = &in, repeated.ops = ops, repeated.line = line;
-            repeated.accesses.insert(repeated.accesses.end(), &accesses[first], &accesses[first] + (at - first));
+            for (; first < at; ++first) repeated.accesses.push_back(accesses[first]), repeated.accesses.back().instruction = 0;
             if (after != in.address) end_repeated(after);
             continue;
         }
@@ -100,7 +94,7 @@ void retire(uint64_t next, const uint64_t* registers) {
         }
         time(in, ops, &accesses[first], at - first, after, line);
     }
-    n_accesses = 0;
+    noted.next = accesses.data();
     n_quotients = 0;
 }
 
@@ -109,7 +103,7 @@ void retire(uint64_t next, const uint64_t* registers) {
 void start(const Machine& machine, bool with_profile) {
     core.reset(new Core(machine));
     profiled = with_profile;
-    accesses.resize(4096);
+    make_room();
 }
 
 Block* translate(const RawInstruction* raw, size_t n) {
@@ -122,10 +116,18 @@ Block* translate(const RawInstruction* raw, size_t n) {
         const Instruction& in = block->instructions.back();
         block->first_op.push_back(uint32_t(block->ops.size()));
         block->ops.insert(block->ops.end(), in.ops.begin(), in.ops.end());
-        block->plain = block->plain && in.loop == Loop::None && in.unsupported.empty();
         if (profiled) block->lines.push_back(Line{in.address, 0, 0});
     }
-    block->ends_in_system_call = block->instructions.back().system_call;
+    const Instruction& last = block->instructions.back();
+    const bool straight = std::all_of(block->instructions.begin(), block->instructions.end(), [&](const Instruction& in) {
+        return Core::is_straight(in) && in.unsupported.empty() && (&in == &last || !Core::leads_elsewhere(in));
+    });
+    const MicroOp* ops = block->ops.data();
+    if (straight) for (const Instruction& in : block->instructions) {
+        block->straight.push_back(core->straight(in, ops));
+        ops = block->straight.back().end;
+    }
+    block->ends_in_system_call = last.system_call;
     blocks.push_back(std::move(block));
     return blocks.back().get();
 }
@@ -138,9 +140,10 @@ void enter(Block* block, const uint64_t* registers) {
     current = block;
 }
 
-void note(uint16_t index, uint64_t address, unsigned bytes, bool store) {
-    if (n_accesses + 1 == accesses.size()) accesses.resize(2 * accesses.size());
-    accesses[n_accesses++] = Access{address, index, uint8_t(bytes), store};
+void make_room() {
+    const size_t n = accesses.size();
+    accesses.resize(n ? 2 * n : 4096);
+    noted = Noted{accesses.data() + n, accesses.data() + accesses.size()};
 }
 
 void note_division(uint16_t index, const uint64_t* registers) {

@@ -35,8 +35,17 @@ const Instruction& instruction(const Block*, size_t index);
 /// `registers` are the program's at this point (rax first).
 void enter(Block*, const uint64_t* registers);
 
+/// Where the next access is noted, and where room ends.
+struct Noted {
+    Access *next = nullptr, *end = nullptr;
+};
+extern Noted noted;
+void make_room();
 /// Notes an access of instruction `index` of the block that is being executed.
-void note(uint16_t index, uint64_t address, unsigned bytes, bool store);
+inline void note(uint16_t index, uint64_t address, unsigned bytes, bool store) {
+    if (noted.next == noted.end) make_room();
+    *noted.next++ = Access{address, index, uint8_t(bytes), store};
+}
 /// Notes the registers right after the division that is instruction `index`.
 void note_division(uint16_t index, const uint64_t* registers);
 
