@@ -2,7 +2,7 @@
 
 usage: python benchmarks/ruler.py [--tests 100] [--environments skylake gem5-skylake] [PROGRAM.cpp ... | --dataset DIR]
 With a dataset: as many of its programs as `--programs-of-dataset` says, evenly spread, on their own tests, scaled to
-100 tests. Without a program: three small ones, and four long ones, to measure speed: 30 to 170 million instructions.
+100 tests. Without a program: three small ones, and four long ones, to measure speed: 100 to 230 million instructions.
 Environments take turns, so that a busy machine favours none; sample checks are included.
 """
 
@@ -59,7 +59,7 @@ int main() {
 #include <map>
 #include <vector>
 int main() {
-    std::vector<long long> v(60000); unsigned x = 1;
+    std::vector<long long> v(250000); unsigned x = 1;
     for (auto& y : v) y = x = x * 1664525 + 1013904223;
     std::sort(v.begin(), v.end());
     std::map<long long, int> counts;
@@ -70,9 +70,9 @@ int main() {
 }""",
     "dynamic programming": """#include <algorithm>
 #include <cstdio>
-int best[2005][2005]; char a[2005], b[2005];
+int best[4005][4005]; char a[4005], b[4005];
 int main() {
-    const int n = 2000;
+    const int n = 4000;
     for (int i = 0; i < n; i++) a[i] = 'a' + (i * i * 7 + i / 3) % 26, b[i] = 'a' + (i * 13 + i * i / 5) % 26;
     for (int i = 1; i <= n; i++)
         for (int j = 1; j <= n; j++)
@@ -83,7 +83,7 @@ int main() {
 #include <iostream>
 #include <vector>
 int main() {
-    const int n = 600;
+    const int n = 1200;
     std::vector<double> x(n), y(n);
     for (int i = 0; i < n; i++) x[i] = std::sin(i * 0.7) * 1000, y[i] = std::cos(i * 1.3) * 1000;
     double far = 0; long long steps = 0;
