@@ -2,7 +2,7 @@
 
 usage: python benchmarks/ruler.py [--tests 100] [--environments skylake gem5-skylake] [PROGRAM.cpp ... | --dataset DIR]
 With a dataset: as many of its programs as `--programs-of-dataset` says, evenly spread, on their own tests, scaled to
-100 tests. Without a program: three small ones, and four long ones, to measure speed: 100 to 230 million instructions.
+100 tests. Without a program: three small ones, and four long ones, to measure speed: 95 to 165 million instructions.
 Environments take turns, so that a busy machine favours none; sample checks are included.
 """
 
