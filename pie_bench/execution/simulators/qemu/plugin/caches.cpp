@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "caches.h"
 
-namespace {
-constexpr unsigned LINE_SHIFT = 6, PAGE_SHIFT = 12;
-}
-
-Cache::Cache(const CacheParameters& p) : ways_(p.assoc) {
+Cache::Cache(const CacheParameters& p) : tag_latency(p.tag_latency), ways_(p.assoc) {
     uint32_t sets = p.size / (p.assoc << LINE_SHIFT);
     if (sets == 0 || sets & (sets - 1) || p.assoc & (p.assoc - 1) || p.assoc > WAYS)
         throw BadMachine("machine: a cache needs powers of two in sets and ways, and at most 32 ways");
@@ -171,8 +167,7 @@ void Pages::remove(uint64_t page) {
 }
 
 Memory::Memory(const Machine& m)
-    : l1i(m.l1i), l1d(m.l1d), l2(m.l2), l3(m.l3), dram(m), m_(m), l1d_latency_(m.l1d.tag_latency),
-      l1i_latency_(m.l1i.tag_latency), extra_(uint64_t(m.fit("memory_cycles", 0))) {}
+    : l1i(m.l1i), l1d(m.l1d), l2(m.l2), l3(m.l3), dram(m), m_(m), extra_(uint64_t(m.fit("memory_cycles", 0))) {}
 
 // A request that misses in the first level at `cycle`; the cycle in which the first level has the line.
 uint64_t Memory::beyond_l1(uint64_t line, uint64_t cycle) {

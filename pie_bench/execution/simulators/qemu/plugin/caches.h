@@ -8,6 +8,8 @@
 
 #include "machine.h"
 
+constexpr unsigned LINE_SHIFT = 6;  // log2 of a line's bytes
+
 /// One cache: tags, dirty bits, tree pseudo-LRU (src/mem/cache/replacement_policies/tree_plru_rp.cc), and for each line
 /// the cycle in which its data is there (a line under way is found, but not ready).
 class Cache {
@@ -15,7 +17,7 @@ class Cache {
     explicit Cache(const CacheParameters&);
 
     struct Line {
-        uint64_t tag = ~0ull;  // address / 64
+        uint64_t tag = ~0ull;  // address >> LINE_SHIFT
         uint64_t ready = 0;
         bool dirty = false;
         uint32_t takes = 0;  // cycles from the request that brings it to `ready`
@@ -39,6 +41,7 @@ class Cache {
     Line insert(uint64_t line, uint64_t ready, bool dirty);
     void remove(Line*);
 
+    const uint64_t tag_latency;
     uint64_t misses = 0;
 
   private:
@@ -107,13 +110,13 @@ class Memory {
     /// The cycle in which the core has the data of a load or of a block of code; `address` is physical. A miss was asked
     /// for in `asked`: before `cycle` where a wrong path did.
     uint64_t load(uint64_t address, uint64_t cycle, uint64_t asked) {
-        return access(l1d, l1d_latency_, address, cycle, asked, false);
+        return access(l1d, address, cycle, asked, false);
     }
     uint64_t fetch(uint64_t address, uint64_t cycle, uint64_t asked) {
-        return access(l1i, l1i_latency_, address, cycle, asked, false);
+        return access(l1i, address, cycle, asked, false);
     }
     /// The cycle in which a store has its line and is done.
-    uint64_t store(uint64_t address, uint64_t cycle) { return access(l1d, l1d_latency_, address, cycle, cycle, true); }
+    uint64_t store(uint64_t address, uint64_t cycle) { return access(l1d, address, cycle, cycle, true); }
 
     Cache l1i, l1d, l2, l3;
     Dram dram;
@@ -121,8 +124,8 @@ class Memory {
 
   private:
     // An access of a first-level cache in `cycle`; what misses was asked for in `asked`.
-    uint64_t access(Cache& l1, uint64_t latency, uint64_t address, uint64_t cycle, uint64_t asked, bool writes) {
-        const uint64_t line = address >> 6, hit = cycle + latency;
+    uint64_t access(Cache& l1, uint64_t address, uint64_t cycle, uint64_t asked, bool writes) {
+        const uint64_t line = address >> LINE_SHIFT, hit = cycle + l1.tag_latency;
         Cache::Line* found = l1.find(line);
         if (__builtin_expect(!found || found->ready > hit, 0)) return miss(l1, found, line, hit, asked, writes);
         found->dirty |= writes;
@@ -133,6 +136,5 @@ class Memory {
     void victim_of_l1(const Cache::Line&, uint64_t cycle);
     void victim_of_l2(const Cache::Line&, uint64_t cycle);
     const Machine& m_;
-    uint64_t l1d_latency_, l1i_latency_;
     uint64_t extra_;  // fitted: cycles on every access of memory
 };

@@ -3,8 +3,6 @@
 #include "core.h"
 
 namespace {
-constexpr unsigned LINE = 6;  // log2 of its bytes
-
 // The wrong path is not executed here; what it does is estimated, alike for all programs. Values picked by gem5 24's runs of
 // small programs and of mini's and PIE's (docs/ruler.md):
 // micro-operations renamed a cycle, and the share of the free registers that they take, both in eighths;
@@ -27,9 +25,8 @@ Core::Core(const Machine& m)
     for (uint32_t ports : m.ports)
         if (ports >> PORTS) throw BadMachine("machine: more ports than this model has");
     while ((1u << block_shift_) < m.fetchBufferSize) ++block_shift_;
-    if (block_shift_ > LINE) throw BadMachine("machine: fetchBufferSize is longer than a line of the cache");
-    line_shift_ = LINE - block_shift_;
-    fetch_latency_ = m.l1i.tag_latency;
+    if (block_shift_ > LINE_SHIFT) throw BadMachine("machine: fetchBufferSize is longer than a line of the cache");
+    line_shift_ = LINE_SHIFT - block_shift_;
     // Between fetch and rename there is room for the fetch queue and what is on its way in latches and skid buffers.
     front_ = uint8_t(0 - (m.fetchQueueSize + m.decodeWidth * (m.fetchToDecodeDelay + m.decodeToRenameDelay + 2)));
     for (unsigned c = 0; c < OP_CLASSES; ++c) {
@@ -40,7 +37,6 @@ Core::Core(const Machine& m)
     fresh_ = ALL_PORTS | uint64_t(m.issueWidth - 1) << LEFT;
     for (uint64_t& word : ports_) word = fresh_ | ~0u;
     clear_store_sets();
-    iq_entries_ = m.numIQEntries;
     auto step_of = [](uint32_t width) {
         if (width == 0 || (1u << EIGHTHS) % width) throw BadMachine("machine: a stage must be 1, 2, 4 or 8 wide");
         return (1u << EIGHTHS) / width;
@@ -109,13 +105,13 @@ void Core::fetch_block(uint64_t block, uint64_t request) {
 // Until fetch hears of a misprediction it goes on the other way, and the lines of code that it asks for stay in the cache:
 // straight on from `pc`, four bytes an instruction, as far as there is room for what it fetches.
 void Core::fetch_wrong_path(uint64_t pc, uint64_t until) {
-    const uint64_t last = (pc >> LINE) + WRONG_PATH_LINES;
+    const uint64_t last = (pc >> LINE_SHIFT) + WRONG_PATH_LINES;
     fetch_line_ = NEVER;
     uint64_t cycle = fetch_cycle() + 1;
-    for (uint64_t line = pc >> LINE; line <= last && cycle < until; ++line) {
-        const uint64_t frame = pages.find(line >> (12 - LINE));
+    for (uint64_t line = pc >> LINE_SHIFT; line <= last && cycle < until; ++line) {
+        const uint64_t address = line << LINE_SHIFT, frame = pages.find(address >> 12);
         if (frame == ~0ull) return;
-        cycle = memory.fetch(frame << 12 | (line << LINE & 4095), cycle, cycle) + 4;
+        cycle = memory.fetch(physical(frame, address), cycle, cycle) + 4;
     }
 }
 
@@ -128,7 +124,7 @@ void Core::free_iq_late(uint64_t cycle, uint64_t now) {
 uint64_t Core::wait_for_iq(uint64_t place) {
     uint64_t cycle = place >> EIGHTHS;
     advance_iq(cycle);
-    while (iq_used_ >= iq_entries_) {
+    while (iq_used_ >= m_.numIQEntries) {
         advance_iq(++cycle);
         place = cycle << EIGHTHS;
     }
@@ -159,18 +155,23 @@ void Core::crowded(bool now) {
     crowded_until_ = now ? counts.ops + 2 * WINDOW : ~0ull;
 }
 
-// The first cycle from `from` on in which a port for the class is free; ports of a class take turns.
+// What is left of a cycle when the next one of these free ports has been taken; ports of a class take turns.
+inline uint64_t Core::taken(Units& units, uint64_t cycle, uint64_t free) {
+    const uint64_t ahead = free & units.ahead, some = ahead ? ahead : free, port = some & (0 - some);
+    units.ahead = 0 - 2 * port;
+    cycle -= port;
+    cycle -= 1ull << LEFT;
+    return int64_t(cycle) < 0 ? uint32_t(cycle) : cycle;
+}
+
+// The first cycle from `from` on in which a port for the class is free.
 inline uint64_t Core::issue(Units& units, uint64_t from) {
     uint64_t& cycle = ports_[from & (PORT_RING - 1)];
     const uint64_t unused = fresh_ | uint32_t(from);
-    uint64_t word = uint32_t(cycle) == uint32_t(from) ? cycle : unused;
+    const uint64_t word = uint32_t(cycle) == uint32_t(from) ? cycle : unused;
     const uint64_t free = word & units.ports;
     if (__builtin_expect(!free, 0)) return issue_slowly(units, from);
-    const uint64_t ahead = free & units.ahead, some = ahead ? ahead : free, port = some & (0 - some);
-    units.ahead = 0 - 2 * port;
-    word -= port;
-    word -= 1ull << LEFT;
-    cycle = int64_t(word) < 0 ? uint32_t(word) : word;
+    cycle = taken(units, word, free);
     return from;
 }
 
@@ -183,10 +184,7 @@ uint64_t Core::issue_slowly(Units& units, uint64_t from) {
         if (uint32_t(cycle) != uint32_t(from)) cycle = fresh_ | uint32_t(from);
         const uint64_t free = cycle & ports;
         if (!free) continue;
-        const uint64_t ahead = free & units.ahead, some = ahead ? ahead : free, port = some & (0 - some);
-        units.ahead = 0 - 2 * port;
-        cycle -= port + (1ull << LEFT);
-        if (int64_t(cycle) < 0) cycle = uint32_t(cycle);
+        cycle = taken(units, cycle, free);
         if (units.unpipelined) units.free = from + units.latency;
         return from;
     }
@@ -200,7 +198,7 @@ void Core::fault(uint64_t pc, uint64_t begin, uint64_t end, uint64_t executes) {
     translate(end - 1);
     uint64_t head = later(later(executes + commit_delay_, last_commit() + 1), store_complete_);
     redirect(head + fault_delay_, TRAP);
-    fetch_from(pc, 1);
+    fetch_blocks(pc, 1);
 }
 
 void Core::clear_store_sets() {
@@ -233,7 +231,7 @@ inline uint64_t Core::load(const MicroOp& op, uint64_t pc, const Access& access,
     if (hit && hit->sent > executes) return load_after(*hit, pc, access, executes);
     const uint64_t asked = __builtin_expect(shadow(), 0) ? asked_in_shadow(op, dispatch, executes) : executes;
     uint64_t done = memory.load(physical(frame, begin), executes, asked);
-    if (__builtin_expect((end - 1) >> LINE != begin >> LINE, 0))
+    if (__builtin_expect((end - 1) >> LINE_SHIFT != begin >> LINE_SHIFT, 0))
         done = later(done, memory.load(translate(end - 1), executes, asked));
     return done;
 }
@@ -253,7 +251,7 @@ uint64_t Core::load_after(const Store& hit, uint64_t pc, const Access& access, u
         else
             by_load = by_store = by_load < by_store ? by_load : by_store;
         redirect(hit.done + mispredict_delay_, MISPREDICT);
-        fetch_from(pc, 1);
+        fetch_blocks(pc, 1);
         return AGAIN;
     }
     if (hit.begin <= access.address && access.address + access.bytes <= hit.end) {
@@ -269,7 +267,7 @@ uint64_t Core::load_after(const Store& hit, uint64_t pc, const Access& access, u
 inline uint64_t Core::store(uint64_t pc, const Access& access, uint64_t done, uint64_t sent) {
     const uint64_t begin = access.address, end = begin + access.bytes, first = begin >> 3, last = (end - 1) >> 3;
     uint64_t complete = memory.store(translate(begin), sent);
-    if ((end - 1) >> LINE != begin >> LINE) complete = later(complete, memory.store(translate(end - 1), sent));
+    if ((end - 1) >> LINE_SHIFT != begin >> LINE_SHIFT) complete = later(complete, memory.store(translate(end - 1), sent));
     const Store made{begin, end, done, sent, complete, pc};
     store_words_[first & (STORES - 1)] = uint32_t(first);
     stores_[first & (STORES - 1)] = made;
@@ -282,7 +280,7 @@ inline uint64_t Core::store(uint64_t pc, const Access& access, uint64_t done, ui
 
 // When decode has taken what was fetched at `fetched`, while it may be behind; a whole cycle, in eighths.
 uint64_t Core::decode_late(uint64_t fetched) {
-    if (fetched >> EIGHTHS > sent_before_ && sent_before_ != NEVER) {
+    if (fetched >> EIGHTHS > sent_before_) {
         decode_next_ = later(decode_next_, (decode_cycle_ + m_.fetchToDecodeDelay + m_.decodeToFetchDelay) << EIGHTHS);
         sent_before_ = NEVER;
     }
@@ -375,7 +373,7 @@ inline __attribute__((always_inline)) void Core::step(const MicroOp& op, uint64_
             room = stores_left_[uint8_t(counts.stores - m_.SQEntries)] + m_.iewToRenameDelay * CYCLE;
             place = later(place, room);
         }
-        if (full && iq_used_ >= iq_entries_) place = wait_for_iq(place);
+        if (full && iq_used_ >= m_.numIQEntries) place = wait_for_iq(place);
         ++iq_used_;
         rename_next_ = place + rename_step_;
         renamed_[uint8_t(counts.ops)] = place & WHOLE;
@@ -428,11 +426,11 @@ inline __attribute__((always_inline)) void Core::step(const MicroOp& op, uint64_
         done_ = done;
         write_back<WAY>(op, done);
         commit(op, done, [&]() -> uint64_t& {
-            return waits_for_memory                                              ? counts.stall_memory
-                   : from > dispatch                                             ? counts.stall_execute
+            return waits_for_memory                                          ? counts.stall_memory
+                   : from > dispatch                                         ? counts.stall_execute
                    : is_store && room > arrives && room > room_in_window(op) ? counts.stall_stores
-                   : rename << EIGHTHS > arrives                                 ? counts.stall_window
-                                                                                 : stall_of_front();
+                   : rename << EIGHTHS > arrives                             ? counts.stall_window
+                                                                             : stall_of_front();
         });
         if (other && (op.integers > 1 || op.floats > 1)) {
             for (unsigned k = 1; k < op.integers; ++k) integers_[uint8_t(integers_made_ - k)] = last_commit_;
@@ -537,7 +535,7 @@ void Core::execute_straight(const Straight* in, unsigned n, const MicroOp* op, A
     counts.instructions += n;
     for (const Straight* end = in + n; in < end; ++in, ++index) {
         if (in->block != fetch_block_) {
-            const uint64_t there = fetch_cycle() + fetch_latency_;
+            const uint64_t there = fetch_cycle() + memory.l1i.tag_latency;
             if (in->block >> line_shift_ == fetch_line_ && there >= fetch_line_there_) {
                 fetch_at(there);
                 fetch_block_ = in->block;
@@ -568,7 +566,7 @@ void Core::execute(const Instruction& in, const MicroOp* ops, const Access* acce
         execute_straight(&one, 1, ops, all, index);
     } else {
         ++counts.instructions;
-        fetch_from(in.address, in.size);
+        fetch_blocks(in.address, in.size);
         inside(in, ops, all, n, index, quotient);
     }
     leave(in, next);
@@ -627,7 +625,7 @@ void Core::inside(const Instruction& in, const MicroOp* ops, Accesses left, unsi
             bool again = turn + 1 < iterations;
             // the loop's target is inside the same instruction: its block stays in the fetch buffer
             branch(in, in.address, again, in.address, BranchKind::Conditional, after);
-            if (redirected_) fetch_from(in.address, 1);
+            if (redirected_) fetch_blocks(in.address, 1);
             else if (again) end_fetch_cycle();
         }
     for (unsigned k = in.loop_end; k < count; ++k) run(ops[k]);

@@ -92,9 +92,6 @@ class Core {
     };
     struct Set { uint64_t issued = 0, done = 0; };
 
-    void fetch_from(uint64_t pc, unsigned size) {
-        if (pc >> block_shift_ != fetch_block_ || (pc + size - 1) >> block_shift_ != fetch_block_) fetch_blocks(pc, size);
-    }
     void fetch_blocks(uint64_t pc, unsigned size);
     void fetch_block(uint64_t block, uint64_t request);
     void inside(const Instruction&, const MicroOp*, Accesses, unsigned n, unsigned index, uint64_t quotient);
@@ -108,6 +105,7 @@ class Core {
     template <class Stall> void commit(const MicroOp&, uint64_t done, Stall);
     uint64_t& stall_of_front();
     struct Units;
+    static uint64_t taken(Units&, uint64_t cycle, uint64_t free);
     uint64_t issue(Units&, uint64_t from);
     uint64_t issue_slowly(Units&, uint64_t from);
     void fault(uint64_t pc, uint64_t begin, uint64_t end, uint64_t executes);
@@ -167,7 +165,6 @@ class Core {
     uint64_t fetched_ = 0;  // where the last micro-operation was
     uint64_t fetch_block_ = NEVER, request_ = 0, decode_cycle_ = 0, fetch_page_ = NEVER, fetch_frame_ = 0;
     uint64_t fetch_line_ = NEVER, fetch_line_there_ = 0;  // the last line of code that was asked for, and when it was there
-    uint64_t fetch_latency_;
     uint64_t fetch_cycle() const { return fetched_ >> EIGHTHS; }
     void fetch_at(uint64_t cycle) { fetched_ = fetch_next_ = cycle << EIGHTHS; }
     // Where the next micro-operation is fetched: when the stage has width left and the queue behind it room.
@@ -210,7 +207,7 @@ class Core {
     static constexpr uint64_t IQ_RING = 1 << 12;
     uint16_t iq_frees_[IQ_RING] = {};
     uint64_t iq_end_ = IQ_RING;  // the first cycle without a place in the ring, which begins behind what is added up
-    uint32_t iq_used_ = 0, iq_entries_;
+    uint32_t iq_used_ = 0;
 
     // Ports. A word for each cycle: the cycle, a bit for each port that is free, and how many may still be issued; none of
     // them is free when none may. Micro-operations that need no port have ports of their own, as many as can be issued.
